@@ -1,0 +1,260 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code.
+
+use jobs::{
+    assets::{PictureError, StorageError},
+    engine::{EnqueueError, ledger::Refused},
+    posts::ScheduleError,
+};
+use poem::{IntoResponse as _, Response, http::StatusCode};
+use poem_openapi::{ApiResponse, Object, payload::Json};
+
+/// What went wrong, and what to do.
+#[derive(Debug, Clone, Object)]
+pub struct Problem {
+    /// Identifies the sort of problem: `about:blank`, the code says it.
+    r#type: String,
+    /// The HTTP status in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// A stable word for programs.
+    code: String,
+    /// What to do, for people.
+    detail: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            r#type: "about:blank".to_owned(),
+            title: status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: status.as_u16(),
+            code: code.to_owned(),
+            detail: detail.into(),
+        }
+    }
+}
+
+/// Every error that an operation answers.
+#[derive(Debug, ApiResponse)]
+pub enum ApiError {
+    /// The request cannot be read.
+    #[oai(status = 400, content_type = "application/problem+json")]
+    BadRequest(Json<Problem>),
+    /// No key, or one that is not valid.
+    #[oai(status = 401, content_type = "application/problem+json")]
+    Unauthorized(Json<Problem>),
+    /// There is no such thing, or it is another tenant's.
+    #[oai(status = 404, content_type = "application/problem+json")]
+    NotFound(Json<Problem>),
+    /// It cannot be done in the state that things are in.
+    #[oai(status = 409, content_type = "application/problem+json")]
+    Conflict(Json<Problem>),
+    /// Too many bytes.
+    #[oai(status = 413, content_type = "application/problem+json")]
+    TooLarge(Json<Problem>),
+    /// A body of another type than the operation takes.
+    #[oai(status = 415, content_type = "application/problem+json")]
+    MediaType(Json<Problem>),
+    /// The request can be read, but says something that cannot be.
+    #[oai(status = 422, content_type = "application/problem+json")]
+    Unprocessable(Json<Problem>),
+    /// A bug on our side.
+    #[oai(status = 500, content_type = "application/problem+json")]
+    Internal(Json<Problem>),
+    /// The database or the storage is away.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Unavailable(Json<Problem>),
+}
+
+impl ApiError {
+    pub(crate) fn bad_request(code: &str, detail: impl Into<String>) -> Self {
+        Self::BadRequest(Json(Problem::new(StatusCode::BAD_REQUEST, code, detail)))
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        let detail = "Send an operator's key as `Authorization: Bearer lk_...`; `admin create-operator` makes one.";
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)))
+    }
+
+    pub(crate) fn not_found(what: &str) -> Self {
+        Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))))
+    }
+
+    pub(crate) fn conflict(code: &str, detail: impl Into<String>) -> Self {
+        Self::Conflict(Json(Problem::new(StatusCode::CONFLICT, code, detail)))
+    }
+
+    pub(crate) fn unprocessable(code: &str, detail: impl Into<String>) -> Self {
+        Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)))
+    }
+
+    /// Logs the cause; the client learns nothing of it.
+    pub(crate) fn internal(cause: impl std::error::Error) -> Self {
+        tracing::error!(causes = chain(&cause), "a request failed");
+        let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
+        Self::Internal(Json(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)))
+    }
+
+    pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
+        tracing::warn!(what, causes = chain(&cause), "a request failed");
+        let detail = format!("The {what} does not answer. Try again in a moment.");
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)))
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut causes = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        causes.push(error.to_string());
+        next = error.source();
+    }
+    causes.join(": ")
+}
+
+impl From<sqlx::Error> for ApiError {
+    fn from(error: sqlx::Error) -> Self {
+        let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+        match (&error, constraint) {
+            (_, Some("jobs_tenant_id_fkey" | "asset_folders_tenant_id_fkey" | "oauth_state_tenant_id_fkey")) => {
+                Self::not_found("tenant")
+            }
+            (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed, _) => {
+                Self::unavailable("database", error)
+            }
+            _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<EnqueueError> for ApiError {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::Suspended { job_id, suspended_on } => Self::conflict(
+                "job_suspended",
+                format!("Job {job_id} does the same and waits on {suspended_on}: retry or cancel that one."),
+            ),
+            EnqueueError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::Missing => Self::not_found("job"),
+            Refused::OpenEffect => Self::conflict(
+                "outcome_unknown",
+                "A call of this job may have happened and is being looked for: acting now could repeat it.",
+            ),
+            Refused::State(state) => {
+                Self::conflict("wrong_state", format!("The job is {state}, so that cannot be done to it."))
+            }
+            Refused::LiveTwin => {
+                Self::conflict("live_twin", "An unfinished job does the same already: follow that one.")
+            }
+            Refused::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ScheduleError> for ApiError {
+    fn from(error: ScheduleError) -> Self {
+        match error {
+            ScheduleError::MissingPosts(ids) => {
+                let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
+                let detail = format!("There are no such posts: {}.", ids.join(", "));
+                Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not_found", detail)))
+            }
+            ScheduleError::Missing(what) => Self::not_found(what),
+            ScheduleError::Empty(id) => Self::conflict(
+                "no_caption",
+                format!("Post {id} has no caption yet: wait for its calendar to be ready."),
+            ),
+            ScheduleError::Past(time) => {
+                Self::unprocessable("in_the_past", format!("{time} is in the past: name a time in scheduled_at."))
+            }
+            ScheduleError::Taken(id) => Self::conflict(
+                "already_scheduled",
+                format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
+            ),
+            ScheduleError::Enqueue(error) => error.into(),
+            ScheduleError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<PictureError> for ApiError {
+    fn from(error: PictureError) -> Self {
+        match error {
+            PictureError::TooLarge => Self::TooLarge(Json(Problem::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_large",
+                format!("{error}: shrink it."),
+            ))),
+            PictureError::Format | PictureError::Unreadable(_) => {
+                Self::unprocessable("not_a_picture", format!("{error}: send a JPEG or a PNG."))
+            }
+        }
+    }
+}
+
+impl From<StorageError> for ApiError {
+    fn from(error: StorageError) -> Self {
+        match error {
+            StorageError::Missing => Self::not_found("file"),
+            StorageError::Failed(_) => Self::unavailable("storage", error),
+        }
+    }
+}
+
+/// What the framework refuses, in the same form as our own errors.
+pub(crate) async fn from_framework(error: poem::Error) -> Response {
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    let status = error.status();
+    let code = match status.as_u16() {
+        400 => "malformed",
+        401 => return ApiError::unauthorized().into_response(),
+        404 => "not_found",
+        405 => "method_not_allowed",
+        413 => "too_large",
+        415 => "unsupported_media_type",
+        code if code < 500 => "refused",
+        _ => return ApiError::internal(FrameworkError(error)).into_response(),
+    };
+    let detail = match status.as_u16() {
+        404 => "There is no such address: see /docs.".to_owned(),
+        405 => "This address does not take that method: see /docs.".to_owned(),
+        _ => error.to_string(),
+    };
+    problem_response(&Problem::new(status, code, detail))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the framework failed: {0}")]
+struct FrameworkError(poem::Error);
+
+/// A problem as a whole response.
+pub(crate) fn problem_response(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::json!({
+        "type": problem.r#type, "title": problem.title, "status": problem.status, "code": problem.code,
+        "detail": problem.detail,
+    });
+    Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
+}
+
+/// A handler panicked.
+pub(crate) fn panic_response() -> Response {
+    let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
+    problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
+}
+
+/// A body was larger than the operation takes.
+pub(crate) fn too_large(limit_bytes: usize) -> Response {
+    let detail = format!("The body has more than {limit_bytes} bytes: send less.");
+    problem_response(&Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
+}

@@ -1,0 +1,117 @@
+//! The admin's commands.
+
+use std::time::Duration;
+
+use admin::AppState;
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use jobs::{
+    config::{EngineConfig, ServicesConfig, secret},
+    engine::Db,
+    services::Services,
+    telemetry::LogConfig,
+    tenants::keys,
+};
+use poem::{Server, listener::TcpListener};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Linecook's admin. Every setting is an environment variable.
+#[derive(Debug, Parser)]
+#[command(name = "admin", version)]
+struct Cli {
+    #[command(flatten)]
+    log: LogConfig,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(Box<ServeConfig>),
+    /// Apply the migrations.
+    Migrate(DatabaseConfig),
+    /// Make a key for an operator and print it: the only time that it is to be seen.
+    CreateOperator {
+        #[command(flatten)]
+        database: DatabaseConfig,
+        /// Whose key it is, such as a person's name.
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct DatabaseConfig {
+    /// The database: `postgres://user:password@host:port/name`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    database_url: SecretString,
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeConfig {
+    #[command(flatten)]
+    engine: EngineConfig,
+    #[command(flatten)]
+    services: ServicesConfig,
+    /// The address to listen on.
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    host: String,
+    /// The port to listen on.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    port: u16,
+    /// How long connecting an account may take.
+    #[arg(long, env = "OAUTH_STATE_EXPIRATION_MINUTES", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    oauth_state_expiration_minutes: u64,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    cli.log.start()?;
+    match cli.command {
+        Command::Serve(config) => serve(*config).await,
+        Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await,
+        Command::CreateOperator { database, name } => create_operator(&database, &name).await,
+    }
+}
+
+async fn serve(config: ServeConfig) -> anyhow::Result<()> {
+    let public_url = config.services.public_url.as_str().trim_end_matches('/').to_owned();
+    let window = config.engine.window()?;
+    let state = AppState {
+        db: config.engine.connect(window.clone()).await?,
+        window,
+        services: Services::new(&config.services)?,
+        state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
+        public_url,
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+    };
+    tracing::info!(host = config.host, port = config.port, "admin listens");
+    let listener = TcpListener::bind((config.host, config.port));
+    Server::new(listener)
+        .run_with_graceful_shutdown(admin::app(state), stop, Some(Duration::from_secs(20)))
+        .await
+        .context("could not serve")
+}
+
+async fn create_operator(config: &DatabaseConfig, name: &str) -> anyhow::Result<()> {
+    if name.trim().is_empty() {
+        bail!("--name should say whose key it is");
+    }
+    let db = Db::connect(config.database_url.expose_secret(), 1, None).await?;
+    let mut tx = db.system().await?;
+    let key =
+        keys::insert_operator_key(&mut tx, name).await.context("could not store the key; was `admin migrate` run?")?;
+    tx.commit().await?;
+    println!("{key}");
+    Ok(())
+}

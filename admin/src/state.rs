@@ -1,0 +1,23 @@
+//! What handlers share.
+
+use std::time::Duration;
+
+use jobs::{
+    engine::{Db, Window},
+    services::Services,
+};
+
+/// What handlers share; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The database.
+    pub db: Db,
+    /// Redis.
+    pub window: Window,
+    /// Clients of the outside world.
+    pub services: Services,
+    /// How long connecting an account may take.
+    pub state_life: Duration,
+    /// Where browsers reach us, without a slash at the end.
+    pub public_url: String,
+}

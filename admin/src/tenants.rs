@@ -1,0 +1,90 @@
+//! Tenants.
+
+use chrono::{DateTime, Utc};
+use jobs::tenants::store::{self, TenantRow};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, payload::Json};
+use uuid::Uuid;
+
+use crate::{ApiError, Tag, auth::Caller, state::AppState};
+
+/// What a tenant pays for.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum Plan {
+    Basic,
+    Pro,
+    Enterprise,
+}
+
+impl Plan {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Pro => "pro",
+            Self::Enterprise => "enterprise",
+        }
+    }
+}
+
+/// A tenant to make.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct NewTenant {
+    /// What it is called.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: String,
+    /// Whom to write to.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    email: String,
+    /// What it pays for.
+    plan: Plan,
+}
+
+/// A restaurant, an agency's client, or one person's organization.
+#[derive(Debug, Object)]
+pub(crate) struct TenantView {
+    id: Uuid,
+    name: String,
+    email: Option<String>,
+    plan: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<TenantRow> for TenantView {
+    fn from(row: TenantRow) -> Self {
+        Self { id: row.id.0, name: row.name, email: row.email, plan: row.plan, created_at: row.created_at }
+    }
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum CreatedTenant {
+    /// The tenant is there.
+    #[oai(status = 201)]
+    Created(Json<TenantView>),
+}
+
+pub(crate) struct TenantsApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Tenants")]
+impl TenantsApi {
+    /// Make a tenant.
+    #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
+    async fn create(&self, caller: Caller, body: Json<NewTenant>) -> Result<CreatedTenant, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let tenant = store::insert(&mut tx, &body.name, &body.email, body.plan.name()).await?;
+        tx.commit().await?;
+        Ok(CreatedTenant::Created(Json(tenant.into())))
+    }
+
+    /// One tenant.
+    #[oai(path = "/tenants/:id", method = "get", operation_id = "get_tenant")]
+    async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<TenantView>, ApiError> {
+        let id = caller.tenant(id.0)?;
+        let mut tx = self.state.db.tenant(id).await?;
+        let tenant = store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
+        tx.commit().await?;
+        Ok(Json(tenant.into()))
+    }
+}

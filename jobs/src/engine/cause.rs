@@ -1,0 +1,81 @@
+//! Why something failed: a class for programs, a sentence for people, a chain for operators.
+
+use std::error::Error as StdError;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// A failure as the ledger shows it. Never contains a secret: clients redact before they build one.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Cause {
+    /// A stable word: `database`, `transient`, `rate`, `reauth`, `permission`, `permanent`, `ambiguous`, ...
+    pub class: &'static str,
+    /// What happened and what to do, for the person who reads the job.
+    pub message: String,
+    #[source]
+    source: Option<anyhow::Error>,
+}
+
+impl Cause {
+    /// A failure with its source.
+    pub fn new(class: &'static str, message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
+        Self { class, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// A failure that no other error explains.
+    pub fn plain(class: &'static str, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), source: None }
+    }
+
+    /// The whole chain below the message, outermost first.
+    #[must_use]
+    pub fn chain(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut next: Option<&(dyn StdError + 'static)> = self.source();
+        while let Some(error) = next {
+            causes.push(error.to_string());
+            next = error.source();
+        }
+        causes
+    }
+
+    /// As stored: `{"class": "rate", "message": "...", "causes": ["...", "..."]}`.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        Facts { class: self.class.to_owned(), message: self.message.clone(), causes: self.chain() }
+    }
+}
+
+/// A failure as stored in `jobs.error` and `job_attempts.error`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// See [`Cause::class`].
+    pub class: String,
+    /// See [`Cause::message`].
+    pub message: String,
+    /// See [`Cause::chain`].
+    #[serde(default)]
+    pub causes: Vec<String>,
+}
+
+impl Facts {
+    /// As a JSON value for the database.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        serde_json::json!({ "class": self.class, "message": self.message, "causes": self.causes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_chain_names_every_layer_once() {
+        let io = std::io::Error::other("disk on fire");
+        let source = anyhow::Error::new(io).context("could not store the picture");
+        let cause = Cause::new("internal", "The picture was not kept.", source);
+        assert_eq!(cause.chain(), ["could not store the picture", "disk on fire"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! Claiming: the compare-and-set that makes an attempt.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::Db;
+use crate::ids::{JobId, TenantId, WorkerId};
+
+/// One attempt of one job: the fence. What it writes lands only while no later attempt exists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Attempt {
+    /// The job.
+    pub job_id: JobId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// The number of the attempt, from 1.
+    pub number: i32,
+    /// Parents above the job.
+    pub depth: i16,
+}
+
+/// A claimed job: everything needed to run its attempt.
+#[derive(Debug, Clone)]
+pub struct Claimed {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// The process that claimed it.
+    pub worker_id: WorkerId,
+    /// Its kind.
+    pub kind: String,
+    /// Its payload.
+    pub args: Value,
+    /// Failures so far.
+    pub failures: i32,
+    /// How long it has been due.
+    pub due_for: Duration,
+    /// Somebody asked to cancel it while it could not be.
+    pub cancel_requested: bool,
+}
+
+/// Claims those of `ids` that this process may run; the others leave the window and come back by themselves.
+///
+/// # Errors
+/// The database refused; what was claimed nevertheless is handed back by the next renewal.
+pub async fn claim(db: &Db, worker_id: WorkerId, kinds: &[String], ids: &[Uuid]) -> Result<Vec<Claimed>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let rows = sqlx::query!(
+        r#"
+        with claimable as (
+          select id
+          from jobs
+          where id = any($1)
+            and state = 'available'
+            and dispatched_at is not null
+            and kind = any($2)
+            and exists (select from workers where id = $3 and expires_at > clock_timestamp())
+          order by id
+          for update skip locked
+        )
+        update jobs
+        set state = 'executing', attempt = attempt + 1, worker_id = $3, dispatched_at = null,
+          started_at = engine_stamp()
+        from claimable
+        where jobs.id = claimable.id
+        returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
+          greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
+          cancel_requested_at is not null as "cancel_requested!"
+        "#,
+        ids,
+        kinds,
+        worker_id.0
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    if rows.len() < ids.len() {
+        let claimed: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
+        give_up_refused(&mut tx, ids, &claimed).await?;
+    }
+    tx.commit().await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Claimed {
+            attempt: Attempt { job_id: row.id, tenant_id: row.tenant_id, number: row.attempt, depth: row.depth },
+            worker_id,
+            kind: row.kind,
+            args: row.args,
+            failures: row.failures,
+            due_for: Duration::try_from_secs_f64(row.due_for_seconds).unwrap_or_default(),
+            cancel_requested: row.cancel_requested,
+        })
+        .collect())
+}
+
+/// What could not be claimed though it is available (its kind is unknown here, the lease is over) waits a second.
+async fn give_up_refused(tx: &mut super::Tx, ids: &[Uuid], claimed: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set dispatched_at = null, state = 'scheduled', run_at = engine_stamp() + interval '1 second'
+        where id in (
+          select id
+          from jobs
+          where id = any($1) and id <> all($2) and state = 'available' and dispatched_at is not null
+          order by id
+          for update skip locked
+        )
+        ",
+        ids,
+        claimed
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ids that were dispatched over two seconds ago and not claimed: work for when Redis is away or lost them.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_overdue(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let ids = sqlx::query_scalar!(
+        "
+        select id
+        from jobs
+        where queue = $1
+          and state = 'available'
+          and dispatched_at < engine_now() - interval '2 seconds'
+        order by dispatched_at
+        limit $2
+        ",
+        queue,
+        i64::try_from(limit).unwrap_or(i64::MAX)
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(ids)
+}

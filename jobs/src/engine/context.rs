@@ -1,0 +1,188 @@
+//! What a running attempt has in hand: its scope, the services, and transactions that are fenced.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use serde_json::Value;
+
+use super::{Attempt, Db, Done, JobError, Scope, Tx, effects::Refusal, settle};
+use crate::{
+    ids::{JobId, TenantId},
+    services::Services,
+};
+
+/// The context of one attempt.
+#[derive(Debug)]
+pub struct JobContext {
+    attempt: Attempt,
+    db: Db,
+    services: Services,
+    shielded: AtomicBool,
+    refusal: Mutex<Option<Refusal>>,
+}
+
+impl JobContext {
+    pub(super) fn new(attempt: Attempt, db: Db, services: Services) -> Self {
+        Self { attempt, db, services, shielded: AtomicBool::new(false), refusal: Mutex::new(None) }
+    }
+
+    /// Whose job it is.
+    #[must_use]
+    pub fn tenant_id(&self) -> TenantId {
+        self.attempt.tenant_id
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job_id(&self) -> JobId {
+        self.attempt.job_id
+    }
+
+    /// The attempt, as for [`super::NewJob::child_of`].
+    #[must_use]
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// Clients of the outside world.
+    #[must_use]
+    pub fn services(&self) -> &Services {
+        &self.services
+    }
+
+    /// Opens a transaction in the job's scope. No network call while it is open: *claim, act, record*.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
+        let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
+        Ok(AttemptTx { tx, attempt: self.attempt })
+    }
+
+    /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded.
+    pub(super) fn shield(&self) {
+        self.shielded.store(true, Ordering::Release);
+    }
+
+    pub(super) fn unshield(&self) {
+        self.shielded.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_shielded(&self) -> bool {
+        self.shielded.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_refusal(&self, refusal: Refusal) {
+        *self.refusal.lock().expect("no holder panics") = Some(refusal);
+    }
+
+    pub(super) fn take_refusal(&self) -> Option<Refusal> {
+        self.refusal.lock().expect("no holder panics").take()
+    }
+}
+
+/// A transaction of one attempt: it commits only while no later attempt exists.
+#[derive(Debug)]
+pub struct AttemptTx {
+    tx: Tx,
+    attempt: Attempt,
+}
+
+impl AttemptTx {
+    /// Commits writes that do not complete the job, such as claiming a row.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn commit(mut self) -> Result<(), JobError> {
+        self.fence().await?;
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Commits the job's writes together with its completion.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn complete(mut self, result: Value) -> Result<Done, JobError> {
+        let settled = settle::complete(&mut self.tx, &[(self.attempt, result)]).await?;
+        self.end(!settled.is_empty()).await
+    }
+
+    /// Commits the job's writes and waits: the job runs again when the children it enqueued have all ended.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn wait_for_children(mut self) -> Result<Done, JobError> {
+        let settled = settle::wait_for_children(&mut self.tx, self.attempt).await?;
+        self.end(settled).await
+    }
+
+    pub(super) async fn suspend(mut self, verdict: &settle::Verdict, facts: &super::Facts) -> Result<Done, JobError> {
+        let attempt = self.attempt;
+        let cancel = is_cancel_requested(&mut self.tx, attempt).await?;
+        let settled = settle::set_back(&mut self.tx, attempt, verdict, Some(facts), cancel).await?;
+        self.end(settled).await
+    }
+
+    async fn end(self, settled: bool) -> Result<Done, JobError> {
+        if !settled {
+            return Err(JobError::Superseded);
+        }
+        self.tx.commit().await?;
+        Ok(Done { result: Value::Null, settled: true })
+    }
+
+    /// The last statement before a commit: it holds the row against a rescue until the commit, and no longer.
+    async fn fence(&mut self) -> Result<(), JobError> {
+        sqlx::query!(
+            "
+            select id
+            from jobs
+            where id = $1 and attempt = $2 and state = 'executing'
+            for share
+            ",
+            self.attempt.job_id.0,
+            self.attempt.number
+        )
+        .fetch_optional(&mut *self.tx as &mut sqlx::PgConnection)
+        .await?
+        .map(|_| ())
+        .ok_or(JobError::Superseded)
+    }
+
+    pub(super) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+}
+
+pub(super) async fn is_cancel_requested(tx: &mut Tx, attempt: Attempt) -> Result<bool, sqlx::Error> {
+    let requested = sqlx::query_scalar!(
+        r#"
+        select cancel_requested_at is not null as "requested!"
+        from jobs
+        where id = $1
+        "#,
+        attempt.job_id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(requested.unwrap_or(false))
+}
+
+impl Deref for AttemptTx {
+    type Target = Tx;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tx
+    }
+}
+
+impl DerefMut for AttemptTx {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
+}

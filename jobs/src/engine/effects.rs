@@ -1,0 +1,350 @@
+//! Effects: calls that the outside world sees. Each happens at most once, whatever dies in between.
+//!
+//! `intended` proves that nothing left. `sent` is committed immediately before the first byte; who finds it later only
+//! reads back. From there: `confirmed`, back to `intended` after a definite refusal, `failed` when nothing will ever be
+//! sent under the key again, or `unknown` when reading back did not find it within the provider's lag.
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use serde_json::json;
+
+use super::{AttemptTx, Cause, Done, JobContext, JobError, Tx, context::is_cancel_requested, settle::Verdict};
+use crate::ids::{AccountId, EffectId};
+
+/// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
+const CLOCK_SKEW: Duration = Duration::from_secs(120);
+
+/// What is to happen at most once.
+#[derive(Debug, Clone)]
+pub struct EffectSpec {
+    /// Unique in the tenant, such as `delivery:<id>`.
+    pub key: String,
+    /// The provider's operation, such as `facebook.publish`.
+    pub operation: &'static str,
+    /// The account it happens on.
+    pub account_id: AccountId,
+    /// A digest of what is sent, to compare by eye.
+    pub request_digest: String,
+    /// How long the call may take.
+    pub timeout: Duration,
+    /// How long after the call the provider may take to show what it did.
+    pub lag: Duration,
+}
+
+/// What the provider calls the thing that happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// Its id there.
+    pub id: String,
+    /// Where people see it.
+    pub permalink: Option<String>,
+}
+
+/// Until when bytes of a call may leave: monotonic, taken before `sent` was committed, so that a process that slept in
+/// between sends nothing late. Checked by [`crate::providers::http::send_once`] at each write.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// A deadline this far from now.
+    #[must_use]
+    pub fn after(timeout: Duration) -> Self {
+        Self(Instant::now() + timeout)
+    }
+
+    /// What is left; zero when it has passed.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
+/// Why a call brought no id.
+#[derive(Debug)]
+pub enum SendError {
+    /// The provider refused, or nothing ever left: it did not happen. The decision says what the job does next.
+    Refused(JobError),
+    /// It may have happened.
+    Unclear(Cause),
+}
+
+/// What became of an effect.
+#[derive(Debug)]
+pub enum Answer {
+    /// It happened: now, or found by reading back.
+    Happened(Receipt, Remote),
+    /// It may have happened and cannot be found: a person has to look.
+    Unknown(Receipt),
+}
+
+/// A claim on an effect's row, to be recorded in one transaction with the job's own.
+#[derive(Debug)]
+pub struct Receipt {
+    effect_id: EffectId,
+    /// Whether it was found by reading back.
+    pub was_read_back: bool,
+}
+
+/// A refusal to be recorded when the attempt is settled.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    effect_id: EffectId,
+    for_good: bool,
+    fact: serde_json::Value,
+    unclear: bool,
+}
+
+struct Row {
+    id: EffectId,
+    state: String,
+    sent_at: Option<DateTime<Utc>>,
+    seconds_left: f64,
+    lag_is_over: bool,
+    remote_id: Option<String>,
+}
+
+impl JobContext {
+    /// Makes an effect happen at most once: `send` is called only if nothing was sent under this key before, otherwise
+    /// `read_back` lists what the provider shows from the given time on, oldest first. The caller records the answer.
+    ///
+    /// # Errors
+    /// The decision of the sender's refusal; [`JobError::Reconcile`] while the outcome is not clear yet.
+    pub async fn once<S, R>(
+        &self,
+        spec: &EffectSpec,
+        send: impl FnOnce(Deadline) -> S,
+        read_back: impl FnOnce(DateTime<Utc>) -> R,
+    ) -> Result<Answer, JobError>
+    where
+        S: Future<Output = Result<Remote, SendError>> + Send,
+        R: Future<Output = Result<Vec<Remote>, JobError>> + Send,
+    {
+        self.shield();
+        let deadline = Deadline::after(spec.timeout);
+        let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
+        match (row.state.as_str(), row.sent_at, row.remote_id) {
+            ("intended", ..) => {
+                let sent = send(deadline).await;
+                self.answer(row.id, sent)
+            }
+            ("confirmed", _, Some(id)) => {
+                let receipt = Receipt { effect_id: row.id, was_read_back: true };
+                Ok(Answer::Happened(receipt, Remote { id, permalink: None }))
+            }
+            ("sent", Some(sent_at), _) if row.seconds_left <= 0.0 => {
+                self.unshield();
+                let seen = read_back(sent_at - CLOCK_SKEW).await;
+                self.compare(spec, row.id, row.lag_is_over, seen).await
+            }
+            ("sent", ..) => {
+                self.unshield();
+                let wait = Duration::try_from_secs_f64(row.seconds_left).unwrap_or_default();
+                Err(JobError::Reconcile(wait, Cause::plain("ambiguous", "An earlier call may still be on its way.")))
+            }
+            ("unknown", ..) => Ok(Answer::Unknown(Receipt { effect_id: row.id, was_read_back: true })),
+            _ => Err(JobError::Fail(Cause::plain(
+                "permanent",
+                "This was refused for good before and is not sent again; make a new post.",
+            ))),
+        }
+    }
+
+    /// Finds the effect, and commits `sent` if nothing was sent before. Answers the row as it was.
+    async fn mark_sent(&self, spec: &EffectSpec) -> Result<Row, JobError> {
+        let mut tx = self.begin().await?;
+        let attempt = tx.attempt();
+        insert(&mut tx, spec).await?;
+        let row = get(&mut tx, spec).await?;
+        if row.state == "intended" {
+            if is_cancel_requested(&mut tx, attempt).await? {
+                let cause = Cause::plain("cancelled", "Cancelled before anything was sent.");
+                return Err(JobError::Later(Duration::ZERO, cause));
+            }
+            sqlx::query!(
+                "
+                update effects
+                set state = 'sent', job_id = $3, attempt = $4, request_digest = $5, sent_at = clock_timestamp(),
+                  send_until = clock_timestamp() + make_interval(secs => $6)
+                where tenant_id = $1 and id = $2 and state = 'intended'
+                ",
+                attempt.tenant_id.0,
+                row.id.0,
+                attempt.job_id.0,
+                attempt.number,
+                spec.request_digest,
+                spec.timeout.as_secs_f64()
+            )
+            .execute(&mut **tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(row)
+    }
+
+    fn answer(&self, effect_id: EffectId, sent: Result<Remote, SendError>) -> Result<Answer, JobError> {
+        match sent {
+            Ok(remote) => Ok(Answer::Happened(Receipt { effect_id, was_read_back: false }, remote)),
+            Err(SendError::Refused(error)) => {
+                let cause = error.cause().map(Cause::facts);
+                let for_good = matches!(error, JobError::Fail(_));
+                self.note_refusal(Refusal { effect_id, for_good, fact: json!({ "refused": cause }), unclear: false });
+                Err(error)
+            }
+            Err(SendError::Unclear(cause)) => {
+                let fact = json!({ "unclear": cause.facts() });
+                self.note_refusal(Refusal { effect_id, for_good: false, fact, unclear: true });
+                Err(JobError::Reconcile(Duration::from_secs(1), cause))
+            }
+        }
+    }
+
+    /// Takes the first thing seen that is not another effect's; without one it is read again until the lag is over.
+    async fn compare(
+        &self,
+        spec: &EffectSpec,
+        effect_id: EffectId,
+        lag_is_over: bool,
+        seen: Result<Vec<Remote>, JobError>,
+    ) -> Result<Answer, JobError> {
+        let again = Duration::from_secs(5);
+        let seen = match seen {
+            Ok(seen) => seen,
+            Err(JobError::Retry(cause) | JobError::Later(_, cause)) => return Err(JobError::Reconcile(again, cause)),
+            Err(error) => return Err(error),
+        };
+        let ids: Vec<String> = seen.iter().map(|remote| remote.id.clone()).collect();
+        let mut tx = self.begin().await?;
+        let taken = sqlx::query_scalar!(
+            r#"
+            select remote_id as "remote_id!"
+            from effects
+            where tenant_id = $1 and account_id = $2 and remote_id = any($3) and id <> $4
+            "#,
+            self.tenant_id().0,
+            spec.account_id.0,
+            &ids,
+            effect_id.0
+        )
+        .fetch_all(&mut **tx)
+        .await?;
+        drop(tx);
+        let found = seen.into_iter().find(|remote| !taken.contains(&remote.id));
+        let receipt = Receipt { effect_id, was_read_back: true };
+        match found {
+            Some(remote) => Ok(Answer::Happened(receipt, remote)),
+            None if lag_is_over => Ok(Answer::Unknown(receipt)),
+            None => Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Not to be seen at the provider yet."))),
+        }
+    }
+}
+
+async fn insert(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<(), sqlx::Error> {
+    let attempt = tx.attempt();
+    sqlx::query!(
+        "
+        insert into effects (id, tenant_id, job_id, account_id, key, operation, state, attempt, request_digest)
+        values ($1, $2, $3, $4, $5, $6, 'intended', $7, $8)
+        on conflict (tenant_id, key) do nothing
+        ",
+        EffectId::new().0,
+        attempt.tenant_id.0,
+        attempt.job_id.0,
+        spec.account_id.0,
+        spec.key,
+        spec.operation,
+        attempt.number,
+        spec.request_digest
+    )
+    .execute(&mut ***tx)
+    .await?;
+    Ok(())
+}
+
+async fn get(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<Row, sqlx::Error> {
+    let tenant_id = tx.attempt().tenant_id;
+    sqlx::query_as!(
+        Row,
+        r#"
+        select id as "id: EffectId", state, sent_at, remote_id,
+          coalesce(extract(epoch from send_until - clock_timestamp()), 0)::float8 as "seconds_left!",
+          coalesce(engine_now() > send_until + make_interval(secs => $3), false) as "lag_is_over!"
+        from effects
+        where tenant_id = $1 and key = $2
+        for update
+        "#,
+        tenant_id.0,
+        spec.key,
+        spec.lag.as_secs_f64()
+    )
+    .fetch_one(&mut ***tx)
+    .await
+}
+
+impl AttemptTx {
+    /// Records that the effect happened, in the transaction that records what follows from it.
+    ///
+    /// # Errors
+    /// The database refused; a remote id confirms one effect of an account only.
+    pub async fn confirm(&mut self, receipt: &Receipt, remote: &Remote) -> Result<(), JobError> {
+        sqlx::query!(
+            "
+            update effects
+            set state = 'confirmed', remote_id = $3, facts = facts || $4
+            where tenant_id = $1 and id = $2 and state in ('sent', 'confirmed')
+            ",
+            self.attempt().tenant_id.0,
+            receipt.effect_id.0,
+            remote.id,
+            json!([{ "happened": remote.id, "read_back": receipt.was_read_back }])
+        )
+        .execute(&mut ***self)
+        .await?;
+        Ok(())
+    }
+
+    /// Records that nobody can tell whether the effect happened, and suspends the job until a person does.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn leave_unknown(mut self, receipt: &Receipt, cause: &Cause) -> Result<Done, JobError> {
+        sqlx::query!(
+            "
+            update effects
+            set state = 'unknown', facts = facts || $3
+            where tenant_id = $1 and id = $2 and state = 'sent'
+            ",
+            self.attempt().tenant_id.0,
+            receipt.effect_id.0,
+            json!([{ "unknown": cause.facts() }])
+        )
+        .execute(&mut **self)
+        .await?;
+        self.suspend(&Verdict::unknown_effect(), &cause.facts()).await
+    }
+}
+
+/// Records a refusal, in the transaction that settles the attempt.
+pub(super) async fn record_refusal(tx: &mut Tx, attempt: super::Attempt, refusal: &Refusal) -> Result<(), sqlx::Error> {
+    let state = match (refusal.unclear, refusal.for_good) {
+        (true, _) => "sent",
+        (false, true) => "failed",
+        (false, false) => "intended",
+    };
+    // The call of an unclear outcome is over in this process: nothing can leave any more.
+    sqlx::query!(
+        "
+        update effects
+        set state = $4, send_until = least(send_until, clock_timestamp()), facts = facts || jsonb_build_array($5::jsonb)
+        where tenant_id = $1 and id = $2 and attempt = $3 and state = 'sent'
+        ",
+        attempt.tenant_id.0,
+        refusal.effect_id.0,
+        attempt.number,
+        state,
+        refusal.fact
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Enqueueing: a job exists iff the transaction that asked for it committed.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Attempt, Job, Kind, Tx};
+use crate::ids::{JobId, TenantId};
+
+/// A job to enqueue.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    tenant_id: TenantId,
+    kind: &'static str,
+    queue: &'static str,
+    args: Value,
+    unique_key: Option<String>,
+    run_at: Option<DateTime<Utc>>,
+    parent: Option<(JobId, i16)>,
+}
+
+impl NewJob {
+    /// A job of `tenant_id`, due at once.
+    ///
+    /// # Panics
+    /// If the payload does not serialize to JSON, which no plain struct does.
+    #[must_use]
+    pub fn new<J: Job>(tenant_id: TenantId, job: &J) -> Self {
+        Self {
+            tenant_id,
+            kind: J::KIND,
+            queue: J::QUEUE.name(),
+            args: serde_json::to_value(job).expect("payloads are plain structs"),
+            unique_key: job.unique_key(),
+            run_at: None,
+            parent: None,
+        }
+    }
+
+    /// A job of a kind that is only known by its value.
+    ///
+    /// # Errors
+    /// The payload is not one of that kind.
+    pub fn of_kind(tenant_id: TenantId, kind: &Kind, args: Value) -> Result<Self, serde_json::Error> {
+        let unique_key = (kind.check)(args.clone())?;
+        Ok(Self { tenant_id, kind: kind.name, queue: kind.queue.name(), args, unique_key, run_at: None, parent: None })
+    }
+
+    /// Due at this time of the database's clock instead of at once.
+    #[must_use]
+    pub fn at(mut self, time: DateTime<Utc>) -> Self {
+        self.run_at = Some(time);
+        self
+    }
+
+    /// A child of the job that `parent` is an attempt of: see [`super::AttemptTx::wait_for_children`].
+    #[must_use]
+    pub fn child_of(mut self, parent: &Attempt) -> Self {
+        self.parent = Some((parent.job_id, parent.depth + 1));
+        self
+    }
+}
+
+/// What became of a request to enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The new job, or the unfinished one with the same unique key.
+    pub id: JobId,
+    /// Whether a job was made.
+    pub is_new: bool,
+}
+
+/// Why nothing was enqueued.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// A suspended job has the same unique key; it has to be resumed or cancelled first.
+    #[error("job {job_id} with the same key is suspended on {suspended_on}")]
+    Suspended {
+        /// That job.
+        job_id: JobId,
+        /// What it waits for.
+        suspended_on: String,
+    },
+    /// The database refused.
+    #[error("could not enqueue")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<EnqueueError> for super::JobError {
+    fn from(error: EnqueueError) -> Self {
+        Self::Retry(super::Cause::new("enqueue", "A follow-up job could not be enqueued; it is tried again.", error))
+    }
+}
+
+impl Tx {
+    /// Enqueues one job.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Suspended`], or the database refused.
+    pub async fn enqueue(&mut self, job: NewJob) -> Result<Enqueued, EnqueueError> {
+        let enqueued = self.enqueue_all(vec![job]).await?;
+        Ok(enqueued[0])
+    }
+
+    /// Enqueues many jobs in one statement. The answers stand in no particular order; jobs that share a unique key give
+    /// one answer. With a waiting job of the same key the earlier time counts; with an executing one it runs once more.
+    ///
+    /// # Errors
+    /// As [`Tx::enqueue`].
+    pub async fn enqueue_all(&mut self, mut jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, EnqueueError> {
+        // Sorted, so that two transactions that insert the same keys cannot deadlock.
+        jobs.sort_by(|a, b| (a.kind, &a.unique_key).cmp(&(b.kind, &b.unique_key)));
+        let mut seen = HashSet::new();
+        jobs.retain(|job| job.unique_key.is_none() || seen.insert((job.tenant_id, job.kind, job.unique_key.clone())));
+        let enqueued = insert(self, &jobs).await?;
+        if enqueued.len() < jobs.len() {
+            return Err(find_suspended(self, &jobs).await?);
+        }
+        count_children(self, &jobs, &enqueued).await?;
+        if enqueued.iter().any(|job| job.is_due) {
+            self.wake_after_commit();
+        }
+        Ok(enqueued.into_iter().map(|job| Enqueued { id: job.id, is_new: job.is_new }).collect())
+    }
+}
+
+struct Inserted {
+    id: JobId,
+    is_new: bool,
+    is_due: bool,
+}
+
+async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Error> {
+    let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
+    let tenants: Vec<Uuid> = jobs.iter().map(|job| job.tenant_id.0).collect();
+    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
+    let queues: Vec<String> = jobs.iter().map(|job| job.queue.to_owned()).collect();
+    let args: Vec<Value> = jobs.iter().map(|job| job.args.clone()).collect();
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.unique_key.clone()).collect();
+    let times: Vec<Option<DateTime<Utc>>> = jobs.iter().map(|job| job.run_at).collect();
+    let parents: Vec<Option<Uuid>> = jobs.iter().map(|job| job.parent.map(|(id, _)| id.0)).collect();
+    let depths: Vec<i16> = jobs.iter().map(|job| job.parent.map_or(0, |(_, depth)| depth)).collect();
+    sqlx::query_as!(
+        Inserted,
+        r#"
+        insert into jobs as existing
+          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, state)
+        select id, tenant_id, kind, queue, args, unique_key, run_at, run_at, parent_id, depth,
+          case when run_at > engine_now() then 'scheduled' else 'available' end
+        from (
+          select id, tenant_id, kind, queue, args, unique_key, coalesce(at, engine_now()) as run_at, parent_id, depth
+          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
+              $8::uuid[], $9::smallint[])
+            as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth)
+        ) new
+        on conflict (tenant_id, kind, unique_key)
+          where unique_key is not null and state not in ('completed', 'cancelled', 'discarded')
+        do update set
+          run_at = least(existing.run_at, excluded.run_at),
+          state = case
+            when existing.state in ('scheduled', 'retryable') and excluded.state = 'available' then 'available'
+            else existing.state
+          end,
+          rerun_requested = existing.state = 'executing'
+        where existing.state <> 'suspended'
+        returning id as "id: JobId", xmax = 0 as "is_new!", state = 'available' as "is_due!"
+        "#,
+        &ids,
+        &tenants,
+        &kinds,
+        &queues,
+        &args,
+        &keys as &[Option<String>],
+        &times as &[Option<DateTime<Utc>>],
+        &parents as &[Option<Uuid>],
+        &depths
+    )
+    .fetch_all(&mut **tx)
+    .await
+}
+
+async fn find_suspended(tx: &mut Tx, jobs: &[NewJob]) -> Result<EnqueueError, sqlx::Error> {
+    let tenants: Vec<Uuid> = jobs.iter().map(|job| job.tenant_id.0).collect();
+    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.unique_key.clone()).collect();
+    let job = sqlx::query!(
+        r#"
+        select j.id as "id: JobId", j.suspended_on as "suspended_on!"
+        from jobs j
+        join unnest($1::uuid[], $2::text[], $3::text[]) as asked (tenant_id, kind, unique_key)
+          on j.tenant_id = asked.tenant_id and j.kind = asked.kind and j.unique_key = asked.unique_key
+        where j.state = 'suspended'
+        limit 1
+        "#,
+        &tenants,
+        &kinds,
+        &keys as &[Option<String>]
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(EnqueueError::Suspended { job_id: job.id, suspended_on: job.suspended_on })
+}
+
+/// Adds the children that were really made to their parents' `pending`. The parents are executing in this very
+/// transaction's attempt, so their rows are not settled before it ends.
+async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> Result<(), sqlx::Error> {
+    if jobs.iter().all(|job| job.parent.is_none()) {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = enqueued.iter().filter(|job| job.is_new).map(|job| job.id.0).collect();
+    sqlx::query!(
+        "
+        update jobs parent
+        set pending = pending + children.count
+        from (
+          select tenant_id, parent_id, count(*)::int as count
+          from jobs
+          where id = any($1) and parent_id is not null
+          group by tenant_id, parent_id
+        ) children
+        where parent.tenant_id = children.tenant_id and parent.id = children.parent_id
+        ",
+        &ids
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,236 @@
+//! What a kind of job is, and what an attempt can come to.
+
+use std::time::Duration;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use super::{Cause, Facts, JobContext, Tx};
+use crate::ids::TenantId;
+
+/// A kind of job. The struct is the payload: ids and small plain values, never a secret.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The name in the ledger. Never changes while work waits under it.
+    const KIND: &'static str;
+    /// Which workers run it.
+    const QUEUE: Queue;
+    /// When a failed attempt is tried again.
+    const RETRY: Retry;
+    /// How long one attempt may take.
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    /// At most one unfinished job of this kind and tenant has this key.
+    fn unique_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Does the work. May run twice: its doc comment says why that is harmless.
+    fn run(self, cx: &JobContext) -> impl Future<Output = Result<Done, JobError>> + Send;
+
+    /// Lets the job's own rows follow when an attempt did not complete it, in the transaction that settles the attempt.
+    ///
+    /// # Errors
+    /// A database error; the attempt is then settled by the rescue of its process.
+    fn on_setback(
+        &self,
+        _tenant_id: TenantId,
+        _tx: &mut Tx,
+        _setback: &Setback,
+    ) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// Where a kind runs: each queue has slots of its own in a worker, so that slow work holds up none of another sort.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Queue {
+    /// Publishing to social networks.
+    Posting,
+    /// Exchanging codes and refreshing tokens.
+    Oauth,
+    /// Calls of language models: slow, few at once.
+    Ai,
+    /// Drawing pictures: takes a processor.
+    Media,
+    /// Everything else.
+    Default,
+}
+
+impl Queue {
+    /// All queues.
+    pub const ALL: [Self; 5] = [Self::Posting, Self::Oauth, Self::Ai, Self::Media, Self::Default];
+
+    /// The name in the ledger and in `WORKER_QUEUES`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Posting => "posting",
+            Self::Oauth => "oauth",
+            Self::Ai => "ai",
+            Self::Media => "media",
+            Self::Default => "default",
+        }
+    }
+
+    /// The queue of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|queue| queue.name() == name)
+    }
+}
+
+/// The waits before the second, third, ... attempt; a failure past the last discards the job. Each wait is stretched by
+/// up to a quarter at random, so that what failed together does not come back together.
+#[derive(Debug, Clone, Copy)]
+pub struct Retry {
+    waits: &'static [Duration],
+}
+
+const fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+impl Retry {
+    /// For work that waits on a service that may be down for hours: 12 attempts in about a day.
+    pub const PATIENT: Self = Self {
+        waits: &[
+            seconds(2),
+            seconds(10),
+            seconds(30),
+            seconds(60),
+            seconds(300),
+            seconds(900),
+            seconds(1_800),
+            seconds(3_600),
+            seconds(7_200),
+            seconds(21_600),
+            seconds(43_200),
+        ],
+    };
+    /// For work that somebody waits for: 5 attempts in about a minute and a half.
+    pub const QUICK: Self = Self { waits: &[seconds(1), seconds(5), seconds(20), seconds(60)] };
+    /// For work that a failure of ours or of a person's input would only repeat.
+    pub const ONCE: Self = Self { waits: &[] };
+
+    /// The wait after failure number `failures` (from 1), stretched by `jitter` in 0..1; `None`: give up.
+    #[must_use]
+    pub fn wait(&self, failures: u32, jitter: f64) -> Option<Duration> {
+        let index = usize::try_from(failures.max(1) - 1).unwrap_or(usize::MAX);
+        let wait = self.waits.get(index)?;
+        Some(wait.mul_f64(1.0 + jitter.clamp(0.0, 1.0) / 4.0))
+    }
+}
+
+/// A completed attempt.
+#[derive(Debug)]
+pub struct Done {
+    /// What the job shows as its result.
+    pub(super) result: Value,
+    /// Whether the completion was committed together with the job's own writes.
+    pub(super) settled: bool,
+}
+
+impl Done {
+    /// There was nothing to do, for this reason; nothing was written.
+    #[must_use]
+    pub fn nothing(reason: &str) -> Self {
+        Self { result: serde_json::json!({ "nothing": reason }), settled: false }
+    }
+}
+
+/// Why an attempt did not complete, as a decision. Client errors convert by `From`, so that `?` decides.
+#[derive(Debug, thiserror::Error)]
+pub enum JobError {
+    /// Try again after the policy's next wait; counts a failure.
+    #[error("failed, may be tried again")]
+    Retry(#[source] Cause),
+    /// Try again after this long; costs nothing, capped by the time since the job was first due.
+    #[error("put off")]
+    Later(Duration, #[source] Cause),
+    /// Will never work.
+    #[error("failed for good")]
+    Fail(#[source] Cause),
+    /// Wait until `on` is resumed, as by a person who connects an account again.
+    #[error("waits for {on}")]
+    Park {
+        /// What it waits for, such as `account:<id>`.
+        on: String,
+        /// Why.
+        #[source]
+        cause: Cause,
+    },
+    /// A call may have happened: read back after this long.
+    #[error("an effect is open")]
+    Reconcile(Duration, #[source] Cause),
+    /// Another attempt of this job exists; nothing of this one may be written.
+    #[error("superseded by another attempt")]
+    Superseded,
+}
+
+impl JobError {
+    /// What went wrong, unless the attempt was merely overtaken.
+    #[must_use]
+    pub fn cause(&self) -> Option<&Cause> {
+        match self {
+            Self::Retry(cause)
+            | Self::Later(_, cause)
+            | Self::Fail(cause)
+            | Self::Park { cause, .. }
+            | Self::Reconcile(_, cause) => Some(cause),
+            Self::Superseded => None,
+        }
+    }
+}
+
+impl From<sqlx::Error> for JobError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Retry(Cause::new("database", "The database did not answer; it is tried again.", error))
+    }
+}
+
+impl From<anyhow::Error> for JobError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Retry(Cause::new("internal", "Something failed on our side; it is tried again.", error))
+    }
+}
+
+/// What becomes of a job whose attempt did not complete it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setback {
+    /// It runs again by itself.
+    Again(Facts),
+    /// It reads back what became of a call, by itself.
+    Reconciling(Facts),
+    /// It waits for something that is not time.
+    Parked(Facts),
+    /// It will not run again.
+    Discarded(Facts),
+    /// Somebody cancelled it.
+    Cancelled,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_follow_the_list_and_then_end() {
+        assert_eq!(Retry::QUICK.wait(1, 0.0), Some(seconds(1)));
+        assert_eq!(Retry::QUICK.wait(4, 0.0), Some(seconds(60)));
+        assert_eq!(Retry::QUICK.wait(5, 0.0), None);
+        assert_eq!(Retry::ONCE.wait(1, 0.0), None);
+    }
+
+    #[test]
+    fn jitter_stretches_by_at_most_a_quarter() {
+        assert_eq!(Retry::QUICK.wait(3, 1.0), Some(seconds(25)));
+    }
+
+    #[test]
+    fn queues_are_found_by_their_names() {
+        for queue in Queue::ALL {
+            assert_eq!(Queue::from_name(queue.name()), Some(queue));
+        }
+        assert_eq!(Queue::from_name("nope"), None);
+    }
+}

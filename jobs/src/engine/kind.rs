@@ -1,0 +1,71 @@
+//! Kinds as values: what the engine needs of a job type without naming the type.
+
+use std::{fmt, time::Duration};
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
+
+use super::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx};
+use crate::ids::TenantId;
+
+type Run = for<'a> fn(Value, &'a JobContext) -> BoxFuture<'a, Result<Done, JobError>>;
+type OnSetback = for<'a> fn(TenantId, Value, &'a mut Tx, &'a Setback) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+
+/// A kind of job.
+#[derive(Clone, Copy)]
+pub struct Kind {
+    /// Its name in the ledger.
+    pub name: &'static str,
+    /// Which workers run it.
+    pub queue: Queue,
+    /// When a failed attempt is tried again.
+    pub retry: Retry,
+    /// How long one attempt may take.
+    pub timeout: Duration,
+    /// Whether a payload is one of this kind; answers it with its unique key.
+    pub check: fn(Value) -> Result<Option<String>, serde_json::Error>,
+    pub(super) run: Run,
+    pub(super) on_setback: OnSetback,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kind").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Kind {
+    /// The kind that `J` is.
+    #[must_use]
+    pub const fn of<J: Job>() -> Self {
+        Self {
+            name: J::KIND,
+            queue: J::QUEUE,
+            retry: J::RETRY,
+            timeout: J::TIMEOUT,
+            check: |args| serde_json::from_value::<J>(args).map(|job| job.unique_key()),
+            run: |args, cx| Box::pin(run::<J>(args, cx)),
+            on_setback: |tenant_id, args, tx, setback| Box::pin(on_setback::<J>(tenant_id, args, tx, setback)),
+        }
+    }
+}
+
+async fn run<J: Job>(args: Value, cx: &JobContext) -> Result<Done, JobError> {
+    let job: J = serde_json::from_value(args).map_err(|error| {
+        JobError::Fail(Cause::new("payload", format!("The payload is not one of a {} job.", J::KIND), error))
+    })?;
+    job.run(cx).await
+}
+
+async fn on_setback<J: Job>(
+    tenant_id: TenantId,
+    args: Value,
+    tx: &mut Tx,
+    setback: &Setback,
+) -> Result<(), sqlx::Error> {
+    match serde_json::from_value::<J>(args) {
+        Ok(job) => job.on_setback(tenant_id, tx, setback).await,
+        // No job could be read from the payload, so it has no rows that could follow.
+        Err(_) => Ok(()),
+    }
+}

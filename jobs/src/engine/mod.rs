@@ -1,0 +1,42 @@
+//! The job engine: `PostgreSQL` is the truth, Redis the disposable fast path.
+//!
+//! A job's life: [`Tx::enqueue`] inserts it; [`dispatch`] promotes it when due and releases its id into the [`Window`];
+//! [`claim()`] makes an attempt of it; [`Engine::run`] runs that; it settles in one transaction with its own writes
+//! ([`AttemptTx::complete`]) or in a batch ([`Settler`]). [`rescue()`] takes over from processes that died, [`JobContext::once`] keeps
+//! calls that the outside world sees from happening twice. `docs/ARCHITECTURE.md` tells the whole protocol.
+
+mod cause;
+mod claim;
+mod context;
+mod db;
+pub mod dispatch;
+mod drain;
+mod effects;
+mod enqueue;
+mod in_hand;
+mod job;
+mod kind;
+pub mod lease;
+pub mod ledger;
+mod rescue;
+mod run;
+mod settle;
+mod settler;
+mod verdict;
+mod window;
+
+pub use cause::{Cause, Facts};
+pub use claim::{Attempt, Claimed, claim, list_overdue};
+pub use context::{AttemptTx, JobContext};
+pub use db::{Db, Scope, Tx};
+pub use drain::drain;
+pub use effects::{Answer, Deadline, EffectSpec, Receipt, Remote, SendError};
+pub use enqueue::{EnqueueError, Enqueued, NewJob};
+pub use in_hand::InHand;
+pub use job::{Done, Job, JobError, Queue, Retry, Setback};
+pub use kind::Kind;
+pub use rescue::rescue;
+pub use run::{Engine, Interrupt, Outcome};
+pub use settle::hand_back;
+pub use settler::Settler;
+pub use window::Window;

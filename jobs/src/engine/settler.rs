@@ -1,0 +1,88 @@
+//! The batching settler: attempts that completed without writes of their own are written many at a time.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{Attempt, Db, InHand, settle};
+
+/// Written in one statement at most.
+const BATCH: usize = 500;
+
+/// Hands completed attempts to the settler.
+#[derive(Debug, Clone)]
+pub struct Settler {
+    completed: mpsc::Sender<(Attempt, Value)>,
+}
+
+impl Settler {
+    /// Starts the settler. Its task ends when every clone of the handle is gone and all is written, or at `abandon`.
+    pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
+        let (completed, queue) = mpsc::channel(4 * BATCH);
+        let task = tokio::spawn(async move {
+            abandon.run_until_cancelled(settle_all(db, in_hand, queue)).await;
+        });
+        (Self { completed }, task)
+    }
+
+    /// Has an attempt completed; the attempt stays in hand until that is written.
+    pub async fn complete(&self, attempt: Attempt, result: Value) {
+        if self.completed.send((attempt, result)).await.is_err() {
+            tracing::warn!(job_id = %attempt.job_id, "the settler has stopped; the job runs again");
+        }
+    }
+}
+
+async fn settle_all(db: Db, in_hand: InHand, mut queue: mpsc::Receiver<(Attempt, Value)>) {
+    let mut batch = Vec::with_capacity(BATCH);
+    loop {
+        let room = BATCH - batch.len();
+        if batch.is_empty() {
+            if queue.recv_many(&mut batch, room).await == 0 {
+                return;
+            }
+        } else {
+            // Carried over: rows that somebody else holds for a moment, or a database that is away.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            while batch.len() < BATCH
+                && let Ok(next) = queue.try_recv()
+            {
+                batch.push(next);
+            }
+        }
+        match settle_batch(&db, &batch).await {
+            Ok(carried) => {
+                for (attempt, _) in &batch {
+                    if !carried.iter().any(|(other, _)| other == attempt) {
+                        in_hand.remove(*attempt);
+                    }
+                }
+                batch = carried;
+            }
+            Err(error) => {
+                tracing::warn!(%error, jobs = batch.len(), "could not settle a batch, trying again");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+        }
+    }
+}
+
+/// Settles those that nobody else holds; answers the rest that is still ours.
+async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
+    let attempts: Vec<Attempt> = batch.iter().map(|(attempt, _)| *attempt).collect();
+    let mut tx = db.system().await?;
+    let free = settle::lock_free(&mut tx, &attempts).await?;
+    let done: Vec<(Attempt, Value)> =
+        batch.iter().filter(|(attempt, _)| free.contains(&attempt.job_id.0)).cloned().collect();
+    settle::complete(&mut tx, &done).await?;
+    let held = if done.len() < batch.len() {
+        let current = settle::list_current(&mut tx, &attempts).await?;
+        batch.iter().filter(|(attempt, _)| current.contains(&attempt.job_id.0)).cloned().collect()
+    } else {
+        Vec::new()
+    };
+    tx.commit().await?;
+    Ok(held)
+}

@@ -1,0 +1,125 @@
+//! Deciding what an attempt that did not complete its job comes to.
+
+use std::time::Duration;
+
+use super::{JobError, Retry, Setback, settle::Verdict};
+
+/// A job that is put off for longer than this since it was first due is given up.
+const MAX_PUT_OFF: Duration = Duration::from_secs(3 * 24 * 3600);
+
+/// What the ledger knows about a job when its attempt is settled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Standing {
+    /// Failures before this attempt.
+    pub(super) failures: u32,
+    /// How long it has been due.
+    pub(super) due_for: Duration,
+    /// Somebody asked to cancel it.
+    pub(super) cancel_requested: bool,
+    /// An effect of it may have happened; what is left until nothing of the call can leave any more.
+    pub(super) open_effect: Option<Duration>,
+    /// An effect of it waits for a person.
+    pub(super) unknown_effect: bool,
+}
+
+impl Verdict {
+    fn again(state: &'static str, outcome: &'static str, after: Duration, is_failure: bool) -> Self {
+        Self { state, outcome, after: Some(after), suspended_on: None, is_failure }
+    }
+
+    fn suspended(on: &str, outcome: &'static str, after: Option<Duration>) -> Self {
+        Self { state: "suspended", outcome, after, suspended_on: Some(on.to_owned()), is_failure: false }
+    }
+
+    fn ended(state: &'static str) -> Self {
+        Self { state, outcome: "fail", after: None, suspended_on: None, is_failure: state == "discarded" }
+    }
+
+    pub(super) fn unknown_effect() -> Self {
+        Self::suspended("unknown_effect", "park", None)
+    }
+}
+
+/// Decides. An open effect comes first: while it is open the job neither ends nor does anything but read back.
+pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter: f64) -> Option<(Verdict, Setback)> {
+    let facts = error.cause()?.facts();
+    if standing.unknown_effect {
+        return Some((Verdict::unknown_effect(), Setback::Parked(facts)));
+    }
+    if let Some(sending) = standing.open_effect {
+        let after = if let JobError::Reconcile(after, _) = error { *after } else { Duration::from_secs(1) };
+        let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(after)));
+        return Some((verdict, Setback::Reconciling(facts)));
+    }
+    if standing.cancel_requested {
+        return Some((Verdict::ended("cancelled"), Setback::Cancelled));
+    }
+    Some(match error {
+        JobError::Superseded => return None,
+        JobError::Retry(_) => match retry.wait(standing.failures + 1, jitter) {
+            Some(wait) => (Verdict::again("retryable", "retry", wait, true), Setback::Again(facts)),
+            None => (Verdict::ended("discarded"), Setback::Discarded(facts)),
+        },
+        JobError::Later(after, _) | JobError::Reconcile(after, _) if standing.due_for + *after <= MAX_PUT_OFF => {
+            (Verdict::again("scheduled", "later", *after, false), Setback::Again(facts))
+        }
+        JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
+            (Verdict::ended("discarded"), Setback::Discarded(facts))
+        }
+        JobError::Park { on, .. } => (Verdict::suspended(on, "park", None), Setback::Parked(facts)),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::Cause;
+
+    fn cause() -> Cause {
+        Cause::plain("transient", "no answer")
+    }
+
+    fn state(error: JobError, standing: Standing) -> (&'static str, Option<String>) {
+        let (verdict, _) = decide(&error, &Retry::QUICK, standing, 0.0).expect("not superseded");
+        (verdict.state, verdict.suspended_on)
+    }
+
+    #[test]
+    fn failures_are_retried_until_the_list_ends() {
+        assert_eq!(state(JobError::Retry(cause()), Standing { failures: 3, ..Standing::default() }).0, "retryable");
+        assert_eq!(state(JobError::Retry(cause()), Standing { failures: 4, ..Standing::default() }).0, "discarded");
+    }
+
+    #[test]
+    fn putting_off_costs_nothing_but_ends() {
+        let later = || JobError::Later(Duration::from_secs(60), cause());
+        let (verdict, _) = decide(&later(), &Retry::QUICK, Standing::default(), 0.0).expect("decided");
+        assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
+        let late = Standing { due_for: MAX_PUT_OFF, ..Standing::default() };
+        assert_eq!(state(later(), late).0, "discarded");
+    }
+
+    #[test]
+    fn a_request_to_cancel_ends_what_would_run_again() {
+        let asked = Standing { cancel_requested: true, ..Standing::default() };
+        assert_eq!(state(JobError::Retry(cause()), asked).0, "cancelled");
+    }
+
+    #[test]
+    fn nothing_ends_while_an_effect_is_open() {
+        let open =
+            Standing { cancel_requested: true, open_effect: Some(Duration::from_secs(9)), ..Standing::default() };
+        for error in [JobError::Retry(cause()), JobError::Fail(cause())] {
+            let (verdict, _) = decide(&error, &Retry::ONCE, open, 0.0).expect("decided");
+            assert_eq!(verdict.suspended_on.as_deref(), Some("reconcile"));
+            assert_eq!(verdict.after, Some(Duration::from_secs(9)));
+        }
+        let unknown = Standing { unknown_effect: true, ..Standing::default() };
+        assert_eq!(state(JobError::Fail(cause()), unknown).1.as_deref(), Some("unknown_effect"));
+    }
+
+    #[test]
+    fn an_overtaken_attempt_decides_nothing() {
+        assert!(decide(&JobError::Superseded, &Retry::QUICK, Standing::default(), 0.0).is_none());
+    }
+}

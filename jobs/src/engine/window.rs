@@ -1,0 +1,141 @@
+//! The window in Redis: ids of due jobs, one sorted set a queue, and wake-ups. All of it can be lost at any moment;
+//! the dispatcher fills it again from PostgreSQL.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use redis::{
+    Client, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+use uuid::Uuid;
+
+use super::dispatch::Released;
+
+/// How long a pop waits for an id before it answers none.
+const POP_WAIT: Duration = Duration::from_secs(1);
+
+/// A handle on the window; clones share a connection that reconnects by itself.
+#[derive(Clone)]
+pub struct Window {
+    client: Client,
+    shared: ConnectionManager,
+    prefix: Arc<str>,
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Window {
+    /// A window under the key prefix `prefix`. Connects when first used, so that a program starts while Redis is away.
+    ///
+    /// # Errors
+    /// The URL is malformed.
+    pub fn open(url: &str, prefix: &str) -> RedisResult<Self> {
+        let client = Client::open(url)?;
+        let shared = lazy_connection(&client)?;
+        Ok(Self { client, shared, prefix: prefix.into() })
+    }
+
+    /// The same window over a connection of its own, for pops that wait.
+    ///
+    /// # Errors
+    /// The connection cannot be set up.
+    pub fn own_connection(&self) -> RedisResult<Self> {
+        let shared = lazy_connection(&self.client)?;
+        Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })
+    }
+
+    /// Adds jobs at their places. One that is there keeps its place.
+    ///
+    /// # Errors
+    /// Redis is away or refuses (such as when it is full).
+    pub async fn push(&self, queue: &str, jobs: &[Released]) -> RedisResult<()> {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        let mut command = redis::cmd("ZADD");
+        command.arg(self.key(queue)).arg("NX");
+        for job in jobs {
+            command.arg(job.place).arg(job.id.as_bytes().as_slice());
+        }
+        command.query_async(&mut self.shared.clone()).await
+    }
+
+    /// Takes up to `count` ids; waits up to a second for the first.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn pop(&self, queue: &str, count: usize) -> RedisResult<Vec<Uuid>> {
+        let ids = self.pop_now(queue, count).await?;
+        if !ids.is_empty() {
+            return Ok(ids);
+        }
+        let first: Option<(Vec<u8>, Vec<u8>, f64)> = redis::cmd("BZPOPMIN")
+            .arg(self.key(queue))
+            .arg(POP_WAIT.as_secs_f64())
+            .query_async(&mut self.shared.clone())
+            .await?;
+        let Some((_, id, _)) = first else {
+            return Ok(Vec::new());
+        };
+        let mut ids: Vec<Uuid> = Uuid::from_slice(&id).into_iter().collect();
+        if count > 1 {
+            ids.extend(self.pop_now(queue, count - 1).await?);
+        }
+        Ok(ids)
+    }
+
+    async fn pop_now(&self, queue: &str, count: usize) -> RedisResult<Vec<Uuid>> {
+        let popped: Vec<(Vec<u8>, f64)> =
+            redis::cmd("ZPOPMIN").arg(self.key(queue)).arg(count).query_async(&mut self.shared.clone()).await?;
+        Ok(popped.iter().filter_map(|(id, _)| Uuid::from_slice(id).ok()).collect())
+    }
+
+    /// Tells the dispatcher that there is due work. Best effort: the dispatcher looks every second anyway.
+    pub async fn wake(&self) {
+        let published: RedisResult<()> =
+            redis::cmd("PUBLISH").arg(self.wakes()).arg("").query_async(&mut self.shared.clone()).await;
+        if let Err(error) = published {
+            tracing::debug!(%error, "no wake-up sent");
+        }
+    }
+
+    /// Wake-ups as they come. Ends when the connection does.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn wake_ups(&self) -> RedisResult<impl Stream<Item = ()> + use<>> {
+        let mut subscription = self.client.get_async_pubsub().await?;
+        subscription.subscribe(self.wakes()).await?;
+        Ok(subscription.into_on_message().map(|_| ()))
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> RedisResult<()> {
+        redis::cmd("PING").query_async(&mut self.shared.clone()).await
+    }
+
+    fn key(&self, queue: &str) -> String {
+        format!("{}window:{queue}", self.prefix)
+    }
+
+    fn wakes(&self) -> String {
+        format!("{}wakes", self.prefix)
+    }
+}
+
+fn lazy_connection(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_response_timeout(Some(POP_WAIT + Duration::from_secs(2)))
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_secs(1));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}

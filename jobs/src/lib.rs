@@ -1,0 +1,20 @@
+//! Linecook's jobs: every kind of job, the domain it works on, and the engine that runs it.
+//!
+//! Start at [`engine`] for how a job lives, at [`kinds`] for what jobs there are; each kind is one file in the folder of its
+//! subject, named like the kind.
+
+pub mod assets;
+pub mod calendar;
+pub mod config;
+pub mod engine;
+pub mod ids;
+pub mod kinds;
+pub mod media;
+pub mod noop;
+pub mod oauth;
+pub mod posts;
+pub mod providers;
+pub mod secrets;
+pub mod services;
+pub mod telemetry;
+pub mod tenants;

@@ -1,0 +1,21 @@
+//! Does nothing: to try a deployment, or to measure it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+
+/// Do nothing.
+///
+/// Safe to repeat: there is nothing to repeat.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Noop {}
+
+impl Job for Noop {
+    const KIND: &'static str = "noop";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::QUICK;
+
+    async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
+        Ok(Done::nothing("there is nothing to do in a noop"))
+    }
+}

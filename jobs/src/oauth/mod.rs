@@ -1,0 +1,14 @@
+//! Connecting accounts: a ticket, a login at the provider, tokens.
+//!
+//! The run of one connection: [`begin`] makes a ticket; the browser opens it ([`open_ticket`]), is bound by a cookie and
+//! goes to the provider; it comes back with a code ([`accept_code`]), which is stored encrypted for [`ExchangeOauthCode`].
+
+mod connection;
+mod exchange_oauth_code;
+mod flow;
+mod refresh_token;
+pub mod store;
+
+pub use exchange_oauth_code::ExchangeOauthCode;
+pub use flow::{CallbackError, Opened, STATE_LIFE, accept_code, begin, open_ticket};
+pub use refresh_token::RefreshToken;

@@ -1,0 +1,167 @@
+//! Publishes one delivery: one post on one account.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+
+use super::store::{self, Parcel};
+use crate::{
+    engine::{
+        Answer, Cause, Deadline, Done, EffectSpec, Job, JobContext, JobError, Queue, Remote, Retry, SendError, Setback,
+        Tx,
+    },
+    ids::{DeliveryId, TenantId},
+    oauth,
+    providers::meta::PageApi,
+};
+
+/// How long the publishing call may take, upload included.
+const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long Facebook may take to show in the feed what it published.
+const FEED_LAG: Duration = Duration::from_secs(60);
+
+/// Publish the delivery `delivery_id`.
+///
+/// Safe to repeat: the call to the network is an effect (key: the delivery), so a second attempt asks the network what became
+/// of the first before it would ever send again.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PublishPost {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+}
+
+impl Job for PublishPost {
+    const KIND: &'static str = "publish_post";
+    const QUEUE: Queue = Queue::Posting;
+    const RETRY: Retry = Retry::PATIENT;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(self.delivery_id.to_string())
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let Some(parcel) = claim(cx, self.delivery_id).await? else {
+            return Ok(Done::nothing("deleted, or published already"));
+        };
+        let token = token(cx, &parcel)?;
+        let picture = picture(cx, &parcel).await?;
+        let page = cx.services().meta.page(parcel.account_id, &parcel.page_id, &token);
+        let effect = effect(&parcel, picture.as_ref());
+        let answer = cx
+            .once(
+                &effect,
+                |deadline| send(page, deadline, &parcel, picture.clone()),
+                |since| read_back(page, since, &parcel),
+            )
+            .await?;
+        record(cx, &parcel, answer).await
+    }
+
+    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+        match setback {
+            Setback::Reconciling(_) => Ok(()),
+            Setback::Again(facts) => store::mark_waiting(tx, tenant_id, self.delivery_id, facts, None).await,
+            Setback::Parked(facts) => {
+                let words = Some(facts.message.as_str());
+                store::mark_waiting(tx, tenant_id, self.delivery_id, facts, words).await?;
+                if facts.class != "reauth" && facts.class != "permission" {
+                    return Ok(());
+                }
+                let account = store::find_account_by_delivery(tx, tenant_id, self.delivery_id).await?;
+                oauth::store::mark_needs_reauth(tx, tenant_id, account.as_slice(), &facts.message).await
+            }
+            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.delivery_id, facts).await,
+            Setback::Cancelled => store::mark_cancelled(tx, tenant_id, self.delivery_id).await,
+        }
+    }
+}
+
+async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobError> {
+    let mut tx = cx.begin().await?;
+    let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id()).await?;
+    tx.commit().await?;
+    match parcel {
+        Some(parcel) if parcel.account_status == "needs_reauth" => Err(JobError::Park {
+            on: format!("account:{}", parcel.account_id),
+            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
+        }),
+        parcel => Ok(parcel),
+    }
+}
+
+fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
+    let place = oauth::store::token_place(cx.tenant_id(), parcel.token_id);
+    Ok(cx.services().keyring.decrypt(place, &parcel.access_token)?)
+}
+
+async fn picture(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, String)>, JobError> {
+    match (&parcel.asset_key, &parcel.content_type) {
+        (Some(key), Some(content_type)) => {
+            let bytes = cx.services().storage.get(key).await?;
+            Ok(Some((bytes, content_type.clone())))
+        }
+        (Some(_) | None, _) => Ok(None),
+    }
+}
+
+fn effect(parcel: &Parcel, picture: Option<&(Bytes, String)>) -> EffectSpec {
+    let mut digest = Sha256::new();
+    digest.update(parcel.page_id.as_bytes());
+    digest.update(parcel.caption.as_bytes());
+    digest.update(picture.map_or(&[][..], |(bytes, _)| bytes));
+    EffectSpec {
+        key: format!("delivery:{}", parcel.delivery_id),
+        operation: "facebook.publish",
+        account_id: parcel.account_id,
+        request_digest: hex::encode(digest.finalize()),
+        timeout: CALL_TIMEOUT,
+        lag: FEED_LAG,
+    }
+}
+
+async fn send(
+    page: PageApi<'_>,
+    deadline: Deadline,
+    parcel: &Parcel,
+    picture: Option<(Bytes, String)>,
+) -> Result<Remote, SendError> {
+    Ok(match picture {
+        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, &content_type).await?,
+        None => page.publish_text(deadline, &parcel.caption).await?,
+    })
+}
+
+/// What the Page shows since then with our text, oldest first.
+async fn read_back(page: PageApi<'_>, since: DateTime<Utc>, parcel: &Parcel) -> Result<Vec<Remote>, JobError> {
+    let posts = page.list_posts(since).await?;
+    Ok(posts
+        .into_iter()
+        .filter(|post| post.message.trim() == parcel.caption.trim())
+        .map(|post| Remote { id: post.id, permalink: post.permalink_url })
+        .collect())
+}
+
+/// The delivery, its effect and the job, in one transaction.
+async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done, JobError> {
+    let mut tx = cx.begin().await?;
+    match answer {
+        Answer::Happened(receipt, remote) => {
+            store::mark_published(&mut tx, cx.tenant_id(), parcel.delivery_id, &remote).await?;
+            tx.confirm(&receipt, &remote).await?;
+            let read_back = receipt.was_read_back;
+            tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
+        }
+        Answer::Unknown(receipt) => {
+            let words = "Nobody can tell whether this post went out: look at the Page, then settle it.";
+            let cause = Cause::plain("ambiguous", words);
+            store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await?;
+            tx.leave_unknown(&receipt, &cause).await
+        }
+    }
+}

@@ -1,0 +1,451 @@
+//! The SQL of posts and deliveries.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    engine::{Facts, Remote},
+    ids::{AccountId, AssetId, CalendarId, DeliveryId, JobId, PostId, TenantId, TokenId},
+};
+
+/// A post.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct PostRow {
+    pub id: PostId,
+    pub tenant_id: TenantId,
+    pub calendar_id: Option<CalendarId>,
+    pub topic: Option<String>,
+    pub caption: Option<String>,
+    pub asset_id: Option<AssetId>,
+    pub planned_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// A delivery.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct DeliveryRow {
+    pub id: DeliveryId,
+    pub post_id: PostId,
+    pub account_id: AccountId,
+    pub state: String,
+    pub scheduled_at: DateTime<Utc>,
+    pub job_id: Option<JobId>,
+    pub blocked_by: Option<String>,
+    pub remote_id: Option<String>,
+    pub permalink: Option<String>,
+    pub published_at: Option<DateTime<Utc>>,
+    pub error_class: Option<String>,
+    pub error: Option<String>,
+}
+
+/// Those of the times that are over for more than five minutes; a time that has just come means now.
+///
+/// # Errors
+/// The database refused.
+pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select min(at)
+        from unnest($1::timestamptz[]) as asked (at)
+        where at < engine_now() - interval '5 minutes'
+        "#,
+        times
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Inserts a post that somebody wrote.
+///
+/// # Errors
+/// The database refused; a foreign key when the picture is not the tenant's.
+pub async fn insert_post(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    caption: &str,
+    asset_id: Option<AssetId>,
+) -> Result<PostId, sqlx::Error> {
+    let id = PostId::new();
+    sqlx::query!(
+        "insert into posts (id, tenant_id, caption, asset_id) values ($1, $2, $3, $4)",
+        id.0,
+        tenant_id.0,
+        caption,
+        asset_id.map(|id| id.0)
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Gives posts the picture that they go out with.
+///
+/// # Errors
+/// The database refused; a foreign key when a picture is not the tenant's.
+pub async fn attach_assets(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    pictures: &[(PostId, AssetId)],
+) -> Result<(), sqlx::Error> {
+    let (posts, assets): (Vec<Uuid>, Vec<Uuid>) = pictures.iter().map(|(post, asset)| (post.0, asset.0)).unzip();
+    sqlx::query!(
+        "
+        update posts
+        set asset_id = picture.asset_id
+        from unnest($2::uuid[], $3::uuid[]) as picture (post_id, asset_id)
+        where posts.tenant_id = $1 and posts.id = picture.post_id
+        ",
+        tenant_id.0,
+        &posts,
+        &assets
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Those of the posts that exist.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_by_ids(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<PostRow>, sqlx::Error> {
+    sqlx::query_as!(
+        PostRow,
+        r#"
+        select id as "id: PostId", tenant_id as "tenant_id: TenantId", calendar_id as "calendar_id: CalendarId", topic,
+          caption, asset_id as "asset_id: AssetId", planned_at, created_at
+        from posts
+        where tenant_id = $1 and id = any($2)
+        "#,
+        tenant_id.0,
+        ids
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The posts of a calendar, in its order.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_by_calendar(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    calendar_id: CalendarId,
+) -> Result<Vec<PostRow>, sqlx::Error> {
+    sqlx::query_as!(
+        PostRow,
+        r#"
+        select id as "id: PostId", tenant_id as "tenant_id: TenantId", calendar_id as "calendar_id: CalendarId", topic,
+          caption, asset_id as "asset_id: AssetId", planned_at, created_at
+        from posts
+        where tenant_id = $1 and calendar_id = $2
+        order by position
+        "#,
+        tenant_id.0,
+        calendar_id.0
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The posts of a tenant, newest first, older than `after`.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_posts(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<PostRow>, sqlx::Error> {
+    let (created_at, id) = after.unzip();
+    sqlx::query_as!(
+        PostRow,
+        r#"
+        select id as "id: PostId", tenant_id as "tenant_id: TenantId", calendar_id as "calendar_id: CalendarId", topic,
+          caption, asset_id as "asset_id: AssetId", planned_at, created_at
+        from posts
+        where tenant_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
+        order by created_at desc, id desc
+        limit $4
+        "#,
+        tenant_id.0,
+        created_at,
+        id,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The deliveries of posts.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_deliveries(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    posts: &[Uuid],
+) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+    sqlx::query_as!(
+        DeliveryRow,
+        r#"
+        select id as "id: DeliveryId", post_id as "post_id: PostId", account_id as "account_id: AccountId", state,
+          scheduled_at, job_id as "job_id: JobId", blocked_by, remote_id, permalink, published_at, error_class, error
+        from post_history
+        where tenant_id = $1 and post_id = any($2)
+        order by scheduled_at, id
+        "#,
+        tenant_id.0,
+        posts
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// A delivery to insert.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// What goes out.
+    pub post_id: PostId,
+    /// Where.
+    pub account_id: AccountId,
+    /// When; `None`: now.
+    pub scheduled_at: Option<DateTime<Utc>>,
+}
+
+/// Inserts deliveries; answers the ids of those that were not there before.
+///
+/// # Errors
+/// The database refused; a foreign key when an account is not the tenant's.
+pub async fn insert_deliveries(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    deliveries: &[NewDelivery],
+) -> Result<Vec<DeliveryId>, sqlx::Error> {
+    let ids: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.id.0).collect();
+    let posts: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.post_id.0).collect();
+    let accounts: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.account_id.0).collect();
+    let times: Vec<Option<DateTime<Utc>>> = deliveries.iter().map(|delivery| delivery.scheduled_at).collect();
+    sqlx::query_scalar!(
+        r#"
+        insert into post_history (id, tenant_id, post_id, account_id, state, scheduled_at)
+        select id, $1, post_id, account_id, 'scheduled', coalesce(at, engine_now())
+        from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as new (id, post_id, account_id, at)
+        on conflict (tenant_id, post_id, account_id) do nothing
+        returning id as "id: DeliveryId"
+        "#,
+        tenant_id.0,
+        &ids,
+        &posts,
+        &accounts,
+        &times as &[Option<DateTime<Utc>>]
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Notes which jobs make deliveries.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history
+        set job_id = job.id
+        from jobs job
+        where job.tenant_id = $1 and job.id = any($2)
+          and post_history.tenant_id = $1 and post_history.id = (job.args ->> 'delivery_id')::uuid
+        ",
+        tenant_id.0,
+        jobs
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Everything that a delivery needs to go out.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct Parcel {
+    pub delivery_id: DeliveryId,
+    pub caption: String,
+    pub asset_key: Option<String>,
+    pub content_type: Option<String>,
+    pub account_id: AccountId,
+    pub account_status: String,
+    pub page_id: String,
+    pub token_id: TokenId,
+    pub access_token: String,
+}
+
+/// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
+/// `None` if it was deleted, is published, or another job has it.
+///
+/// # Errors
+/// The database refused.
+pub async fn claim(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    job_id: JobId,
+) -> Result<Option<Parcel>, sqlx::Error> {
+    sqlx::query_as!(
+        Parcel,
+        r#"
+        with claimed as (
+          update post_history
+          set state = case when state = 'unknown' then state else 'submitting' end, job_id = $3, error = null,
+            error_class = null, blocked_by = null
+          where tenant_id = $1 and id = $2
+            and (state = 'scheduled'
+              or (state in ('submitting', 'unknown', 'failed', 'cancelled') and job_id is not distinct from $3))
+          returning id, post_id, account_id
+        )
+        select claimed.id as "delivery_id: DeliveryId", coalesce(post.caption, '') as "caption!",
+          asset.storage_key as "asset_key?", asset.content_type as "content_type?",
+          account.id as "account_id: AccountId", account.status as account_status, account.remote_id as page_id,
+          token.id as "token_id: TokenId", token.access_token
+        from claimed
+        join posts post on post.tenant_id = $1 and post.id = claimed.post_id
+        join social_accounts account on account.tenant_id = $1 and account.id = claimed.account_id
+        join oauth_tokens token on token.tenant_id = $1 and token.id = account.token_id
+        left join brand_assets asset on asset.tenant_id = $1 and asset.id = post.asset_id
+        "#,
+        tenant_id.0,
+        id.0,
+        job_id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Marks a delivery published, with what the provider calls it.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_published(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    remote: &Remote,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history
+        set state = 'published', remote_id = $3, permalink = coalesce($4, permalink), published_at = engine_stamp()
+        where tenant_id = $1 and id = $2 and state in ('submitting', 'unknown')
+        ",
+        tenant_id.0,
+        id.0,
+        remote.id,
+        remote.permalink
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Marks a delivery of which nobody can tell whether it went out.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_unknown(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "unknown", Some(facts), None).await
+}
+
+/// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_waiting(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+    blocked_by: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await
+}
+
+/// Marks a delivery that will not go out.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_failed(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "failed", Some(facts), None).await
+}
+
+/// Marks a delivery that somebody cancelled.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "cancelled", None, None).await
+}
+
+async fn mark(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    state: &str,
+    facts: Option<&Facts>,
+    blocked_by: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history
+        set state = $3, error_class = $4, error = $5, blocked_by = $6
+        where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
+        ",
+        tenant_id.0,
+        id.0,
+        state,
+        facts.map(|facts| facts.class.as_str()),
+        facts.map(|facts| facts.message.as_str()),
+        blocked_by
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The account of a delivery.
+///
+/// # Errors
+/// The database refused.
+pub async fn find_account_by_delivery(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<Option<AccountId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select account_id as "id: AccountId" from post_history where tenant_id = $1 and id = $2"#,
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}

@@ -1,0 +1,174 @@
+//! `OpenAI`: structured answers of a chat model.
+
+use std::time::Duration;
+
+use async_openai::{
+    Client,
+    config::OpenAIConfig,
+    error::OpenAIError,
+    types::chat::{
+        ChatCompletionRequestMessage, ChatCompletionRequestSystemMessageArgs, ChatCompletionRequestUserMessageArgs,
+        CreateChatCompletionRequestArgs, FinishReason, ResponseFormat, ResponseFormatJsonSchema,
+    },
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::engine::{Cause, JobError};
+
+/// The longest that an answer may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+
+/// The model and where it is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct AiConfig {
+    /// The key.
+    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, value_parser = crate::config::secret)]
+    pub openai_api_key: SecretString,
+    /// Base address of the API.
+    #[arg(long, env = "OPENAI_BASE_URL", default_value = "https://api.openai.com/v1")]
+    pub openai_base_url: String,
+    /// The model that writes.
+    #[arg(long, env = "GPT_TEXT_MODEL", default_value = "gpt-4o")]
+    pub gpt_text_model: String,
+}
+
+/// A client of the model.
+#[derive(Debug, Clone)]
+pub struct Ai {
+    client: Client<OpenAIConfig>,
+    model: String,
+}
+
+/// What to ask for.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// A name for the answer's schema, of letters and `_`.
+    pub name: &'static str,
+    /// The answer's JSON schema, by the rules of strict structured outputs: every property required, no others allowed.
+    pub schema: Value,
+    /// Who the model is to be.
+    pub system: &'static str,
+    /// What is asked.
+    pub user: String,
+}
+
+/// A question that brought no answer that could be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AiError {
+    /// The service did not answer, or answered that something failed.
+    #[error("the language model did not answer")]
+    NoAnswer(#[source] OpenAIError),
+    /// Too many questions.
+    #[error("the language model asks us to wait")]
+    Rate(#[source] OpenAIError),
+    /// The account has no money, the key is wrong, or the request is malformed: an operator has to look.
+    #[error("the language model refuses our account or request")]
+    Config(#[source] OpenAIError),
+    /// The model declined.
+    #[error("the language model declined: {0}")]
+    Declined(String),
+    /// The answer is cut off or is not what was asked for.
+    #[error("the language model's answer cannot be used: {0}")]
+    Unusable(String),
+}
+
+impl Ai {
+    /// A client of the configured model. It repeats nothing by itself: the ledger does.
+    ///
+    /// # Panics
+    /// If the TLS backend cannot be set up, which the build decides.
+    #[must_use]
+    pub fn new(config: &AiConfig) -> Self {
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .expect("the TLS backend is built in");
+        let api = OpenAIConfig::new()
+            .with_api_key(config.openai_api_key.expose_secret())
+            .with_api_base(config.openai_base_url.trim_end_matches('/'));
+        Self { client: Client::with_config(api).with_http_client(http), model: config.gpt_text_model.clone() }
+    }
+
+    /// Asks, and reads the answer as a `T`.
+    ///
+    /// # Errors
+    /// [`AiError`].
+    pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
+        let request = self.request(question).map_err(AiError::Config)?;
+        let answer = self.client.chat().create(request).await.map_err(classify)?;
+        let Some(choice) = answer.choices.into_iter().next() else {
+            return Err(AiError::Unusable("no choice".to_owned()));
+        };
+        if let Some(refusal) = choice.message.refusal {
+            return Err(AiError::Declined(refusal));
+        }
+        match choice.finish_reason {
+            Some(FinishReason::ContentFilter) => return Err(AiError::Declined("content filter".to_owned())),
+            Some(FinishReason::Length) => return Err(AiError::Unusable("cut off".to_owned())),
+            Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::FunctionCall) | None => {}
+        }
+        let content = choice.message.content.unwrap_or_default();
+        serde_json::from_str(&content).map_err(|error| AiError::Unusable(error.to_string()))
+    }
+
+    fn request(
+        &self,
+        question: Question,
+    ) -> Result<async_openai::types::chat::CreateChatCompletionRequest, OpenAIError> {
+        let system = ChatCompletionRequestSystemMessageArgs::default().content(question.system).build()?;
+        let user = ChatCompletionRequestUserMessageArgs::default().content(question.user).build()?;
+        let messages: Vec<ChatCompletionRequestMessage> = vec![system.into(), user.into()];
+        let json_schema = ResponseFormatJsonSchema {
+            name: question.name.to_owned(),
+            description: None,
+            schema: question.schema,
+            strict: Some(true),
+        };
+        CreateChatCompletionRequestArgs::default()
+            .model(&self.model)
+            .messages(messages)
+            .response_format(ResponseFormat::JsonSchema { json_schema })
+            .build()
+    }
+}
+
+/// Source: "Error codes" of the API; a 429 for want of money does not pass by itself.
+fn classify(error: OpenAIError) -> AiError {
+    let OpenAIError::ApiError(answer) = &error else {
+        return AiError::NoAnswer(error);
+    };
+    match answer.status_code.as_u16() {
+        429 if answer.api_error.r#type.as_deref() == Some("insufficient_quota") => AiError::Config(error),
+        429 => AiError::Rate(error),
+        400..=428 | 430..=499 => AiError::Config(error),
+        _ => AiError::NoAnswer(error),
+    }
+}
+
+impl From<AiError> for JobError {
+    fn from(error: AiError) -> Self {
+        match &error {
+            AiError::NoAnswer(_) => {
+                Self::Retry(Cause::new("transient", "The language model did not answer; it is tried again.", error))
+            }
+            AiError::Rate(_) => {
+                let words = "The language model asks us to wait; it is tried again.";
+                Self::Later(Duration::from_secs(30), Cause::new("rate", words, error))
+            }
+            AiError::Config(_) => {
+                let words = "The language model refuses our account or request; an operator has to look.";
+                Self::Retry(Cause::new("config", words, error))
+            }
+            AiError::Declined(_) => {
+                Self::Fail(Cause::new("declined", "The language model declined: change the brief.", error))
+            }
+            AiError::Unusable(_) => {
+                let words = "The language model's answer could not be used; it is tried again.";
+                Self::Retry(Cause::new("unusable", words, error))
+            }
+        }
+    }
+}

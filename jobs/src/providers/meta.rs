@@ -1,0 +1,449 @@
+//! Meta: Facebook Login and the Graph API for Pages.
+//!
+//! Tokens travel in headers and form bodies, never in a URL; every server call carries `appsecret_proof`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use oauth2::{
+    AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
+    EndpointSet, HttpRequest, HttpResponse, RedirectUrl, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
+    basic::BasicClient,
+};
+use reqwest::{Method, multipart};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, de::DeserializeOwned};
+use sha2::Sha256;
+use url::Url;
+
+use super::http;
+pub use super::meta_error::{Class, MetaError};
+use crate::{
+    engine::{Deadline, Remote},
+    ids::AccountId,
+};
+
+/// What publishing to a Page needs. Source: Pages API, "Posts".
+pub const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
+
+/// A page of a list holds this many at most. Source: Graph API, "Paginated results".
+const PAGE_SIZE: &str = "100";
+
+/// Lists are followed for this many pages at most.
+const MAX_PAGES: usize = 50;
+
+/// The app at Meta and where Meta is.
+#[derive(Debug, Clone, clap::Args)]
+pub struct MetaConfig {
+    /// The app's id.
+    #[arg(long, env = "FACEBOOK_APP_ID")]
+    pub facebook_app_id: String,
+    /// The app's secret.
+    #[arg(long, env = "FACEBOOK_APP_SECRET", hide_env_values = true, value_parser = crate::config::secret)]
+    pub facebook_app_secret: SecretString,
+    /// Base address of the Graph API.
+    #[arg(long, env = "META_GRAPH_URL", default_value = "https://graph.facebook.com")]
+    pub meta_graph_url: Url,
+    /// Base address of the login dialog.
+    #[arg(long, env = "META_DIALOG_URL", default_value = "https://www.facebook.com")]
+    pub meta_dialog_url: Url,
+    /// Version of both.
+    #[arg(long, env = "META_GRAPH_VERSION", default_value = "v25.0")]
+    pub meta_graph_version: String,
+}
+
+/// A client for one app.
+#[derive(Debug, Clone)]
+pub struct Meta {
+    config: MetaConfig,
+    client: reqwest::Client,
+    effects: reqwest::Client,
+}
+
+/// A user's token.
+#[derive(Debug, Clone)]
+pub struct UserToken {
+    /// The token.
+    pub token: SecretString,
+    /// Its life; `None` when Meta did not say.
+    pub expires_in: Option<Duration>,
+}
+
+/// The person behind a token.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Person {
+    /// App-scoped id.
+    pub id: String,
+}
+
+/// A Page that a person manages.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Page {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its token; missing when the person did not share the Page.
+    pub access_token: Option<SecretString>,
+    /// What the person may do there.
+    #[serde(default)]
+    pub tasks: Vec<String>,
+}
+
+impl Page {
+    /// Whether the person may publish there. Source: Pages API, "Tasks".
+    #[must_use]
+    pub fn can_publish(&self) -> bool {
+        self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
+    }
+}
+
+/// A post as a Page's feed shows it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct PagePost {
+    /// `<page>_<post>`.
+    pub id: String,
+    /// Its text.
+    #[serde(default)]
+    pub message: String,
+    /// Where people see it.
+    pub permalink_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct List<T> {
+    data: Vec<T>,
+    #[serde(default)]
+    paging: Paging,
+}
+
+#[derive(Deserialize, Default)]
+struct Paging {
+    cursors: Option<Cursors>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Cursors {
+    after: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+    status: String,
+}
+
+#[derive(Deserialize)]
+struct Published {
+    id: String,
+    post_id: Option<String>,
+    permalink_url: Option<String>,
+}
+
+type Login = BasicClient<EndpointSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+impl Meta {
+    /// A client of the configured app.
+    #[must_use]
+    pub fn new(config: MetaConfig) -> Self {
+        Self { config, client: http::client(), effects: http::effect_client() }
+    }
+
+    /// Where to send a browser to log in; it comes back to `redirect_uri` with `state`.
+    ///
+    /// # Errors
+    /// A configured address or the redirect address is malformed.
+    pub fn authorize_url(&self, redirect_uri: &str, state: String) -> anyhow::Result<Url> {
+        let scopes = Scope::new(SCOPES.join(","));
+        let (url, _) = self.login(redirect_uri)?.authorize_url(|| CsrfToken::new(state)).add_scope(scopes).url();
+        Ok(url)
+    }
+
+    fn login(&self, redirect_uri: &str) -> anyhow::Result<Login> {
+        let MetaConfig { facebook_app_id, facebook_app_secret, meta_graph_version, .. } = &self.config;
+        let dialog = self.config.meta_dialog_url.as_str().trim_end_matches('/');
+        Ok(BasicClient::new(ClientId::new(facebook_app_id.clone()))
+            .set_client_secret(ClientSecret::new(facebook_app_secret.expose_secret().to_owned()))
+            .set_auth_uri(AuthUrl::new(format!("{dialog}/{meta_graph_version}/dialog/oauth"))?)
+            .set_token_uri(TokenUrl::new(self.url("oauth/access_token"))?)
+            .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned())?)
+            .set_auth_type(AuthType::RequestBody))
+    }
+
+    fn url(&self, path: &str) -> String {
+        let graph = self.config.meta_graph_url.as_str().trim_end_matches('/');
+        format!("{graph}/{}/{path}", self.config.meta_graph_version)
+    }
+
+    /// Exchanges an authorization code, which works once, for a short-lived user token.
+    ///
+    /// # Errors
+    /// [`MetaError`]; class [`Class::RestartLogin`] when the code was used.
+    ///
+    /// # Panics
+    /// If `redirect_uri` is malformed; it was accepted when the login began.
+    pub async fn exchange_code(&self, code: &SecretString, redirect_uri: &str) -> Result<UserToken, MetaError> {
+        let login = self.login(redirect_uri).expect("the login began with these addresses");
+        let code = AuthorizationCode::new(code.expose_secret().to_owned());
+        let answer = login.exchange_code(code).request_async(self).await.map_err(|error| match error {
+            RequestTokenError::Request(error) => error,
+            RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
+                MetaError::Odd { status: 200 }
+            }
+        })?;
+        let token = SecretString::from(answer.access_token().secret().clone());
+        Ok(UserToken { token, expires_in: answer.expires_in() })
+    }
+
+    /// Exchanges a living user token for one with a fresh life of about 60 days.
+    ///
+    /// # Errors
+    /// [`MetaError`]; class [`Class::Reauth`] when the token has died.
+    pub async fn extend(&self, token: &SecretString) -> Result<UserToken, MetaError> {
+        let form = [
+            ("grant_type", "fb_exchange_token"),
+            ("client_id", self.config.facebook_app_id.as_str()),
+            ("client_secret", self.config.facebook_app_secret.expose_secret()),
+            ("fb_exchange_token", token.expose_secret()),
+        ];
+        let request = self.client.post(self.url("oauth/access_token")).form(&form);
+        let request = request.build().map_err(MetaError::from_reqwest)?;
+        let answer: TokenAnswer = parse(&self.execute(&self.client, request, None).await?)?;
+        Ok(UserToken { token: answer.access_token, expires_in: answer.expires_in.map(Duration::from_secs) })
+    }
+
+    /// The person behind a user token.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub async fn me(&self, token: &SecretString) -> Result<Person, MetaError> {
+        self.get("me", token, &[("fields", "id")], None).await
+    }
+
+    /// The permissions that the person granted, which may be fewer than were asked for.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub async fn list_granted(&self, token: &SecretString) -> Result<Vec<String>, MetaError> {
+        let list: List<Permission> = self.get("me/permissions", token, &[], None).await?;
+        Ok(list.data.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
+    }
+
+    /// The Pages that the person manages and shared with us.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub async fn list_pages(&self, token: &SecretString) -> Result<Vec<Page>, MetaError> {
+        let query = [("fields", "id,name,access_token,tasks"), ("limit", PAGE_SIZE)];
+        self.list("me/accounts", token, &query, None).await
+    }
+
+    /// Follows a list to its end. A page may be empty and still have a next one.
+    async fn list<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretString,
+        query: &[(&str, &str)],
+        account_id: Option<AccountId>,
+    ) -> Result<Vec<T>, MetaError> {
+        let mut items = Vec::new();
+        let mut after = None;
+        for _ in 0..MAX_PAGES {
+            let mut query = query.to_vec();
+            query.extend(after.as_deref().map(|after| ("after", after)));
+            let page: List<T> = self.get(path, token, &query, account_id).await?;
+            items.extend(page.data);
+            after = page.paging.cursors.and_then(|cursors| cursors.after);
+            if page.paging.next.is_none() || after.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    async fn get<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        token: &SecretString,
+        query: &[(&str, &str)],
+        account_id: Option<AccountId>,
+    ) -> Result<T, MetaError> {
+        let request = self
+            .client
+            .request(Method::GET, self.url(path))
+            .query(query)
+            .query(&[("appsecret_proof", self.proof(token))])
+            .bearer_auth(token.expose_secret());
+        let request = request.build().map_err(MetaError::from_reqwest)?;
+        parse(&self.execute(&self.client, request, account_id).await?)
+    }
+
+    async fn execute(
+        &self,
+        client: &reqwest::Client,
+        request: reqwest::Request,
+        account_id: Option<AccountId>,
+    ) -> Result<Bytes, MetaError> {
+        let answer = client.execute(request).await.map_err(MetaError::from_reqwest)?;
+        let status = answer.status();
+        let body = answer.bytes().await.map_err(MetaError::from_reqwest)?;
+        if status.is_success() { Ok(body) } else { Err(MetaError::from_answer(status.as_u16(), &body, account_id)) }
+    }
+
+    /// `hex(HMAC-SHA256(app secret, token))`. Source: "Secure Graph API calls".
+    fn proof(&self, token: &SecretString) -> String {
+        appsecret_proof(&self.config.facebook_app_secret, token)
+    }
+
+    /// One Page, for publishing.
+    #[must_use]
+    pub fn page<'a>(&'a self, account_id: AccountId, page_id: &'a str, token: &'a SecretString) -> PageApi<'a> {
+        PageApi { meta: self, account_id, page_id, token }
+    }
+}
+
+/// The HTTP client that oauth2 uses: ours, so that Meta's error envelopes are read as what they are.
+impl<'c> AsyncHttpClient<'c> for Meta {
+    type Error = MetaError;
+    type Future = BoxFuture<'c, Result<HttpResponse, MetaError>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(async move {
+            let request = reqwest::Request::try_from(request).map_err(MetaError::from_reqwest)?;
+            let body = self.execute(&self.client, request, None).await?;
+            Ok(HttpResponse::new(body.to_vec()))
+        })
+    }
+}
+
+fn appsecret_proof(secret: &SecretString, token: &SecretString) -> String {
+    let mut mac =
+        Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes keys of any length");
+    mac.update(token.expose_secret().as_bytes());
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, MetaError> {
+    serde_json::from_slice(body).map_err(|_| MetaError::Odd { status: 200 })
+}
+
+/// One Page. Its errors name the account, so that they park the right one.
+#[derive(Debug, Clone, Copy)]
+pub struct PageApi<'a> {
+    meta: &'a Meta,
+    account_id: AccountId,
+    page_id: &'a str,
+    token: &'a SecretString,
+}
+
+impl PageApi<'_> {
+    /// Publishes a text. An effect: called at most once for a post.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub async fn publish_text(&self, deadline: Deadline, text: &str) -> Result<Remote, MetaError> {
+        let form = [("message", text), ("fields", "id,permalink_url"), ("appsecret_proof", &self.proof())];
+        let body = encode_form(&form);
+        let request = self
+            .effect("feed", deadline)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("content-length", body.len())
+            .body(http::body_until(deadline, body.into()));
+        self.publish(request).await
+    }
+
+    /// Publishes a photo, its bytes uploaded with the call. An effect: called at most once for a post.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    ///
+    /// # Panics
+    /// If `content_type` is not a media type.
+    pub async fn publish_photo(
+        &self,
+        deadline: Deadline,
+        caption: &str,
+        picture: Bytes,
+        content_type: &str,
+    ) -> Result<Remote, MetaError> {
+        let size_bytes = picture.len() as u64;
+        let source = multipart::Part::stream_with_length(http::body_until(deadline, picture), size_bytes)
+            .file_name("picture")
+            .mime_str(content_type)
+            .expect("a media type of ours");
+        let form = multipart::Form::new()
+            .text("caption", caption.to_owned())
+            .text("appsecret_proof", self.proof())
+            .part("source", source);
+        self.publish(self.effect("photos", deadline).multipart(form)).await
+    }
+
+    fn effect(&self, edge: &str, deadline: Deadline) -> reqwest::RequestBuilder {
+        let url = self.meta.url(&format!("{}/{edge}", self.page_id));
+        self.meta.effects.post(url).bearer_auth(self.token.expose_secret()).timeout(deadline.left())
+    }
+
+    async fn publish(&self, request: reqwest::RequestBuilder) -> Result<Remote, MetaError> {
+        let request = request.build().map_err(MetaError::from_reqwest)?;
+        let body = self.meta.execute(&self.meta.effects, request, Some(self.account_id)).await?;
+        let published: Published = parse(&body)?;
+        let id = published.post_id.unwrap_or(published.id);
+        let permalink = published.permalink_url.unwrap_or_else(|| format!("https://www.facebook.com/{id}"));
+        Ok(Remote { id, permalink: Some(permalink) })
+    }
+
+    /// What the Page published since, oldest first.
+    ///
+    /// # Errors
+    /// [`MetaError`].
+    pub async fn list_posts(&self, since: DateTime<Utc>) -> Result<Vec<PagePost>, MetaError> {
+        let since = since.timestamp().to_string();
+        let query =
+            [("fields", "id,message,created_time,permalink_url"), ("since", since.as_str()), ("limit", PAGE_SIZE)];
+        let path = format!("{}/feed", self.page_id);
+        let mut posts = self.meta.list::<PagePost>(&path, self.token, &query, Some(self.account_id)).await?;
+        posts.reverse();
+        Ok(posts)
+    }
+
+    fn proof(&self) -> String {
+        self.meta.proof(self.token)
+    }
+}
+
+fn encode_form(form: &[(&str, &str)]) -> String {
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_proof_is_the_hmac_of_the_token() {
+        let proof = appsecret_proof(&"app_secret_123".into(), &"EAAB_token".into());
+        assert_eq!(proof, "7ac11bd217eedca6f0f7d03f8bdd3acff38646d0170d59627fdd6942047df1ca");
+    }
+
+    #[test]
+    fn only_some_tasks_allow_to_publish() {
+        let page = |tasks: &[&str]| Page {
+            id: "1".into(),
+            name: "p".into(),
+            access_token: None,
+            tasks: tasks.iter().map(|&task| task.into()).collect(),
+        };
+        assert!(page(&["ANALYZE", "CREATE_CONTENT"]).can_publish());
+        assert!(!page(&["ANALYZE", "MODERATE"]).can_publish());
+    }
+}

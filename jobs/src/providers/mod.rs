@@ -1,0 +1,6 @@
+//! Thin typed clients of the services outside.
+
+pub mod ai;
+pub mod http;
+pub mod meta;
+mod meta_error;

@@ -1,0 +1,46 @@
+//! The clients that jobs and the API use.
+
+use std::sync::Arc;
+
+use crate::{
+    assets::Storage,
+    config::ServicesConfig,
+    providers::{ai::Ai, meta::Meta},
+    secrets::Keyring,
+};
+
+/// Clients of the outside world; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// Encrypts what is stored.
+    pub keyring: Keyring,
+    /// Where pictures are.
+    pub storage: Storage,
+    /// Facebook.
+    pub meta: Meta,
+    /// The language model.
+    pub ai: Ai,
+    redirect_base: Arc<str>,
+}
+
+impl Services {
+    /// The clients as configured.
+    ///
+    /// # Errors
+    /// The storage cannot be used.
+    pub fn new(config: &ServicesConfig) -> anyhow::Result<Self> {
+        Ok(Self {
+            keyring: config.encryption_keys.clone(),
+            storage: Storage::open(&config.storage_url)?,
+            meta: Meta::new(config.meta.clone()),
+            ai: Ai::new(&config.ai),
+            redirect_base: config.public_url.as_str().trim_end_matches('/').into(),
+        })
+    }
+
+    /// Where Facebook sends a browser back to: the same, to the letter, in the dialog and in the exchange.
+    #[must_use]
+    pub fn facebook_redirect_uri(&self) -> String {
+        format!("{}/api/v1/oauth/facebook/callback", self.redirect_base)
+    }
+}

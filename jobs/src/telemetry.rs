@@ -1,0 +1,39 @@
+//! Logs.
+
+use tracing_subscriber::EnvFilter;
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Logs.
+#[derive(Debug, Clone, clap::Args)]
+pub struct LogConfig {
+    /// How log lines look.
+    #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
+    pub log_format: LogFormat,
+    /// What is logged, such as `info` or `info,jobs=debug`.
+    #[arg(long, env = "RUST_LOG", default_value = "info")]
+    pub rust_log: String,
+}
+
+impl LogConfig {
+    /// Starts logging to standard error.
+    ///
+    /// # Errors
+    /// `RUST_LOG` is malformed, or logging was started before.
+    pub fn start(&self) -> anyhow::Result<()> {
+        let filter = EnvFilter::try_new(&self.rust_log)?;
+        let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+        match self.log_format {
+            LogFormat::Text => lines.with_ansi(false).try_init(),
+            LogFormat::Json => lines.json().try_init(),
+        }
+        .map_err(|error| anyhow::anyhow!(error))
+    }
+}

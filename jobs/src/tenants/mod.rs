@@ -1,0 +1,4 @@
+//! Tenants and keys for the API.
+
+pub mod keys;
+pub mod store;

@@ -1,0 +1,186 @@
+# shellcheck shell=bash
+# The tools that Linecook needs: finding them, and installing what is missing. Sourced by scripts/setup.
+
+POSTGRES_OLDEST=15
+
+# Tell the user something. On stderr, so that functions whose output is read can speak too.
+say() {
+  printf '==> %s\n' "$*" >&2
+}
+
+die() {
+  printf 'error: %s\n' "$*" >&2
+  exit 1
+}
+
+has() {
+  command -v "$1" >/dev/null 2>&1
+}
+
+is_root() {
+  [ "$(id -u)" = 0 ]
+}
+
+# Check that every tool is there, install what is missing, and set POSTGRES_BIN.
+ensure_tools() {
+  ensure_cargo
+  ensure_installed compiler postgresql redis curl
+  POSTGRES_BIN=$(find_postgres)
+}
+
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck.
+ensure_installed() {
+  local missing
+  missing=$(missing_tools "$@")
+  [ -n "$missing" ] || return 0
+  # shellcheck disable=SC2086 # a list of words
+  install_tools $missing
+  missing=$(missing_tools "$@")
+  [ -z "$missing" ] || die "still missing after the installation: $missing"
+}
+
+missing_tools() {
+  local tool
+  for tool in "$@"; do
+    tool_is_there "$tool" || printf '%s ' "$tool"
+  done
+}
+
+tool_is_there() {
+  case $1 in
+    compiler) has_compiler ;;
+    postgresql) find_postgres >/dev/null ;;
+    redis) has redis-server && has redis-cli ;;
+    *) has "$1" ;;
+  esac
+}
+
+# On macOS `cc` exists before the developer tools do, and only offers to install them.
+has_compiler() {
+  has cc || return 1
+  [ "$(uname -s)" != Darwin ] || xcode-select -p >/dev/null 2>&1
+}
+
+# Find cargo, and see that it can build this workspace.
+ensure_cargo() {
+  local wanted found
+  if ! has cargo && [ -x "${CARGO_HOME:-$HOME/.cargo}/bin/cargo" ]; then
+    PATH=${CARGO_HOME:-$HOME/.cargo}/bin:$PATH
+  fi
+  has cargo || die "cargo is missing. Install Rust with rustup: curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh"
+  wanted=$(sed -n 's/^rust-version *= *"\([0-9.]*\)".*/\1/p' "$ROOT/Cargo.toml")
+  found=$(cd "$ROOT" && cargo --version) || die "cargo does not run: rustup default stable"
+  found=$(printf '%s\n' "$found" | sed -n 's/^cargo \([0-9]*\.[0-9]*\).*/\1/p')
+  [ "$(minor "$found")" -ge "$(minor "$wanted")" ] || die "cargo $found is too old, Linecook needs $wanted: rustup update"
+}
+
+minor() {
+  printf '%s\n' "$1" | cut -d . -f 2
+}
+
+# Print the folder of the newest PostgreSQL server on this machine, if one is new enough.
+find_postgres() {
+  local folder version newest=$((POSTGRES_OLDEST - 1)) found=
+  while IFS= read -r folder; do
+    if ! [ -x "$folder/initdb" ] || ! [ -x "$folder/postgres" ] || ! [ -x "$folder/psql" ]; then continue; fi
+    version=$("$folder/postgres" --version | sed -n 's/^[^0-9]*\([0-9][0-9]*\).*/\1/p')
+    if [ "${version:-0}" -gt "$newest" ]; then
+      newest=$version
+      found=$folder
+    fi
+  done <<LIST
+$(postgres_folders)
+LIST
+  [ -n "$found" ] && printf '%s\n' "$found"
+}
+
+postgres_folders() {
+  if has postgres; then dirname "$(command -v postgres)"; fi
+  if has pg_config; then pg_config --bindir; fi
+  printf '%s\n' /usr/lib/postgresql/*/bin /usr/pgsql-*/bin /opt/homebrew/opt/postgresql@*/bin \
+    /usr/local/opt/postgresql@*/bin /Applications/Postgres.app/Contents/Versions/*/bin
+}
+
+install_tools() {
+  if [ "$(uname -s)" = Darwin ]; then
+    install_with_homebrew "$@"
+  elif has apt-get; then
+    install_with_apt "$@"
+  else
+    die "please install: $* (PostgreSQL $POSTGRES_OLDEST or newer), then run this again"
+  fi
+}
+
+install_with_homebrew() {
+  local tool packages=
+  for tool in "$@"; do
+    case $tool in
+      compiler) die "a C compiler is missing: run xcode-select --install, then run this again" ;;
+      postgresql) packages="$packages postgresql@17" ;;
+      *) packages="$packages $tool" ;;
+    esac
+  done
+  has brew || die "please install:$packages (with Homebrew, https://brew.sh), then run this again"
+  say "Installing with Homebrew:$packages"
+  # shellcheck disable=SC2086 # a list of words
+  brew install $packages >&2
+}
+
+install_with_apt() {
+  local tool packages=
+  for tool in "$@"; do
+    case $tool in
+      compiler) packages="$packages gcc libc6-dev" ;;
+      redis) packages="$packages redis-server" ;;
+      curl) packages="$packages curl ca-certificates" ;;
+      *) packages="$packages $tool" ;;
+    esac
+  done
+  is_root || has sudo || die "please install as root: apt-get install$packages"
+  say "Installing with apt-get:$packages"
+  # shellcheck disable=SC2086 # a list of words
+  apt_install_quietly $packages >&2 || die "could not install:$packages. Install them as root, then run this again"
+}
+
+as_root() {
+  if is_root; then "$@"; else sudo "$@"; fi
+}
+
+apt_install() {
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+# Install packages without starting their services, now or at the next boot: Linecook runs its own servers. (In a subshell:
+# its trap takes away the guard that holds the services.)
+apt_install_quietly() (
+  as_root apt-get update || say "apt-get update failed, trying with the lists as they are"
+  if [ ! -e /usr/sbin/policy-rc.d ]; then
+    trap 'as_root rm -f /usr/sbin/policy-rc.d' EXIT
+    trap 'exit 130' INT TERM HUP
+    printf '#!/bin/sh\nexit 101\n' | as_root tee /usr/sbin/policy-rc.d >/dev/null
+    as_root chmod 755 /usr/sbin/policy-rc.d
+  fi
+  case " $* " in *' postgresql '*) prepare_postgres_package || exit 1 ;; esac
+  apt_install "$@" || exit 1
+  case " $* " in *' redis-server '*) keep_redis_off ;; esac
+)
+
+# See that apt offers a new enough PostgreSQL, and that a first installation makes no cluster of its own.
+prepare_postgres_package() {
+  local offered
+  offered=$(apt-cache policy postgresql | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
+  if [ "${offered:-0}" -lt "$POSTGRES_OLDEST" ]; then
+    say "This system offers PostgreSQL ${offered:-none}. A newer one: apt-get install postgresql-common," \
+      "then /usr/share/postgresql-common/pgdg/apt.postgresql.org.sh, then apt-get install postgresql-17"
+    return 1
+  fi
+  if [ ! -d /etc/postgresql-common ]; then
+    apt_install postgresql-common || return 1
+    as_root pg_conftool /etc/postgresql-common/createcluster.conf set create_main_cluster false
+    say "No system cluster will be made (create_main_cluster = false in /etc/postgresql-common/createcluster.conf)."
+  fi
+}
+
+keep_redis_off() {
+  if has systemctl; then as_root systemctl disable redis-server >/dev/null 2>&1 || true; fi
+}

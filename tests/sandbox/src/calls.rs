@@ -1,0 +1,51 @@
+//! What a world was asked: a count by operation, and the last requests.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::operation::Operation;
+
+const RECENT_CALLS: usize = 200;
+
+/// One request to a provider. The path has no query, hence no secret.
+#[derive(Debug, Serialize)]
+pub(crate) struct CallRecord {
+    seq: u64,
+    at: DateTime<Utc>,
+    method: String,
+    path: String,
+    operation: Operation,
+    /// `null` while the call is under way and when its connection was cut.
+    status: Option<u16>,
+}
+
+/// The calls of one world.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Calls {
+    total: u64,
+    counts: BTreeMap<Operation, u64>,
+    recent: VecDeque<CallRecord>,
+}
+
+impl Calls {
+    /// Counts a call and returns its number.
+    pub(crate) fn begin(&mut self, at: DateTime<Utc>, operation: Operation, method: &str, path: &str) -> u64 {
+        self.total += 1;
+        *self.counts.entry(operation).or_default() += 1;
+        if self.recent.len() == RECENT_CALLS {
+            self.recent.pop_front();
+        }
+        let (method, path) = (method.to_owned(), path.to_owned());
+        self.recent.push_back(CallRecord { seq: self.total, at, method, path, operation, status: None });
+        self.total
+    }
+
+    /// Notes what the call was answered with.
+    pub(crate) fn finish(&mut self, seq: u64, status: Option<u16>) {
+        if let Some(call) = self.recent.iter_mut().rev().find(|call| call.seq == seq) {
+            call.status = status;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a test arranges: people, who is logged in, switches, the time.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use poem::web::Json;
+use poem::{Result, handler};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::control::{InWorld, refused};
+use crate::people::Person;
+use crate::world::World;
+
+/// The people that replace those of a world; the first one is at the browser unless `current` names another.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct People {
+    people: Vec<Person>,
+    current: Option<String>,
+}
+
+/// Who goes through the next login dialogs.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Login {
+    person_id: String,
+}
+
+/// How to change the clock.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+enum ClockChange {
+    Advance { advance_seconds: i64 },
+    Set { set: DateTime<Utc> },
+}
+
+/// Replaces the people; tokens of those who are gone fail.
+#[handler]
+pub(super) fn replace_people(InWorld(world): InWorld, Json(body): Json<People>) -> Result<Json<Value>> {
+    let current = body.current.or_else(|| body.people.first().map(|person| person.id.clone())).unwrap_or_default();
+    if !body.people.is_empty() && !body.people.iter().any(|person| person.id == current) {
+        return Err(refused("current is none of the people"));
+    }
+    let mut world = world.lock();
+    world.people = body.people;
+    world.current = current;
+    Ok(Json(json!({"people": world.people, "current": world.current})))
+}
+
+/// Seats another person at the browser.
+#[handler]
+pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result<Json<Value>> {
+    let mut world = world.lock();
+    if world.person(&body.person_id).is_none() {
+        return Err(refused("person_id is none of the people"));
+    }
+    world.current = body.person_id;
+    Ok(Json(json!({"current": world.current})))
+}
+
+/// All switches.
+#[handler]
+pub(super) fn switches(InWorld(world): InWorld) -> Json<Value> {
+    Json(json!(world.lock().switches))
+}
+
+/// Changes the switches that the body names.
+#[handler]
+pub(super) fn change_switches(InWorld(world): InWorld, Json(changes): Json<Map<String, Value>>) -> Result<Json<Value>> {
+    let mut world = world.lock();
+    let mut merged = json!(world.switches);
+    if let Some(members) = merged.as_object_mut() {
+        members.extend(changes);
+    }
+    world.switches = serde_json::from_value(merged).map_err(refused)?;
+    Ok(Json(json!(world.switches)))
+}
+
+/// The time.
+#[handler]
+pub(super) fn clock(InWorld(world): InWorld) -> Json<Value> {
+    Json(json!({"now": world.lock().now()}))
+}
+
+/// Moves or sets the clock.
+#[handler]
+pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Json<Value> {
+    let mut world = world.lock();
+    match change {
+        ClockChange::Advance { advance_seconds } => world.clock.advance(TimeDelta::seconds(advance_seconds)),
+        ClockChange::Set { set } => world.clock.set(set),
+    }
+    Json(json!({"now": world.now()}))
+}
+
+/// Makes the world new.
+#[handler]
+pub(super) fn reset(InWorld(world): InWorld) -> Json<Value> {
+    *world.lock() = World::default();
+    Json(json!({"status": "ok"}))
+}

@@ -1,0 +1,128 @@
+//! Meta: Facebook's login dialog, and Graph as far as publishing on Pages needs it.
+
+mod access;
+mod accounts;
+mod call;
+mod dialog;
+mod error;
+mod exchange;
+mod feed;
+mod fields;
+mod paging;
+mod permissions;
+mod photos;
+mod post;
+mod token_info;
+
+use poem::{Body, Request, Response, handler};
+use serde_json::{Value, json};
+
+pub(crate) use dialog::login_dialog;
+pub(crate) use error::GraphError;
+
+use crate::meta::call::Call;
+use crate::operation::Operation;
+use crate::params::Params;
+use crate::provider::Incoming;
+use crate::tokens::random_text;
+use crate::world::{SharedWorld, World};
+
+/// Answers everything under `/{world}/graph`.
+#[handler]
+pub(crate) async fn graph(request: &Request, body: Body) -> Response {
+    let incoming = match Incoming::read(request, body).await {
+        Ok(incoming) => incoming,
+        Err(response) => return response,
+    };
+    let params = Params::read(&incoming.query, &incoming.headers, &incoming.body).await;
+    let call = Call::new(&incoming, params.as_ref().cloned().unwrap_or_default());
+    let operation = operation(&call);
+    incoming.answer(operation, move |incoming, _| respond(incoming.world, operation, call, params.err())).await
+}
+
+fn operation(call: &Call) -> Operation {
+    let path: Vec<&str> = call.path.iter().map(String::as_str).collect();
+    match (call.method.as_str(), path.as_slice()) {
+        ("GET" | "POST", ["oauth", "access_token"]) => match call.params.get("grant_type") {
+            Some("fb_exchange_token") => Operation::ExchangeToken,
+            _ => Operation::ExchangeCode,
+        },
+        ("GET", ["debug_token"]) => Operation::DebugToken,
+        ("GET", ["me"]) => Operation::ReadMe,
+        ("GET", [_, "accounts"]) => Operation::ListAccounts,
+        ("GET", [_, "permissions"]) => Operation::ReadPermissions,
+        ("DELETE", [_, "permissions"] | [_, "permissions", _]) => Operation::RevokePermissions,
+        ("POST", [_, "feed"]) => Operation::PublishFeed,
+        ("POST", [_, "photos"]) => Operation::PublishPhoto,
+        ("GET", [_, "feed" | "posts" | "published_posts"]) => Operation::ReadFeed,
+        ("GET", [_]) => Operation::ReadPost,
+        ("DELETE", [_]) => Operation::DeletePost,
+        _ => Operation::Unknown,
+    }
+}
+
+async fn respond(
+    world: SharedWorld,
+    operation: Operation,
+    mut call: Call,
+    unreadable: Option<&'static str>,
+) -> Response {
+    if operation == Operation::PublishPhoto {
+        call.picture = photos::receive(&call.params).await;
+    }
+    let mut world = world.lock();
+    let result = match unreadable {
+        Some(reason) => Err(GraphError::invalid(reason)),
+        None => call.check_version().and_then(|()| perform(&mut world, operation, &call)),
+    };
+    let response = match result {
+        Ok(json) => Response::builder().content_type("application/json; charset=UTF-8").body(json.to_string()),
+        Err(error) => error.into_response(),
+    };
+    with_graph_headers(response, &world, &call)
+}
+
+fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value, GraphError> {
+    match operation {
+        Operation::ExchangeCode => exchange::exchange_code(world, call),
+        Operation::ExchangeToken => exchange::exchange_token(world, call),
+        Operation::DebugToken => token_info::debug_token(world, call),
+        Operation::ReadMe => accounts::read_me(world, call),
+        Operation::ListAccounts => accounts::list_accounts(world, call),
+        Operation::ReadPermissions => permissions::read(world, call),
+        Operation::RevokePermissions => permissions::revoke(world, call),
+        Operation::PublishFeed => feed::publish(world, call),
+        Operation::PublishPhoto => photos::publish(world, call),
+        Operation::ReadFeed => feed::read(world, call),
+        Operation::ReadPost => post::read(world, call),
+        Operation::DeletePost => post::delete(world, call),
+        Operation::LoginDialog | Operation::ChatCompletion | Operation::Unknown => {
+            Err(GraphError::unknown_path(&call.path.join("/")))
+        }
+    }
+}
+
+fn with_graph_headers(mut response: Response, world: &World, call: &Call) -> Response {
+    let percent = world.switches.usage_percent;
+    let usage = json!({"call_count": percent, "total_time": percent, "total_cputime": percent});
+    let mut headers = vec![
+        ("facebook-api-version", call.version.clone()),
+        ("x-fb-debug", random_text(64)),
+        ("x-fb-rev", "1030000000".to_owned()),
+        ("x-fb-trace-id", random_text(11)),
+        ("x-app-usage", usage.to_string()),
+        ("cache-control", "private, no-cache, no-store, must-revalidate".to_owned()),
+    ];
+    let page_id = call.subject().split('_').next().unwrap_or_default();
+    if world.has_page(page_id) {
+        let mut usage = usage;
+        usage["type"] = "pages".into();
+        usage["estimated_time_to_regain_access"] = 0.into();
+        headers.push(("x-business-use-case-usage", json!({page_id: [usage]}).to_string()));
+    }
+    for (name, value) in headers {
+        let value = value.parse().expect("the values are plain ASCII");
+        response.headers_mut().insert(name, value);
+    }
+    response
+}

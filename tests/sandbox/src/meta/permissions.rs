@@ -1,0 +1,43 @@
+//! `me/permissions`: what a person granted, and taking it back.
+
+use serde_json::{Value, json};
+
+use crate::meta::access::person_caller;
+use crate::meta::call::Call;
+use crate::meta::error::GraphError;
+use crate::world::World;
+
+/// The subcode of tokens whose person removed the app.
+const APP_REMOVED: u32 = 458;
+
+/// Every permission that was asked for.
+///
+/// # Errors
+/// The token does not work or is a Page's.
+pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> {
+    let token = person_caller(world, call)?;
+    let permissions = world.grants.get(&token.user_id).map(|grant| &grant.permissions).into_iter().flatten();
+    let rows = permissions.map(|(permission, granted)| {
+        let status = if *granted { "granted" } else { "declined" };
+        json!({"permission": permission, "status": status})
+    });
+    Ok(json!({"data": rows.collect::<Vec<_>>()}))
+}
+
+/// Takes back one permission, or removes the app, which ends all tokens of the person.
+///
+/// # Errors
+/// The token does not work or is a Page's, or the permission was never asked for.
+pub(crate) fn revoke(world: &mut World, call: &Call) -> Result<Value, GraphError> {
+    let token = person_caller(world, call)?;
+    if let Some(permission) = call.path.get(2) {
+        let grant = world.grants.get_mut(&token.user_id);
+        let granted = grant.and_then(|grant| grant.permissions.get_mut(permission.as_str()));
+        let unknown = || GraphError::invalid("Param permission must be one of the user's permissions");
+        *granted.ok_or_else(unknown)? = false;
+    } else {
+        world.grants.remove(&token.user_id);
+        world.tokens.invalidate(APP_REMOVED, |other| other.user_id == token.user_id);
+    }
+    Ok(json!({"success": true}))
+}

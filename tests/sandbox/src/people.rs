@@ -1,0 +1,103 @@
+//! Who lives in a world: people, their Pages, and what they granted to the app.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How long an app may read a person's data after that person last consented.
+const DATA_ACCESS_DAYS: i64 = 90;
+
+/// A person with a Facebook account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Person {
+    /// A decimal string.
+    pub(crate) id: String,
+    /// The name as Facebook shows it.
+    pub(crate) name: String,
+    /// The Pages on which this person has a role.
+    #[serde(default)]
+    pub(crate) pages: Vec<Page>,
+}
+
+/// A Facebook Page as one of its people sees it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Page {
+    /// A decimal string.
+    pub(crate) id: String,
+    /// The name as Facebook shows it.
+    pub(crate) name: String,
+    /// What this person may do on the Page.
+    #[serde(default = "all_tasks")]
+    pub(crate) tasks: Vec<String>,
+    /// The Instagram account that belongs to the Page.
+    #[serde(default)]
+    pub(crate) instagram: Option<Instagram>,
+}
+
+/// A professional Instagram account.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Instagram {
+    /// A decimal string.
+    pub(crate) id: String,
+    /// The name without `@`.
+    pub(crate) username: String,
+}
+
+/// What a person granted to the app.
+#[derive(Debug, Clone)]
+pub(crate) struct Grant {
+    /// Each permission that was ever asked for, and whether it is granted.
+    pub(crate) permissions: BTreeMap<String, bool>,
+    /// When the person last went through the dialog.
+    pub(crate) consented_at: DateTime<Utc>,
+}
+
+impl Person {
+    /// The person of a new world.
+    pub(crate) fn first() -> Self {
+        let page = Page {
+            id: "10158250000000101".to_owned(),
+            name: "Trattoria Aurora".to_owned(),
+            tasks: all_tasks(),
+            instagram: None,
+        };
+        Self { id: "10220000000000011".to_owned(), name: "Ada Rossi".to_owned(), pages: vec![page] }
+    }
+
+    /// The Page with this id, if the person has a role on it.
+    pub(crate) fn page(&self, page_id: &str) -> Option<&Page> {
+        self.pages.iter().find(|page| page.id == page_id)
+    }
+}
+
+impl Page {
+    /// Whether this person may publish on the Page.
+    pub(crate) fn may_publish(&self) -> bool {
+        self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
+    }
+
+    /// The name in the Page's address.
+    pub(crate) fn username(&self) -> String {
+        self.name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
+    }
+}
+
+impl Grant {
+    /// Whether this permission is granted.
+    pub(crate) fn allows(&self, permission: &str) -> bool {
+        self.permissions.get(permission).copied().unwrap_or(false)
+    }
+
+    /// Until when the app may read the person's data.
+    pub(crate) fn data_access_expires_at(&self) -> DateTime<Utc> {
+        self.consented_at + TimeDelta::days(DATA_ACCESS_DAYS)
+    }
+}
+
+fn all_tasks() -> Vec<String> {
+    ["ADVERTISE", "ANALYZE", "CREATE_CONTENT", "MESSAGING", "MODERATE", "MANAGE"].map(str::to_owned).into()
+}

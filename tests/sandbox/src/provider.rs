@@ -1,0 +1,153 @@
+//! A request to a provider: read whole, counted, put under the planned fault, and answered.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::stream;
+use poem::http::{HeaderMap, StatusCode, header};
+use poem::{Body, Request, Response};
+use tokio::time::sleep;
+
+use crate::connection::Connections;
+use crate::faults::{CannedAnswer, CannedBody, Drop, Fault, Scenario};
+use crate::meta::GraphError;
+use crate::operation::Operation;
+use crate::world::{SharedWorld, Worlds};
+
+const LARGEST_BODY_BYTES: usize = 12 * 1024 * 1024;
+/// Long enough for the server to send what it has before the rest fails to come.
+const TRUNCATION_PAUSE: Duration = Duration::from_millis(50);
+
+/// A request with its whole body.
+#[derive(Clone)]
+pub(crate) struct Incoming {
+    pub(crate) world: SharedWorld,
+    /// Scheme, host and world: what the addresses in answers start with.
+    pub(crate) base_url: String,
+    pub(crate) method: String,
+    /// The path after the provider's name, as it was sent.
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    full_path: String,
+    peer: Option<SocketAddr>,
+    connections: Connections,
+}
+
+impl Incoming {
+    /// Reads a request that was routed by `/:world/{provider}/*path`.
+    ///
+    /// # Errors
+    /// The answer to give: no such world, or a body that is too large or did not arrive.
+    pub(crate) async fn read(request: &Request, body: Body) -> Result<Self, Response> {
+        let plain = |status: StatusCode, text: &'static str| Response::builder().status(status).body(text);
+        let name = request.raw_path_param("world").unwrap_or_default();
+        let worlds = request.data::<Worlds>().expect("the server provides its worlds");
+        let world = worlds.enter(name).ok_or_else(|| plain(StatusCode::NOT_FOUND, "no such world"))?;
+        let connections = request.data::<Connections>().expect("the server provides its connections");
+        let host = request.header(header::HOST).unwrap_or_default();
+        let body = body
+            .into_bytes_limit(LARGEST_BODY_BYTES)
+            .await
+            .map_err(|_| plain(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large or did not arrive"))?;
+        Ok(Self {
+            world,
+            base_url: format!("http://{host}/{name}"),
+            method: request.method().as_str().to_owned(),
+            path: request.raw_path_param("path").unwrap_or_default().to_owned(),
+            query: request.uri().query().unwrap_or_default().to_owned(),
+            headers: request.headers().clone(),
+            body,
+            full_path: request.original_uri().path().to_owned(),
+            peer: request.remote_addr().as_socket_addr().copied(),
+            connections: connections.clone(),
+        })
+    }
+
+    /// The parts of the path.
+    pub(crate) fn segments(&self) -> Vec<&str> {
+        self.path.split('/').filter(|segment| !segment.is_empty()).collect()
+    }
+
+    /// Counts the call as `operation` and answers it with `handle`, or as the fault plan wants it.
+    ///
+    /// It runs on when the caller goes away: a provider that has a request in full does not notice who still waits.
+    pub(crate) async fn answer<H, F>(self, operation: Operation, handle: H) -> Response
+    where
+        H: FnOnce(Self, Option<Scenario>) -> F + Send + 'static,
+        F: Future<Output = Response> + Send,
+    {
+        let (seq, fault) = self.world.lock().begin_call(operation, &self.method, &self.full_path);
+        let task = tokio::spawn(async move {
+            let (world, connections, peer) = (self.world.clone(), self.connections.clone(), self.peer);
+            let response = match fault {
+                Some(fault) => under(fault, self, handle).await,
+                None => Some(handle(self, None).await),
+            };
+            let status = response.as_ref().map(|response| response.status().as_u16());
+            world.lock().calls.finish(seq, status);
+            response.unwrap_or_else(|| {
+                peer.inspect(|peer| connections.cut(*peer));
+                Response::default()
+            })
+        });
+        task.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into())
+    }
+}
+
+/// Handles a call under a fault; `None` means that its connection is to be cut.
+async fn under<H, F>(fault: Fault, incoming: Incoming, handle: H) -> Option<Response>
+where
+    H: FnOnce(Incoming, Option<Scenario>) -> F,
+    F: Future<Output = Response>,
+{
+    if let Some(delay_ms) = fault.delay_ms {
+        sleep(Duration::from_millis(delay_ms)).await;
+    }
+    if fault.drop == Some(Drop::Before) {
+        return None;
+    }
+    let response = match fault.answer() {
+        Some(answer) if !fault.after_effect => canned(answer),
+        Some(answer) => {
+            handle(incoming, fault.scenario).await;
+            canned(answer)
+        }
+        None => handle(incoming, fault.scenario).await,
+    };
+    if let Some(delay_ms) = fault.reply_delay_ms {
+        sleep(Duration::from_millis(delay_ms)).await;
+    }
+    match (fault.drop, fault.truncate_body) {
+        (Some(Drop::Before | Drop::After), _) => None,
+        (None, Some(size_bytes)) => Some(truncated(response, size_bytes).await),
+        (None, None) => Some(response),
+    }
+}
+
+fn canned(answer: CannedAnswer) -> Response {
+    let mut response = match answer.body {
+        CannedBody::Text(text) => Response::builder().content_type("text/html; charset=utf-8").body(text),
+        CannedBody::Json(json) => Response::builder().content_type("application/json").body(json.to_string()),
+        CannedBody::Graph(error) => GraphError::planned(&error).into_response(),
+    };
+    response.set_status(answer.status);
+    response.headers_mut().extend(answer.headers);
+    response
+}
+
+/// Announces the whole body, sends its first bytes, and breaks off.
+async fn truncated(mut response: Response, size_bytes: usize) -> Response {
+    let whole = response.take_body().into_bytes().await.unwrap_or_default();
+    let part = whole.slice(..size_bytes.min(whole.len().saturating_sub(1)));
+    response.headers_mut().insert(header::CONTENT_LENGTH, whole.len().into());
+    let rest = stream::once(async {
+        sleep(TRUNCATION_PAUSE).await;
+        Err(std::io::Error::other("truncated by the fault plan"))
+    });
+    let chunks = stream::StreamExt::chain(stream::iter([Ok::<_, std::io::Error>(part)]), rest);
+    response.set_body(Body::from_bytes_stream(chunks));
+    response
+}

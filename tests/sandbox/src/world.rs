@@ -1,0 +1,110 @@
+//! A world: everything that one test shares with nobody.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+
+use crate::calls::Calls;
+use crate::clock::Clock;
+use crate::faults::{Fault, FaultPlan};
+use crate::ledger::Ledger;
+use crate::operation::Operation;
+use crate::people::{Grant, Page, Person};
+use crate::switches::Switches;
+use crate::tokens::Tokens;
+
+const LONGEST_NAME: usize = 64;
+
+/// The state of one world.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) switches: Switches,
+    pub(crate) people: Vec<Person>,
+    /// The id of the person at the browser.
+    pub(crate) current: String,
+    /// What each person granted, by the person's id.
+    pub(crate) grants: BTreeMap<String, Grant>,
+    pub(crate) tokens: Tokens,
+    pub(crate) ledger: Ledger,
+    pub(crate) faults: FaultPlan,
+    pub(crate) calls: Calls,
+    pub(crate) clock: Clock,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        let person = Person::first();
+        Self {
+            switches: Switches::default(),
+            current: person.id.clone(),
+            people: vec![person],
+            grants: BTreeMap::new(),
+            tokens: Tokens::default(),
+            ledger: Ledger::default(),
+            faults: FaultPlan::default(),
+            calls: Calls::default(),
+            clock: Clock::default(),
+        }
+    }
+}
+
+impl World {
+    /// The time it is here.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    /// The person with this id.
+    pub(crate) fn person(&self, id: &str) -> Option<&Person> {
+        self.people.iter().find(|person| person.id == id)
+    }
+
+    /// A Page as the person `user_id` sees it.
+    pub(crate) fn page(&self, user_id: &str, page_id: &str) -> Option<&Page> {
+        self.person(user_id)?.page(page_id)
+    }
+
+    /// Whether anyone here has a Page with this id.
+    pub(crate) fn has_page(&self, page_id: &str) -> bool {
+        self.people.iter().any(|person| person.page(page_id).is_some())
+    }
+
+    /// Whether a person granted a permission.
+    pub(crate) fn grants(&self, user_id: &str, permission: &str) -> bool {
+        self.grants.get(user_id).is_some_and(|grant| grant.allows(permission))
+    }
+
+    /// Counts a call, and returns its number with the fault that hits it.
+    pub(crate) fn begin_call(&mut self, operation: Operation, method: &str, path: &str) -> (u64, Option<Fault>) {
+        let seq = self.calls.begin(self.clock.now(), operation, method, path);
+        (seq, self.faults.take(operation))
+    }
+}
+
+/// A world that requests share. Its lock is never held over an `await`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SharedWorld(Arc<Mutex<World>>);
+
+impl SharedWorld {
+    /// Waits for the other requests, and enters.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All worlds by name.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Worlds(Arc<Mutex<HashMap<String, SharedWorld>>>);
+
+impl Worlds {
+    /// The world with this name, made if need be; `None` if the name is not one.
+    pub(crate) fn enter(&self, name: &str) -> Option<SharedWorld> {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(allowed) {
+            return None;
+        }
+        let mut worlds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(worlds.entry(name.to_owned()).or_default().clone())
+    }
+}

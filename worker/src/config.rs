@@ -1,0 +1,78 @@
+//! The worker's configuration, from the environment.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jobs::{
+    config::{EngineConfig, ServicesConfig},
+    engine::Queue,
+    telemetry::LogConfig,
+};
+
+/// Runs Linecook's jobs. Every setting is an environment variable.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(name = "worker", version)]
+pub(crate) struct WorkerConfig {
+    #[command(flatten)]
+    pub(crate) log: LogConfig,
+    #[command(flatten)]
+    pub(crate) engine: EngineConfig,
+    #[command(flatten)]
+    pub(crate) services: ServicesConfig,
+    /// Slots by queue: `posting:20,ai:5`. Queues that are not named are not worked on.
+    #[arg(long, env = "WORKER_QUEUES", value_parser = slots,
+        default_value = "posting:20,oauth:10,ai:8,media:2,default:40")]
+    pub(crate) worker_queues: Slots,
+    /// How long running jobs may go on after a signal to stop.
+    #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = 20)]
+    pub(crate) worker_drain_seconds: u64,
+    /// How long the process is taken for alive without a renewal; renewed every third of it.
+    #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
+    pub(crate) worker_lease_seconds: f64,
+}
+
+/// Slots by queue.
+#[derive(Debug, Clone)]
+pub(crate) struct Slots(pub(crate) BTreeMap<&'static str, usize>);
+
+impl WorkerConfig {
+    pub(crate) fn lease(&self) -> Duration {
+        Duration::from_secs_f64(self.worker_lease_seconds)
+    }
+}
+
+fn slots(value: &str) -> Result<Slots, String> {
+    let hint = "it should look like posting:20,ai:5 with the queues posting, oauth, ai, media and default";
+    let mut slots = BTreeMap::new();
+    for entry in value.split(',') {
+        let (name, count) = entry.trim().split_once(':').ok_or(hint)?;
+        let queue = Queue::from_name(name).ok_or(hint)?;
+        let count: usize = count.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or(hint)?;
+        slots.insert(queue.name(), count);
+    }
+    Ok(Slots(slots))
+}
+
+fn lease(value: &str) -> Result<f64, String> {
+    value
+        .parse()
+        .ok()
+        .filter(|seconds| (0.5..=3600.0).contains(seconds))
+        .ok_or_else(|| "0.5 to 3600 seconds".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_read_by_queue() {
+        assert_eq!(slots("posting:3, ai:1").unwrap().0, BTreeMap::from([("posting", 3), ("ai", 1)]));
+    }
+
+    #[test]
+    fn malformed_slots_are_refused() {
+        for value in ["", "posting", "posting:0", "posting:x", "nope:3"] {
+            assert!(slots(value).is_err(), "{value}");
+        }
+    }
+}

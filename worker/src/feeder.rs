@@ -1,0 +1,108 @@
+//! Feeds one queue's jobs to the runtime: pops ids from Redis, claims them in PostgreSQL.
+
+use std::{
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jobs::engine::{self, Claimed, Interrupt, Window};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use uuid::Uuid;
+
+use crate::{process::Process, runtime::Tickets};
+
+/// A process whose pops bring nothing for this long looks into PostgreSQL itself.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
+
+/// A claimed job on its way to the handler, with the slot that it takes.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pub(crate) job: Claimed,
+    pub(crate) interrupt: watch::Receiver<Option<Interrupt>>,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// Feeds until the process stops.
+pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: usize, tickets: mpsc::Sender<Ticket>) {
+    let Ok(window) = process.window.own_connection() else {
+        tracing::error!(queue, "no connection to Redis could be set up");
+        return;
+    };
+    let mut feeder = Feeder { process, window, queue, last_pop: Instant::now() };
+    let free = Arc::new(Semaphore::new(slots));
+    let stopping = feeder.process.stopping.clone();
+    stopping.run_until_cancelled(feeder.feed(free, tickets)).await;
+}
+
+struct Feeder {
+    process: Arc<Process>,
+    window: Window,
+    queue: &'static str,
+    last_pop: Instant,
+}
+
+impl Feeder {
+    async fn feed(&mut self, free: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
+        while let Ok(first) = Arc::clone(&free).acquire_owned().await {
+            let ids = self.next_ids(1 + free.available_permits()).await;
+            let mut slot = Some(first);
+            for job in self.claim(&ids).await {
+                let Some(slot) = slot.take().or_else(|| Arc::clone(&free).try_acquire_owned().ok()) else {
+                    break;
+                };
+                let interrupt = self.process.in_hand.insert(job.attempt);
+                if tickets.send(Ticket { job, interrupt, _slot: slot }).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Ids to claim; none after about a second without work.
+    async fn next_ids(&mut self, count: usize) -> Vec<Uuid> {
+        match self.window.pop(self.queue, count).await {
+            Ok(ids) if !ids.is_empty() => {
+                self.last_pop = Instant::now();
+                return ids;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::debug!(queue = self.queue, %error, "Redis is away");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+            }
+        }
+        if self.last_pop.elapsed() < REDIS_PATIENCE {
+            return Vec::new();
+        }
+        engine::list_overdue(&self.process.engine.db, self.queue, count).await.unwrap_or_else(|error| {
+            tracing::warn!(queue = self.queue, %error, "could not look for overdue jobs");
+            Vec::new()
+        })
+    }
+
+    /// Claims ids. What cannot be claimed now comes back by itself: the dispatcher releases it again.
+    async fn claim(&self, ids: &[Uuid]) -> Vec<Claimed> {
+        let worker_id = self.process.identity();
+        let (Some(worker_id), false) = (worker_id, ids.is_empty()) else {
+            return Vec::new();
+        };
+        match engine::claim(&self.process.engine.db, worker_id, &self.process.kinds, ids).await {
+            Ok(jobs) => jobs,
+            Err(error) => {
+                tracing::warn!(queue = self.queue, %error, "could not claim");
+                tokio::time::sleep(Duration::from_millis(250)).await;
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Has what was claimed and not begun handed back at the end.
+pub(crate) fn return_unstarted(process: &Process, tickets: &Tickets) {
+    let mut tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut returned = process.returned.lock().unwrap_or_else(PoisonError::into_inner);
+    while let Ok(ticket) = tickets.try_recv() {
+        process.in_hand.remove(ticket.job.attempt);
+        returned.push(ticket.job.attempt);
+    }
+}

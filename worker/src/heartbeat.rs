@@ -1,0 +1,80 @@
+//! Keeps the process' lease, on a connection of its own.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jobs::{
+    engine::{
+        Interrupt,
+        lease::{self, Renewal},
+    },
+    ids::WorkerId,
+};
+
+use crate::process::Process;
+
+/// Beats until the process has stopped. Loses everything in hand when the lease could not be renewed in time; takes a new
+/// id as soon as that is possible.
+pub(crate) async fn beat(process: Arc<Process>) {
+    let db = process.engine.db.own_connection();
+    let lease = process.registration.lease;
+    let every = lease / 3;
+    let mut renewed = Instant::now();
+    loop {
+        if process.stopped.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+            return;
+        }
+        let identity = process.identity();
+        let Some(id) = identity else {
+            register_anew(&process, &db, &mut renewed).await;
+            continue;
+        };
+        let asked = Instant::now();
+        let in_hand = process.in_hand.list();
+        let renewal = tokio::time::timeout(every, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
+        match renewal {
+            Ok(Ok(renewal)) if renewal.is_alive => {
+                renewed = asked;
+                obey(&process, &renewal);
+            }
+            Ok(Ok(_)) => lose(&process, id, "the lease was over"),
+            Ok(Err(error)) => tracing::warn!(%error, "could not renew the lease"),
+            Err(_) => tracing::warn!("renewing the lease took too long"),
+        }
+        // A fifth of the lease is left for what is on its way to the database.
+        if renewed.elapsed() > lease.mul_f64(0.8) {
+            lose(&process, id, "the lease could not be renewed in time");
+        }
+    }
+}
+
+fn obey(process: &Process, renewal: &Renewal) {
+    process.in_hand.interrupt(&renewal.superseded, Interrupt::Lost);
+    process.in_hand.interrupt(&renewal.cancelled, Interrupt::Cancelled);
+}
+
+fn lose(process: &Process, id: WorkerId, why: &str) {
+    if process.identity.send_replace(None).is_some() {
+        tracing::error!(worker_id = %id, why, "lost the lease; attempts in hand are dropped");
+        process.in_hand.interrupt_all(Interrupt::Lost);
+    }
+}
+
+async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut Instant) {
+    if process.stopping.is_cancelled() {
+        return;
+    }
+    let asked = Instant::now();
+    let registered = tokio::time::timeout(Duration::from_secs(5), lease::register(db, &process.registration)).await;
+    match registered {
+        Ok(Ok(id)) => {
+            *renewed = asked;
+            process.identity.send_replace(Some(id));
+            tracing::info!(worker_id = %id, "registered anew");
+        }
+        Ok(Err(error)) => tracing::warn!(%error, "could not register anew"),
+        Err(_) => tracing::warn!("registering anew took too long"),
+    }
+}

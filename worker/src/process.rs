@@ -1,0 +1,160 @@
+//! Starting and stopping a worker process.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use jobs::{
+    engine::{Attempt, Engine, InHand, Interrupt, Settler, Window, hand_back, lease},
+    ids::WorkerId,
+    kinds::KINDS,
+    services::Services,
+};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::WorkerConfig,
+    dispatcher, feeder, heartbeat,
+    runtime::{self, Tickets},
+};
+
+/// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
+const LAST_CALLS: Duration = Duration::from_millis(4_500);
+
+/// What the parts of a worker process share.
+pub(crate) struct Process {
+    pub(crate) engine: Engine,
+    pub(crate) window: Window,
+    pub(crate) in_hand: InHand,
+    /// Attempts to hand back at the end.
+    pub(crate) returned: Mutex<Vec<Attempt>>,
+    pub(crate) settler: Settler,
+    pub(crate) registration: lease::Registration,
+    pub(crate) kinds: Vec<String>,
+    /// The id under which this process claims; none while it has no lease.
+    pub(crate) identity: watch::Sender<Option<WorkerId>>,
+    /// No new work from here on.
+    pub(crate) stopping: CancellationToken,
+    /// Everything has ended.
+    pub(crate) stopped: CancellationToken,
+}
+
+impl Process {
+    /// The id under which this process claims now.
+    pub(crate) fn identity(&self) -> Option<WorkerId> {
+        *self.identity.borrow()
+    }
+}
+
+/// Runs until a signal to stop.
+pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
+    let window = config.engine.window()?;
+    let db = config.engine.connect(window.clone()).await?;
+    let engine = Engine { db, services: Services::new(&config.services)?, kinds: KINDS };
+    let registration = lease::Registration {
+        name: format!("{}:{}", host(), std::process::id()),
+        queues: config.worker_queues.0.clone(),
+        kinds: engine.kind_names(),
+        lease: config.lease(),
+    };
+    let id =
+        lease::register(&engine.db, &registration).await.context("could not register; was `admin migrate` run?")?;
+    let in_hand = InHand::default();
+    let stopped = CancellationToken::new();
+    let (settler, settling) = Settler::start(engine.db.clone(), in_hand.clone(), stopped.clone());
+    let process = Arc::new(Process {
+        kinds: engine.kind_names(),
+        engine,
+        window,
+        in_hand,
+        returned: Mutex::default(),
+        settler,
+        registration,
+        identity: watch::Sender::new(Some(id)),
+        stopping: CancellationToken::new(),
+        stopped,
+    });
+    listen_for_signals(&process)?;
+    let beating = tokio::spawn(heartbeat::beat(Arc::clone(&process)));
+    let dispatching = tokio::spawn(dispatcher::dispatch(Arc::clone(&process)));
+    let mut queues = Vec::new();
+    for (&queue, &slots) in &config.worker_queues.0 {
+        let (sender, receiver) = mpsc::channel(slots);
+        queues.push((queue, Arc::new(Mutex::new(receiver))));
+        tokio::spawn(feeder::feed(Arc::clone(&process), queue, slots, sender));
+    }
+    tracing::info!(worker_id = %id, queues = ?config.worker_queues.0, "worker ready");
+    let drain = Duration::from_secs(config.worker_drain_seconds);
+    runtime::run(Arc::clone(&process), &queues, drain).await;
+    stop(&process, &queues).await;
+    let ended = async { tokio::join!(beating, dispatching, settling) };
+    if tokio::time::timeout(Duration::from_millis(300), ended).await.is_err() {
+        tracing::debug!("a task did not end in time");
+    }
+    tracing::info!("worker stopped");
+    Ok(())
+}
+
+/// A first signal stops the process in order, a second one at once.
+fn listen_for_signals(process: &Arc<Process>) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let stopping = process.stopping.clone();
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                tracing::warn!("second signal: leaving at once");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping: no new work from here on");
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// Interrupts what still runs after the grace, waits for calls that must not be cut, hands the rest back.
+async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
+    for (_, tickets) in queues {
+        feeder::return_unstarted(process, tickets);
+    }
+    process.in_hand.interrupt_all(Interrupt::Stopping);
+    let begun = Instant::now();
+    while !process.in_hand.is_empty() && begun.elapsed() < LAST_CALLS {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let mut returned = process.in_hand.list();
+    returned.append(&mut process.returned.lock().unwrap_or_else(PoisonError::into_inner));
+    if !returned.is_empty() {
+        match give_back(process, &returned).await {
+            Ok(()) => tracing::info!(jobs = returned.len(), "handed back what had not ended"),
+            Err(error) => tracing::warn!(%error, "could not hand back; the rescue finds it"),
+        }
+    }
+    process.stopped.cancel();
+    if let Some(id) = process.identity()
+        && let Err(error) = lease::deregister(&process.engine.db, id).await
+    {
+        tracing::warn!(%error, "the lease ends by itself");
+    }
+}
+
+async fn give_back(process: &Process, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
+    let mut tx = process.engine.db.system().await?;
+    hand_back(&mut tx, attempts).await?;
+    tx.commit().await
+}
+
+fn host() -> String {
+    std::fs::read_to_string("/etc/hostname").map_or_else(|_| "worker".to_owned(), |name| name.trim().to_owned())
+}

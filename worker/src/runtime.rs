@@ -1,0 +1,103 @@
+//! The runtime: claimed jobs run on apalis. The one module that knows apalis.
+//!
+//! apalis' own stores are not used (see `docs/ARCHITECTURE.md`): a [`Backend`] of ours reads an in-process channel that the
+//! [`crate::feeder`] fills, and one handler serves all kinds. Retries, leases and results are the ledger's.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use apalis::{
+    layers::WorkerBuilderExt as _,
+    prelude::{Backend, Data, Monitor, ParallelizeExt as _, RandomId, Task, WorkerBuilder, WorkerContext},
+};
+use apalis_core::{
+    backend::{BackendConfig, finalize::Ephemeral},
+    layers::Identity,
+};
+use jobs::engine::Outcome;
+use tokio::sync::mpsc;
+
+use crate::{feeder::Ticket, process::Process};
+
+/// A queue's claimed jobs.
+pub(crate) type Tickets = Arc<Mutex<mpsc::Receiver<Ticket>>>;
+
+/// Runs a worker a queue until `stopping`; running jobs go on for `drain` at most.
+pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)], drain: Duration) {
+    let mut monitor = Monitor::new().shutdown_timeout(drain);
+    for (queue, tickets) in queues {
+        let (queue, tickets, process) = (*queue, Arc::clone(tickets), Arc::clone(&process));
+        monitor = monitor.register(move |restarts| {
+            WorkerBuilder::new(format!("{queue}-{restarts}"))
+                .backend(Channel { tickets: Arc::clone(&tickets) })
+                .data(Arc::clone(&process))
+                .enable_tracing()
+                .parallelize(tokio::spawn)
+                .build(run_ticket)
+        });
+    }
+    let stopping = process.stopping.clone();
+    let signal = async move {
+        stopping.cancelled().await;
+        Ok::<(), std::io::Error>(())
+    };
+    if let Err(error) = monitor.run_with_signal(signal).await {
+        tracing::error!(%error, "the runtime ended badly");
+    }
+}
+
+/// Runs one claimed job. The only handler: the ledger's row says which kind it is.
+async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
+    let attempt = ticket.job.attempt;
+    match process.engine.run(ticket.job, ticket.interrupt).await {
+        Outcome::Completed(result) => process.settler.complete(attempt, result).await,
+        Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
+        Outcome::Returned => {
+            process.in_hand.remove(attempt);
+            process.returned.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
+        }
+    }
+}
+
+/// The backend: a channel. It cannot fail, so an apalis worker never dies of it.
+struct Channel {
+    tickets: Tickets,
+}
+
+impl Backend for Channel {
+    type Task = Task<Ticket>;
+    type Error = Infallible;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Self::Error>>> {
+        let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
+        tickets.poll_recv(cx).map(|ticket| ticket.map(|ticket| Ok(Task::new(ticket))))
+    }
+
+    fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl BackendConfig for Channel {
+    type Args = Ticket;
+    type Id = RandomId;
+    type Kind = Ephemeral;
+    type Config = ();
+    type Layer = Identity;
+
+    fn config(&self) -> &Self::Config {
+        &()
+    }
+
+    fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
+        Identity::new()
+    }
+}
