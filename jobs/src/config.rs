@@ -71,6 +71,12 @@ pub struct ServicesConfig {
     /// Where pictures are kept: `file:///folder` or `s3://bucket?region=...&endpoint=...`.
     #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
     pub storage_url: Url,
+    /// Set by Heroku: web and worker run on machines of their own.
+    #[arg(long, env = "DYNO", hide = true)]
+    pub dyno: Option<String>,
+    /// Set by Railway: likewise.
+    #[arg(long, env = "RAILWAY_ENVIRONMENT_ID", hide = true)]
+    pub railway_environment_id: Option<String>,
     /// The address at which browsers reach the admin: `https://...`.
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Url,

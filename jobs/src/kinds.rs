@@ -25,3 +25,29 @@ pub static KINDS: &[Kind] = &[
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_words_and_unique() {
+        let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
+        assert_eq!(names.len(), KINDS.len());
+        assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+
+    #[test]
+    fn a_kind_is_found_by_its_name() {
+        assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
+        assert!(find("nope").is_none());
+    }
+
+    #[test]
+    fn a_payload_of_another_kind_is_refused() {
+        let kind = find("publish_post").unwrap();
+        assert!((kind.check)(serde_json::json!({ "calendar_id": "x" })).is_err());
+    }
+}

@@ -18,3 +18,5 @@ pub mod secrets;
 pub mod services;
 pub mod telemetry;
 pub mod tenants;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -19,3 +19,19 @@ impl Job for Noop {
         Ok(Done::nothing("there is nothing to do in a noop"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn it_completes(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let id = bench.enqueue(&Noop::default()).await;
+        assert_eq!(bench.drain().await, 1);
+        assert_eq!(bench.job(id).await.state, "completed");
+    }
+}

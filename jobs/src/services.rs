@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use anyhow::bail;
+
 use crate::{
     assets::Storage,
     config::ServicesConfig,
@@ -29,6 +31,10 @@ impl Services {
     /// # Errors
     /// The storage cannot be used.
     pub fn new(config: &ServicesConfig) -> anyhow::Result<Self> {
+        let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();
+        if is_spread && config.storage_url.scheme() == "file" {
+            bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
+        }
         Ok(Self {
             keyring: config.encryption_keys.clone(),
             storage: Storage::open(&config.storage_url)?,

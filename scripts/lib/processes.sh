@@ -20,7 +20,12 @@ process_identity() {
     [ "$1" != Z ] || return 1
     printf '%s %s\n' "${20}" "$(cat /proc/sys/kernel/random/boot_id)"
   else
-    LC_ALL=C ps -o lstart= -p "$1"
+    line=$(LC_ALL=C ps -o stat= -o lstart= -p "$1") || return 1
+    # shellcheck disable=SC2086 # the fields: the state, then the date
+    set -- $line
+    case $1 in Z*) return 1 ;; esac
+    shift
+    printf '%s\n' "$*"
   fi
 }
 

@@ -183,7 +183,8 @@ launch_postgres() {
   port=$(candidate_port "$dir/postgres.port" "$4")
   printf '%s\n' "$port" >"$dir/postgres.port"
   postgres_settings "$port" "$state" | as_server_user tee "$data/linecook.conf" >/dev/null
-  launch "$dir/run/postgres" INT "$dir/log/postgres.log" "${SERVER_RUN[@]}" "$POSTGRES_BIN/postgres" -D "$data"
+  launch "$dir/run/postgres" INT "$dir/log/postgres.log" "${SERVER_RUN[@]}" \
+    env LC_ALL=C "$POSTGRES_BIN/postgres" -D "$data" # macOS: without a locale it refuses to start
 }
 
 # psql as the superuser, who may log in by the private socket only.
@@ -211,7 +212,7 @@ make_cluster() {
   as_server_user rm -rf "$data.new" "$data"
   # Only the socket's folder is closed to others, so the superuser logs in there and nowhere else.
   run_group as_server_user env LC_ALL=C "$POSTGRES_BIN/initdb" -D "$data.new" -U postgres -E UTF8 --locale="$locale" \
-    --auth=trust -N >"$dir/log/initdb.log" 2>&1 || { cat "$dir/log/initdb.log" >&2 && die "initdb failed"; }
+    --auth=trust -N >"$dir/initdb.log" 2>&1 || { cat "$dir/initdb.log" >&2 && die "initdb failed"; }
   as_server_user tee "$data.new/pg_hba.conf" >/dev/null <<'HBA'
 local all all                   trust
 host  all postgres 127.0.0.1/32 reject
@@ -219,6 +220,7 @@ host  all all      127.0.0.1/32 trust
 HBA
   echo "include 'linecook.conf'" | as_server_user tee -a "$data.new/postgresql.conf" >/dev/null
   as_server_user mv "$data.new" "$data" # only now is it whole
+  rm -f "$GROUP_RECORD"
 }
 
 postgres_major() {

@@ -162,7 +162,7 @@ apt_install_quietly() (
   fi
   case " $* " in *' postgresql '*) prepare_postgres_package || exit 1 ;; esac
   apt_install "$@" || exit 1
-  case " $* " in *' redis-server '*) keep_redis_off ;; esac
+  case " $* " in *' redis-server '*) as_root update-rc.d redis-server disable || true ;; esac
 )
 
 # See that apt offers a new enough PostgreSQL, and that a first installation makes no cluster of its own.
@@ -179,8 +179,4 @@ prepare_postgres_package() {
     as_root pg_conftool /etc/postgresql-common/createcluster.conf set create_main_cluster false
     say "No system cluster will be made (create_main_cluster = false in /etc/postgresql-common/createcluster.conf)."
   fi
-}
-
-keep_redis_off() {
-  if has systemctl; then as_root systemctl disable redis-server >/dev/null 2>&1 || true; fi
 }

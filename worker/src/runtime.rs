@@ -12,7 +12,9 @@ use std::{
 
 use apalis::{
     layers::WorkerBuilderExt as _,
-    prelude::{Backend, Data, Monitor, ParallelizeExt as _, RandomId, Task, WorkerBuilder, WorkerContext},
+    prelude::{
+        Backend, Data, Monitor, ParallelizeExt as _, RandomId, Task, TaskBuilder, TaskId, WorkerBuilder, WorkerContext,
+    },
 };
 use apalis_core::{
     backend::{BackendConfig, finalize::Ephemeral},
@@ -28,7 +30,7 @@ pub(crate) type Tickets = Arc<Mutex<mpsc::Receiver<Ticket>>>;
 
 /// Runs a worker a queue until `stopping`; running jobs go on for `drain` at most.
 pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)], drain: Duration) {
-    let mut monitor = Monitor::new().shutdown_timeout(drain);
+    let mut monitor = Monitor::new().shutdown_timeout(drain).should_restart(|_, _| true);
     for (queue, tickets) in queues {
         let (queue, tickets, process) = (*queue, Arc::clone(tickets), Arc::clone(&process));
         monitor = monitor.register(move |restarts| {
@@ -63,6 +65,12 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     }
 }
 
+/// apalis wants an id: the job's, with the attempt's number.
+fn task(ticket: Ticket) -> Task<Ticket> {
+    let id = format!("{}:{}", ticket.job.attempt.job_id, ticket.job.attempt.number);
+    TaskBuilder::new(ticket).task_id(TaskId::from_string(id)).build()
+}
+
 /// The backend: a channel. It cannot fail, so an apalis worker never dies of it.
 struct Channel {
     tickets: Tickets,
@@ -78,7 +86,7 @@ impl Backend for Channel {
 
     fn poll_next(&mut self, cx: &mut Context<'_>, _: &WorkerContext) -> Poll<Option<Result<Self::Task, Self::Error>>> {
         let mut tickets = self.tickets.lock().unwrap_or_else(PoisonError::into_inner);
-        tickets.poll_recv(cx).map(|ticket| ticket.map(|ticket| Ok(Task::new(ticket))))
+        tickets.poll_recv(cx).map(|ticket| ticket.map(|ticket| Ok(task(ticket))))
     }
 
     fn poll_close(&mut self, _: &mut Context<'_>, _: &WorkerContext) -> Poll<Result<(), Self::Error>> {

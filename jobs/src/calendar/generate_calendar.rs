@@ -147,3 +147,109 @@ fn check(plan: Plan, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobErro
         .map(|(date, topic)| PlannedPost { planned_at: Utc.from_utc_datetime(&date.and_time(hour)), topic })
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{ids::JobId, posts, testing::Bench};
+
+    async fn calendar(bench: &Bench, posts: i32) -> (CalendarId, JobId) {
+        let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let id = store::insert(&mut tx, bench.tenant_id, month, "Valentine", posts).await.unwrap();
+        tx.commit().await.unwrap();
+        (id, bench.enqueue(&GenerateCalendar { calendar_id: id }).await)
+    }
+
+    async fn read(bench: &Bench, id: CalendarId) -> (CalendarRow, Vec<posts::store::PostRow>) {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let posts = posts::store::list_by_calendar(&mut tx, bench.tenant_id, id).await.unwrap();
+        (store::get(&mut tx, id).await.unwrap().unwrap(), posts)
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(GenerateCalendar { calendar_id: CalendarId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "calendar_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_month_is_planned_and_written(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let (id, job) = calendar(&bench, 8).await;
+        bench.drain().await;
+        let (calendar, posts) = read(&bench, id).await;
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("ready", "completed"));
+        assert_eq!(posts.len(), 8);
+        for post in &posts {
+            assert!(post.caption.as_ref().is_some_and(|caption| caption.contains("Krusty Pizza")));
+            assert_eq!(post.planned_at.unwrap().format("%Y-%m %H").to_string(), "2027-02 10");
+        }
+        assert!(posts.windows(2).all(|pair| pair[0].planned_at <= pair[1].planned_at));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_month_is_planned_once_however_often_it_runs(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let (id, _) = calendar(&bench, 3).await;
+        bench.drain().await;
+        let job = bench.enqueue(&GenerateCalendar { calendar_id: id }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.result.unwrap()["nothing"], "the calendar is made");
+        assert_eq!(bench.sandbox.calls("chat_completion").await, 4);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_calendar_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&GenerateCalendar { calendar_id: CalendarId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_busy_model_puts_it_off_and_a_wrong_plan_is_asked_for_again(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "rate_limited" })).await;
+        let (id, job) = calendar(&bench, 3).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "wrong_count" })).await;
+        bench.drain_after(Duration::from_secs(31)).await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("retryable", 1));
+        bench.drain_after(Duration::from_secs(2)).await;
+        assert_eq!(read(&bench, id).await.0.state, "ready");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_refusal_fails_the_calendar_and_a_retry_makes_it(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "refusal" })).await;
+        let (id, job) = calendar(&bench, 3).await;
+        bench.drain().await;
+        let (calendar, _) = read(&bench, id).await;
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "discarded"));
+        assert!(calendar.error.unwrap().contains("change the brief"));
+        bench.retry(job).await;
+        bench.drain().await;
+        assert_eq!(read(&bench, id).await.0.state, "ready");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_caption_that_cannot_be_written_fails_the_calendar_until_it_is(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "refusal", "nth": 2 })).await;
+        let (id, job) = calendar(&bench, 3).await;
+        bench.drain().await;
+        let (calendar, posts) = read(&bench, id).await;
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "completed"));
+        assert!(calendar.error.unwrap().starts_with("1 captions"));
+        let missing = posts.iter().find(|post| post.caption.is_none()).unwrap().id;
+        bench.enqueue(&WriteCaption { post_id: missing }).await;
+        bench.drain().await;
+        assert_eq!(read(&bench, id).await.0.state, "ready");
+    }
+}

@@ -82,3 +82,97 @@ fn check(caption: &str) -> Result<&str, JobError> {
         format!("The caption has {length} characters instead of 1 to {MAX_CAPTION_CHARS}; it is written again.");
     Err(JobError::Retry(Cause::plain("unusable", words)))
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, NaiveDate};
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{
+        calendar::store::PlannedPost,
+        ids::{CalendarId, JobId},
+        testing::Bench,
+    };
+
+    async fn planned(bench: &Bench) -> (PostId, JobId) {
+        let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
+        let plan = PlannedPost { planned_at: DateTime::UNIX_EPOCH, topic: "pizza".to_owned() };
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let id: CalendarId = store::insert(&mut tx, bench.tenant_id, month, "brief", 1).await.unwrap();
+        let posts = store::mark_planned(&mut tx, bench.tenant_id, id, &[plan]).await.unwrap().unwrap();
+        tx.commit().await.unwrap();
+        (posts[0], bench.enqueue(&WriteCaption { post_id: posts[0] }).await)
+    }
+
+    async fn caption(bench: &Bench, id: PostId) -> Option<String> {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::get_caption_brief(&mut tx, bench.tenant_id, id).await.unwrap().unwrap().caption
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(WriteCaption { post_id: PostId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "post_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[test]
+    fn captions_are_trimmed_and_have_a_length() {
+        assert_eq!(check("  Hello  ").unwrap(), "Hello");
+        assert!(check(" ").is_err());
+        assert!(check(&"é".repeat(2201)).is_err() && check(&"é".repeat(2200)).is_ok());
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_caption_is_written_once(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let (post, _) = planned(&bench).await;
+        bench.drain().await;
+        let written = caption(&bench, post).await;
+        assert!(written.is_some());
+        bench.enqueue(&WriteCaption { post_id: post }).await;
+        bench.drain().await;
+        assert_eq!(caption(&bench, post).await, written);
+        assert_eq!(bench.sandbox.calls("chat_completion").await, 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_post_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&WriteCaption { post_id: PostId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn answers_that_cannot_be_used_are_asked_for_again(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        for (nth, scenario) in ["truncated", "invalid_json", "long_caption", "server_error"].iter().enumerate() {
+            bench.sandbox.fault("chat_completion", json!({ "scenario": scenario, "nth": nth + 1 })).await;
+        }
+        let (post, job) = planned(&bench).await;
+        bench.drain().await;
+        for wait_seconds in [2, 7, 26, 76] {
+            assert_eq!(bench.job(job).await.state, "retryable");
+            bench.drain_after(Duration::from_secs(wait_seconds)).await;
+        }
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("completed", 4));
+        assert!(caption(&bench, post).await.is_some());
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_busy_model_puts_it_off_and_a_refusal_ends_it(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "rate_limited" })).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "content_filter", "nth": 2 })).await;
+        let (_, job) = planned(&bench).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        bench.drain_after(Duration::from_secs(31)).await;
+        assert_eq!(
+            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            ("discarded", "declined")
+        );
+    }
+}

@@ -22,6 +22,8 @@ mod rescue;
 mod run;
 mod settle;
 mod settler;
+#[cfg(test)]
+mod tests;
 mod verdict;
 mod window;
 

@@ -88,3 +88,79 @@ fn rendered(id: AssetId, source: AssetRow, picture: Picture, size_bytes: usize) 
         source_asset_id: Some(source.id),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{media::Position, testing::Bench};
+
+    fn job(asset_id: AssetId, text: &str) -> RenderOverlay {
+        let overlay = Overlay { text: text.to_owned(), position: Position::Top };
+        RenderOverlay { asset_id, rendered_id: AssetId::new(), overlay }
+    }
+
+    async fn rendered(bench: &Bench, id: AssetId) -> Option<AssetRow> {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::get_asset(&mut tx, id).await.unwrap()
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let id = AssetId(Uuid::nil());
+        let overlay = Overlay { text: "Hi".to_owned(), position: Position::Bottom };
+        let payload = serde_json::to_value(RenderOverlay { asset_id: id, rendered_id: id, overlay }).unwrap();
+        let nil = "00000000-0000-0000-0000-000000000000";
+        let golden = json!({ "asset_id": nil, "rendered_id": nil, "overlay": { "text": "Hi", "position": "bottom" } });
+        assert_eq!(payload, golden);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_picture_is_rendered_once_however_often_it_runs(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let source = bench.picture().await;
+        let render = job(source, "Pizza night");
+        let id = bench.enqueue(&render).await;
+        bench.drain().await;
+        assert_eq!(bench.job(id).await.state, "completed");
+        let asset = rendered(&bench, render.rendered_id).await.unwrap();
+        assert_eq!((asset.content_type.as_str(), asset.source_asset_id), ("image/jpeg", Some(source)));
+        assert_eq!(asset.name, "photo-text.jpg");
+        let bytes = bench.engine.services.storage.get(&asset.storage_key).await.unwrap();
+        assert_eq!(i64::try_from(bytes.len()).unwrap(), asset.size_bytes);
+
+        bench.enqueue(&render).await;
+        bench.drain().await;
+        assert_eq!(rendered(&bench, render.rendered_id).await.unwrap().created_at, asset.created_at);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_deleted_picture_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let id = bench.enqueue(&job(AssetId::new(), "x")).await;
+        bench.drain().await;
+        assert_eq!(bench.job(id).await.result.unwrap()["nothing"], "the picture was deleted");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_file_that_is_gone_fails_with_words_for_people(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let source = bench.picture().await;
+        bench.execute("update brand_assets set storage_key = 'gone' where id = $1", source.0).await;
+        let id = bench.enqueue(&job(source, "x")).await;
+        bench.drain().await;
+        let row = bench.job(id).await;
+        assert_eq!(row.state, "discarded");
+        assert_eq!(row.error.unwrap()["message"], "The picture's file is gone: upload it again.");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_text_that_does_not_fit_fails_at_once(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let id = bench.enqueue(&job(bench.picture().await, &"word ".repeat(3_000))).await;
+        bench.drain().await;
+        assert_eq!((bench.job(id).await.state.as_str(), bench.job(id).await.attempt), ("discarded", 1));
+    }
+}

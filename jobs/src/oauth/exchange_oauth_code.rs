@@ -70,3 +70,107 @@ async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<Se
     tx.commit().await?;
     Ok(Some(user.token))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    async fn accounts(bench: &Bench) -> Vec<store::AccountRow> {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::list_accounts(&mut tx, bench.tenant_id).await.unwrap()
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(ExchangeOauthCode { state_id: OauthStateId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "state_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn the_pages_behind_a_login_are_connected(pool: PgPool) {
+        let bench = Bench::new(pool.clone()).await;
+        let job = bench.begin_login().await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+        let accounts = accounts(&bench).await;
+        assert_eq!((accounts.len(), accounts[0].status.as_str()), (1, "active"));
+        assert!(accounts[0].token_expires_at.is_some(), "a user token ends");
+        let mut tx = bench.engine.db.system().await.unwrap();
+        let stored: Vec<String> =
+            sqlx::query_scalar("select access_token from oauth_tokens").fetch_all(&mut *tx).await.unwrap();
+        assert!(stored.len() == 2 && stored.iter().all(|token| token.starts_with("v1.test.")));
+        let left: i64 =
+            sqlx::query_scalar("select count(*) from oauth_state where code is not null or user_token is not null")
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+        assert_eq!(left, 0, "the login's secrets are erased");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_second_login_updates_the_same_account(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let first = bench.connect_page().await;
+        assert_eq!(bench.connect_page().await, first);
+        assert_eq!(accounts(&bench).await.len(), 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_failure_after_the_exchange_goes_on_from_there(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "retryable");
+        bench.drain_after(Duration::from_secs(2)).await;
+        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.sandbox.calls("exchange_code").await, 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_login_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&ExchangeOauthCode { state_id: OauthStateId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_rate_limit_puts_it_off(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.graph_error("exchange_code", 4, 0).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_used_code_fails_and_asks_to_connect_again(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.graph_error("exchange_code", 100, 36_009).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.error_class(job).await, "restart_login");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_page_that_was_not_shared_is_left_out_by_name(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let page = "10158250000000101";
+        bench.sandbox.control("switches", json!({ "pages_without_token": [page] })).await;
+        let job = bench.begin_login().await;
+        bench.drain().await;
+        let result = bench.job(job).await.result.unwrap();
+        assert_eq!(
+            (result["accounts"].as_array().unwrap().len(), result["left_out"].as_array().unwrap().len()),
+            (0, 1)
+        );
+    }
+}

@@ -54,3 +54,76 @@ impl Job for RefreshToken {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    async fn connected(bench: &Bench) -> store::AccountRow {
+        bench.connect_page().await;
+        account(bench).await
+    }
+
+    async fn account(bench: &Bench) -> store::AccountRow {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::list_accounts(&mut tx, bench.tenant_id).await.unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(RefreshToken { token_id: TokenId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "token_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_living_token_lives_longer_each_time(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let before = connected(&bench).await;
+        bench.engine.db.shift_clock(Duration::from_secs(24 * 3600));
+        for _ in 0..2 {
+            let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
+            bench.drain().await;
+            assert_eq!(bench.job(job).await.state, "completed");
+        }
+        let after = account(&bench).await;
+        assert!(after.token_expires_at > before.token_expires_at);
+        assert_eq!((after.id, after.token_id), (before.id, before.token_id));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_token_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&RefreshToken { token_id: TokenId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_rate_limit_puts_it_off(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let account = connected(&bench).await;
+        bench.sandbox.graph_error("exchange_token", 17, 0).await;
+        let job = bench.enqueue(&RefreshToken { token_id: account.user_token_id }).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_dead_token_marks_its_accounts(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let before = connected(&bench).await;
+        bench.sandbox.graph_error("exchange_token", 190, 463).await;
+        let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "discarded");
+        let after = account(&bench).await;
+        assert_eq!(after.status, "needs_reauth");
+        assert!(after.status_reason.unwrap().contains("connect the Page again"));
+    }
+}

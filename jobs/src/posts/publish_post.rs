@@ -165,3 +165,6 @@ async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use async_openai::{
     Client,
     config::OpenAIConfig,
     error::OpenAIError,
+    middleware::ReqwestService,
     types::chat::{
         ChatCompletionRequestMessage, ChatCompletionRequestSystemMessageArgs, ChatCompletionRequestUserMessageArgs,
         CreateChatCompletionRequestArgs, FinishReason, ResponseFormat, ResponseFormatJsonSchema,
@@ -75,7 +76,8 @@ pub enum AiError {
 }
 
 impl Ai {
-    /// A client of the configured model. It repeats nothing by itself: the ledger does.
+    /// A client of the configured model. It goes straight to the network: async-openai's default service would repeat
+    /// failed requests by itself for minutes, which is the ledger's business.
     ///
     /// # Panics
     /// If the TLS backend cannot be set up, which the build decides.
@@ -89,7 +91,10 @@ impl Ai {
         let api = OpenAIConfig::new()
             .with_api_key(config.openai_api_key.expose_secret())
             .with_api_base(config.openai_base_url.trim_end_matches('/'));
-        Self { client: Client::with_config(api).with_http_client(http), model: config.gpt_text_model.clone() }
+        Self {
+            client: Client::with_config(api).with_http_service(ReqwestService::new(http)),
+            model: config.gpt_text_model.clone(),
+        }
     }
 
     /// Asks, and reads the answer as a `T`.

@@ -196,6 +196,14 @@ impl Meta {
         let login = self.login(redirect_uri).expect("the login began with these addresses");
         let code = AuthorizationCode::new(code.expose_secret().to_owned());
         let answer = login.exchange_code(code).request_async(self).await.map_err(|error| match error {
+            // Whatever is wrong with a code, only a new login mends it.
+            RequestTokenError::Request(MetaError::Refused {
+                class: Class::Permanent,
+                code,
+                subcode,
+                message,
+                account_id,
+            }) => MetaError::Refused { class: Class::RestartLogin, code, subcode, message, account_id },
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 MetaError::Odd { status: 200 }

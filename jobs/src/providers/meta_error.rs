@@ -147,11 +147,11 @@ fn words(class: Class) -> &'static str {
         Class::Rate => "Facebook asks us to wait: too many calls.",
         Class::Reauth => "Facebook no longer accepts the connection: connect the Page again.",
         Class::Permission => "Facebook misses a permission: connect the Page again and grant everything asked for.",
-        Class::Permanent => "Facebook refuses this post: change its text or picture.",
+        Class::Permanent => "Facebook refuses the content: change the text or the picture.",
         Class::Duplicate => "Facebook says that the same was posted just before.",
         Class::Policy => "Facebook asks us to slow down.",
         Class::Config => "Our Facebook app is set up wrongly; an operator has to look.",
-        Class::RestartLogin => "The Facebook login was used already: connect the Page again.",
+        Class::RestartLogin => "The Facebook login cannot be used any more: connect the Page again.",
     }
 }
 

@@ -11,9 +11,11 @@ use crate::openai::wording;
 const HASHTAGS: u64 = 3;
 const TOO_MANY_HASHTAGS: u64 = 31;
 /// Sentences of an overlong caption: beyond what any network takes.
-const TOO_MANY_SENTENCES: usize = 1500;
+const TOO_MANY_SENTENCES: usize = 3000;
 /// Where recursion through `$ref` ends: unions then take what needs no further step, and lists are empty.
 const DEEPEST: usize = 12;
+/// Where a schema that only an endless value satisfies gets `null`.
+const BOTTOM: usize = 100;
 
 /// Writes answers to one request.
 pub(crate) struct Generator {
@@ -26,6 +28,7 @@ pub(crate) struct Generator {
 /// Where in the answer a value goes.
 #[derive(Debug, Clone)]
 struct Place {
+    /// The way there, without the item of the outer list.
     path: String,
     /// The nearest property's name.
     name: String,
@@ -55,10 +58,14 @@ impl Generator {
 
     /// A caption without a schema.
     pub(crate) fn caption(&self) -> String {
-        self.caption_at(self.number("caption"))
+        let place = Place { path: "caption".to_owned(), name: String::new(), item: None, depth: 0 };
+        self.caption_at(&place)
     }
 
     fn fill(&self, schema: &Value, place: &Place) -> Value {
+        if place.depth > BOTTOM {
+            return Value::Null;
+        }
         if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
             let target = self.root.pointer(target.trim_start_matches('#')).unwrap_or(&Value::Null);
             return self.fill(target, &place.step("ref"));
@@ -67,7 +74,7 @@ impl Generator {
             return value.clone();
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array).filter(|values| !values.is_empty()) {
-            return values[self.below(&place.path, values.len())].clone();
+            return values[self.below(place, values.len())].clone();
         }
         if let Some(variants) = schema.get("anyOf").and_then(Value::as_array) {
             return self.fill_variant(variants, place);
@@ -78,7 +85,7 @@ impl Generator {
             "string" => json!(self.text(schema, place)),
             "integer" => json!(self.integer(schema, place)),
             "number" => json!(self.float(schema, place)),
-            "boolean" => json!(self.number(&place.path).is_multiple_of(2)),
+            "boolean" => json!(self.number(place).is_multiple_of(2)),
             _ => Value::Null,
         }
     }
@@ -107,13 +114,13 @@ impl Generator {
         }
         let flat = |variant: &&&Value| variant.get("$ref").is_none() && variant.get("properties").is_none();
         let flattest = solid.iter().find(flat).filter(|_| place.depth > DEEPEST);
-        let chosen = flattest.unwrap_or(&solid[self.below(&place.path, solid.len())]);
+        let chosen = flattest.unwrap_or(&solid[self.below(place, solid.len())]);
         self.fill(chosen, &place.step("of"))
     }
 
     fn prefers_null(&self, place: &Place) -> bool {
         let essential = ["caption", "date", "title", "topic", "theme"].contains(&place.name.as_str());
-        place.depth > DEEPEST || (!essential && self.number(&place.path).is_multiple_of(4))
+        place.depth > DEEPEST || (!essential && self.number(place).is_multiple_of(4))
     }
 
     fn object(&self, schema: &Value, place: &Place) -> Value {
@@ -138,14 +145,17 @@ impl Generator {
         }
         let items = schema.get("items").unwrap_or(&Value::Null);
         let fill = |at: usize| {
-            let item = place.item.or(Some((at, count)));
-            self.fill(items, &Place { item, ..place.step(&at.to_string()) })
+            let inside = match place.item {
+                Some(_) => place.step(&at.to_string()),
+                None => Place { item: Some((at, count)), ..place.step("items") },
+            };
+            self.fill(items, &inside)
         };
         Value::Array((0..count).map(fill).collect())
     }
 
     fn text(&self, schema: &Value, place: &Place) -> String {
-        let number = self.number(&place.path);
+        let number = self.number(place);
         let (at, count) = place.item.unwrap_or((0, 1));
         let date = self.hints.date(at, count);
         if let Some(format) = schema.get("format").and_then(Value::as_str) {
@@ -163,20 +173,21 @@ impl Generator {
             };
         }
         match place.name.as_str() {
-            "caption" => self.caption_at(number),
+            "caption" => self.caption_at(place),
             "date" => date.to_string(),
             "time" => "18:30".to_owned(),
             "hashtag" | "hashtags" => wording::hashtag(number, 0),
-            _ => wording::topic(&self.hints, number),
+            _ => wording::topic(&self.hints, self.serial(place)),
         }
     }
 
-    fn caption_at(&self, number: u64) -> String {
+    fn caption_at(&self, place: &Place) -> String {
+        let number = self.serial(place);
         let many = self.scenario == Some(Scenario::ManyHashtags);
         let caption = wording::caption(&self.hints, number, if many { TOO_MANY_HASHTAGS } else { HASHTAGS });
         match self.scenario {
             Some(Scenario::LongCaption) => {
-                format!("{}{caption}", "A story that goes on. ".repeat(TOO_MANY_SENTENCES * 2))
+                format!("{}{caption}", "A story that goes on. ".repeat(TOO_MANY_SENTENCES))
             }
             Some(_) | None => caption,
         }
@@ -195,7 +206,7 @@ impl Generator {
         let lowest = least.div_euclid(step) + i64::from(least.rem_euclid(step) != 0);
         let choices = most.div_euclid(step) - lowest + 1;
         let choices = usize::try_from(choices).unwrap_or(1).max(1);
-        (lowest + i64::try_from(self.below(&place.path, choices)).unwrap_or_default()) * step
+        (lowest + i64::try_from(self.below(place, choices)).unwrap_or_default()) * step
     }
 
     /// Inside the bounds, never on them; a multiple if the schema wants one.
@@ -203,18 +214,28 @@ impl Generator {
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
         let least = bound("minimum").or(bound("exclusiveMinimum")).unwrap_or(0.0);
         let most = bound("maximum").or(bound("exclusiveMaximum")).unwrap_or(least + 100.0);
-        let share = [0.25, 0.5, 0.75][self.below(&place.path, 3)];
+        let share = [0.25, 0.5, 0.75][self.below(place, 3)];
         let number = least + (most - least) * share;
         bound("multipleOf").map_or(number, |step| (number / step).round() * step)
     }
 
-    fn below(&self, path: &str, count: usize) -> usize {
-        usize::try_from(self.number(path) % count.max(1) as u64).unwrap_or_default()
+    fn below(&self, place: &Place, count: usize) -> usize {
+        usize::try_from(self.number(place) % count.max(1) as u64).unwrap_or_default()
     }
 
     /// A number that depends on the prompt and the place only.
-    fn number(&self, path: &str) -> u64 {
-        let digest = Sha256::new().chain_update(self.seed).chain_update(path.as_bytes()).finalize();
+    fn number(&self, place: &Place) -> u64 {
+        let item = place.item.map_or(String::new(), |(at, _)| at.to_string());
+        self.hash(&format!("{}#{item}", place.path))
+    }
+
+    /// A number that goes up by one with each item of the outer list, so that their texts differ.
+    fn serial(&self, place: &Place) -> u64 {
+        self.hash(&place.path) + place.item.map_or(0, |(at, _)| at as u64)
+    }
+
+    fn hash(&self, text: &str) -> u64 {
+        let digest = Sha256::new().chain_update(self.seed).chain_update(text.as_bytes()).finalize();
         let bytes: [u8; 8] = digest[..8].try_into().expect("a digest has 32 bytes");
         u64::from_be_bytes(bytes) >> 8
     }

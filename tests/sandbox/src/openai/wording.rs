@@ -43,11 +43,11 @@ const PHRASES: [&str; 6] = [
     "for the weekend",
 ];
 
-/// A caption: two sentences and `hashtags` hashtags. `number` picks the words.
+/// A caption: two sentences and `hashtags` hashtags. `number` picks the words: 512 in a row differ.
 pub(crate) fn caption(hints: &Hints, number: u64, hashtags: u64) -> String {
     let topic = hints.topic.as_deref().unwrap_or_else(|| pick(&TOPICS, number / 3));
     let place = hints.business.as_ref().map(|name| format!(" at {name}")).unwrap_or_default();
-    let tags: Vec<String> = (0..hashtags).map(|at| hashtag(number + at, at / HASHTAGS.len() as u64)).collect();
+    let tags: Vec<String> = (0..hashtags).map(|at| hashtag(number / 64 + at, at / HASHTAGS.len() as u64)).collect();
     let (opening, ending) = (pick(&OPENINGS, number), pick(&ENDINGS, number / 8));
     format!("{opening} {topic}{place}. {ending} {}", tags.join(" ")).trim_end().to_owned()
 }

@@ -1,0 +1,73 @@
+//! Only the latest attempt of a job writes.
+
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::{
+    engine::{Attempt, JobContext, JobError, dispatch, lease},
+    ids::JobId,
+    noop::Noop,
+    testing::Bench,
+};
+
+/// A job that is executing as attempt 1.
+async fn executing(bench: &Bench) -> (JobId, JobContext) {
+    let id = bench.enqueue(&Noop::default()).await;
+    bench.execute("update jobs set state = 'executing', attempt = 1, worker_id = id where id = $1", id.0).await;
+    let attempt = Attempt { job_id: id, tenant_id: bench.tenant_id, number: 1, depth: 0 };
+    (id, JobContext::new(attempt, bench.engine.db.clone(), bench.engine.services.clone()))
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_a_superseded_attempt_wrote_does_not_land(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let (id, cx) = executing(&bench).await;
+    bench.execute("update jobs set attempt = 2 where id = $1", id.0).await;
+
+    let rename = "update tenants set name = 'written by attempt 1' where id = $1";
+    let mut tx = cx.begin().await.unwrap();
+    sqlx::query(rename).bind(bench.tenant_id.0).execute(&mut **tx).await.unwrap();
+    assert!(matches!(tx.commit().await, Err(JobError::Superseded)));
+
+    let mut tx = cx.begin().await.unwrap();
+    sqlx::query(rename).bind(bench.tenant_id.0).execute(&mut **tx).await.unwrap();
+    assert!(matches!(tx.complete(json!(null)).await, Err(JobError::Superseded)));
+
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let tenant = crate::tenants::store::get(&mut tx, bench.tenant_id).await.unwrap().unwrap();
+    assert_eq!(tenant.name, "Krusty Pizza");
+    assert_eq!(bench.job(id).await.state, "executing");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_job_and_its_writes_commit_together(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let (id, cx) = executing(&bench).await;
+    let mut tx = cx.begin().await.unwrap();
+    sqlx::query("update tenants set name = 'new' where id = $1")
+        .bind(bench.tenant_id.0)
+        .execute(&mut **tx)
+        .await
+        .unwrap();
+    tx.complete(json!({ "ok": true })).await.unwrap();
+    assert_eq!(bench.job(id).await.state, "completed");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_expired_lease_claims_nothing_and_is_never_renewed(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    bench.enqueue(&Noop::default()).await;
+    let db = &bench.engine.db;
+    let registration = lease::Registration {
+        name: "late".to_owned(),
+        queues: std::collections::BTreeMap::new(),
+        kinds: bench.engine.kind_names(),
+        lease: std::time::Duration::from_secs(60),
+    };
+    let worker = lease::register(db, &registration).await.unwrap();
+    lease::deregister(db, worker).await.unwrap();
+    assert!(!lease::renew(db, worker, registration.lease, &[], registration.lease).await.unwrap().is_alive);
+    let mut cursor = dispatch::Cursor::default();
+    let released = dispatch::release(db, "default", &registration.kinds, 10, &mut cursor).await.unwrap();
+    assert_eq!(crate::engine::claim(db, worker, &registration.kinds, &[released[0].id]).await.unwrap().len(), 0);
+}

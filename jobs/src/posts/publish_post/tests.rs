@@ -1,0 +1,204 @@
+//! What becomes of a delivery, whatever the network does.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::*;
+use crate::{
+    engine::ledger::{self, Refused},
+    ids::JobId,
+    posts,
+    testing::Bench,
+};
+
+const CAPTION: &str = "Two for one on Tuesday #pizza";
+
+/// A post that is due, and the job that publishes it.
+async fn due(bench: &Bench, with_picture: bool) -> JobId {
+    let account_id = bench.connect_page().await;
+    let asset_id = if with_picture { Some(bench.picture().await) } else { None };
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let (_, jobs) = posts::create(&mut tx, bench.tenant_id, CAPTION, asset_id, &[account_id]).await.unwrap();
+    tx.commit().await.unwrap();
+    jobs[0].id
+}
+
+async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
+    let id: Uuid = bench.job(job_id).await.args["delivery_id"].as_str().unwrap().parse().unwrap();
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let posts = store::list_posts(&mut tx, bench.tenant_id, None, 10).await.unwrap();
+    let ids: Vec<Uuid> = posts.iter().map(|post| post.id.0).collect();
+    let deliveries = store::list_deliveries(&mut tx, bench.tenant_id, &ids).await.unwrap();
+    deliveries.into_iter().find(|delivery| delivery.id.0 == id).unwrap()
+}
+
+async fn effect_state(bench: &Bench, job_id: JobId) -> String {
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let effects = ledger::list_effects(&mut tx, bench.tenant_id, job_id).await.unwrap();
+    effects[0].state.clone()
+}
+
+#[test]
+fn the_payload_keeps_its_form() {
+    let delivery_id = DeliveryId(Uuid::nil());
+    let payload = serde_json::to_value(PublishPost { delivery_id }).unwrap();
+    assert_eq!(payload, json!({ "delivery_id": "00000000-0000-0000-0000-000000000000" }));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_post_with_a_picture_goes_out(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, true).await;
+    bench.drain().await;
+    let effects = bench.sandbox.effects().await;
+    assert_eq!(effects.len(), 1);
+    assert_eq!(effects[0]["message"], CAPTION);
+    assert_eq!((&effects[0]["picture"]["width"], &effects[0]["picture"]["height"]), (&json!(640), &json!(480)));
+    let delivery = delivery(&bench, job).await;
+    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("published", effects[0]["post_id"].as_str()));
+    assert_eq!(
+        (bench.job(job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        ("completed", "confirmed")
+    );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_published_post_is_not_published_again(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.drain().await;
+    bench.execute("update jobs set state = 'available', ended_at = null where id = $1", job.0).await;
+    bench.drain().await;
+    assert_eq!(bench.sandbox.effects().await.len(), 1);
+    assert_eq!(bench.job(job).await.state, "completed");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nothing_is_sent_for_a_delivery_that_is_gone(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    let id = delivery(&bench, job).await.id;
+    bench.execute("delete from post_history where id = $1", id.0).await;
+    bench.drain().await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.sandbox.effects().await.len(), 0);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_rate_limit_puts_it_off_at_no_cost(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.graph_error("publish_feed", 32, 0).await;
+    bench.drain().await;
+    let row = bench.job(job).await;
+    assert_eq!((row.state.as_str(), row.failures), ("scheduled", 0));
+    assert_eq!(
+        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        ("scheduled", "intended")
+    );
+    bench.drain_after(Duration::from_secs(601)).await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.sandbox.effects().await.len(), 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_refusal_of_the_content_fails_it_for_good(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;
+    bench.drain().await;
+    assert_eq!(bench.job(job).await.state, "discarded");
+    assert_eq!(
+        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        ("failed", "failed")
+    );
+    bench.retry(job).await;
+    bench.drain().await;
+    assert_eq!(bench.sandbox.calls("publish_feed").await, 1, "nothing is sent again under that key");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_dead_token_parks_it_until_the_page_is_connected_again(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.graph_error("publish_feed", 190, 460).await;
+    bench.drain().await;
+    let row = bench.job(job).await;
+    assert_eq!(row.state, "suspended");
+    assert!(row.suspended_on.unwrap().starts_with("account:"));
+    assert!(delivery(&bench, job).await.blocked_by.is_some());
+    bench.connect_page().await;
+    bench.drain().await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.sandbox.effects().await.len(), 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_lost_reply_is_found_by_reading_back(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, true).await;
+    bench.sandbox.fault("publish_photo", json!({ "drop": "after" })).await;
+    bench.drain().await;
+    let row = bench.job(job).await;
+    assert_eq!((row.state.as_str(), row.suspended_on.as_deref()), ("suspended", Some("reconcile")));
+    bench.drain_after(Duration::from_secs(2)).await;
+    let row = bench.job(job).await;
+    assert_eq!((row.state.as_str(), &row.result.unwrap()["read_back"]), ("completed", &json!(true)));
+    assert_eq!(bench.sandbox.effects().await.len(), 1);
+    assert_eq!(bench.sandbox.calls("publish_photo").await, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_error_after_it_was_published_does_not_publish_it_twice(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.fault("publish_feed", json!({ "status": 500, "after_effect": true })).await;
+    bench.drain().await;
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.sandbox.effects().await.len(), 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.fault("publish_feed", json!({ "drop": "before" })).await;
+    bench.drain().await;
+    bench.drain_after(Duration::from_secs(30)).await;
+    assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("reconcile"), "read again until the lag is over");
+    bench.drain_after(Duration::from_secs(60)).await;
+    assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("unknown_effect"));
+    assert_eq!(
+        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        ("unknown", "unknown")
+    );
+    let mut tx = bench.engine.db.system().await.unwrap();
+    assert!(matches!(ledger::retry(&mut tx, job).await, Err(Refused::OpenEffect)));
+    assert!(matches!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await, Err(Refused::OpenEffect)));
+    assert_eq!(bench.sandbox.calls("publish_feed").await, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_older_post_with_the_same_text_is_not_taken_for_ours(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    due(&bench, false).await;
+    bench.drain().await;
+    let again = due(&bench, false).await;
+    bench.sandbox.fault("publish_feed", json!({ "drop": "before" })).await;
+    bench.drain().await;
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert_eq!(bench.job(again).await.suspended_on.as_deref(), Some("reconcile"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_cancelled_job_takes_its_delivery_along(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    let mut tx = bench.engine.db.system().await.unwrap();
+    assert!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await.unwrap());
+    tx.commit().await.unwrap();
+    assert_eq!(delivery(&bench, job).await.state, "cancelled");
+    bench.drain().await;
+    assert_eq!(bench.sandbox.effects().await.len(), 0);
+}

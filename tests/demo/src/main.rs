@@ -1,0 +1,101 @@
+//! The demo: walks two restaurants from nothing to a published month, over HTTP, while things go wrong on purpose.
+//!
+//! `scripts/demo` starts everything that this needs. What is started here is the workers: one of them gets killed.
+
+mod api;
+mod browser;
+mod clock;
+mod photo;
+mod restaurant;
+mod sandbox;
+mod say;
+mod steps;
+mod views;
+mod wait;
+mod workers;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use url::Url;
+
+use crate::{api::Api, sandbox::Sandbox, steps::Stage, workers::Workers};
+
+/// Everything together takes less than two minutes; after this long something hangs.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Walks the whole path for two restaurants. `scripts/demo` starts what it needs and calls it.
+#[derive(Debug, Parser)]
+#[command(name = "demo", version)]
+struct Config {
+    /// The admin's address.
+    #[arg(long, env = "API_URL")]
+    api_url: Url,
+    /// An operator's key.
+    #[arg(long, env = "API_KEY", hide_env_values = true)]
+    api_key: String,
+    /// The address of the sandbox that stands in for Facebook and `OpenAI`.
+    #[arg(long, env = "SANDBOX_URL")]
+    sandbox_url: Url,
+    /// The sandbox's world that the admin and the workers are sent to.
+    #[arg(long, default_value = "demo")]
+    world: String,
+    /// The worker program; it gets this program's environment.
+    #[arg(long)]
+    worker: PathBuf,
+    /// The folder for the workers' logs.
+    #[arg(long)]
+    logs: PathBuf,
+    /// The folder for the rendered pictures.
+    #[arg(long)]
+    pictures: PathBuf,
+    /// No colours, even on a terminal.
+    #[arg(long, env = "NO_COLOR", hide = true)]
+    no_color: Option<String>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let config = Config::parse();
+    say::set_up(config.no_color.as_deref().is_none_or(str::is_empty));
+    let workers = Workers::new(config.worker, config.logs);
+    let logs = workers.logs();
+    let walk = async {
+        let api = Api::new(&config.api_url, config.api_key)?;
+        let sandbox = Sandbox::new(&config.sandbox_url, &config.world)?;
+        let mut stage = Stage { api, sandbox, workers, pictures: config.pictures };
+        tokio::time::timeout(LONGEST, steps::walk(&mut stage)).await?
+    };
+    let outcome = tokio::select! {
+        outcome = walk => outcome,
+        () = interrupted() => {
+            say::line("\nInterrupted.");
+            return ExitCode::from(130);
+        }
+    };
+    match outcome {
+        Ok(findings) if findings.is_empty() => {
+            say::verdict(true, "Everything held: each post that should be out is out exactly once.");
+            return ExitCode::SUCCESS;
+        }
+        Ok(findings) => {
+            say::verdict(false, "This did not hold:");
+            findings.iter().for_each(|finding| say::line(&format!("  - {finding}")));
+        }
+        Err(error) => say::verdict(false, &format!("The walk ended early: {error:#}")),
+    }
+    logs.show_end();
+    ExitCode::FAILURE
+}
+
+async fn interrupted() {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+}

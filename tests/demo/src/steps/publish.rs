@@ -1,0 +1,64 @@
+//! Some posts go out now, the others at their time.
+
+use super::{Findings, Stage};
+use crate::{
+    api::Placement,
+    clock,
+    restaurant::Restaurant,
+    say,
+    views::{Job, Post},
+};
+
+/// So many posts go out in this step.
+const NOW: usize = 2;
+
+/// The place in the month of the post that each restaurant keeps for a step in which something goes wrong.
+pub(super) const KEPT: usize = NOW;
+
+/// Publishes the first posts and schedules all others but one.
+///
+/// # Errors
+/// The API or a job failed.
+pub(super) async fn publish(
+    stage: &Stage,
+    restaurants: &[Restaurant],
+    findings: &mut Findings,
+) -> anyhow::Result<()> {
+    say::heading(5, "Publishing");
+    say::asked("POST /posts/schedule: the first two posts of each month go out now, with a picture. One is kept for what");
+    say::asked("comes next; the nine others wait for their day.");
+    for restaurant in restaurants {
+        say::asked(&format!("{}:", restaurant.profile.name));
+        for at in 0..NOW {
+            let job = stage.api.completed(send_now(stage, restaurant, at).await?).await?;
+            tell(&job, restaurant, &restaurant.posts[at]);
+            findings.check(!job.was_read_back(), || format!("{} needed to be read back", job.id));
+        }
+        let later: Vec<Placement> = (KEPT + 1..restaurant.posts.len()).map(|at| placement(restaurant, at)).collect();
+        let jobs = stage.api.schedule(restaurant.tenant_id, restaurant.account.id, &later).await?;
+        let first = stage.api.get_job(jobs[0]).await?;
+        let (from, to) = (restaurant.posts[KEPT + 1].day(), restaurant.posts[restaurant.posts.len() - 1].day());
+        say::job_is(&first, &first.state, &format!("and {} more, from {from} to {to}", jobs.len() - 1));
+    }
+    Ok(())
+}
+
+/// Schedules the post at this place of the month for now; answers its job.
+///
+/// # Errors
+/// The API refused.
+pub(super) async fn send_now(stage: &Stage, restaurant: &Restaurant, at: usize) -> anyhow::Result<uuid::Uuid> {
+    let now = Placement { at: Some(clock::now()), ..placement(restaurant, at) };
+    let jobs = stage.api.schedule(restaurant.tenant_id, restaurant.account.id, &[now]).await?;
+    jobs.first().copied().ok_or_else(|| anyhow::anyhow!("no job publishes the post"))
+}
+
+fn placement(restaurant: &Restaurant, at: usize) -> Placement {
+    let (post_id, asset_id) = (restaurant.posts[at].id, restaurant.picture_for(at).asset_id);
+    Placement { post_id, at: None, asset_id }
+}
+
+fn tell(job: &Job, restaurant: &Restaurant, post: &Post) {
+    let beginning: String = post.text().chars().take(40).collect();
+    say::job(job, &format!("\"{beginning}...\" is on {:?}", restaurant.account.name));
+}

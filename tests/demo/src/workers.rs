@@ -1,0 +1,105 @@
+//! The worker processes: started, killed, started again.
+
+use std::{
+    fs::{self, File},
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, bail};
+use tokio::process::{Child, Command};
+
+use crate::{say, wait};
+
+/// How much of a log is shown.
+const LAST_LINES: usize = 25;
+
+/// The worker that runs, and how to start another. It ends with this.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    program: PathBuf,
+    logs: Logs,
+    running: Option<Child>,
+}
+
+/// The logs of the workers.
+#[derive(Debug, Clone)]
+pub(crate) struct Logs {
+    folder: PathBuf,
+    files: Arc<Mutex<Vec<PathBuf>>>,
+}
+
+impl Workers {
+    /// None yet.
+    pub(crate) fn new(program: PathBuf, folder: PathBuf) -> Self {
+        Self { program, logs: Logs { folder, files: Arc::default() }, running: None }
+    }
+
+    /// Where they write.
+    pub(crate) fn logs(&self) -> Logs {
+        self.logs.clone()
+    }
+
+    /// Starts a worker and waits until it is ready; answers its process id and how long that took.
+    ///
+    /// # Errors
+    /// It ended, or was not ready in time.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<(u32, Duration)> {
+        let begun = Instant::now();
+        let log = self.logs.add();
+        let file = File::create(&log).with_context(|| format!("could not write {}", log.display()))?;
+        let child = Command::new(&self.program)
+            .env("NO_COLOR", "1")
+            .env_remove("API_KEY")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("could not start {}", self.program.display()))?;
+        let pid = child.id().unwrap_or_default();
+        let child = self.running.insert(child);
+        wait::until("the worker to be ready", Duration::from_secs(30), async || {
+            if let Some(status) = child.try_wait()? {
+                bail!("the worker ended at once: {status}");
+            }
+            Ok(fs::read_to_string(&log)?.contains("worker ready").then_some(()))
+        })
+        .await?;
+        Ok((pid, begun.elapsed()))
+    }
+
+    /// Kills the worker as `kill -9` does: it does not get to know.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
+        let mut child = self.running.take().context("no worker runs")?;
+        child.start_kill()?;
+        child.wait().await?;
+        Ok(())
+    }
+}
+
+impl Logs {
+    fn add(&self) -> PathBuf {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let file = self.folder.join(format!("worker-{}.log", files.len() + 1));
+        files.push(file.clone());
+        file
+    }
+
+    /// Prints the end of the last worker's log.
+    pub(crate) fn show_end(&self) {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = files.last() else {
+            return;
+        };
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        say::line(&format!("\nThe end of the last worker's log ({}):", file.display()));
+        lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| say::line(&format!("  {line}")));
+    }
+}
