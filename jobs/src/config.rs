@@ -15,6 +15,7 @@ use crate::{
 ///
 /// # Errors
 /// Never.
+#[must_use]
 pub fn secret(value: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(value))
 }
@@ -83,7 +84,7 @@ pub struct ServicesConfig {
     /// Meta.
     #[command(flatten)]
     pub meta: MetaConfig,
-    /// `OpenAI`.
+    /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
 }

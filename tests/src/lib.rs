@@ -64,7 +64,7 @@ impl TestApp {
             db: bench.engine.db.clone(),
             window,
             services: bench.engine.services.clone(),
-            state_life: Duration::from_secs(600),
+            state_life: Duration::from_mins(10),
             public_url: url.clone(),
         };
         let server = tokio::spawn(async move {
@@ -79,13 +79,11 @@ impl TestApp {
     }
 
     /// A request with the operator's key, to a path below the API's address.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.anonymous(method, path).bearer_auth(&self.key)
     }
 
     /// A request without a key.
-    #[must_use]
     pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }

@@ -1,5 +1,7 @@
 //! The API's manners: who gets in, what is refused and how.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::io::Cursor;
 
 use jobs::tenants;

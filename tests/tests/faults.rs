@@ -1,5 +1,7 @@
 //! What dies, and what becomes of the jobs.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 use std::{collections::BTreeMap, time::Duration};
 
 use jobs::{engine::NewJob, ids::AccountId, noop::Noop};
@@ -7,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{TestApp, setting};
 
-const TWO_MINUTES: Duration = Duration::from_secs(120);
+const TWO_MINUTES: Duration = Duration::from_mins(2);
 
 /// Makes `count` text posts that go out now, each with a text of its own.
 async fn publish(app: &TestApp, account: AccountId, count: usize) {

@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Db;
@@ -178,9 +179,40 @@ pub async fn release(
     room: usize,
     cursor: &mut Cursor,
 ) -> Result<Vec<Released>, sqlx::Error> {
-    let room = i64::try_from(room).unwrap_or(i64::MAX);
     let mut tx = db.system().await?;
-    let mut rows = sqlx::query!(
+    let room = i64::try_from(room).unwrap_or(i64::MAX);
+    let mut rows = mark_dispatched(&mut tx, queue, kinds, room, *cursor).await?;
+    tx.commit().await?;
+    let last = rows.iter().map(|row| row.tenant_id).max();
+    // Past the last tenant, or with room to spare, start over.
+    *cursor = match last {
+        Some(tenant) if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= room => {
+            Cursor(Uuid::from_u128(tenant.as_u128().wrapping_add(1)))
+        }
+        _ => Cursor::default(),
+    };
+    rows.sort_by_key(|row| (row.turn, row.tenant_id));
+    let first = rows.iter().map(|row| row.place).min().unwrap_or(0);
+    Ok((first..).zip(rows).map(|(place, row)| Released { id: row.id, place }).collect())
+}
+
+struct Dispatched {
+    id: Uuid,
+    tenant_id: Uuid,
+    /// Its number among those of its tenant.
+    turn: i64,
+    place: i64,
+}
+
+async fn mark_dispatched(
+    conn: &mut PgConnection,
+    queue: &str,
+    kinds: &[String],
+    room: i64,
+    cursor: Cursor,
+) -> Result<Vec<Dispatched>, sqlx::Error> {
+    sqlx::query_as!(
+        Dispatched,
         r#"
         with recursive lanes as (
           (
@@ -226,20 +258,8 @@ pub async fn release(
         room,
         kinds
     )
-    .fetch_all(&mut *tx)
-    .await?;
-    tx.commit().await?;
-    let last = rows.iter().map(|row| row.tenant_id).max();
-    // Past the last tenant, or with room to spare, start over.
-    *cursor = match last {
-        Some(tenant) if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= room => {
-            Cursor(Uuid::from_u128(tenant.as_u128().wrapping_add(1)))
-        }
-        _ => Cursor::default(),
-    };
-    rows.sort_by_key(|row| (row.turn, row.tenant_id));
-    let first = rows.iter().map(|row| row.place).min().unwrap_or(0);
-    Ok((first..).zip(rows).map(|(place, row)| Released { id: row.id, place }).collect())
+    .fetch_all(conn)
+    .await
 }
 
 impl Cursor {

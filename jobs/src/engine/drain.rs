@@ -15,7 +15,7 @@ pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
         name: "drain".to_owned(),
         queues: BTreeMap::new(),
         kinds: engine.kind_names(),
-        lease: Duration::from_secs(300),
+        lease: Duration::from_mins(5),
     };
     let worker_id = lease::register(&engine.db, &registration).await?;
     let in_hand = InHand::default();

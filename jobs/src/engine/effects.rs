@@ -13,7 +13,7 @@ use super::{AttemptTx, Cause, Done, JobContext, JobError, Tx, context::is_cancel
 use crate::ids::{AccountId, EffectId};
 
 /// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
-const CLOCK_SKEW: Duration = Duration::from_secs(120);
+const CLOCK_SKEW: Duration = Duration::from_mins(2);
 
 /// What is to happen at most once.
 #[derive(Debug, Clone)]
@@ -125,8 +125,8 @@ impl JobContext {
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
         match (row.state.as_str(), row.sent_at, row.remote_id) {
             ("intended", ..) => {
-                let sent = send(deadline).await;
-                self.answer(row.id, sent)
+                let outcome = send(deadline).await;
+                self.answer(row.id, outcome)
             }
             ("confirmed", _, Some(id)) => {
                 let receipt = Receipt { effect_id: row.id, was_read_back: true };
@@ -182,8 +182,8 @@ impl JobContext {
         Ok(row)
     }
 
-    fn answer(&self, effect_id: EffectId, sent: Result<Remote, SendError>) -> Result<Answer, JobError> {
-        match sent {
+    fn answer(&self, effect_id: EffectId, outcome: Result<Remote, SendError>) -> Result<Answer, JobError> {
+        match outcome {
             Ok(remote) => Ok(Answer::Happened(Receipt { effect_id, was_read_back: false }, remote)),
             Err(SendError::Refused(error)) => {
                 let cause = error.cause().map(Cause::facts);

@@ -17,7 +17,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// When a failed attempt is tried again.
     const RETRY: Retry;
     /// How long one attempt may take.
-    const TIMEOUT: Duration = Duration::from_secs(60);
+    const TIMEOUT: Duration = Duration::from_mins(1);
 
     /// At most one unfinished job of this kind and tenant has this key.
     fn unique_key(&self) -> Option<String> {

@@ -1,4 +1,4 @@
-//! The job engine: `PostgreSQL` is the truth, Redis the disposable fast path.
+//! The job engine: PostgreSQL is the truth, Redis the disposable fast path.
 //!
 //! A job's life: [`Tx::enqueue`] inserts it; [`dispatch`] promotes it when due and releases its id into the [`Window`];
 //! [`claim()`] makes an attempt of it; [`Engine::run`] runs that; it settles in one transaction with its own writes

@@ -128,10 +128,15 @@ pub(super) async fn set_back(
     let settled = sqlx::query!(
         r#"
         with mine as (
-          select id, counted, worker_id
+          select id, tenant_id, attempt, counted, worker_id, started_at
           from jobs
           where id = $1 and attempt = $2 and state = 'executing' and (cancel_requested_at is not null) = $8
           for update
+        ),
+        noted as (
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
+          select tenant_id, id, attempt, $9, $7, worker_id, started_at
+          from mine
         )
         update jobs
         set state = $3,
@@ -148,7 +153,7 @@ pub(super) async fn set_back(
           worker_id = null
         from mine
         where jobs.id = mine.id
-        returning tenant_id as "tenant_id: TenantId", parent_id, mine.worker_id as "worker_id!", started_at,
+        returning jobs.tenant_id as "tenant_id: TenantId", parent_id,
           $3 in ('cancelled', 'discarded') and not mine.counted as "counts!"
         "#,
         attempt.job_id.0,
@@ -158,28 +163,14 @@ pub(super) async fn set_back(
         verdict.after.map(interval),
         i32::from(verdict.is_failure),
         facts.map(Facts::to_json),
-        cancel_seen
+        cancel_seen,
+        verdict.outcome
     )
     .fetch_optional(&mut **tx)
     .await?;
     let Some(row) = settled else {
         return Ok(false);
     };
-    sqlx::query!(
-        "
-        insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
-        values ($1, $2, $3, $4, $5, $6, $7)
-        ",
-        row.tenant_id.0,
-        attempt.job_id.0,
-        attempt.number,
-        verdict.outcome,
-        facts.map(Facts::to_json),
-        row.worker_id,
-        row.started_at
-    )
-    .execute(&mut **tx)
-    .await?;
     if let (true, Some(parent)) = (row.counts, row.parent_id) {
         release_parents(tx, &[(row.tenant_id, parent)]).await?;
     }

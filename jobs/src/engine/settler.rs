@@ -19,6 +19,7 @@ pub struct Settler {
 
 impl Settler {
     /// Starts the settler. Its task ends when every clone of the handle is gone and all is written, or at `abandon`.
+    #[must_use]
     pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
         let task = tokio::spawn(async move {

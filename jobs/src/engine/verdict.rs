@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{JobError, Retry, Setback, settle::Verdict};
 
 /// A job that is put off for longer than this since it was first due is given up.
-const MAX_PUT_OFF: Duration = Duration::from_secs(3 * 24 * 3600);
+const MAX_PUT_OFF: Duration = Duration::from_hours(72);
 
 /// What the ledger knows about a job when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -79,30 +79,30 @@ mod tests {
         Cause::plain("transient", "no answer")
     }
 
-    fn state(error: JobError, standing: Standing) -> (&'static str, Option<String>) {
-        let (verdict, _) = decide(&error, &Retry::QUICK, standing, 0.0).expect("not superseded");
+    fn state(error: &JobError, standing: Standing) -> (&'static str, Option<String>) {
+        let (verdict, _) = decide(error, &Retry::QUICK, standing, 0.0).expect("not superseded");
         (verdict.state, verdict.suspended_on)
     }
 
     #[test]
     fn failures_are_retried_until_the_list_ends() {
-        assert_eq!(state(JobError::Retry(cause()), Standing { failures: 3, ..Standing::default() }).0, "retryable");
-        assert_eq!(state(JobError::Retry(cause()), Standing { failures: 4, ..Standing::default() }).0, "discarded");
+        assert_eq!(state(&JobError::Retry(cause()), Standing { failures: 3, ..Standing::default() }).0, "retryable");
+        assert_eq!(state(&JobError::Retry(cause()), Standing { failures: 4, ..Standing::default() }).0, "discarded");
     }
 
     #[test]
     fn putting_off_costs_nothing_but_ends() {
-        let later = || JobError::Later(Duration::from_secs(60), cause());
+        let later = || JobError::Later(Duration::from_mins(1), cause());
         let (verdict, _) = decide(&later(), &Retry::QUICK, Standing::default(), 0.0).expect("decided");
         assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
         let late = Standing { due_for: MAX_PUT_OFF, ..Standing::default() };
-        assert_eq!(state(later(), late).0, "discarded");
+        assert_eq!(state(&later(), late).0, "discarded");
     }
 
     #[test]
     fn a_request_to_cancel_ends_what_would_run_again() {
         let asked = Standing { cancel_requested: true, ..Standing::default() };
-        assert_eq!(state(JobError::Retry(cause()), asked).0, "cancelled");
+        assert_eq!(state(&JobError::Retry(cause()), asked).0, "cancelled");
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
             assert_eq!(verdict.after, Some(Duration::from_secs(9)));
         }
         let unknown = Standing { unknown_effect: true, ..Standing::default() };
-        assert_eq!(state(JobError::Fail(cause()), unknown).1.as_deref(), Some("unknown_effect"));
+        assert_eq!(state(&JobError::Fail(cause()), unknown).1.as_deref(), Some("unknown_effect"));
     }
 
     #[test]

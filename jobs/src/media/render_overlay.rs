@@ -32,7 +32,7 @@ impl Job for RenderOverlay {
     const KIND: &'static str = "render_overlay";
     const QUEUE: Queue = Queue::Media;
     const RETRY: Retry = Retry::QUICK;
-    const TIMEOUT: Duration = Duration::from_secs(120);
+    const TIMEOUT: Duration = Duration::from_mins(2);
 
     fn unique_key(&self) -> Option<String> {
         Some(self.rendered_id.to_string())

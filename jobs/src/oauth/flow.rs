@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How long a run may take from the ticket to the callback, unless configured otherwise.
-pub const STATE_LIFE: Duration = Duration::from_secs(10 * 60);
+pub const STATE_LIFE: Duration = Duration::from_mins(10);
 
 /// Begins a run for a tenant; answers the ticket that opens it in a browser, once.
 ///

@@ -85,7 +85,7 @@ mod tests {
     async fn a_living_token_lives_longer_each_time(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let before = connected(&bench).await;
-        bench.engine.db.shift_clock(Duration::from_secs(24 * 3600));
+        bench.engine.db.shift_clock(Duration::from_hours(24));
         for _ in 0..2 {
             let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
             bench.drain().await;

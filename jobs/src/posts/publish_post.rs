@@ -24,7 +24,7 @@ use crate::{
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long Facebook may take to show in the feed what it published.
-const FEED_LAG: Duration = Duration::from_secs(60);
+const FEED_LAG: Duration = Duration::from_mins(1);
 
 /// Publish the delivery `delivery_id`.
 ///
@@ -56,7 +56,7 @@ impl Job for PublishPost {
         let answer = cx
             .once(
                 &effect,
-                |deadline| send(page, deadline, &parcel, picture.clone()),
+                |deadline| send(page, deadline, &parcel, picture.as_ref()),
                 |since| read_back(page, since, &parcel),
             )
             .await?;
@@ -129,10 +129,10 @@ async fn send(
     page: PageApi<'_>,
     deadline: Deadline,
     parcel: &Parcel,
-    picture: Option<(Bytes, String)>,
+    picture: Option<&(Bytes, String)>,
 ) -> Result<Remote, SendError> {
     Ok(match picture {
-        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, &content_type).await?,
+        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, content_type).await?,
         None => page.publish_text(deadline, &parcel.caption).await?,
     })
 }

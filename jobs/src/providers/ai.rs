@@ -1,4 +1,4 @@
-//! `OpenAI`: structured answers of a chat model.
+//! OpenAI: structured answers of a chat model.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::engine::{Cause, JobError};
 
 /// The longest that an answer may take.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// The model and where it is.
 #[derive(Debug, Clone, clap::Args)]

@@ -43,7 +43,7 @@ pub fn effect_client() -> reqwest::Client {
 /// A body that refuses to go on once the deadline has passed, so that a process that was stopped in the middle sends
 /// nothing late. It is looked at before every chunk; between that look and the write there are microseconds.
 #[must_use]
-pub fn body_until(deadline: Deadline, bytes: Bytes) -> reqwest::Body {
+pub fn body_until(deadline: Deadline, bytes: &Bytes) -> reqwest::Body {
     let chunks: Vec<Bytes> =
         (0..bytes.len()).step_by(CHUNK_BYTES).map(|at| bytes.slice(at..bytes.len().min(at + CHUNK_BYTES))).collect();
     reqwest::Body::wrap_stream(stream::iter(chunks).map(Ok::<_, Infallible>).map(move |chunk| {

@@ -3,4 +3,3 @@
 pub mod ai;
 pub mod http;
 pub mod meta;
-mod meta_error;

@@ -19,7 +19,7 @@ use crate::{
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a job may take that nobody disturbs.
-const JOB_TIMEOUT: Duration = Duration::from_secs(60);
+const JOB_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The API, with an operator's key.
 #[derive(Debug)]

@@ -95,8 +95,7 @@ impl Cookie {
     fn read(url: &Url, header: &str) -> Option<Self> {
         let mut parts = header.split(';').map(str::trim);
         let (name, value) = parts.next()?.split_once('=')?;
-        let is_path = |part: &str| part.split_once('=').filter(|(name, _)| name.eq_ignore_ascii_case("path")).is_some();
-        let path = parts.find(|part| is_path(part)).and_then(|part| part.split_once('='));
+        let path = parts.filter_map(|part| part.split_once('=')).find(|(name, _)| name.eq_ignore_ascii_case("path"));
         Some(Self {
             host: url.host_str()?.to_owned(),
             path: path.map_or("/", |(_, path)| path).to_owned(),

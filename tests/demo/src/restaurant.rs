@@ -54,9 +54,9 @@ pub(crate) static PROFILES: [Profile; 2] = [
         photo: crate::photo::coffee,
         photo_name: "coffee.jpg",
         overlays: [
-            ("Good morning starts here", "bottom"),
+            ("The morning starts here", "bottom"),
             ("Smörgås & flat white until noon", "top"),
-            ("Cinnamon buns, warm at ten", "bottom"),
+            ("Cinnamon buns at ten", "bottom"),
         ],
         file_stem: "hults-cafe",
     },

@@ -22,7 +22,7 @@ pub(crate) fn line(text: &str) {
 
 /// The title of a step.
 pub(crate) fn heading(number: usize, title: &str) {
-    line(&format!("\n{}", bold(&format!("{number}. {title}"))));
+    line(&format!("\n{}", bold(format!("{number}. {title}"))));
 }
 
 /// What is being asked, or why.
@@ -30,9 +30,26 @@ pub(crate) fn asked(text: &str) {
     line(&format!("  {text}"));
 }
 
+/// A text that somebody wrote, set apart and broken into lines.
+pub(crate) fn quote(title: &str, text: &str) {
+    let mut lines = vec![title.to_owned()];
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(last) if last.chars().count() + word.chars().count() < 96 => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => lines.push(format!("{:title$} {word}", "", title = title.chars().count())),
+        }
+    }
+    for text in lines {
+        line(&format!("      {text}"));
+    }
+}
+
 /// A job and what came of it.
 pub(crate) fn job(job: &Job, outcome: &str) {
-    line(&format!("  {}  {}  -> {outcome}", job_name(job), green(&format!("completed in {:>4} ms", job.took_ms()))));
+    line(&format!("  {}  {}  -> {outcome}", job_name(job), green(format!("completed in {:>4} ms", job.took_ms()))));
 }
 
 /// A job in a state that is not its last.
@@ -42,7 +59,7 @@ pub(crate) fn job_is(job: &Job, state: &str, outcome: &str) {
 
 /// Something that happened at a time since the beginning of a step.
 pub(crate) fn at(seconds: f32, text: &str) {
-    line(&format!("  {} {text}", dim(&format!("{seconds:>5.1} s"))));
+    line(&format!("  {} {text}", dim(format!("{seconds:>5.1} s"))));
 }
 
 /// The end: whether all held.
@@ -65,7 +82,7 @@ pub(crate) fn table(rows: &[Vec<String>]) {
 }
 
 fn job_name(job: &Job) -> String {
-    format!("{:<19}  {}", job.kind, dim(&job.short_id()))
+    format!("{:<19}  {}", job.kind, dim(job.short_id()))
 }
 
 fn bold(text: impl Display) -> String {

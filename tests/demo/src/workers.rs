@@ -59,7 +59,6 @@ impl Workers {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("could not start {}", self.program.display()))?;
-        let pid = child.id().unwrap_or_default();
         let child = self.running.insert(child);
         wait::until("the worker to be ready", Duration::from_secs(30), async || {
             if let Some(status) = child.try_wait()? {
@@ -68,7 +67,12 @@ impl Workers {
             Ok(fs::read_to_string(&log)?.contains("worker ready").then_some(()))
         })
         .await?;
-        Ok((pid, begun.elapsed()))
+        Ok((self.pid(), begun.elapsed()))
+    }
+
+    /// The process id of the worker that runs; 0 if there is none.
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.as_ref().and_then(Child::id).unwrap_or_default()
     }
 
     /// Kills the worker as `kill -9` does: it does not get to know.
@@ -99,7 +103,7 @@ impl Logs {
         };
         let text = fs::read_to_string(file).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
-        say::line(&format!("\nThe end of the last worker's log ({}):", file.display()));
+        say::line("\nThe end of the last worker's log:");
         lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| say::line(&format!("  {line}")));
     }
 }

@@ -62,7 +62,7 @@ async fn an_expired_lease_claims_nothing_and_is_never_renewed(pool: PgPool) {
         name: "late".to_owned(),
         queues: std::collections::BTreeMap::new(),
         kinds: bench.engine.kind_names(),
-        lease: std::time::Duration::from_secs(60),
+        lease: std::time::Duration::from_mins(1),
     };
     let worker = lease::register(db, &registration).await.unwrap();
     lease::deregister(db, worker).await.unwrap();

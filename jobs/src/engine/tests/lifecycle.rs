@@ -86,7 +86,7 @@ async fn a_job_for_later_waits_for_its_time(pool: PgPool) {
     let bench = bench(pool).await;
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let now: DateTime<Utc> = sqlx::query_scalar("select engine_now()").fetch_one(&mut *tx).await.unwrap();
-    let job = NewJob::new(bench.tenant_id, &scripted("")).at(now + Duration::from_secs(3600));
+    let job = NewJob::new(bench.tenant_id, &scripted("")).at(now + Duration::from_hours(1));
     let id = tx.enqueue(job).await.unwrap().id;
     tx.commit().await.unwrap();
     assert_eq!((bench.drain().await, state(&bench, id).await.as_str()), (0, "scheduled"));
@@ -213,7 +213,7 @@ async fn claim_and_die(bench: &Bench, lease: Duration) -> WorkerId {
 async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&scripted("")).await;
-    claim_and_die(&bench, Duration::from_secs(60)).await;
+    claim_and_die(&bench, Duration::from_mins(1)).await;
     assert_eq!(rescue(&bench.engine.db, Duration::ZERO).await.unwrap(), 1);
     bench.drain_after(Duration::from_secs(3)).await;
     let row = bench.job(id).await;
@@ -224,7 +224,7 @@ async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
 async fn nothing_is_rescued_while_the_database_has_just_started(pool: PgPool) {
     let bench = bench(pool).await;
     bench.enqueue(&scripted("")).await;
-    claim_and_die(&bench, Duration::from_secs(60)).await;
-    let longer_than_any_test_server_lives = Duration::from_secs(10 * 365 * 24 * 3600);
+    claim_and_die(&bench, Duration::from_mins(1)).await;
+    let longer_than_any_test_server_lives = Duration::from_hours(87600);
     assert_eq!(rescue(&bench.engine.db, longer_than_any_test_server_lives).await.unwrap(), 0);
 }

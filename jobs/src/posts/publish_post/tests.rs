@@ -167,7 +167,7 @@ async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
     bench.drain().await;
     bench.drain_after(Duration::from_secs(30)).await;
     assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("reconcile"), "read again until the lag is over");
-    bench.drain_after(Duration::from_secs(60)).await;
+    bench.drain_after(Duration::from_mins(1)).await;
     assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("unknown_effect"));
     assert_eq!(
         (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),

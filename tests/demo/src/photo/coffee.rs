@@ -74,7 +74,7 @@ fn crema(x: f32, y: f32) -> (Rgb, f32) {
     let swirl = noise(x * 0.011 + 3.0, y * 0.011, 4);
     let brown = mix([0.36, 0.15, 0.04], [0.16, 0.055, 0.015], swirl * 0.9 + step(200.0, COFFEE, from_middle) * 0.55);
     let bubbles = step(0.74, 0.86, noise(x * 0.12, y * 0.12, 2)) * 0.35;
-    let under_wall = 1.0 - 0.45 * step(70.0, -30.0, (x + 20.0).hypot(y + 30.0) * -1.0 + COFFEE);
+    let under_wall = 1.0 - 0.45 * step(70.0, -30.0, COFFEE - (x + 20.0).hypot(y + 30.0));
     (lit(mix(brown, [0.62, 0.36, 0.15], bubbles), under_wall), inside(from_middle - COFFEE))
 }
 

@@ -18,7 +18,9 @@ use crate::{
 pub(super) async fn write(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Vec<Post>>> {
     let month = clock::next_month();
     say::heading(4, &format!("A month of posts, {month}"));
-    say::asked("POST /tenants/{id}/calendars: one job has the AI plan 12 posts, and then waits for the jobs under it that");
+    say::asked(
+        "POST /tenants/{id}/calendars: one job has the AI plan 12 posts, and then waits for the jobs under it that",
+    );
     say::asked("have it write a caption each, all at the same time.");
     let mut months = Vec::new();
     for (profile, &tenant_id) in PROFILES.iter().zip(tenants) {
@@ -56,6 +58,6 @@ fn summary(posts: &[Post]) -> String {
 
 fn samples(posts: &[Post]) {
     for post in posts.iter().take(2) {
-        say::asked(&format!("    {}  {}", post.day(), post.text()));
+        say::quote(&post.day(), post.text());
     }
 }

@@ -21,7 +21,9 @@ use crate::{
 pub(super) async fn connect(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Account>> {
     say::heading(2, "Connecting the Facebook Page");
     say::asked("GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (cookies,");
-    say::asked("redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.");
+    say::asked(
+        "redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.",
+    );
     let mut accounts = Vec::new();
     for (profile, &tenant_id) in PROFILES.iter().zip(tenants) {
         stage.sandbox.log_in(profile.person_id).await?;

@@ -13,7 +13,7 @@ const NOOPS: usize = 20;
 const PICTURES: usize = 8;
 
 /// How long until all is well again: the dead worker's call had 20 seconds, and until then nothing may be concluded.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_mins(1);
 
 /// Kills the worker in the middle of a publishing call and of other work, and starts another.
 ///
@@ -26,7 +26,9 @@ pub(super) async fn kill_worker(
 ) -> anyhow::Result<()> {
     let restaurant = &restaurants[1];
     say::heading(7, "The worker is killed");
-    say::asked("The stand-in publishes the next post of Hults Cafe, and takes its time to answer. In that moment, with other");
+    say::asked(
+        "The stand-in publishes the next post of Hults Cafe, and takes its time to answer. In that moment, with other",
+    );
     say::asked("work in hand, the worker is killed (kill -9): it can neither finish nor tell anybody.");
     stage.sandbox.plan_fault(&json!({"operation": "publish_photo", "reply_delay_ms": 15_000})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;
@@ -36,8 +38,10 @@ pub(super) async fn kill_worker(
     })
     .await?;
     let others = enqueue_others(stage, restaurants).await?;
+    let pid = stage.workers.pid();
     stage.workers.kill().await?;
     let died = Instant::now();
+    say::at(0.0, &format!("kill -9 {pid}"));
     show_left_behind(stage, id, &others, findings).await?;
     let (pid, took) = stage.workers.start().await?;
     let ready = format!("another worker runs (process {pid}, ready after {} ms)", took.as_millis());
@@ -62,6 +66,11 @@ async fn enqueue_others(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Re
         let photo = restaurant.rendered[0].source_id;
         renderings.push(stage.api.overlay(photo, &format!("See you in {at} days"), "center").await?.job_id);
     }
+    wait::until("a picture to be in the worker's hands", Duration::from_secs(10), async || {
+        let first = stage.api.get_job(renderings[0]).await?;
+        Ok((first.state == "executing" || first.has_ended()).then_some(()))
+    })
+    .await?;
     stage.api.create_noops(tenant_id, NOOPS).await?;
     Ok(Others { tenant_id, renderings })
 }
@@ -82,12 +91,7 @@ impl Others {
 }
 
 /// Tells what the dead worker had in hand: its jobs stay `executing` until its lease is over.
-async fn show_left_behind(
-    stage: &Stage,
-    id: Uuid,
-    others: &Others,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
+async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &mut Findings) -> anyhow::Result<()> {
     let job = stage.api.get_job(id).await?;
     say::job_is(&job, &job.state, "the worker is dead: the post is out, and nobody here knows");
     findings.check(job.state == "executing", || format!("the killed worker's post was {}", job.standing()));
@@ -95,8 +99,8 @@ async fn show_left_behind(
     let count = |state: &str| jobs.iter().filter(|job| job.state == state).count();
     let (done, in_hand) = (count("completed"), count("executing"));
     say::asked(&format!(
-        "Of {} other jobs ({NOOPS} that do nothing, {PICTURES} pictures to render) {done} were done, {in_hand} were in the \
-         worker's hands,\n  {} waited.",
+        "Of {} other jobs ({NOOPS} that do nothing, {PICTURES} pictures to render) {done} were done, {in_hand} in its \
+         hands, {} waiting.",
         jobs.len(),
         jobs.len() - done - in_hand
     ));
@@ -107,8 +111,12 @@ async fn show_left_behind(
 
 /// Watches until the post and everything else is done.
 async fn recover(stage: &Stage, id: Uuid, others: &Others, died: Instant) -> anyhow::Result<()> {
-    say::asked("The dead worker's lease ends after 3 seconds; then others may have its jobs. The post has to wait until its");
-    say::asked("call can no longer be under way, 20 seconds after it began: only then does the Page tell for sure.");
+    say::asked(
+        "The new worker takes the old one's jobs when that one's lease (3 seconds here) is surely over. The post has",
+    );
+    say::asked(
+        "to wait until its call can no longer be under way, 20 seconds after it began: only then the Page tells.",
+    );
     let (mut standing, mut others_done, mut told) = (String::new(), false, Instant::now());
     wait::until("everything to recover", RECOVERY, async || {
         let job = stage.api.get_job(id).await?;

@@ -12,18 +12,16 @@ use crate::{
 ///
 /// # Errors
 /// The API or the sandbox does not answer.
-pub(super) async fn compare(
-    stage: &Stage,
-    restaurants: &[Restaurant],
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
+pub(super) async fn compare(stage: &Stage, restaurants: &[Restaurant], findings: &mut Findings) -> anyhow::Result<()> {
     say::heading(8, "What was really published");
     say::asked("The stand-in's ledger against what was asked for: text, Page, picture, and nothing besides.");
     let effects = stage.sandbox.list_effects().await?;
     let calls = stage.sandbox.count_publishing_calls().await?;
-    let mut rows = vec![["restaurant", "posts out", "each once", "text, Page, picture", "waiting for their day"]
-        .map(str::to_owned)
-        .to_vec()];
+    let mut rows = vec![
+        ["restaurant", "posts out", "each once", "text, Page, picture", "waiting for their day"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     let mut expected = 0;
     for restaurant in restaurants {
         let posts = stage.api.list_posts(restaurant.tenant_id).await?;

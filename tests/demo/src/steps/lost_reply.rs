@@ -11,13 +11,11 @@ use crate::{restaurant::Restaurant, say, wait};
 ///
 /// # Errors
 /// The API or the sandbox failed, or the job did not complete.
-pub(super) async fn lose_reply(
-    stage: &Stage,
-    restaurant: &Restaurant,
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
+pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings: &mut Findings) -> anyhow::Result<()> {
     say::heading(6, "The answer gets lost");
-    say::asked("The stand-in publishes the next post of Krusty Pizza, and then cuts the connection instead of answering.");
+    say::asked(
+        "The stand-in publishes the next post of Krusty Pizza, and then cuts the connection instead of answering.",
+    );
     say::asked("Sending again could publish it twice. So Linecook suspends the job and looks at the Page first.");
     stage.sandbox.plan_fault(&json!({"operation": "publish_photo", "drop": "after"})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;

@@ -114,8 +114,12 @@ pub(crate) async fn walk(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
 
 /// Starts a worker and, meanwhile, takes the photos.
 async fn prepare(stage: &mut Stage) -> anyhow::Result<Vec<Vec<u8>>> {
-    say::line("Two restaurants go from nothing to a published month, through Linecook's HTTP API. The API, the worker,");
-    say::line("PostgreSQL and Redis are real. Facebook and the AI are a stand-in that speaks as they do, and that keeps");
+    say::line(
+        "Two restaurants go from nothing to a published month, through Linecook's HTTP API. The API, the worker,",
+    );
+    say::line(
+        "PostgreSQL and Redis are real. Facebook and the AI are a stand-in that speaks as they do, and that keeps",
+    );
     say::line("a ledger of what was really published, to compare with at the end.");
     let photos = PROFILES.iter().map(|profile| tokio::task::spawn_blocking(profile.photo)).collect::<Vec<_>>();
     let (pid, took) = stage.workers.start().await?;

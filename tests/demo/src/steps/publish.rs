@@ -19,13 +19,11 @@ pub(super) const KEPT: usize = NOW;
 ///
 /// # Errors
 /// The API or a job failed.
-pub(super) async fn publish(
-    stage: &Stage,
-    restaurants: &[Restaurant],
-    findings: &mut Findings,
-) -> anyhow::Result<()> {
+pub(super) async fn publish(stage: &Stage, restaurants: &[Restaurant], findings: &mut Findings) -> anyhow::Result<()> {
     say::heading(5, "Publishing");
-    say::asked("POST /posts/schedule: the first two posts of each month go out now, with a picture. One is kept for what");
+    say::asked(
+        "POST /posts/schedule: the first two posts of each month go out now, with a picture. One is kept for what",
+    );
     say::asked("comes next; the nine others wait for their day.");
     for restaurant in restaurants {
         say::asked(&format!("{}:", restaurant.profile.name));

@@ -30,6 +30,8 @@ pub enum Class {
     Config,
     /// The login has to be started anew.
     RestartLogin,
+    /// A code that is not in our table: whether a publish happened is open.
+    Unknown,
 }
 
 impl Class {
@@ -46,6 +48,7 @@ impl Class {
             Self::Policy => "policy",
             Self::Config => "config",
             Self::RestartLogin => "restart_login",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -53,16 +56,17 @@ impl Class {
     #[must_use]
     pub fn of(code: i64, subcode: i64) -> Self {
         match (code, subcode) {
-            (190, _) | (102, _) | (_, 1_404_006) => Self::Reauth,
+            (190 | 102, _) | (_, 1_404_006) => Self::Reauth,
             (4, 2_207_051) | (368, _) | (_, 1_404_112) => Self::Policy,
             (100, 36_009) => Self::RestartLogin,
-            (4 | 17 | 32 | 341 | 613, _) | (80_000..=80_014, _) => Self::Rate,
-            (3 | 10, _) | (100, 33) | (200..=299, _) => Self::Permission,
-            (101, _) => Self::Config,
-            (506, _) => Self::Duplicate,
             (1 | 2, _) | (_, 1_363_047 | 1_609_010) => Self::Transient,
-            (100 | 324 | 1_609_005, _) => Self::Permanent,
-            _ => Self::Permanent,
+            (506, _) | (_, 1_366_051) => Self::Duplicate,
+            (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => Self::Rate,
+            (3 | 10 | 200..=299, _) | (100, 33) => Self::Permission,
+            (101, _) => Self::Config,
+            (100 | 324 | 1_609_005, _)
+            | (_, 1_346_003 | 1_349_125 | 1_366_046 | 1_404_102 | 1_609_008 | 2_061_006 | 2_069_019) => Self::Permanent,
+            _ => Self::Unknown,
         }
     }
 }
@@ -144,6 +148,7 @@ impl MetaError {
 fn words(class: Class) -> &'static str {
     match class {
         Class::Transient => "Facebook had a hiccup.",
+        Class::Unknown => "Facebook answered an error that we do not know.",
         Class::Rate => "Facebook asks us to wait: too many calls.",
         Class::Reauth => "Facebook no longer accepts the connection: connect the Page again.",
         Class::Permission => "Facebook misses a permission: connect the Page again and grant everything asked for.",
@@ -161,9 +166,11 @@ impl From<MetaError> for JobError {
             return Self::Retry(error.into_cause());
         };
         match (*class, *account_id) {
-            (Class::Transient | Class::Config | Class::Duplicate, _) => Self::Retry(error.into_cause()),
-            (Class::Rate, _) => Self::Later(Duration::from_secs(10 * 60), error.into_cause()),
-            (Class::Policy, _) => Self::Later(Duration::from_secs(3 * 3600), error.into_cause()),
+            (Class::Transient | Class::Config | Class::Duplicate | Class::Unknown, _) => {
+                Self::Retry(error.into_cause())
+            }
+            (Class::Rate, _) => Self::Later(Duration::from_mins(10), error.into_cause()),
+            (Class::Policy, _) => Self::Later(Duration::from_hours(3), error.into_cause()),
             (Class::Reauth | Class::Permission, Some(id)) => {
                 Self::Park { on: format!("account:{id}"), cause: error.into_cause() }
             }
@@ -182,7 +189,7 @@ impl From<MetaError> for SendError {
             MetaError::Unreachable(_) => true,
             MetaError::NoAnswer(_) | MetaError::Odd { .. } => false,
             MetaError::Refused { class, subcode, .. } => match class {
-                Class::Transient | Class::Duplicate => false,
+                Class::Transient | Class::Duplicate | Class::Unknown => false,
                 Class::Policy => *subcode != 2_207_051,
                 Class::Rate
                 | Class::Reauth
@@ -222,6 +229,7 @@ mod tests {
             (324, 0, Class::Permanent),
             (368, 1_390_008, Class::Policy),
             (506, 0, Class::Duplicate),
+            (999_999, 0, Class::Unknown),
             (613, 1_996, Class::Rate),
             (80_001, 0, Class::Rate),
         ] {

@@ -1,0 +1,178 @@
+//! One run of connecting an account, from the ticket to the tokens.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use crate::{
+    ids::{OauthStateId, TenantId},
+    secrets::Place,
+};
+
+/// Where a state's code is stored.
+#[must_use]
+pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> Place {
+    Place { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
+}
+
+/// Where what a code was exchanged for is stored.
+#[must_use]
+pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> Place {
+    Place { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
+}
+
+/// Inserts a state that a ticket opens.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert_state(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    ticket_sha256: &[u8],
+    life: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into oauth_state (id, tenant_id, provider, ticket_sha256, expires_at)
+        values ($1, $2, 'facebook', $3, engine_stamp() + make_interval(secs => $4))
+        ",
+        OauthStateId::new().0,
+        tenant_id.0,
+        ticket_sha256,
+        life.as_secs_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens a ticket once.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_opened(
+    conn: &mut PgConnection,
+    ticket_sha256: &[u8],
+    state_sha256: &[u8],
+    browser_sha256: &[u8],
+) -> Result<bool, sqlx::Error> {
+    let opened = sqlx::query!(
+        "
+        update oauth_state
+        set state_sha256 = $2, browser_sha256 = $3
+        where ticket_sha256 = $1 and state_sha256 is null and expires_at > engine_now()
+        ",
+        ticket_sha256,
+        state_sha256,
+        browser_sha256
+    )
+    .execute(conn)
+    .await?;
+    Ok(opened.rows_affected() > 0)
+}
+
+/// A state that was used just now.
+#[derive(Debug)]
+pub struct UsedState {
+    /// Its id.
+    pub id: OauthStateId,
+    /// Whose login it is.
+    pub tenant_id: TenantId,
+}
+
+/// Uses a state once, in its browser. In another browser it stays unused, so that nobody can spoil a login.
+///
+/// # Errors
+/// The database refused.
+pub async fn use_state(
+    conn: &mut PgConnection,
+    state_sha256: &[u8],
+    browser_sha256: &[u8],
+) -> Result<Option<UsedState>, sqlx::Error> {
+    sqlx::query_as!(
+        UsedState,
+        r#"
+        update oauth_state
+        set used_at = engine_stamp()
+        where state_sha256 = $1 and browser_sha256 = $2 and used_at is null and expires_at > engine_now()
+        returning id as "id: OauthStateId", tenant_id as "tenant_id: TenantId"
+        "#,
+        state_sha256,
+        browser_sha256
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Keeps a code, encrypted, until it is exchanged.
+///
+/// # Errors
+/// The database refused.
+pub async fn keep_code(conn: &mut PgConnection, id: OauthStateId, code: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update oauth_state set code = $2 where id = $1", id.0, code).execute(conn).await?;
+    Ok(())
+}
+
+/// What is kept of a login, encrypted.
+#[derive(Debug, Default)]
+pub struct Login {
+    /// The code, until it is exchanged.
+    pub code: Option<String>,
+    /// What it was exchanged for, until the accounts are connected.
+    pub user_token: Option<String>,
+}
+
+/// What is kept of a login.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_login(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: OauthStateId,
+) -> Result<Option<Login>, sqlx::Error> {
+    sqlx::query_as!(
+        Login,
+        "select code, user_token from oauth_state where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Puts what a code was exchanged for in its place.
+///
+/// # Errors
+/// The database refused.
+pub async fn keep_user_token(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: OauthStateId,
+    user_token: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update oauth_state set user_token = $3, code = null where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0,
+        user_token
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Erases the secrets of a login.
+///
+/// # Errors
+/// The database refused.
+pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update oauth_state set user_token = null, code = null where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

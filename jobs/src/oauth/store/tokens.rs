@@ -1,0 +1,155 @@
+//! Tokens, encrypted, and their refreshes.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{
+    ids::{TenantId, TokenId},
+    secrets::Place,
+};
+
+/// Where a token is stored.
+#[must_use]
+pub fn token_place(tenant_id: TenantId, id: TokenId) -> Place {
+    Place { table: "oauth_tokens", column: "access_token", tenant_id, row_id: id.0 }
+}
+
+/// A stored token.
+#[derive(Debug)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct TokenRow {
+    pub id: TokenId,
+    pub kind: String,
+    pub subject_id: String,
+    pub access_token: String,
+}
+
+/// One token.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_token(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: TokenId,
+) -> Result<Option<TokenRow>, sqlx::Error> {
+    sqlx::query_as!(
+        TokenRow,
+        r#"
+        select id as "id: TokenId", kind, subject_id, access_token
+        from oauth_tokens
+        where tenant_id = $1 and id = $2
+        "#,
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// The id of the token of a subject: the one there is, or a new one to insert under.
+///
+/// # Errors
+/// The database refused.
+pub async fn token_id_of(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    kind: &str,
+    subjects: &[String],
+) -> Result<Vec<TokenId>, sqlx::Error> {
+    let known = sqlx::query!(
+        r#"
+        select subject_id, id as "id: TokenId"
+        from oauth_tokens
+        where tenant_id = $1 and provider = 'facebook' and kind = $2 and subject_id = any($3)
+        "#,
+        tenant_id.0,
+        kind,
+        subjects
+    )
+    .fetch_all(conn)
+    .await?;
+    let id_of = |subject: &String| known.iter().find(|row| row.subject_id == *subject).map(|row| row.id);
+    Ok(subjects.iter().map(|subject| id_of(subject).unwrap_or_else(TokenId::new)).collect())
+}
+
+/// A token to store, encrypted for its id.
+#[derive(Debug)]
+pub struct NewToken {
+    /// Its id.
+    pub id: TokenId,
+    /// The person's or Page's id at the provider.
+    pub subject_id: String,
+    /// The envelope.
+    pub access_token: String,
+    /// When it ends, if that is known.
+    pub expires_in: Option<Duration>,
+}
+
+/// Inserts tokens, or puts them in the place of the ones there are.
+///
+/// # Errors
+/// The database refused; a unique violation when another connection of the same subject won a race, which a retry mends.
+pub async fn upsert_tokens(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    kind: &str,
+    scopes: &[String],
+    tokens: &[NewToken],
+) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = tokens.iter().map(|token| token.id.0).collect();
+    let subjects: Vec<String> = tokens.iter().map(|token| token.subject_id.clone()).collect();
+    let envelopes: Vec<String> = tokens.iter().map(|token| token.access_token.clone()).collect();
+    let lives: Vec<Option<f64>> = tokens.iter().map(|token| token.expires_in.map(|life| life.as_secs_f64())).collect();
+    sqlx::query!(
+        "
+        insert into oauth_tokens (id, tenant_id, provider, kind, subject_id, access_token, scopes, expires_at)
+        select id, $1, 'facebook', $2, subject_id, access_token, $3, engine_stamp() + make_interval(secs => life)
+        from unnest($4::uuid[], $5::text[], $6::text[], $7::float8[]) as new (id, subject_id, access_token, life)
+        on conflict (id) do update set
+          access_token = excluded.access_token,
+          scopes = excluded.scopes,
+          expires_at = excluded.expires_at,
+          refreshed_at = engine_stamp()
+        ",
+        tenant_id.0,
+        kind,
+        scopes,
+        &ids,
+        &subjects,
+        &envelopes,
+        &lives as &[Option<f64>]
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes the outcome of a refresh.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert_refresh(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    token_id: TokenId,
+    failure: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into token_refresh_history (id, tenant_id, token_id, outcome, message, expires_at)
+        select $1, $2, $3, case when $4::text is null then 'refreshed' else 'needs_reauth' end, $4, expires_at
+        from oauth_tokens
+        where tenant_id = $2 and id = $3
+        ",
+        Uuid::now_v7(),
+        tenant_id.0,
+        token_id.0,
+        failure
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

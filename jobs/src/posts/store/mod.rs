@@ -1,0 +1,7 @@
+//! The SQL of posts and deliveries.
+
+mod deliveries;
+mod posts;
+
+pub use deliveries::*;
+pub use posts::*;
