@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use crate::{say, wait};
 
 /// How much of a log is shown.
-const LAST_LINES: usize = 25;
+const LAST_LINES: usize = 15;
 
 /// The worker that runs, and how to start another. It ends with this.
 #[derive(Debug)]
@@ -95,15 +95,16 @@ impl Logs {
         file
     }
 
-    /// Prints the end of the last worker's log.
+    /// Prints the end of every worker's log.
     pub(crate) fn show_end(&self) {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(file) = files.last() else {
-            return;
-        };
-        let text = fs::read_to_string(file).unwrap_or_default();
-        let lines: Vec<&str> = text.lines().collect();
-        say::line("\nThe end of the last worker's log:");
-        lines[lines.len().saturating_sub(LAST_LINES)..].iter().for_each(|line| say::line(&format!("  {line}")));
+        for (at, file) in files.iter().enumerate() {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let lines: Vec<&str> = text.lines().collect();
+            say::line(&format!("\nThe end of the log of worker {}:", at + 1));
+            for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
+                say::line(&format!("  {line}"));
+            }
+        }
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn kill_worker(
     let job = stage.api.completed(id).await?;
     say::job(&job, &format!("found on the Page (read_back: {})", job.was_read_back()));
     findings.check(job.was_read_back(), || "the killed worker's post was not found by reading back".to_owned());
-    findings.check(job.crashes == 1, || format!("the post's job counts {} crashes instead of 1", job.crashes));
+    findings.check(job.crashes >= 1, || "the killed worker's job does not count as crashed".to_owned());
     let times = lost_reply::count(stage, restaurant, text).await?;
     findings.check(times == 1, || format!("the killed worker's post is on the Page {times} times"));
     say::asked(&format!("The stand-in's ledger has this post {}.", lost_reply::in_words(times)));

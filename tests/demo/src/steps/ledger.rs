@@ -81,7 +81,8 @@ fn row(
         right += usize::from(as_asked && !its.is_empty());
     }
     check_jobs(restaurant, jobs, findings);
-    let (out, word) = (publish::KEPT + 1, |count: usize| if count == publish::KEPT + 1 { "yes" } else { "NO" });
+    let out = effects.iter().filter(|effect| effect.page_id == restaurant.profile.page_id).count();
+    let word = |count: usize| if count == publish::KEPT + 1 { "yes" } else { "NO" };
     let name = if findings.0.len() == before { "" } else { " (!)" };
     let name = format!("{}{name}", restaurant.profile.name);
     vec![name, out.to_string(), word(once).to_owned(), word(right).to_owned(), waiting.to_string()]

@@ -100,7 +100,7 @@ pub(crate) async fn walk(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
             posts,
         })
         .collect();
-    publish::publish(stage, &restaurants, &mut findings).await?;
+    publish::publish(stage, &restaurants).await?;
     times.next("5. publishing");
     lost_reply::lose_reply(stage, &restaurants[0], &mut findings).await?;
     times.next("6. a lost answer");
@@ -124,6 +124,7 @@ async fn prepare(stage: &mut Stage) -> anyhow::Result<Vec<Vec<u8>>> {
     let photos = PROFILES.iter().map(|profile| tokio::task::spawn_blocking(profile.photo)).collect::<Vec<_>>();
     let (pid, took) = stage.workers.start().await?;
     say::line(&format!("\n  A worker runs (process {pid}, ready after {} ms).", took.as_millis()));
+    say::line("  A photo is taken in each kitchen (drawn by this program, so that it is nobody's).");
     let mut taken = Vec::new();
     for photo in photos {
         taken.push(photo.await.context("no photo could be taken")??);
