@@ -58,7 +58,10 @@ create index jobs_suspended on jobs (tenant_id, suspended_on) where state = 'sus
 create index jobs_children on jobs (tenant_id, parent_id) where parent_id is not null;
 create index jobs_by_tenant on jobs (tenant_id, created_at desc, id desc);
 create index jobs_by_creation on jobs (created_at desc, id desc);
-create index jobs_unfinished on jobs (state, created_at desc, id desc) where state <> 'completed';
+-- For lists by state. Not of `available` and `scheduled`: their statistics are stale most of the time, and the planner would
+-- take this index in the place of the two above.
+create index jobs_by_state on jobs (state, created_at desc, id desc)
+  where state in ('executing', 'retryable', 'suspended', 'cancelled', 'discarded');
 call isolate_by_tenant('jobs');
 
 create table job_attempts (

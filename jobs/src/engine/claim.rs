@@ -52,7 +52,7 @@ pub async fn claim(db: &Db, worker_id: WorkerId, kinds: &[String], ids: &[Uuid])
           select id
           from jobs
           where id = any($1)
-            and state = 'available'
+            and state is not distinct from 'available'
             and dispatched_at is not null
             and kind = any($2)
             and exists (select from workers where id = $3 and expires_at > clock_timestamp())
@@ -102,7 +102,7 @@ async fn give_up_refused(tx: &mut super::Tx, ids: &[Uuid], claimed: &[Uuid]) -> 
         where id in (
           select id
           from jobs
-          where id = any($1) and id <> all($2) and state = 'available' and dispatched_at is not null
+          where id = any($1) and id <> all($2) and state is not distinct from 'available' and dispatched_at is not null
           order by id
           for update skip locked
         )

@@ -142,7 +142,7 @@ impl AttemptTx {
             "
             select id
             from jobs
-            where id = $1 and attempt = $2 and state = 'executing'
+            where id = $1 and attempt = $2 and state is not distinct from 'executing'
             for share
             ",
             self.attempt.job_id.0,

@@ -244,12 +244,13 @@ async fn mark_dispatched(
               and j.tenant_id = lane.tenant_id
             order by j.run_at, j.id
             limit ($3 + lane.lanes - 1) / lane.lanes
+            for update skip locked
           ) job
         )
         update jobs
         set dispatched_at = engine_stamp()
         from picked
-        where jobs.id = picked.id and state = 'available' and dispatched_at is null
+        where jobs.id = picked.id
         returning jobs.id, jobs.tenant_id, picked.turn as "turn!",
           (extract(epoch from dispatched_at) * 1000000)::bigint as "place!"
         "#,

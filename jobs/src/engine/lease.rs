@@ -89,7 +89,7 @@ pub async fn renew(
         select mine.id as "id!: JobId", j.id is null as "superseded!",
           coalesce(j.cancel_requested_at is not null, false) as "cancelled!"
         from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
-        left join jobs j on j.id = mine.id and j.attempt = mine.attempt and j.state = 'executing'
+        left join jobs j on j.id = mine.id and j.attempt = mine.attempt and j.state is not distinct from 'executing'
         where j.id is null or j.cancel_requested_at is not null
         "#,
         &ids,

@@ -32,7 +32,7 @@ pub(super) async fn lock_free(tx: &mut Tx, attempts: &[Attempt]) -> Result<Vec<U
         select j.id
         from jobs j
         join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
-        where j.state = 'executing'
+        where j.state is not distinct from 'executing'
         order by j.depth desc, j.id
         for update of j skip locked
         ",
@@ -51,7 +51,7 @@ pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Ve
         select j.id
         from jobs j
         join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
-        where j.state = 'executing'
+        where j.state is not distinct from 'executing'
         ",
         &ids,
         &numbers
@@ -79,7 +79,7 @@ pub(super) async fn complete(tx: &mut Tx, done: &[(Attempt, Value)]) -> Result<V
             where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
             limit 1
           ) open on true
-          where j.state = 'executing'
+          where j.state is not distinct from 'executing'
           order by j.depth desc, j.id
           for update of j
         )
@@ -130,7 +130,7 @@ pub(super) async fn set_back(
         with mine as (
           select id, tenant_id, attempt, counted, worker_id, started_at
           from jobs
-          where id = $1 and attempt = $2 and state = 'executing' and (cancel_requested_at is not null) = $8
+          where id = $1 and attempt = $2 and state is not distinct from 'executing' and (cancel_requested_at is not null) = $8
           for update
         ),
         noted as (
@@ -186,7 +186,7 @@ pub(super) async fn wait_for_children(tx: &mut Tx, attempt: Attempt) -> Result<b
           suspended_on = case when pending = 0 then null else 'children' end,
           run_at = case when pending = 0 then engine_stamp() end,
           worker_id = null
-        where id = $1 and attempt = $2 and state = 'executing'
+        where id = $1 and attempt = $2 and state is not distinct from 'executing'
         returning state = 'available' as "is_due!"
         "#,
         attempt.job_id.0,
@@ -259,7 +259,7 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
             from effects e
             where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state = 'sent'
           ) effect on true
-          where j.state = 'executing'
+          where j.state is not distinct from 'executing'
           order by j.depth desc, j.id
           for update of j
         ),

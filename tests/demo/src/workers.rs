@@ -101,6 +101,9 @@ impl Logs {
         for (at, file) in files.iter().enumerate() {
             let text = fs::read_to_string(file).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
+            if lines.is_empty() {
+                continue;
+            }
             say::line(&format!("\nThe end of the log of worker {}:", at + 1));
             for line in &lines[lines.len().saturating_sub(LAST_LINES)..] {
                 say::line(&format!("  {line}"));
