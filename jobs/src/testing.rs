@@ -1,7 +1,7 @@
 //! Support for tests: an engine over a database of the test's own, and a world of its own in the sandbox.
 //!
 //! `scripts/test` starts the servers and the sandbox. Everything due is run by [`Bench::drain`], in this process and without
-//! waiting; time is moved by [`Bench::shift_clock`].
+//! waiting; time is moved by [`Bench::drain_after`].
 
 use std::time::Duration;
 

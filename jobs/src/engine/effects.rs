@@ -42,7 +42,7 @@ pub struct Remote {
 }
 
 /// Until when bytes of a call may leave: monotonic, taken before `sent` was committed, so that a process that slept in
-/// between sends nothing late. Checked by [`crate::providers::http::send_once`] at each write.
+/// between sends nothing late. Checked by [`crate::providers::http::body_until`] at each write.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Instant);
 
