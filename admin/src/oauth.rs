@@ -90,7 +90,7 @@ impl OauthApi {
             Err(CallbackError::Database(error)) => return Err(error.into()),
         }
         let words = "Your Facebook Pages are being connected. You can close this window.";
-        Ok(Page::Connected(Html(pages::message("Connected", words))))
+        Ok(Page::Connected(Html(pages::message("Login accepted", words))))
     }
 }
 

@@ -41,6 +41,13 @@ pub(crate) struct Arrival {
     pub(crate) title: String,
 }
 
+impl Arrival {
+    /// Whether the last page is no refusal.
+    pub(crate) fn is_accepted(&self) -> bool {
+        self.hops.last().is_some_and(|hop| hop.status.is_success())
+    }
+}
+
 impl Browser {
     /// A browser without cookies.
     ///

@@ -30,7 +30,7 @@ pub(super) async fn connect(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<V
         let link = stage.api.authorize_facebook(tenant_id).await?;
         let arrival = Browser::new()?.open(link).await?;
         say::asked(&format!("{} in the browser:  {}", profile.person, way(&arrival)));
-        ensure!(arrival.title == "Connected", "the browser ended at {:?}", arrival.title);
+        ensure!(arrival.is_accepted(), "the browser ended at {:?}", arrival.title);
         accounts.push(account(stage, profile, tenant_id).await?);
     }
     Ok(accounts)
@@ -51,7 +51,7 @@ async fn account(stage: &Stage, profile: &Profile, tenant_id: Uuid) -> anyhow::R
     Ok(account)
 }
 
-/// The addresses without what is secret or long in them.
+/// The addresses without what is secret or long in them, and what the last page says.
 fn way(arrival: &Arrival) -> String {
     let names = arrival.hops.iter().map(|hop| {
         let path = hop.url.path();
@@ -62,5 +62,5 @@ fn way(arrival: &Arrival) -> String {
         };
         format!("{name} ({})", hop.status.as_u16())
     });
-    names.collect::<Vec<_>>().join(" -> ")
+    format!("{}: {:?}", names.collect::<Vec<_>>().join(" -> "), arrival.title)
 }
