@@ -116,6 +116,14 @@ fn chain(error: &dyn std::error::Error) -> String {
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+        if code.starts_with("22") {
+            let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
+            return Self::unprocessable("bad_value", detail);
+        }
+        if ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) {
+            return Self::unavailable("database", error);
+        }
         match (&error, constraint) {
             (_, Some("jobs_tenant_id_fkey" | "asset_folders_tenant_id_fkey" | "oauth_state_tenant_id_fkey")) => {
                 Self::not_found("tenant")

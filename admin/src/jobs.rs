@@ -165,7 +165,7 @@ pub(crate) struct NewJobBody {
     args: Value,
     /// When; at once if absent.
     run_at: Option<DateTime<Utc>>,
-    /// So many of them, to try a deployment: 1 if absent, 20,000 at most.
+    /// So many of them, to try a deployment with `noop` jobs: 1 if absent, 20,000 at most.
     #[oai(validator(minimum(value = "1"), maximum(value = "20000")))]
     copies: Option<u32>,
 }
@@ -264,6 +264,9 @@ impl JobsApi {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let job = checked(tenant_id, &body.kind, body.args)?;
         let job = if let Some(time) = body.run_at { job.at(time) } else { job };
+        if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
+            return Err(ApiError::unprocessable("bad_copies", "copies is for noop jobs, to try a deployment."));
+        }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
         let mut tx = self.state.db.tenant(tenant_id).await?;
         let enqueued = tx.enqueue_all(vec![job; copies]).await?;
@@ -271,7 +274,8 @@ impl JobsApi {
         Ok(Accepted::job(enqueued[0].id, enqueued[0].is_new, enqueued.len()))
     }
 
-    /// Run a job again now: one that ended without completing, waits for its next attempt or is suspended.
+    /// Run a job again now: one that ended without completing, waits for its next attempt or is suspended. Failures stay
+    /// counted, so one that was given up gets one attempt.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
         let id = JobId(id.0);

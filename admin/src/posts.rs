@@ -171,6 +171,9 @@ impl PostsApi {
     #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
     async fn create(&self, caller: Caller, body: Json<NewPost>) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
+        if body.caption.trim().is_empty() {
+            return Err(ApiError::unprocessable("bad_caption", "caption should say something."));
+        }
         let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
         let mut tx = self.state.db.tenant(tenant_id).await?;
         crate::require_tenant(&mut tx, tenant_id).await?;

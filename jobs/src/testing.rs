@@ -84,7 +84,7 @@ impl Bench {
     pub async fn begin_login(&self) -> JobId {
         let (db, services) = (&self.engine.db, &self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = oauth::begin(&mut tx, self.tenant_id, oauth::STATE_LIFE).await.expect("a ticket");
+        let ticket = oauth::begin(&mut tx, self.tenant_id, Duration::from_mins(10)).await.expect("a ticket");
         let opened = oauth::open_ticket(&mut tx, &ticket).await.expect("an answer").expect("an open ticket");
         let dialog = services.meta.authorize_url(&services.facebook_redirect_uri(), opened.state.clone());
         let code = self.sandbox.log_in(dialog.expect("an address")).await;

@@ -110,6 +110,14 @@ async fn wrong_input_is_refused_with_what_to_do(pool: PgPool) {
     let tenant = app.bench.tenant_id;
     let long = "x".repeat(3000);
     for (path, body, status) in [
+        ("tenants", json!({ "name": "a\u{0}b", "email": "a@b", "plan": "pro" }), 422),
+        ("posts/create", json!({ "tenant_id": tenant, "account_ids": [Uuid::now_v7()], "caption": "  " }), 422),
+        (
+            "jobs",
+            json!({ "tenant_id": tenant, "kind": "publish_post", "copies": 2,
+            "args": { "delivery_id": Uuid::now_v7() } }),
+            422,
+        ),
         ("tenants", json!({ "name": "", "email": "a@b", "plan": "pro" }), 400),
         ("tenants", json!({ "name": "A", "email": "nobody", "plan": "pro" }), 400),
         ("tenants", json!({ "name": "A", "email": "a@b", "plan": "gold" }), 400),

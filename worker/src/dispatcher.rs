@@ -25,6 +25,9 @@ const TICK: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// Chunks that are promoted before what is due is released.
+const PROMOTIONS: usize = 4;
+
 /// The window holds what drains in this time.
 const WINDOW_SECONDS: f64 = 0.25;
 
@@ -70,15 +73,16 @@ async fn listen(process: Arc<Process>, woken: Arc<Notify>) {
 struct Dispatcher {
     process: Arc<Process>,
     capacity: Capacity,
-    lanes: BTreeMap<String, Lane>,
+    windows: BTreeMap<String, QueueWindow>,
     ticked: Option<Instant>,
     answering_since: Option<Instant>,
     pause: Duration,
+    passed: Instant,
 }
 
 /// A queue as the dispatcher sees it.
 #[derive(Default)]
-struct Lane {
+struct QueueWindow {
     cursor: Cursor,
     /// Jobs in the window after the last pass.
     in_window: usize,
@@ -91,10 +95,11 @@ impl Dispatcher {
         Self {
             process,
             capacity: Capacity::default(),
-            lanes: BTreeMap::new(),
+            windows: BTreeMap::new(),
             ticked: None,
             answering_since: None,
             pause: SHORTEST_PAUSE,
+            passed: Instant::now(),
         }
     }
 
@@ -117,7 +122,11 @@ impl Dispatcher {
             }
             self.tick().await?;
         }
-        while dispatch::promote(db).await? {}
+        for _ in 0..PROMOTIONS {
+            if !dispatch::promote(db).await? {
+                break;
+            }
+        }
         let (released, waiting) = self.release().await?;
         if released > 0 {
             self.pause = SHORTEST_PAUSE;
@@ -145,7 +154,7 @@ impl Dispatcher {
             }
         }
         for (queue, jobs) in dispatch::list_to_push_again(db).await? {
-            self.push(&queue, &jobs).await;
+            push(&self.process, &queue, &jobs).await;
         }
         Ok(())
     }
@@ -155,32 +164,30 @@ impl Dispatcher {
     async fn release(&mut self) -> anyhow::Result<(usize, usize)> {
         let db = &self.process.engine.db;
         let dispatched = dispatch::count_dispatched(db).await?;
+        let since_last = self.passed.elapsed();
+        self.passed = Instant::now();
         let (mut released, mut waiting) = (0, 0);
         for (queue, &slots) in &self.capacity.slots {
-            let lane = self.lanes.entry(queue.clone()).or_default();
+            let window = self.windows.entry(queue.clone()).or_default();
             let in_window = dispatched.get(queue).copied().unwrap_or(0);
-            lane.observe(in_window, self.pause);
-            let room = lane.target(slots).saturating_sub(in_window);
+            window.observe(in_window, since_last);
+            let room = window.target(slots).saturating_sub(in_window);
             if room == 0 {
                 waiting += in_window;
                 continue;
             }
             let kinds = &self.capacity.kinds;
-            let mut jobs = dispatch::release(db, queue, kinds, room, &mut lane.cursor).await?;
+            let mut jobs = dispatch::release(db, queue, kinds, room, &mut window.cursor).await?;
             if jobs.is_empty() {
                 // The cursor may have stood behind the last tenant with work.
-                jobs = dispatch::release(db, queue, kinds, room, &mut lane.cursor).await?;
+                jobs = dispatch::release(db, queue, kinds, room, &mut window.cursor).await?;
             }
-            lane.in_window = in_window + jobs.len();
+            window.in_window = in_window + jobs.len();
             released += jobs.len();
             waiting += in_window;
             push(&self.process, queue, &jobs).await;
         }
         Ok((released, waiting))
-    }
-
-    async fn push(&self, queue: &str, jobs: &[dispatch::Released]) {
-        push(&self.process, queue, jobs).await;
     }
 }
 
@@ -191,7 +198,7 @@ async fn push(process: &Process, queue: &str, jobs: &[dispatch::Released]) {
     }
 }
 
-impl Lane {
+impl QueueWindow {
     fn observe(&mut self, in_window: usize, since: Duration) {
         let drained = self.in_window.saturating_sub(in_window);
         #[expect(clippy::cast_precision_loss, reason = "a window holds some thousands")]

@@ -30,8 +30,7 @@ pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: usiz
     };
     let mut feeder = Feeder { process, window, queue, last_pop: Instant::now() };
     let free = Arc::new(Semaphore::new(slots));
-    let stopping = feeder.process.stopping.clone();
-    stopping.run_until_cancelled(feeder.feed(free, tickets)).await;
+    feeder.feed(free, tickets).await;
 }
 
 struct Feeder {
@@ -43,8 +42,13 @@ struct Feeder {
 
 impl Feeder {
     async fn feed(&mut self, free: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
-        while let Ok(first) = Arc::clone(&free).acquire_owned().await {
-            let ids = self.next_ids(1 + free.available_permits()).await;
+        let stopping = self.process.stopping.clone();
+        // A claim is never cut: what the database counts to this process must be in hand.
+        while let Some(Ok(first)) = stopping.run_until_cancelled(Arc::clone(&free).acquire_owned()).await {
+            let count = 1 + free.available_permits();
+            let Some(ids) = stopping.run_until_cancelled(self.next_ids(count)).await else {
+                return;
+            };
             let mut slot = Some(first);
             for job in self.claim(&ids).await {
                 let Some(slot) = slot.take().or_else(|| Arc::clone(&free).try_acquire_owned().ok()) else {
@@ -86,7 +90,7 @@ impl Feeder {
         let (Some(worker_id), false) = (worker_id, ids.is_empty()) else {
             return Vec::new();
         };
-        match engine::claim(&self.process.engine.db, worker_id, &self.process.kinds, ids).await {
+        match engine::claim(&self.process.engine.db, worker_id, &self.process.registration.kinds, ids).await {
             Ok(jobs) => jobs,
             Err(error) => {
                 tracing::warn!(queue = self.queue, %error, "could not claim");

@@ -23,7 +23,10 @@ pub(crate) async fn beat(process: Arc<Process>) {
     let every = lease / 3;
     let mut renewed = Instant::now();
     loop {
-        if process.stopped.run_until_cancelled(tokio::time::sleep(every)).await.is_none() {
+        // A fifth of the lease is left for what is on its way to the database.
+        let left = lease.mul_f64(0.8).saturating_sub(renewed.elapsed());
+        let pause = if process.identity().is_some() { every.min(left) } else { every };
+        if process.stopped.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
         let identity = process.identity();
@@ -33,7 +36,8 @@ pub(crate) async fn beat(process: Arc<Process>) {
         };
         let asked = Instant::now();
         let in_hand = process.in_hand.list();
-        let renewal = tokio::time::timeout(every, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
+        let at_most = every.min(lease.mul_f64(0.8).saturating_sub(renewed.elapsed()));
+        let renewal = tokio::time::timeout(at_most, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
                 renewed = asked;
@@ -43,8 +47,7 @@ pub(crate) async fn beat(process: Arc<Process>) {
             Ok(Err(error)) => tracing::warn!(%error, "could not renew the lease"),
             Err(_) => tracing::warn!("renewing the lease took too long"),
         }
-        // A fifth of the lease is left for what is on its way to the database.
-        if renewed.elapsed() > lease.mul_f64(0.8) {
+        if renewed.elapsed() >= lease.mul_f64(0.8) {
             lose(&process, id, "the lease could not be renewed in time");
         }
     }

@@ -25,7 +25,10 @@ use crate::{
 };
 
 /// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
-const LAST_CALLS: Duration = Duration::from_millis(4_500);
+const LAST_CALLS: Duration = Duration::from_secs(3);
+
+/// The last statements take this long at most: the platform kills what is not gone by then.
+const LAST_STATEMENTS: Duration = Duration::from_secs(1);
 
 /// What the parts of a worker process share.
 pub(crate) struct Process {
@@ -36,7 +39,6 @@ pub(crate) struct Process {
     pub(crate) returned: Mutex<Vec<Attempt>>,
     pub(crate) settler: Settler,
     pub(crate) registration: lease::Registration,
-    pub(crate) kinds: Vec<String>,
     /// The id under which this process claims; none while it has no lease.
     pub(crate) identity: watch::Sender<Option<WorkerId>>,
     /// No new work from here on.
@@ -69,7 +71,6 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     let stopped = CancellationToken::new();
     let (settler, settling) = Settler::start(engine.db.clone(), in_hand.clone(), stopped.clone());
     let process = Arc::new(Process {
-        kinds: engine.kind_names(),
         engine,
         window,
         in_hand,
@@ -125,6 +126,7 @@ fn listen_for_signals(process: &Arc<Process>) -> anyhow::Result<()> {
 
 /// Interrupts what still runs after the grace, waits for calls that must not be cut, hands the rest back.
 async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
+    process.stopping.cancel();
     for (_, tickets) in queues {
         feeder::return_unstarted(process, tickets);
     }
@@ -135,17 +137,22 @@ async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
     }
     let mut returned = process.in_hand.list();
     returned.append(&mut process.returned.lock().unwrap_or_else(PoisonError::into_inner));
+    returned.sort_by_key(|attempt| attempt.job_id);
+    returned.dedup();
     if !returned.is_empty() {
-        match give_back(process, &returned).await {
-            Ok(()) => tracing::info!(jobs = returned.len(), "handed back what had not ended"),
-            Err(error) => tracing::warn!(%error, "could not hand back; the rescue finds it"),
+        match tokio::time::timeout(LAST_STATEMENTS, give_back(process, &returned)).await {
+            Ok(Ok(())) => tracing::info!(jobs = returned.len(), "handed back what had not ended"),
+            Ok(Err(error)) => tracing::warn!(%error, "could not hand back; the rescue finds it"),
+            Err(_) => tracing::warn!("handing back took too long; the rescue finds it"),
         }
     }
     process.stopped.cancel();
-    if let Some(id) = process.identity()
-        && let Err(error) = lease::deregister(&process.engine.db, id).await
-    {
-        tracing::warn!(%error, "the lease ends by itself");
+    if let Some(id) = process.identity() {
+        match tokio::time::timeout(LAST_STATEMENTS, lease::deregister(&process.engine.db, id)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the lease ends by itself"),
+            Err(_) => tracing::warn!("deregistering took too long; the lease ends by itself"),
+        }
     }
 }
 

@@ -59,8 +59,8 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
         Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
         Outcome::Returned => {
-            process.in_hand.remove(attempt);
             process.returned.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
+            process.in_hand.remove(attempt);
         }
     }
 }

@@ -10,8 +10,8 @@ pub const MAX_UPLOAD_BYTES: usize = 20 * 1024 * 1024;
 /// Pictures have this many pixels a side at most.
 const MAX_SIDE_PX: u32 = 12_000;
 
-/// What a decoded picture may take in memory.
-const MAX_DECODED_BYTES: u64 = 400 * 1024 * 1024;
+/// What a decoded picture may take in memory: 40 megapixels.
+const MAX_DECODED_BYTES: u64 = 160 * 1024 * 1024;
 
 /// What a picture is, told from its bytes; the name and the stated type are not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub enum PictureError {
     #[error("the file is neither a JPEG nor a PNG")]
     Format,
     /// Not readable, or too many pixels.
-    #[error("the picture cannot be read, or has more than {MAX_SIDE_PX} pixels a side")]
+    #[error("the picture cannot be read, or has more than 40 megapixels")]
     Unreadable(#[source] image::ImageError),
 }
 

@@ -292,7 +292,7 @@ pub async fn mark_ready_at_last(
         set state = 'ready', error = null
         from posts post
         where post.tenant_id = $1 and post.id = $2
-          and calendar.tenant_id = $1 and calendar.id = post.calendar_id and calendar.state = 'failed'
+          and calendar.tenant_id = $1 and calendar.id = post.calendar_id and calendar.state = 'failed' and calendar.error <> 'cancelled'
           and not exists (
             select from posts other
             where other.tenant_id = $1 and other.calendar_id = calendar.id and other.caption is null

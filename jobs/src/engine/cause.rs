@@ -5,6 +5,9 @@ use std::error::Error as StdError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// The longest message or cause that is kept.
+const MAX_CHARS: usize = 1000;
+
 /// A failure as the ledger shows it. Never contains a secret: clients redact before they build one.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
@@ -43,8 +46,14 @@ impl Cause {
     /// As stored: `{"class": "rate", "message": "...", "causes": ["...", "..."]}`.
     #[must_use]
     pub fn facts(&self) -> Facts {
-        Facts { class: self.class.to_owned(), message: self.message.clone(), causes: self.chain() }
+        let causes = self.chain().iter().map(|cause| storable(cause)).collect();
+        Facts { class: self.class.to_owned(), message: storable(&self.message), causes }
     }
+}
+
+/// What jsonb takes (no NUL), and no more than a reader takes: providers' bodies come along in errors.
+fn storable(words: &str) -> String {
+    words.chars().filter(|&c| c != '\0').take(MAX_CHARS).collect()
 }
 
 /// A failure as stored in `jobs.error` and `job_attempts.error`.
@@ -70,6 +79,13 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_has_no_nul_and_an_end() {
+        let cause = Cause::new("x", "a\0b", anyhow::anyhow!("y".repeat(5000)));
+        let facts = cause.facts();
+        assert_eq!((facts.message.as_str(), facts.causes[0].len()), ("ab", MAX_CHARS));
+    }
 
     #[test]
     fn the_chain_names_every_layer_once() {

@@ -6,11 +6,12 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use super::{Attempt, Db, Done, JobError, Scope, Tx, effects::Refusal, settle};
+use super::{Attempt, Cause, Db, Done, JobError, Scope, Tx, effects::CallOutcome, settle};
 use crate::{
     ids::{JobId, TenantId},
     services::Services,
@@ -23,12 +24,12 @@ pub struct JobContext {
     db: Db,
     services: Services,
     shielded: AtomicBool,
-    refusal: Mutex<Option<Refusal>>,
+    outcome: Mutex<Option<CallOutcome>>,
 }
 
 impl JobContext {
     pub(super) fn new(attempt: Attempt, db: Db, services: Services) -> Self {
-        Self { attempt, db, services, shielded: AtomicBool::new(false), refusal: Mutex::new(None) }
+        Self { attempt, db, services, shielded: AtomicBool::new(false), outcome: Mutex::new(None) }
     }
 
     /// Whose job it is.
@@ -77,12 +78,12 @@ impl JobContext {
         self.shielded.load(Ordering::Acquire)
     }
 
-    pub(super) fn note_refusal(&self, refusal: Refusal) {
-        *self.refusal.lock().expect("no holder panics") = Some(refusal);
+    pub(super) fn note_outcome(&self, outcome: CallOutcome) {
+        *self.outcome.lock().expect("no holder panics") = Some(outcome);
     }
 
-    pub(super) fn take_refusal(&self) -> Option<Refusal> {
-        self.refusal.lock().expect("no holder panics").take()
+    pub(super) fn take_outcome(&self) -> Option<CallOutcome> {
+        self.outcome.lock().expect("no holder panics").take()
     }
 }
 
@@ -100,6 +101,15 @@ impl AttemptTx {
     /// [`JobError::Superseded`], or the database refused.
     pub async fn commit(mut self) -> Result<(), JobError> {
         self.fence().await?;
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Commits that a call may leave, unless somebody asked to cancel before.
+    pub(super) async fn commit_to_send(mut self) -> Result<(), JobError> {
+        if self.fence().await? {
+            let cause = Cause::plain("cancelled", "Cancelled before anything was sent.");
+            return Err(JobError::Later(Duration::ZERO, cause));
+        }
         Ok(self.tx.commit().await?)
     }
 
@@ -136,21 +146,21 @@ impl AttemptTx {
         Ok(Done { result: Value::Null, settled: true })
     }
 
-    /// The last statement before a commit: it holds the row against a rescue until the commit, and no longer.
-    async fn fence(&mut self) -> Result<(), JobError> {
-        sqlx::query!(
-            "
-            select id
+    /// The last statement before a commit: it holds the row against a rescue until the commit, and no longer. Answers
+    /// whether somebody asked to cancel.
+    async fn fence(&mut self) -> Result<bool, JobError> {
+        sqlx::query_scalar!(
+            r#"
+            select cancel_requested_at is not null as "cancel_requested!"
             from jobs
             where id = $1 and attempt = $2 and state is not distinct from 'executing'
             for share
-            ",
+            "#,
             self.attempt.job_id.0,
             self.attempt.number
         )
         .fetch_optional(&mut *self.tx as &mut sqlx::PgConnection)
         .await?
-        .map(|_| ())
         .ok_or(JobError::Superseded)
     }
 

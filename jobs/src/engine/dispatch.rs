@@ -218,7 +218,8 @@ async fn mark_dispatched(
           (
             select tenant_id, 1::bigint as number
             from jobs
-            where queue = $1 and state = 'available' and dispatched_at is null and tenant_id >= $2
+            where queue = $1 and state = 'available' and dispatched_at is null and kind = any($4)
+              and tenant_id >= $2
             order by tenant_id
             limit 1
           )
@@ -226,7 +227,7 @@ async fn mark_dispatched(
           select (
               select j.tenant_id
               from jobs j
-              where j.queue = $1 and j.state = 'available' and j.dispatched_at is null
+              where j.queue = $1 and j.state = 'available' and j.dispatched_at is null and j.kind = any($4)
                 and j.tenant_id > lanes.tenant_id
               order by j.tenant_id
               limit 1
@@ -261,14 +262,6 @@ async fn mark_dispatched(
     )
     .fetch_all(conn)
     .await
-}
-
-impl Cursor {
-    /// Whether the next release starts from the first tenant.
-    #[must_use]
-    pub fn is_at_start(&self) -> bool {
-        self.0.is_nil()
-    }
 }
 
 /// Ids that have been in the window for over two seconds: pushed again, in case Redis lost them.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{AttemptTx, Cause, Done, JobContext, JobError, Tx, context::is_cancel_requested, settle::Verdict};
+use super::{AttemptTx, Cause, Done, JobContext, JobError, Tx, settle::Verdict};
 use crate::ids::{AccountId, EffectId};
 
 /// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
@@ -86,13 +86,15 @@ pub struct Receipt {
     pub was_read_back: bool,
 }
 
-/// A refusal to be recorded when the attempt is settled.
+/// What came of a call, to be recorded when an attempt that did not complete its job is settled.
 #[derive(Debug)]
-pub(super) struct Refusal {
+pub(super) struct CallOutcome {
     effect_id: EffectId,
     for_good: bool,
     fact: serde_json::Value,
     unclear: bool,
+    /// What the provider called it, if it answered.
+    known: Option<String>,
 }
 
 struct Row {
@@ -125,10 +127,10 @@ impl JobContext {
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
         match (row.state.as_str(), row.sent_at, row.remote_id) {
             ("intended", ..) => {
-                let outcome = send(deadline).await;
+                let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
                 self.answer(row.id, outcome)
             }
-            ("confirmed", _, Some(id)) => {
+            ("confirmed" | "sent", _, Some(id)) => {
                 let receipt = Receipt { effect_id: row.id, was_read_back: true };
                 Ok(Answer::Happened(receipt, Remote { id, permalink: None }))
             }
@@ -157,10 +159,6 @@ impl JobContext {
         insert(&mut tx, spec).await?;
         let row = get(&mut tx, spec).await?;
         if row.state == "intended" {
-            if is_cancel_requested(&mut tx, attempt).await? {
-                let cause = Cause::plain("cancelled", "Cancelled before anything was sent.");
-                return Err(JobError::Later(Duration::ZERO, cause));
-            }
             sqlx::query!(
                 "
                 update effects
@@ -177,23 +175,37 @@ impl JobContext {
             )
             .execute(&mut **tx)
             .await?;
+            tx.commit_to_send().await?;
+        } else {
+            tx.commit().await?;
         }
-        tx.commit().await?;
         Ok(row)
     }
 
     fn answer(&self, effect_id: EffectId, outcome: Result<Remote, SendError>) -> Result<Answer, JobError> {
         match outcome {
-            Ok(remote) => Ok(Answer::Happened(Receipt { effect_id, was_read_back: false }, remote)),
+            Ok(remote) => {
+                // In case the answer cannot be recorded with what follows from it: it is kept when the attempt is settled.
+                let fact = json!({ "answered": remote.id });
+                let known = Some(remote.id.clone());
+                self.note_outcome(CallOutcome { effect_id, for_good: false, fact, unclear: true, known });
+                Ok(Answer::Happened(Receipt { effect_id, was_read_back: false }, remote))
+            }
             Err(SendError::Refused(error)) => {
                 let cause = error.cause().map(Cause::facts);
                 let for_good = matches!(error, JobError::Fail(_));
-                self.note_refusal(Refusal { effect_id, for_good, fact: json!({ "refused": cause }), unclear: false });
+                self.note_outcome(CallOutcome {
+                    effect_id,
+                    for_good,
+                    fact: json!({ "refused": cause }),
+                    unclear: false,
+                    known: None,
+                });
                 Err(error)
             }
             Err(SendError::Unclear(cause)) => {
                 let fact = json!({ "unclear": cause.facts() });
-                self.note_refusal(Refusal { effect_id, for_good: false, fact, unclear: true });
+                self.note_outcome(CallOutcome { effect_id, for_good: false, fact, unclear: true, known: None });
                 Err(JobError::Reconcile(Duration::from_secs(1), cause))
             }
         }
@@ -237,6 +249,11 @@ impl JobContext {
             None => Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Not to be seen at the provider yet."))),
         }
     }
+}
+
+/// Noting that a call may leave took as long as the call itself may.
+fn too_late() -> SendError {
+    SendError::Refused(JobError::Retry(Cause::plain("timeout", "The database was too slow: nothing was sent.")))
 }
 
 async fn insert(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<(), sqlx::Error> {
@@ -324,9 +341,13 @@ impl AttemptTx {
     }
 }
 
-/// Records a refusal, in the transaction that settles the attempt.
-pub(super) async fn record_refusal(tx: &mut Tx, attempt: super::Attempt, refusal: &Refusal) -> Result<(), sqlx::Error> {
-    let state = match (refusal.unclear, refusal.for_good) {
+/// Records what came of a call, in the transaction that settles the attempt.
+pub(super) async fn record_outcome(
+    tx: &mut Tx,
+    attempt: super::Attempt,
+    outcome: &CallOutcome,
+) -> Result<(), sqlx::Error> {
+    let state = match (outcome.unclear, outcome.for_good) {
         (true, _) => "sent",
         (false, true) => "failed",
         (false, false) => "intended",
@@ -335,14 +356,15 @@ pub(super) async fn record_refusal(tx: &mut Tx, attempt: super::Attempt, refusal
     sqlx::query!(
         "
         update effects
-        set state = $4, send_until = least(send_until, clock_timestamp()), facts = facts || jsonb_build_array($5::jsonb)
+        set state = $4, remote_id = $6, send_until = least(send_until, clock_timestamp()), facts = facts || jsonb_build_array($5::jsonb)
         where tenant_id = $1 and id = $2 and attempt = $3 and state = 'sent'
         ",
         attempt.tenant_id.0,
-        refusal.effect_id.0,
+        outcome.effect_id.0,
         attempt.number,
         state,
-        refusal.fact
+        outcome.fact,
+        outcome.known
     )
     .execute(&mut **tx)
     .await?;

@@ -44,7 +44,7 @@ impl NewJob {
     /// # Errors
     /// The payload is not one of that kind.
     pub fn of_kind(tenant_id: TenantId, kind: &Kind, args: Value) -> Result<Self, serde_json::Error> {
-        let unique_key = (kind.check)(args.clone())?;
+        let (args, unique_key) = (kind.check)(args)?;
         Ok(Self { tenant_id, kind: kind.name, queue: kind.queue.name(), args, unique_key, run_at: None, parent: None })
     }
 
@@ -147,7 +147,7 @@ async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Err
         r#"
         insert into jobs as existing
           (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, state)
-        select id, tenant_id, kind, queue, args, unique_key, run_at, run_at, parent_id, depth,
+        select id, tenant_id, kind, queue, args, unique_key, run_at, greatest(run_at, engine_now()), parent_id, depth,
           case when run_at > engine_now() then 'scheduled' else 'available' end
         from (
           select id, tenant_id, kind, queue, args, unique_key, coalesce(at, engine_now()) as run_at, parent_id, depth

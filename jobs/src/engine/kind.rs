@@ -8,6 +8,9 @@ use serde_json::Value;
 use super::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx};
 use crate::ids::TenantId;
 
+/// Checks a payload; answers it in its plain form, with its unique key.
+pub type Check = fn(Value) -> Result<(Value, Option<String>), serde_json::Error>;
+
 type Run = for<'a> fn(Value, &'a JobContext) -> BoxFuture<'a, Result<Done, JobError>>;
 type OnSetback = for<'a> fn(TenantId, Value, &'a mut Tx, &'a Setback) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
@@ -22,8 +25,8 @@ pub struct Kind {
     pub retry: Retry,
     /// How long one attempt may take.
     pub timeout: Duration,
-    /// Whether a payload is one of this kind; answers it with its unique key.
-    pub check: fn(Value) -> Result<Option<String>, serde_json::Error>,
+    /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
+    pub check: Check,
     pub(super) run: Run,
     pub(super) on_setback: OnSetback,
 }
@@ -43,7 +46,10 @@ impl Kind {
             queue: J::QUEUE,
             retry: J::RETRY,
             timeout: J::TIMEOUT,
-            check: |args| serde_json::from_value::<J>(args).map(|job| job.unique_key()),
+            check: |args| {
+                let job = serde_json::from_value::<J>(args)?;
+                Ok((serde_json::to_value(&job)?, job.unique_key()))
+            },
             run: |args, cx| Box::pin(run::<J>(args, cx)),
             on_setback: |tenant_id, args, tx, setback| Box::pin(on_setback::<J>(tenant_id, args, tx, setback)),
         }

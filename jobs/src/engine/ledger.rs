@@ -309,7 +309,7 @@ pub async fn resume(tx: &mut Tx, tenant_id: TenantId, on: &[String]) -> Result<u
     let resumed = sqlx::query!(
         "
         update jobs
-        set state = 'available', suspended_on = null, run_at = engine_stamp()
+        set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp()
         where id in (
           select id
           from jobs

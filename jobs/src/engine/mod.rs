@@ -40,7 +40,7 @@ pub use effects::{Answer, Deadline, EffectSpec, Receipt, Remote, SendError};
 pub use enqueue::{EnqueueError, Enqueued, NewJob};
 pub use in_hand::InHand;
 pub use job::{Done, Job, JobError, Queue, Retry, Setback};
-pub use kind::Kind;
+pub use kind::{Check, Kind};
 pub use rescue::rescue;
 pub use run::{Engine, Interrupt, Outcome};
 pub use settle::hand_back;

@@ -89,13 +89,20 @@ impl Engine {
             return Outcome::Lost;
         }
         log_setback(job, &error);
-        let refusal = cx.take_refusal();
+        let outcome = cx.take_outcome();
+        let mut follow = true;
         loop {
-            match set_back(&self.db, kind, job, refusal.as_ref(), &error).await {
+            match set_back(&self.db, kind, job, outcome.as_ref(), &error, follow).await {
                 Ok(Settled::Yes) => return Outcome::Settled,
                 Ok(Settled::Overtaken) => return Outcome::Lost,
                 Ok(Settled::Changed) => continue,
-                Err(cause) => tracing::warn!(job_id = %job.attempt.job_id, %cause, "could not settle, trying again"),
+                Err(cause) if is_passing(&cause) => {
+                    tracing::warn!(job_id = %job.attempt.job_id, %cause, "could not settle, trying again");
+                }
+                Err(cause) => {
+                    tracing::error!(job_id = %job.attempt.job_id, %cause, "could not settle; now without its rows");
+                    follow = false;
+                }
             }
             let seen = *interrupt.borrow();
             match seen {
@@ -128,6 +135,8 @@ async fn attempt(
     tokio::pin!(timeout);
     let mut over = false;
     let mut stop = None;
+    // A request to cancel that came before an open effect is read back does not cut the reading.
+    let heeds = |interrupt: Interrupt| !(interrupt == Interrupt::Cancelled && job.cancel_requested);
     loop {
         tokio::select! {
             biased;
@@ -147,7 +156,10 @@ async fn attempt(
         if cx.is_shielded() {
             continue;
         }
-        if let Some(interrupt) = stop {
+        if stop == Some(Interrupt::Cancelled) {
+            stop = *interrupt.borrow();
+        }
+        if let Some(interrupt) = stop.filter(|&interrupt| heeds(interrupt)) {
             return Err(Stop::Interrupted(interrupt));
         }
         if over {
@@ -178,18 +190,21 @@ async fn set_back(
     db: &Db,
     kind: &Kind,
     job: &Claimed,
-    refusal: Option<&effects::Refusal>,
+    outcome: Option<&effects::CallOutcome>,
     error: &JobError,
+    follow: bool,
 ) -> Result<Settled, sqlx::Error> {
     let mut tx = db.begin(Scope::of(job.attempt.tenant_id)).await?;
-    if let Some(refusal) = refusal {
-        effects::record_refusal(&mut tx, job.attempt, refusal).await?;
+    if let Some(outcome) = outcome {
+        effects::record_outcome(&mut tx, job.attempt, outcome).await?;
     }
     let standing = standing(&mut tx, job).await?;
     let Some((verdict, setback)) = decide(error, &kind.retry, standing, rand::random()) else {
         return Ok(Settled::Overtaken);
     };
-    (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
+    if follow {
+        (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
+    }
     let facts = match &setback {
         Setback::Again(facts) | Setback::Reconciling(facts) | Setback::Parked(facts) | Setback::Discarded(facts) => {
             Some(facts)
@@ -202,6 +217,14 @@ async fn set_back(
     }
     let is_current = !settle::list_current(&mut tx, &[job.attempt]).await?.is_empty();
     Ok(if is_current { Settled::Changed } else { Settled::Overtaken })
+}
+
+/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) => ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
+        None => true,
+    }
 }
 
 /// What the ledger knows about the job now.

@@ -86,7 +86,11 @@ pub(super) async fn complete(tx: &mut Tx, done: &[(Attempt, Value)]) -> Result<V
         update jobs
         set state = case when is_open then 'suspended' when mine.rerun_requested then 'available' else 'completed' end,
           suspended_on = case when is_open then 'reconcile' end,
-          run_at = case when is_open or mine.rerun_requested then engine_stamp() else run_at end,
+          run_at = case
+            when is_open then engine_stamp() + interval '30 seconds'
+            when mine.rerun_requested then engine_stamp()
+            else run_at
+          end,
           ended_at = case when not is_open and not mine.rerun_requested then engine_stamp() end,
           rerun_requested = false,
           failures = case when mine.rerun_requested then 0 else failures end,
@@ -128,7 +132,8 @@ pub(super) async fn set_back(
     let settled = sqlx::query!(
         r#"
         with mine as (
-          select id, tenant_id, attempt, counted, worker_id, started_at
+          select id, tenant_id, attempt, counted, worker_id, started_at,
+            rerun_requested and $3 in ('cancelled', 'discarded') as again
           from jobs
           where id = $1 and attempt = $2 and state is not distinct from 'executing' and (cancel_requested_at is not null) = $8
           for update
@@ -139,22 +144,26 @@ pub(super) async fn set_back(
           from mine
         )
         update jobs
-        set state = $3,
+        set state = case when again then 'available' else $3 end,
+          rerun_requested = rerun_requested and not again,
           suspended_on = $4,
           run_at = case
+            when again then engine_stamp()
             when $5::interval is not null then engine_stamp() + $5
             when $3 = 'suspended' then null
             else run_at
           end,
-          ended_at = case when $3 in ('cancelled', 'discarded') then engine_stamp() end,
-          failures = failures + $6,
-          counted = mine.counted or $3 in ('cancelled', 'discarded'),
+          ended_at = case when $3 in ('cancelled', 'discarded') and not again then engine_stamp() end,
+          failures = case when again then 0 else failures + $6 end,
+          due_at = case when again then engine_stamp() else due_at end,
+          cancel_requested_at = case when not again then cancel_requested_at end,
+          counted = mine.counted or ($3 in ('cancelled', 'discarded') and not again),
           error = coalesce($7, error),
           worker_id = null
         from mine
         where jobs.id = mine.id
         returning jobs.tenant_id as "tenant_id: TenantId", parent_id,
-          $3 in ('cancelled', 'discarded') and not mine.counted as "counts!"
+          $3 in ('cancelled', 'discarded') and not again and not mine.counted as "counts!"
         "#,
         attempt.job_id.0,
         attempt.number,
@@ -267,6 +276,7 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
           insert into job_attempts (tenant_id, job_id, attempt, outcome, worker_id, started_at)
           select tenant_id, id, attempt, 'returned', worker_id, started_at
           from returned
+          on conflict do nothing
         )
         update jobs
         set state = case when send_until is null then 'available' else 'suspended' end,

@@ -7,6 +7,12 @@ use super::{JobError, Retry, Setback, settle::Verdict};
 /// A job that is put off for longer than this since it was first due is given up.
 const MAX_PUT_OFF: Duration = Duration::from_hours(72);
 
+/// A job that could not read back for another reason than time tries again after this.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+
+/// A parked job is woken by what it waits for. It looks by itself after this, in case that came while it was being parked.
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
+
 /// What the ledger knows about a job when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Standing {
@@ -35,6 +41,10 @@ impl Verdict {
         Self { state, outcome: "fail", after: None, suspended_on: None, is_failure: state == "discarded" }
     }
 
+    fn parked(on: &str) -> Self {
+        Self::suspended(on, "park", Some(LOOK_AGAIN))
+    }
+
     pub(super) fn unknown_effect() -> Self {
         Self::suspended("unknown_effect", "park", None)
     }
@@ -47,7 +57,12 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
         return Some((Verdict::unknown_effect(), Setback::Parked(facts)));
     }
     if let Some(sending) = standing.open_effect {
-        let after = if let JobError::Reconcile(after, _) = error { *after } else { Duration::from_secs(1) };
+        let after = match error {
+            // Reading back waits for a new login too.
+            JobError::Park { on, .. } => return Some((Verdict::parked(on), Setback::Parked(facts))),
+            JobError::Reconcile(after, _) | JobError::Later(after, _) => *after,
+            JobError::Retry(_) | JobError::Fail(_) | JobError::Superseded => READ_AGAIN,
+        };
         let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(after)));
         return Some((verdict, Setback::Reconciling(facts)));
     }
@@ -66,7 +81,7 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
             (Verdict::ended("discarded"), Setback::Discarded(facts))
         }
-        JobError::Park { on, .. } => (Verdict::suspended(on, "park", None), Setback::Parked(facts)),
+        JobError::Park { on, .. } => (Verdict::parked(on), Setback::Parked(facts)),
     })
 }
 
@@ -108,11 +123,11 @@ mod tests {
     #[test]
     fn nothing_ends_while_an_effect_is_open() {
         let open =
-            Standing { cancel_requested: true, open_effect: Some(Duration::from_secs(9)), ..Standing::default() };
+            Standing { cancel_requested: true, open_effect: Some(Duration::from_secs(90)), ..Standing::default() };
         for error in [JobError::Retry(cause()), JobError::Fail(cause())] {
             let (verdict, _) = decide(&error, &Retry::ONCE, open, 0.0).expect("decided");
             assert_eq!(verdict.suspended_on.as_deref(), Some("reconcile"));
-            assert_eq!(verdict.after, Some(Duration::from_secs(9)));
+            assert_eq!(verdict.after, Some(Duration::from_secs(90)));
         }
         let unknown = Standing { unknown_effect: true, ..Standing::default() };
         assert_eq!(state(&JobError::Fail(cause()), unknown).1.as_deref(), Some("unknown_effect"));

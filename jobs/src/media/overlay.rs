@@ -1,6 +1,6 @@
 //! Drawing text over a picture: scaled to what networks show, the text in a band, as JPEG.
 
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use cosmic_text::{Align, Attrs, Buffer, Color, Family, FontSystem, Metrics, Shaping, SwashCache, Weight, fontdb};
@@ -55,13 +55,10 @@ impl Overlay {
     ///
     /// # Errors
     /// The text does not fit, or the picture cannot be scaled or encoded.
-    ///
-    /// # Panics
-    /// If a drawing panicked before.
     pub fn draw(&self, picture: DynamicImage) -> anyhow::Result<(Vec<u8>, Picture)> {
         let mut canvas = scale(picture)?;
         let (width, height) = canvas.dimensions();
-        let mut fonts = FONTS.lock().expect("drawing does not panic");
+        let mut fonts = FONTS.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut text, band_height) =
             lay_out(&mut fonts, &self.text, width, height).context("the text does not fit")?;
         let top = match self.position {

@@ -17,7 +17,7 @@ use crate::{
 /// Draw `overlay` over the picture `asset_id`, as the new picture `rendered_id` in the same folder.
 ///
 /// Safe to repeat: the new picture's id is chosen beforehand, so a second run stores the same bytes under the same key and
-/// finds the row there.
+/// finds the row there. A picture that is there is never drawn over.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RenderOverlay {
     /// What to draw over.
@@ -41,7 +41,11 @@ impl Job for RenderOverlay {
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;
         let source = store::get_asset(&mut tx, self.asset_id).await?;
+        let there = store::get_asset(&mut tx, self.rendered_id).await?;
         drop(tx);
+        if there.is_some() {
+            return Ok(Done::nothing("there is a picture with that id already"));
+        }
         let Some(source) = source else {
             return Ok(Done::nothing("the picture was deleted"));
         };

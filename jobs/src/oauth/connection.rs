@@ -1,5 +1,7 @@
 //! What is stored of a Facebook connection, by the exchange and by every refresh alike.
 
+use std::collections::BTreeSet;
+
 use secrecy::SecretString;
 
 use super::store::{self, NewAccount, NewToken};
@@ -26,7 +28,11 @@ impl Connection {
         let person_id = meta.me(&user.token).await?.id;
         let granted = meta.list_granted(&user.token).await?;
         let (mut pages, mut left_out) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
         for mut page in meta.list_pages(&user.token).await? {
+            if !seen.insert(page.id.clone()) {
+                continue;
+            }
             match page.access_token.take() {
                 Some(token) if page.can_publish() => pages.push((page, token)),
                 Some(_) | None => left_out.push(page.name),

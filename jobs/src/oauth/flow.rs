@@ -11,9 +11,6 @@ use crate::{
     secrets::{Keyring, fingerprint, random_token},
 };
 
-/// How long a run may take from the ticket to the callback, unless configured otherwise.
-pub const STATE_LIFE: Duration = Duration::from_mins(10);
-
 /// Begins a run for a tenant; answers the ticket that opens it in a browser, once.
 ///
 /// # Errors

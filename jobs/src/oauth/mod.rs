@@ -10,5 +10,5 @@ mod refresh_token;
 pub mod store;
 
 pub use exchange_oauth_code::ExchangeOauthCode;
-pub use flow::{CallbackError, Opened, STATE_LIFE, accept_code, begin, open_ticket};
+pub use flow::{CallbackError, Opened, accept_code, begin, open_ticket};
 pub use refresh_token::RefreshToken;

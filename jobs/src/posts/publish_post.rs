@@ -50,13 +50,11 @@ impl Job for PublishPost {
             return Ok(Done::nothing("deleted, or published already"));
         };
         let token = token(cx, &parcel)?;
-        let picture = picture(cx, &parcel).await?;
         let page = cx.services().meta.page(parcel.account_id, &parcel.page_id, &token);
-        let effect = effect(&parcel, picture.as_ref());
         let answer = cx
             .once(
-                &effect,
-                |deadline| send(page, deadline, &parcel, picture.as_ref()),
+                &effect(&parcel),
+                |deadline| send(cx, page, deadline, &parcel),
                 |since| read_back(page, since, &parcel),
             )
             .await?;
@@ -73,8 +71,7 @@ impl Job for PublishPost {
                 if facts.class != "reauth" && facts.class != "permission" {
                     return Ok(());
                 }
-                let account = store::find_account_by_delivery(tx, tenant_id, self.delivery_id).await?;
-                oauth::store::mark_needs_reauth(tx, tenant_id, account.as_slice(), &facts.message).await
+                store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await
             }
             Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.delivery_id, facts).await,
             Setback::Cancelled => store::mark_cancelled(tx, tenant_id, self.delivery_id).await,
@@ -86,13 +83,7 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobErr
     let mut tx = cx.begin().await?;
     let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id()).await?;
     tx.commit().await?;
-    match parcel {
-        Some(parcel) if parcel.account_status == "needs_reauth" => Err(JobError::Park {
-            on: format!("account:{}", parcel.account_id),
-            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
-        }),
-        parcel => Ok(parcel),
-    }
+    Ok(parcel)
 }
 
 fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
@@ -110,11 +101,11 @@ async fn picture(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, Stri
     }
 }
 
-fn effect(parcel: &Parcel, picture: Option<&(Bytes, String)>) -> EffectSpec {
+fn effect(parcel: &Parcel) -> EffectSpec {
     let mut digest = Sha256::new();
     digest.update(parcel.page_id.as_bytes());
     digest.update(parcel.caption.as_bytes());
-    digest.update(picture.map_or(&[][..], |(bytes, _)| bytes));
+    digest.update(parcel.asset_key.as_deref().unwrap_or_default());
     EffectSpec {
         key: format!("delivery:{}", parcel.delivery_id),
         operation: "facebook.publish",
@@ -125,14 +116,16 @@ fn effect(parcel: &Parcel, picture: Option<&(Bytes, String)>) -> EffectSpec {
     }
 }
 
-async fn send(
-    page: PageApi<'_>,
-    deadline: Deadline,
-    parcel: &Parcel,
-    picture: Option<&(Bytes, String)>,
-) -> Result<Remote, SendError> {
+async fn send(cx: &JobContext, page: PageApi<'_>, deadline: Deadline, parcel: &Parcel) -> Result<Remote, SendError> {
+    if parcel.account_status == "needs_reauth" {
+        return Err(SendError::Refused(JobError::Park {
+            on: format!("account:{}", parcel.account_id),
+            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
+        }));
+    }
+    let picture = picture(cx, parcel).await.map_err(SendError::Refused)?;
     Ok(match picture {
-        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, content_type).await?,
+        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, &bytes, &content_type).await?,
         None => page.publish_text(deadline, &parcel.caption).await?,
     })
 }

@@ -148,9 +148,14 @@ fn classify(error: OpenAIError) -> AiError {
     match answer.status_code.as_u16() {
         429 if answer.api_error.r#type.as_deref() == Some("insufficient_quota") => AiError::Config(error),
         429 => AiError::Rate(error),
+        400 if is_about_the_prompt(answer.api_error.code.as_deref()) => AiError::Declined(error.to_string()),
         400..=428 | 430..=499 => AiError::Config(error),
         _ => AiError::NoAnswer(error),
     }
+}
+
+fn is_about_the_prompt(code: Option<&str>) -> bool {
+    matches!(code, Some("context_length_exceeded" | "content_policy_violation" | "content_filter"))
 }
 
 impl From<AiError> for JobError {
@@ -165,7 +170,7 @@ impl From<AiError> for JobError {
             }
             AiError::Config(_) => {
                 let words = "The language model refuses our account or request; an operator has to look.";
-                Self::Retry(Cause::new("config", words, error))
+                Self::Later(Duration::from_mins(15), Cause::new("config", words, error))
             }
             AiError::Declined(_) => {
                 Self::Fail(Cause::new("declined", "The language model declined: change the brief.", error))

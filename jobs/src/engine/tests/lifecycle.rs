@@ -40,6 +40,7 @@ impl Job for Scripted {
         match self.what.as_str() {
             "panic" => panic!("scripted"),
             "hang" => std::future::pending().await,
+            "nul" => Err(JobError::Fail(Cause::plain("permanent", "a body with a \0 in it"))),
             "fail" => Err(JobError::Fail(Cause::plain("permanent", "scripted"))),
             "park" => Err(JobError::Park { on: "account:1".to_owned(), cause: Cause::plain("reauth", "scripted") }),
             "again" => cx.begin().await?.complete(json!("ran")).await,
@@ -173,6 +174,37 @@ async fn a_payload_that_cannot_be_read_ends_the_job(pool: PgPool) {
     bench.execute("update jobs set args = '[1]' where id = $1", id.0).await;
     bench.drain().await;
     assert_eq!((state(&bench, id).await.as_str(), bench.error_class(id).await.as_str()), ("discarded", "payload"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_error_that_the_database_could_not_store_settles_its_job(pool: PgPool) {
+    let bench = bench(pool).await;
+    let id = bench.enqueue(&scripted("nul")).await;
+    bench.drain().await;
+    assert_eq!(state(&bench, id).await, "discarded");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_kind_that_nobody_runs_holds_nobody_up(pool: PgPool) {
+    let bench = bench(pool).await;
+    let unknown = bench.enqueue(&scripted("")).await;
+    bench.execute("update jobs set kind = 'of_tomorrow' where id = $1", unknown.0).await;
+    let known = bench.enqueue(&scripted("")).await;
+    assert_eq!(bench.drain().await, 1);
+    assert_eq!(
+        (state(&bench, unknown).await.as_str(), state(&bench, known).await.as_str()),
+        ("available", "completed")
+    );
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_running_job_that_is_asked_for_again_runs_again_even_if_it_fails(pool: PgPool) {
+    let bench = bench(pool).await;
+    let keyed = || Scripted { key: Some("k".to_owned()), ..scripted("fail") };
+    let id = bench.enqueue(&keyed()).await;
+    bench.execute("update jobs set rerun_requested = true where id = $1", id.0).await;
+    assert_eq!(bench.drain().await, 2);
+    assert_eq!(state(&bench, id).await, "discarded");
 }
 
 #[sqlx::test(migrations = "../migrations")]

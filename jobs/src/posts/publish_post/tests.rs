@@ -149,6 +149,46 @@ async fn a_lost_reply_is_found_by_reading_back(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn reading_back_waits_for_a_new_login_and_then_finds_it(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, false).await;
+    bench.sandbox.fault("publish_feed", json!({ "drop": "after" })).await;
+    bench.sandbox.graph_error("read_feed", 190, 460).await;
+    bench.drain().await;
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert!(bench.job(job).await.suspended_on.unwrap().starts_with("account:"));
+    bench.connect_page().await;
+    bench.drain().await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!((bench.sandbox.effects().await.len(), bench.sandbox.calls("publish_feed").await), (1, 1));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_picture_that_is_gone_does_not_keep_a_sent_post_from_being_found(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, true).await;
+    bench.sandbox.fault("publish_photo", json!({ "drop": "after" })).await;
+    bench.drain().await;
+    bench.execute("update brand_assets set storage_key = 'gone' where tenant_id = $1", bench.tenant_id.0).await;
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert_eq!(bench.job(job).await.state, "completed");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_known_answer_survives_that_it_could_not_be_recorded(pool: PgPool) {
+    let bench = Bench::new(pool.clone()).await;
+    let job = due(&bench, false).await;
+    let forbid = "alter table post_history add constraint no_more check (state <> 'published')";
+    sqlx::query(forbid).execute(&pool).await.unwrap();
+    bench.drain().await;
+    assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("reconcile"));
+    sqlx::query("alter table post_history drop constraint no_more").execute(&pool).await.unwrap();
+    bench.drain_after(Duration::from_secs(31)).await;
+    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.sandbox.calls("read_feed").await, 0, "the id was known");
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn an_error_after_it_was_published_does_not_publish_it_twice(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let job = due(&bench, false).await;

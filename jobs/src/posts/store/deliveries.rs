@@ -101,16 +101,29 @@ pub async fn insert_deliveries(
 /// # Errors
 /// The database refused.
 pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
+    // Two statements: under row-level security a value taken out of `args` cannot drive the index of the other table.
+    let made = sqlx::query!(
+        r#"
+        select id, (args ->> 'delivery_id')::uuid as "delivery_id!"
+        from jobs
+        where tenant_id = $1 and id = any($2)
+        "#,
+        tenant_id.0,
+        jobs
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let (ids, deliveries): (Vec<Uuid>, Vec<Uuid>) = made.into_iter().map(|job| (job.id, job.delivery_id)).unzip();
     sqlx::query!(
         "
         update post_history
-        set job_id = job.id
-        from jobs job
-        where job.tenant_id = $1 and job.id = any($2)
-          and post_history.tenant_id = $1 and post_history.id = (job.args ->> 'delivery_id')::uuid
+        set job_id = made.job_id
+        from unnest($2::uuid[], $3::uuid[]) as made (job_id, delivery_id)
+        where tenant_id = $1 and id = made.delivery_id
         ",
         tenant_id.0,
-        jobs
+        &ids,
+        &deliveries
     )
     .execute(conn)
     .await?;
@@ -273,20 +286,31 @@ async fn mark(
     Ok(())
 }
 
-/// The account of a delivery.
+/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began.
 ///
 /// # Errors
 /// The database refused.
-pub async fn find_account_by_delivery(
+pub async fn mark_account_needs_reauth(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: DeliveryId,
-) -> Result<Option<AccountId>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"select account_id as "id: AccountId" from post_history where tenant_id = $1 and id = $2"#,
+    reason: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update social_accounts account
+        set status = 'needs_reauth', status_reason = $3
+        from post_history delivery, jobs job, oauth_tokens token
+        where delivery.tenant_id = $1 and delivery.id = $2
+          and job.tenant_id = $1 and job.id = delivery.job_id
+          and account.tenant_id = $1 and account.id = delivery.account_id
+          and token.tenant_id = $1 and token.id = account.token_id and token.refreshed_at < job.started_at
+        ",
         tenant_id.0,
-        id.0
+        id.0,
+        reason
     )
-    .fetch_optional(conn)
-    .await
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -56,7 +56,9 @@ impl Class {
     #[must_use]
     pub fn of(code: i64, subcode: i64) -> Self {
         match (code, subcode) {
-            (190 | 102, _) | (_, 1_404_006) => Self::Reauth,
+            (_, 1_346_003 | 1_349_125 | 1_366_046 | 1_404_102 | 1_609_008 | 2_061_006 | 2_069_019) => Self::Permanent,
+            (_, 1_404_078) => Self::Permission,
+            (190 | 102, _) | (_, 1_404_006 | 4_854_002) => Self::Reauth,
             (4, 2_207_051) | (368, _) | (_, 1_404_112) => Self::Policy,
             (100, 36_009) => Self::RestartLogin,
             (1 | 2, _) | (_, 1_363_047 | 1_609_010) => Self::Transient,
@@ -64,8 +66,7 @@ impl Class {
             (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => Self::Rate,
             (3 | 10 | 200..=299, _) | (100, 33) => Self::Permission,
             (101, _) => Self::Config,
-            (100 | 324 | 1_609_005, _)
-            | (_, 1_346_003 | 1_349_125 | 1_366_046 | 1_404_102 | 1_609_008 | 2_061_006 | 2_069_019) => Self::Permanent,
+            (100 | 324 | 1_609_005, _) => Self::Permanent,
             _ => Self::Unknown,
         }
     }
@@ -112,8 +113,7 @@ struct GraphError {
     #[serde(default)]
     message: String,
     code: i64,
-    #[serde(default)]
-    error_subcode: i64,
+    error_subcode: Option<i64>,
 }
 
 impl MetaError {
@@ -126,10 +126,10 @@ impl MetaError {
     pub(super) fn from_answer(status: u16, body: &[u8], account_id: Option<AccountId>) -> Self {
         match serde_json::from_slice::<Envelope>(body) {
             Ok(Envelope { error }) if status < 500 => Self::Refused {
-                class: Class::of(error.code, error.error_subcode),
+                class: Class::of(error.code, error.error_subcode.unwrap_or(0)),
                 code: error.code,
-                subcode: error.error_subcode,
-                message: error.message,
+                subcode: error.error_subcode.unwrap_or(0),
+                message: redact(&error.message),
                 account_id,
             },
             Ok(_) | Err(_) => Self::Odd { status },
@@ -143,6 +143,12 @@ impl MetaError {
         };
         Cause::new(class, words, self)
     }
+}
+
+/// Meta repeats a malformed token in its message.
+fn redact(message: &str) -> String {
+    let hide = |word| if str::starts_with(word, "EAA") { "[token]" } else { word };
+    message.split(' ').map(hide).collect::<Vec<_>>().join(" ")
 }
 
 fn words(class: Class) -> &'static str {
@@ -228,6 +234,8 @@ mod tests {
             (299, 0, Class::Permission),
             (324, 0, Class::Permanent),
             (368, 1_390_008, Class::Policy),
+            (368, 1_346_003, Class::Permanent),
+            (1, 1_366_046, Class::Permanent),
             (506, 0, Class::Duplicate),
             (999_999, 0, Class::Unknown),
             (613, 1_996, Class::Rate),
@@ -241,6 +249,13 @@ mod tests {
     fn a_body_that_is_no_graph_error_is_odd() {
         assert!(matches!(MetaError::from_answer(502, b"<html>", None), MetaError::Odd { status: 502 }));
         assert!(matches!(MetaError::from_answer(400, b"{}", None), MetaError::Odd { status: 400 }));
+    }
+
+    #[test]
+    fn a_token_in_a_message_is_left_out() {
+        let body = br#"{"error":{"message":"Malformed access token EAABsecret","code":190,"error_subcode":null}}"#;
+        let error = MetaError::from_answer(400, body, None);
+        assert!(error.to_string().contains("Malformed access token [token]"), "{error}");
     }
 
     #[test]
