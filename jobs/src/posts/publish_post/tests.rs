@@ -220,6 +220,24 @@ async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn two_posts_with_one_text_and_lost_replies_are_each_found_as_themselves(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    bench.sandbox.fault("publish_feed", json!({ "times": 2, "drop": "after" })).await;
+    let jobs = [due(&bench, false).await, due(&bench, false).await];
+    bench.drain().await;
+    for _ in 0..3 {
+        bench.drain_after(Duration::from_secs(6)).await;
+    }
+    let mut found = Vec::new();
+    for job in jobs {
+        assert_eq!(bench.job(job).await.state, "completed");
+        found.push(delivery(&bench, job).await.remote_id.unwrap());
+    }
+    assert_ne!(found[0], found[1]);
+    assert_eq!(bench.sandbox.effects().await.len(), 2);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn an_older_post_with_the_same_text_is_not_taken_for_ours(pool: PgPool) {
     let bench = Bench::new(pool).await;
     due(&bench, false).await;

@@ -4,12 +4,17 @@
 //! reads back. From there: `confirmed`, back to `intended` after a definite refusal, `failed` when nothing will ever be
 //! sent under the key again, or `unknown` when reading back did not find it within the provider's lag.
 
+mod rows;
+
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
 
-use super::{AttemptTx, Cause, Done, JobContext, JobError, Tx, settle::Verdict};
+pub(super) use rows::record_outcome;
+use rows::{Row, get, has_rival, insert, list_taken};
+
+use super::{AttemptTx, Cause, Done, JobContext, JobError, settle::Verdict};
 use crate::ids::{AccountId, EffectId};
 
 /// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
@@ -95,15 +100,6 @@ pub(super) struct CallOutcome {
     unclear: bool,
     /// What the provider called it, if it answered.
     known: Option<String>,
-}
-
-struct Row {
-    id: EffectId,
-    state: String,
-    sent_at: Option<DateTime<Utc>>,
-    seconds_left: f64,
-    lag_is_over: bool,
-    remote_id: Option<String>,
 }
 
 impl JobContext {
@@ -225,22 +221,13 @@ impl JobContext {
             Err(JobError::Retry(cause) | JobError::Later(_, cause)) => return Err(JobError::Reconcile(again, cause)),
             Err(error) => return Err(error),
         };
-        let ids: Vec<String> = seen.iter().map(|remote| remote.id.clone()).collect();
         let mut tx = self.begin().await?;
-        let taken = sqlx::query_scalar!(
-            r#"
-            select remote_id as "remote_id!"
-            from effects
-            where tenant_id = $1 and account_id = $2 and remote_id = any($3) and id <> $4
-            "#,
-            self.tenant_id().0,
-            spec.account_id.0,
-            &ids,
-            effect_id.0
-        )
-        .fetch_all(&mut **tx)
-        .await?;
+        let is_rivalled = has_rival(&mut tx, spec, effect_id).await?;
+        let taken = list_taken(&mut tx, spec, effect_id, &seen).await?;
         drop(tx);
+        if is_rivalled && !seen.is_empty() {
+            return Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Another call to the account is open.")));
+        }
         let found = seen.into_iter().find(|remote| !taken.contains(&remote.id));
         let receipt = Receipt { effect_id, was_read_back: true };
         match found {
@@ -254,48 +241,6 @@ impl JobContext {
 /// Noting that a call may leave took as long as the call itself may.
 fn too_late() -> SendError {
     SendError::Refused(JobError::Retry(Cause::plain("timeout", "The database was too slow: nothing was sent.")))
-}
-
-async fn insert(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<(), sqlx::Error> {
-    let attempt = tx.attempt();
-    sqlx::query!(
-        "
-        insert into effects (id, tenant_id, job_id, account_id, key, operation, state, attempt, request_digest)
-        values ($1, $2, $3, $4, $5, $6, 'intended', $7, $8)
-        on conflict (tenant_id, key) do nothing
-        ",
-        EffectId::new().0,
-        attempt.tenant_id.0,
-        attempt.job_id.0,
-        spec.account_id.0,
-        spec.key,
-        spec.operation,
-        attempt.number,
-        spec.request_digest
-    )
-    .execute(&mut ***tx)
-    .await?;
-    Ok(())
-}
-
-async fn get(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<Row, sqlx::Error> {
-    let tenant_id = tx.attempt().tenant_id;
-    sqlx::query_as!(
-        Row,
-        r#"
-        select id as "id: EffectId", state, sent_at, remote_id,
-          coalesce(extract(epoch from send_until - clock_timestamp()), 0)::float8 as "seconds_left!",
-          coalesce(engine_now() > send_until + make_interval(secs => $3), false) as "lag_is_over!"
-        from effects
-        where tenant_id = $1 and key = $2
-        for update
-        "#,
-        tenant_id.0,
-        spec.key,
-        spec.lag.as_secs_f64()
-    )
-    .fetch_one(&mut ***tx)
-    .await
 }
 
 impl AttemptTx {
@@ -339,34 +284,4 @@ impl AttemptTx {
         .await?;
         self.suspend(&Verdict::unknown_effect(), &cause.facts()).await
     }
-}
-
-/// Records what came of a call, in the transaction that settles the attempt.
-pub(super) async fn record_outcome(
-    tx: &mut Tx,
-    attempt: super::Attempt,
-    outcome: &CallOutcome,
-) -> Result<(), sqlx::Error> {
-    let state = match (outcome.unclear, outcome.for_good) {
-        (true, _) => "sent",
-        (false, true) => "failed",
-        (false, false) => "intended",
-    };
-    // The call of an unclear outcome is over in this process: nothing can leave any more.
-    sqlx::query!(
-        "
-        update effects
-        set state = $4, remote_id = $6, send_until = least(send_until, clock_timestamp()), facts = facts || jsonb_build_array($5::jsonb)
-        where tenant_id = $1 and id = $2 and attempt = $3 and state = 'sent'
-        ",
-        attempt.tenant_id.0,
-        outcome.effect_id.0,
-        attempt.number,
-        state,
-        outcome.fact,
-        outcome.known
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
 }
