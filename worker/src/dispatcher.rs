@@ -21,6 +21,9 @@ const LEADERSHIP: Duration = Duration::from_secs(4);
 /// Looks at everything at least this often.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A pass that takes longer is given up: its connection may hang for as long as the kernel lets it.
+const LONGEST_PASS: Duration = Duration::from_secs(30);
+
 /// While there is a backlog the next pass follows after this long, growing while nothing moves.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
@@ -37,7 +40,8 @@ pub(crate) async fn dispatch(process: Arc<Process>) {
     let listener = tokio::spawn(listen(Arc::clone(&process), Arc::clone(&woken)));
     let mut dispatcher = Dispatcher::new(Arc::clone(&process));
     loop {
-        let pause = match dispatcher.pass().await {
+        let passed = tokio::time::timeout(LONGEST_PASS, dispatcher.pass()).await;
+        let pause = match passed.unwrap_or_else(|_| Err(anyhow::anyhow!("the database took too long"))) {
             Ok(pause) => pause,
             Err(error) => {
                 tracing::warn!(%error, "could not dispatch");

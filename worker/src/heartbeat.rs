@@ -18,7 +18,7 @@ use crate::process::Process;
 /// Beats until the process has stopped. Loses everything in hand when the lease could not be renewed in time; takes a new
 /// id as soon as that is possible.
 pub(crate) async fn beat(process: Arc<Process>) {
-    let db = process.engine.db.own_connection();
+    let mut db = process.engine.db.own_connection();
     let lease = process.registration.lease;
     let every = lease / 3;
     let mut renewed = Instant::now();
@@ -45,7 +45,11 @@ pub(crate) async fn beat(process: Arc<Process>) {
             }
             Ok(Ok(_)) => lose(&process, id, "the lease was over"),
             Ok(Err(error)) => tracing::warn!(%error, "could not renew the lease"),
-            Err(_) => tracing::warn!("renewing the lease took too long"),
+            Err(_) => {
+                tracing::warn!("renewing the lease took too long");
+                // The connection may hang for as long as the kernel lets it: take another.
+                db = process.engine.db.own_connection();
+            }
         }
         if renewed.elapsed() >= lease.mul_f64(0.8) {
             lose(&process, id, "the lease could not be renewed in time");
