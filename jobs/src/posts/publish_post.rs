@@ -105,7 +105,6 @@ fn effect(parcel: &Parcel) -> EffectSpec {
     let mut digest = Sha256::new();
     digest.update(parcel.page_id.as_bytes());
     digest.update(parcel.caption.as_bytes());
-    digest.update(parcel.asset_key.as_deref().unwrap_or_default());
     EffectSpec {
         key: format!("delivery:{}", parcel.delivery_id),
         operation: "facebook.publish",

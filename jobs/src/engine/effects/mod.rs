@@ -29,7 +29,7 @@ pub struct EffectSpec {
     pub operation: &'static str,
     /// The account it happens on.
     pub account_id: AccountId,
-    /// A digest of what is sent, to compare by eye.
+    /// A digest of what reading back goes by: effects of one account with the same digest cannot be told apart there.
     pub request_digest: String,
     /// How long the call may take.
     pub timeout: Duration,

@@ -83,8 +83,8 @@ pub(super) async fn list_taken(
     .await
 }
 
-/// Whether what was seen may be another effect's that is not recorded yet: its call is under way, or it is read back too
-/// and was there first.
+/// Whether what was seen may be another effect's that looks the same and is not recorded yet: its call is under way, or it
+/// is read back too and was there first.
 pub(super) async fn has_rival(tx: &mut AttemptTx, spec: &EffectSpec, effect_id: EffectId) -> Result<bool, sqlx::Error> {
     let tenant_id = tx.attempt().tenant_id;
     sqlx::query_scalar!(
@@ -92,12 +92,14 @@ pub(super) async fn has_rival(tx: &mut AttemptTx, spec: &EffectSpec, effect_id: 
         select exists (
           select from effects
           where tenant_id = $1 and account_id = $2 and id <> $3 and state = 'sent' and remote_id is null
+            and request_digest = $4
             and (send_until > clock_timestamp() or id < $3)
         ) as "rival!"
         "#,
         tenant_id.0,
         spec.account_id.0,
-        effect_id.0
+        effect_id.0,
+        spec.request_digest
     )
     .fetch_one(&mut ***tx)
     .await
