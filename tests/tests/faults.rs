@@ -114,7 +114,7 @@ async fn a_worker_that_is_asked_to_stop_hands_back_what_did_not_end(pool: PgPool
     app.wait_until_some("generate_calendar", "executing", 3).await;
     let (code, took) = worker.terminate().await;
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(25), "the platform kills after 30 seconds: {took:?}");
     assert_eq!(app.count_jobs("generate_calendar").await, [("available".to_owned(), 3)]);
     let _successor = app.worker(&[]).await;
     app.wait_until_all("generate_calendar", "completed", TWO_MINUTES).await;
