@@ -80,11 +80,12 @@ async fn main() -> anyhow::Result<()> {
 
 async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let public_url = config.services.public_url.as_str().trim_end_matches('/').to_owned();
+    let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let state = AppState {
         db: config.engine.connect(window.clone()).await?,
         window,
-        services: Services::new(&config.services)?,
+        services,
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
         public_url,
     };

@@ -8,7 +8,6 @@ use url::Url;
 use crate::{
     engine::{Db, Window},
     providers::{ai::AiConfig, meta::MetaConfig},
-    secrets::Keyring,
 };
 
 /// Reads a secret for clap.
@@ -67,8 +66,8 @@ impl EngineConfig {
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServicesConfig {
     /// Keys for secrets at rest: `id:base64,id:base64` of 32 bytes each; the first encrypts.
-    #[arg(long, env = "ENCRYPTION_KEYS", hide_env_values = true, value_parser = keyring)]
-    pub encryption_keys: Keyring,
+    #[arg(long, env = "ENCRYPTION_KEYS", hide_env_values = true, value_parser = secret)]
+    pub encryption_keys: SecretString,
     /// Where pictures are kept: `file:///folder` or `s3://bucket?region=...&endpoint=...`.
     #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
     pub storage_url: Url,
@@ -87,8 +86,4 @@ pub struct ServicesConfig {
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
-}
-
-fn keyring(keys: &str) -> Result<Keyring, String> {
-    Keyring::parse(keys).map_err(|error| format!("{error:#}; it should look like id:base64-of-32-bytes"))
 }

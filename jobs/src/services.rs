@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
+use secrecy::ExposeSecret as _;
 
 use crate::{
     assets::Storage,
@@ -29,14 +30,15 @@ impl Services {
     /// The clients as configured.
     ///
     /// # Errors
-    /// The storage cannot be used.
+    /// A key is malformed, or the storage cannot be used.
     pub fn new(config: &ServicesConfig) -> anyhow::Result<Self> {
         let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();
         if is_spread && config.storage_url.scheme() == "file" {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
         Ok(Self {
-            keyring: config.encryption_keys.clone(),
+            keyring: Keyring::parse(config.encryption_keys.expose_secret())
+                .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")?,
             storage: Storage::open(&config.storage_url)?,
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),

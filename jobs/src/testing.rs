@@ -25,7 +25,6 @@ use crate::{
     kinds::KINDS,
     oauth,
     providers::{ai::AiConfig, http, meta::MetaConfig},
-    secrets::Keyring,
     services::Services,
     tenants,
 };
@@ -234,7 +233,7 @@ impl Sandbox {
     pub fn services_config(&self) -> ServicesConfig {
         let url = |path: &str| Url::parse(&format!("{}/{path}", self.base)).expect("an address");
         ServicesConfig {
-            encryption_keys: Keyring::parse(&format!("test:{}", STANDARD.encode([7; 32]))).expect("a keyring"),
+            encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into(),
             storage_url: self.storage.clone(),
             dyno: None,
             railway_environment_id: None,

@@ -56,9 +56,10 @@ impl Process {
 
 /// Runs until a signal to stop.
 pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
+    let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let db = config.engine.connect(window.clone()).await?;
-    let engine = Engine { db, services: Services::new(&config.services)?, kinds: KINDS };
+    let engine = Engine { db, services, kinds: KINDS };
     let registration = lease::Registration {
         name: format!("{}:{}", host(), std::process::id()),
         queues: config.worker_queues.0.clone(),
