@@ -30,7 +30,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Lets the job's own rows follow when an attempt did not complete it, in the transaction that settles the attempt.
     ///
     /// # Errors
-    /// A database error; the attempt is then settled by the rescue of its process.
+    /// A database error. One that passes by itself is tried again; after another the attempt settles without its rows.
     fn on_setback(
         &self,
         _tenant_id: TenantId,

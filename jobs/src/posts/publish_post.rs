@@ -50,11 +50,13 @@ impl Job for PublishPost {
             return Ok(Done::nothing("deleted, or published already"));
         };
         let token = token(cx, &parcel)?;
+        // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
+        let picture = if parcel.was_sent { None } else { make_ready(cx, &parcel).await? };
         let page = cx.services().meta.page(parcel.account_id, &parcel.page_id, &token);
         let answer = cx
             .once(
                 &effect(&parcel),
-                |deadline| send(cx, page, deadline, &parcel),
+                |deadline| send(page, deadline, &parcel, picture.as_ref()),
                 |since| read_back(page, since, &parcel),
             )
             .await?;
@@ -81,7 +83,7 @@ impl Job for PublishPost {
 
 async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobError> {
     let mut tx = cx.begin().await?;
-    let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id()).await?;
+    let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id(), &effect_key(id)).await?;
     tx.commit().await?;
     Ok(parcel)
 }
@@ -91,7 +93,14 @@ fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
     Ok(cx.services().keyring.decrypt(place, &parcel.access_token)?)
 }
 
-async fn picture(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, String)>, JobError> {
+/// Whether the account can be published to, and the picture that goes along.
+async fn make_ready(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, String)>, JobError> {
+    if parcel.account_status == "needs_reauth" {
+        return Err(JobError::Park {
+            on: format!("account:{}", parcel.account_id),
+            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
+        });
+    }
     match (&parcel.asset_key, &parcel.content_type) {
         (Some(key), Some(content_type)) => {
             let bytes = cx.services().storage.get(key).await?;
@@ -101,12 +110,16 @@ async fn picture(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, Stri
     }
 }
 
+fn effect_key(id: DeliveryId) -> String {
+    format!("delivery:{id}")
+}
+
 fn effect(parcel: &Parcel) -> EffectSpec {
     let mut digest = Sha256::new();
     digest.update(parcel.page_id.as_bytes());
     digest.update(parcel.caption.as_bytes());
     EffectSpec {
-        key: format!("delivery:{}", parcel.delivery_id),
+        key: effect_key(parcel.delivery_id),
         operation: "facebook.publish",
         account_id: parcel.account_id,
         request_digest: hex::encode(digest.finalize()),
@@ -115,16 +128,14 @@ fn effect(parcel: &Parcel) -> EffectSpec {
     }
 }
 
-async fn send(cx: &JobContext, page: PageApi<'_>, deadline: Deadline, parcel: &Parcel) -> Result<Remote, SendError> {
-    if parcel.account_status == "needs_reauth" {
-        return Err(SendError::Refused(JobError::Park {
-            on: format!("account:{}", parcel.account_id),
-            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
-        }));
-    }
-    let picture = picture(cx, parcel).await.map_err(SendError::Refused)?;
+async fn send(
+    page: PageApi<'_>,
+    deadline: Deadline,
+    parcel: &Parcel,
+    picture: Option<&(Bytes, String)>,
+) -> Result<Remote, SendError> {
     Ok(match picture {
-        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, &bytes, &content_type).await?,
+        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, content_type).await?,
         None => page.publish_text(deadline, &parcel.caption).await?,
     })
 }

@@ -175,6 +175,22 @@ async fn a_picture_that_is_gone_does_not_keep_a_sent_post_from_being_found(pool:
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_picture_that_is_gone_burns_no_effect(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let job = due(&bench, true).await;
+    bench
+        .execute("update brand_assets set storage_key = storage_key || '-gone' where tenant_id = $1", bench.tenant_id.0)
+        .await;
+    bench.drain().await;
+    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.calls("publish_photo").await), ("discarded", 0));
+    let restore = "update brand_assets set storage_key = replace(storage_key, '-gone', '') where tenant_id = $1";
+    bench.execute(restore, bench.tenant_id.0).await;
+    bench.retry(job).await;
+    bench.drain().await;
+    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.effects().await.len()), ("completed", 1));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_known_answer_survives_that_it_could_not_be_recorded(pool: PgPool) {
     let bench = Bench::new(pool.clone()).await;
     let job = due(&bench, false).await;

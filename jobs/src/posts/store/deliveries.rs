@@ -143,6 +143,8 @@ pub struct Parcel {
     pub page_id: String,
     pub token_id: TokenId,
     pub access_token: String,
+    /// Its call may have left in an earlier attempt.
+    pub was_sent: bool,
 }
 
 /// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
@@ -155,6 +157,7 @@ pub async fn claim(
     tenant_id: TenantId,
     id: DeliveryId,
     job_id: JobId,
+    effect_key: &str,
 ) -> Result<Option<Parcel>, sqlx::Error> {
     sqlx::query_as!(
         Parcel,
@@ -171,7 +174,10 @@ pub async fn claim(
         select claimed.id as "delivery_id: DeliveryId", coalesce(post.caption, '') as "caption!",
           asset.storage_key as "asset_key?", asset.content_type as "content_type?",
           account.id as "account_id: AccountId", account.status as account_status, account.remote_id as page_id,
-          token.id as "token_id: TokenId", token.access_token
+          token.id as "token_id: TokenId", token.access_token,
+          exists (
+            select from effects where tenant_id = $1 and key = $4 and state <> 'intended'
+          ) as "was_sent!"
         from claimed
         join posts post on post.tenant_id = $1 and post.id = claimed.post_id
         join social_accounts account on account.tenant_id = $1 and account.id = claimed.account_id
@@ -180,7 +186,8 @@ pub async fn claim(
         "#,
         tenant_id.0,
         id.0,
-        job_id.0
+        job_id.0,
+        effect_key
     )
     .fetch_optional(conn)
     .await
