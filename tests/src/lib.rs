@@ -126,7 +126,7 @@ impl TestApp {
     /// If the database refuses.
     pub async fn count_jobs(&self, kind: &str) -> Vec<(String, i64)> {
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
-        sqlx::query_as("select state, count(*) from jobs where kind = $1 group by state order by state")
+        sqlx::query_as("select state, count(*) from job_ledger where kind = $1 group by state order by state")
             .bind(kind)
             .fetch_all(&mut *tx)
             .await

@@ -94,7 +94,7 @@ async fn twenty_thousand_jobs_at_once_are_worked_off(pool: PgPool) {
     app.wait_until_all("noop", "completed", TWO_MINUTES).await;
     assert_eq!(app.count_jobs("noop").await, [("completed".to_owned(), 20_000)]);
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let odd: i64 = sqlx::query_scalar("select count(*) from jobs where attempt <> 1 or error is not null")
+    let odd: i64 = sqlx::query_scalar("select count(*) from job_ledger where attempt <> 1 or error is not null")
         .fetch_one(&mut *tx)
         .await
         .unwrap();

@@ -1,5 +1,7 @@
 //! Competes for the leadership and, while it has it, promotes, releases and rescues.
 
+mod window;
+
 use std::{
     collections::BTreeMap,
     sync::Arc,
@@ -8,11 +10,12 @@ use std::{
 
 use futures_util::StreamExt as _;
 use jobs::engine::{
-    self,
-    dispatch::{self, Capacity, Cursor},
+    self, Tx,
+    dispatch::{self, Capacity, Released},
 };
 use tokio::sync::Notify;
 
+use self::window::QueueWindow;
 use crate::process::Process;
 
 /// Renewed every second, taken over within five.
@@ -30,9 +33,6 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Chunks that are promoted before what is due is released.
 const PROMOTIONS: usize = 4;
-
-/// The window holds what drains in this time.
-const WINDOW_SECONDS: f64 = 0.25;
 
 /// Dispatches until the process stops.
 pub(crate) async fn dispatch(process: Arc<Process>) {
@@ -84,14 +84,12 @@ struct Dispatcher {
     passed: Instant,
 }
 
-/// A queue as the dispatcher sees it.
+/// What a pass released.
 #[derive(Default)]
-struct QueueWindow {
-    cursor: Cursor,
-    /// Jobs in the window after the last pass.
-    in_window: usize,
-    /// Jobs that leave the window a second, smoothed.
-    rate: f64,
+struct Batch {
+    jobs: Vec<(String, Vec<Released>)>,
+    /// Jobs that were in the windows before.
+    waiting: usize,
 }
 
 impl Dispatcher {
@@ -126,22 +124,31 @@ impl Dispatcher {
             }
             self.tick().await?;
         }
+        let mut tx = db.system().await?;
         for _ in 0..PROMOTIONS {
-            if !dispatch::promote(db).await? {
+            if !dispatch::promote(&mut tx).await? {
                 break;
             }
         }
-        let (released, waiting) = self.release().await?;
-        if released > 0 {
+        let batch = self.release(&mut tx).await?;
+        let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
+        tx.commit().await?;
+        for (queue, jobs) in &batch.jobs {
+            push(&process, queue, jobs).await;
+        }
+        Ok(self.pause_after(&batch, due))
+    }
+
+    /// A backlog is worked on at once; while it does not move, ever less often.
+    fn pause_after(&mut self, batch: &Batch, due: Duration) -> Duration {
+        if !batch.jobs.is_empty() {
             self.pause = SHORTEST_PAUSE;
-            return Ok(self.pause);
-        }
-        if waiting > 0 {
+        } else if batch.waiting > 0 {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-            return Ok(self.pause);
+        } else {
+            return due.clamp(SHORTEST_PAUSE, TICK);
         }
-        let due = dispatch::next_due(db).await?.unwrap_or(TICK);
-        Ok(due.clamp(SHORTEST_PAUSE, TICK))
+        self.pause
     }
 
     /// What is done once a second.
@@ -157,63 +164,41 @@ impl Dispatcher {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }
         }
+        dispatch::resume_kinds(db, &self.capacity.kinds).await?;
         for (queue, jobs) in dispatch::list_to_push_again(db).await? {
             push(&self.process, &queue, &jobs).await;
         }
         Ok(())
     }
 
-    /// Fills the window of every queue that live workers take from; answers how many jobs were released and how many wait in
-    /// the windows.
-    async fn release(&mut self) -> anyhow::Result<(usize, usize)> {
-        let db = &self.process.engine.db;
-        let dispatched = dispatch::count_dispatched(db).await?;
+    /// Fills the window of every queue that live workers take from.
+    async fn release(&mut self, tx: &mut Tx) -> Result<Batch, sqlx::Error> {
         let since_last = self.passed.elapsed();
         self.passed = Instant::now();
-        let (mut released, mut waiting) = (0, 0);
-        for (queue, &slots) in &self.capacity.slots {
-            let window = self.windows.entry(queue.clone()).or_default();
-            let in_window = dispatched.get(queue).copied().unwrap_or(0);
-            window.observe(in_window, since_last);
-            let room = window.target(slots).saturating_sub(in_window);
-            if room == 0 {
-                waiting += in_window;
+        let mut batch = Batch::default();
+        for queue in dispatch::survey(tx).await? {
+            let Some(&slots) = self.capacity.slots.get(&queue.name) else {
+                continue;
+            };
+            let window = self.windows.entry(queue.name.clone()).or_default();
+            window.observe(queue.dispatched, since_last);
+            batch.waiting += queue.dispatched;
+            if queue.is_paused {
                 continue;
             }
-            let kinds = &self.capacity.kinds;
-            let mut jobs = dispatch::release(db, queue, kinds, room, &mut window.cursor).await?;
-            if jobs.is_empty() {
-                // The cursor may have stood behind the last tenant with work.
-                jobs = dispatch::release(db, queue, kinds, room, &mut window.cursor).await?;
+            let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots).await?;
+            window.in_window += jobs.len();
+            if !jobs.is_empty() {
+                batch.jobs.push((queue.name, jobs));
             }
-            window.in_window = in_window + jobs.len();
-            released += jobs.len();
-            waiting += in_window;
-            push(&self.process, queue, &jobs).await;
         }
-        Ok((released, waiting))
+        Ok(batch)
     }
 }
 
 /// A lost push costs two seconds: it is repeated then, and workers look into PostgreSQL themselves.
-async fn push(process: &Process, queue: &str, jobs: &[dispatch::Released]) {
+async fn push(process: &Process, queue: &str, jobs: &[Released]) {
     if let Err(error) = process.window.push(queue, jobs).await {
         tracing::debug!(queue, %error, "Redis takes no ids");
-    }
-}
-
-impl QueueWindow {
-    fn observe(&mut self, in_window: usize, since: Duration) {
-        let drained = self.in_window.saturating_sub(in_window);
-        #[expect(clippy::cast_precision_loss, reason = "a window holds some thousands")]
-        let rate = drained as f64 / since.as_secs_f64().max(0.001);
-        self.rate = self.rate * 0.7 + rate * 0.3;
-        self.in_window = in_window;
-    }
-
-    fn target(&self, slots: usize) -> usize {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
-        let drains = (self.rate * WINDOW_SECONDS).clamp(0.0, 5_000.0) as usize;
-        slots.max(drains)
     }
 }

@@ -90,7 +90,8 @@ impl Feeder {
         let (Some(worker_id), false) = (worker_id, ids.is_empty()) else {
             return Vec::new();
         };
-        match engine::claim(&self.process.engine.db, worker_id, &self.process.registration.kinds, ids).await {
+        match engine::claim(&self.process.engine.db, worker_id, self.queue, &self.process.registration.kinds, ids).await
+        {
             Ok(jobs) => jobs,
             Err(error) => {
                 tracing::warn!(queue = self.queue, %error, "could not claim");

@@ -11,7 +11,7 @@ use super::{
     store::{self, CalendarRow, PlannedPost},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, NewJob, Queue, Retry, Setback, Tx},
+    engine::{Cause, Done, Job, JobContext, JobError, NewJob, OnFailed, Queue, Retry, Setback, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
     tenants,
@@ -77,7 +77,7 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
         .map(|post_id| NewJob::new(cx.tenant_id(), &WriteCaption { post_id }).child_of(cx.attempt()))
         .collect();
     tx.enqueue_all(captions).await?;
-    tx.wait_for_children().await
+    tx.wait_for_children(OnFailed::GoOn).await
 }
 
 async fn finish(cx: &JobContext, calendar: &CalendarRow) -> Result<Done, JobError> {

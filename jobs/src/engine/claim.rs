@@ -34,6 +34,14 @@ pub struct Claimed {
     pub args: Value,
     /// Failures so far.
     pub failures: i32,
+    /// Attempts whose process died.
+    pub crashes: i32,
+    /// Deaths of the child process in which it ran alone.
+    pub poison: i16,
+    /// Children that did not complete.
+    pub failed_children: u32,
+    /// Whether such a child fails it.
+    pub fails_with_children: bool,
     /// How long it has been due.
     pub due_for: Duration,
     /// Somebody asked to cancel it while it could not be.
@@ -44,18 +52,29 @@ pub struct Claimed {
 ///
 /// # Errors
 /// The database refused; what was claimed nevertheless is handed back by the next renewal.
-pub async fn claim(db: &Db, worker_id: WorkerId, kinds: &[String], ids: &[Uuid]) -> Result<Vec<Claimed>, sqlx::Error> {
+pub async fn claim(
+    db: &Db,
+    worker_id: WorkerId,
+    queue: &str,
+    kinds: &[String],
+    ids: &[Uuid],
+) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut tx = db.system().await?;
     let rows = sqlx::query!(
         r#"
         with claimable as (
           select id
-          from jobs
+          from jobs j
           where id = any($1)
             and state is not distinct from 'available'
             and dispatched_at is not null
             and kind = any($2)
             and exists (select from workers where id = $3 and expires_at > clock_timestamp())
+            and not exists (select from queues where name = $4 and paused_at is not null)
+            and not exists (
+              select from parked_accounts parked
+              where parked.tenant_id = j.tenant_id and parked.account_id = j.account_id and parked.until > engine_now()
+            )
           order by id
           for update skip locked
         )
@@ -65,18 +84,20 @@ pub async fn claim(db: &Db, worker_id: WorkerId, kinds: &[String], ids: &[Uuid])
         from claimable
         where jobs.id = claimable.id
         returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
+          crashes, poison, failed_children, fails_with_children,
           greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
           cancel_requested_at is not null as "cancel_requested!"
         "#,
         ids,
         kinds,
-        worker_id.0
+        worker_id.0,
+        queue
     )
     .fetch_all(&mut *tx)
     .await?;
     if rows.len() < ids.len() {
         let claimed: Vec<Uuid> = rows.iter().map(|row| row.id.0).collect();
-        give_up_refused(&mut tx, ids, &claimed).await?;
+        give_up_refused(&mut tx, kinds, ids, &claimed).await?;
     }
     tx.commit().await?;
     Ok(rows
@@ -87,18 +108,30 @@ pub async fn claim(db: &Db, worker_id: WorkerId, kinds: &[String], ids: &[Uuid])
             kind: row.kind,
             args: row.args,
             failures: row.failures,
+            crashes: row.crashes,
+            poison: row.poison,
+            failed_children: u32::try_from(row.failed_children).unwrap_or(0),
+            fails_with_children: row.fails_with_children,
             due_for: Duration::try_from_secs_f64(row.due_for_seconds).unwrap_or_default(),
             cancel_requested: row.cancel_requested,
         })
         .collect())
 }
 
-/// What could not be claimed though it is available (its kind is unknown here, the lease is over) waits a second.
-async fn give_up_refused(tx: &mut super::Tx, ids: &[Uuid], claimed: &[Uuid]) -> Result<(), sqlx::Error> {
+/// What could not be claimed though it is available leaves the window: its queue is paused, its account parked, the lease is
+/// over. One whose kind is unknown here waits a second, for another process to come first.
+async fn give_up_refused(
+    tx: &mut super::Tx,
+    kinds: &[String],
+    ids: &[Uuid],
+    claimed: &[Uuid],
+) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         update jobs
-        set dispatched_at = null, state = 'scheduled', run_at = engine_stamp() + interval '1 second'
+        set dispatched_at = null,
+          state = case when kind = any($3) then state else 'scheduled' end,
+          run_at = case when kind = any($3) then run_at else engine_stamp() + interval '1 second' end
         where id in (
           select id
           from jobs
@@ -108,7 +141,8 @@ async fn give_up_refused(tx: &mut super::Tx, ids: &[Uuid], claimed: &[Uuid]) -> 
         )
         ",
         ids,
-        claimed
+        claimed,
+        kinds
     )
     .execute(&mut **tx)
     .await?;

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Attempt, Cause, Db, Done, JobError, Scope, Tx, effects::CallOutcome, settle};
+use super::{Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx, effects::CallOutcome, settle};
 use crate::{
     ids::{JobId, TenantId},
     services::Services,
@@ -21,6 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub struct JobContext {
     attempt: Attempt,
+    failed_children: u32,
     db: Db,
     services: Services,
     shielded: AtomicBool,
@@ -28,8 +29,15 @@ pub struct JobContext {
 }
 
 impl JobContext {
-    pub(super) fn new(attempt: Attempt, db: Db, services: Services) -> Self {
-        Self { attempt, db, services, shielded: AtomicBool::new(false), outcome: Mutex::new(None) }
+    pub(super) fn new(job: &Claimed, db: Db, services: Services) -> Self {
+        Self {
+            attempt: job.attempt,
+            failed_children: job.failed_children,
+            db,
+            services,
+            shielded: AtomicBool::new(false),
+            outcome: Mutex::new(None),
+        }
     }
 
     /// Whose job it is.
@@ -48,6 +56,12 @@ impl JobContext {
     #[must_use]
     pub fn attempt(&self) -> &Attempt {
         &self.attempt
+    }
+
+    /// How many of its children, ended so far, did not complete.
+    #[must_use]
+    pub fn failed_children(&self) -> u32 {
+        self.failed_children
     }
 
     /// Clients of the outside world.
@@ -126,8 +140,8 @@ impl AttemptTx {
     ///
     /// # Errors
     /// [`JobError::Superseded`], or the database refused.
-    pub async fn wait_for_children(mut self) -> Result<Done, JobError> {
-        let settled = settle::wait_for_children(&mut self.tx, self.attempt).await?;
+    pub async fn wait_for_children(mut self, on_failed: OnFailed) -> Result<Done, JobError> {
+        let settled = settle::wait_for_children(&mut self.tx, self.attempt, on_failed).await?;
         self.end(settled).await
     }
 

@@ -4,7 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
 
-use super::{Engine, InHand, Outcome, Queue, claim, dispatch, lease, settle};
+use uuid::Uuid;
+
+use super::{
+    Claimed, Engine, InHand, Outcome, claim,
+    dispatch::{self, Cursor, Order},
+    lease, settle,
+};
+use crate::ids::WorkerId;
 
 /// Runs what is due, follow-ups included, until nothing is; answers how many attempts that took.
 ///
@@ -21,14 +28,7 @@ pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
     let in_hand = InHand::default();
     let mut attempts = 0;
     loop {
-        while dispatch::promote(&engine.db).await? {}
-        let mut ids = Vec::new();
-        for queue in Queue::ALL {
-            let mut cursor = dispatch::Cursor::default();
-            let released = dispatch::release(&engine.db, queue.name(), &registration.kinds, 100, &mut cursor).await?;
-            ids.extend(released.into_iter().map(|job| job.id));
-        }
-        let claimed = claim(&engine.db, worker_id, &registration.kinds, &ids).await?;
+        let claimed = claim_due(engine, worker_id, &registration.kinds).await?;
         if claimed.is_empty() {
             break;
         }
@@ -47,4 +47,25 @@ pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
     }
     lease::deregister(&engine.db, worker_id).await?;
     Ok(attempts)
+}
+
+/// Promotes, releases and claims, in the place of a dispatcher and its window.
+pub(super) async fn claim_due(engine: &Engine, worker_id: WorkerId, kinds: &[String]) -> anyhow::Result<Vec<Claimed>> {
+    let mut tx = engine.db.system().await?;
+    while dispatch::promote(&mut tx).await? {}
+    let mut due = Vec::new();
+    for queue in dispatch::survey(&mut tx).await?.into_iter().filter(|queue| !queue.is_paused) {
+        for &priority in &queue.waiting {
+            let order = Order { queue: &queue.name, priority, kinds, limits: queue.limits, room: 100 };
+            let released = dispatch::release(&mut tx, &order, &mut Cursor::default()).await?;
+            due.push((queue.name.clone(), released));
+        }
+    }
+    tx.commit().await?;
+    let mut claimed = Vec::new();
+    for (queue, released) in due {
+        let ids: Vec<Uuid> = released.into_iter().map(|job| job.id).collect();
+        claimed.extend(claim(&engine.db, worker_id, &queue, kinds, &ids).await?);
+    }
+    Ok(claimed)
 }

@@ -6,8 +6,8 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Attempt, Job, Kind, Tx};
-use crate::ids::{JobId, TenantId};
+use super::{Attempt, Job, Kind, Priority, Tx};
+use crate::ids::{AccountId, JobId, TenantId};
 
 /// A job to enqueue.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct NewJob {
     queue: &'static str,
     args: Value,
     unique_key: Option<String>,
+    priority: Priority,
+    account_id: Option<AccountId>,
     run_at: Option<DateTime<Utc>>,
     parent: Option<(JobId, i16)>,
 }
@@ -34,6 +36,8 @@ impl NewJob {
             queue: J::QUEUE.name(),
             args: serde_json::to_value(job).expect("payloads are plain structs"),
             unique_key: job.unique_key(),
+            priority: J::PRIORITY,
+            account_id: None,
             run_at: None,
             parent: None,
         }
@@ -45,13 +49,38 @@ impl NewJob {
     /// The payload is not one of that kind.
     pub fn of_kind(tenant_id: TenantId, kind: &Kind, args: Value) -> Result<Self, serde_json::Error> {
         let (args, unique_key) = (kind.check)(args)?;
-        Ok(Self { tenant_id, kind: kind.name, queue: kind.queue.name(), args, unique_key, run_at: None, parent: None })
+        Ok(Self {
+            tenant_id,
+            kind: kind.name,
+            queue: kind.queue.name(),
+            args,
+            unique_key,
+            priority: kind.priority,
+            account_id: None,
+            run_at: None,
+            parent: None,
+        })
     }
 
     /// Due at this time of the database's clock instead of at once.
     #[must_use]
     pub fn at(mut self, time: DateTime<Utc>) -> Self {
         self.run_at = Some(time);
+        self
+    }
+
+    /// Before or after other work, other than its kind says.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Acts on an account: takes turns with the tenant's other accounts, counts against the account's limit and waits while
+    /// it is parked.
+    #[must_use]
+    pub fn on_account(mut self, account_id: AccountId) -> Self {
+        self.account_id = Some(account_id);
         self
     }
 
@@ -105,7 +134,8 @@ impl Tx {
     }
 
     /// Enqueues many jobs in one statement. The answers stand in no particular order; jobs that share a unique key give
-    /// one answer. With a waiting job of the same key the earlier time counts; with an executing one it runs once more.
+    /// one answer. With a waiting job of the same key the earlier time and the higher priority count; an executing one runs
+    /// once more.
     ///
     /// # Errors
     /// As [`Tx::enqueue`].
@@ -142,23 +172,24 @@ async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Err
     let times: Vec<Option<DateTime<Utc>>> = jobs.iter().map(|job| job.run_at).collect();
     let parents: Vec<Option<Uuid>> = jobs.iter().map(|job| job.parent.map(|(id, _)| id.0)).collect();
     let depths: Vec<i16> = jobs.iter().map(|job| job.parent.map_or(0, |(_, depth)| depth)).collect();
+    let priorities: Vec<i16> = jobs.iter().map(|job| job.priority.number()).collect();
+    let accounts: Vec<Option<Uuid>> = jobs.iter().map(|job| job.account_id.map(|id| id.0)).collect();
     sqlx::query_as!(
         Inserted,
         r#"
         insert into jobs as existing
-          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, state)
-        select id, tenant_id, kind, queue, args, unique_key, run_at, greatest(run_at, engine_now()), parent_id, depth,
-          case when run_at > engine_now() then 'scheduled' else 'available' end
-        from (
-          select id, tenant_id, kind, queue, args, unique_key, coalesce(at, engine_now()) as run_at, parent_id, depth
-          from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
-              $8::uuid[], $9::smallint[])
-            as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth)
-        ) new
-        on conflict (tenant_id, kind, unique_key)
-          where unique_key is not null and state not in ('completed', 'cancelled', 'discarded')
+          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, state)
+        select id, tenant_id, kind, queue, args, unique_key, coalesce(at, clock.now), greatest(at, clock.now), parent_id,
+          depth, priority, account_id, case when at > clock.now then 'scheduled' else 'available' end
+        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
+            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[])
+          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id),
+          (select engine_now() as now) clock
+        on conflict (tenant_id, kind, unique_key) where unique_key is not null
         do update set
           run_at = least(existing.run_at, excluded.run_at),
+          priority = least(existing.priority, excluded.priority),
+          due_at = least(existing.due_at, excluded.due_at),
           state = case
             when existing.state in ('scheduled', 'retryable') and excluded.state = 'available' then 'available'
             else existing.state
@@ -175,7 +206,9 @@ async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Err
         &keys as &[Option<String>],
         &times as &[Option<DateTime<Utc>>],
         &parents as &[Option<Uuid>],
-        &depths
+        &depths,
+        &priorities,
+        &accounts as &[Option<Uuid>]
     )
     .fetch_all(&mut **tx)
     .await

@@ -6,7 +6,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{Cause, Facts, JobContext, Tx};
-use crate::ids::TenantId;
+use crate::ids::{AccountId, TenantId};
 
 /// A kind of job. The struct is the payload: ids and small plain values, never a secret.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -18,6 +18,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const RETRY: Retry;
     /// How long one attempt may take.
     const TIMEOUT: Duration = Duration::from_mins(1);
+    /// Before or after other work that is due.
+    const PRIORITY: Priority = Priority::Normal;
 
     /// At most one unfinished job of this kind and tenant has this key.
     fn unique_key(&self) -> Option<String> {
@@ -79,6 +81,38 @@ impl Queue {
     }
 }
 
+/// Which due work goes first. Inside a priority tenants and their accounts take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Before others.
+    High,
+    /// As it comes.
+    Normal,
+    /// When nothing else waits, and one slot in ten.
+    Low,
+}
+
+impl Priority {
+    /// As the ledger has it: 1 to 3.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        match self {
+            Self::High => 1,
+            Self::Normal => 2,
+            Self::Low => 3,
+        }
+    }
+}
+
+/// What a parent does when its children ended and one of them did not complete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailed {
+    /// It goes on; [`JobContext::failed_children`] tells how many.
+    GoOn,
+    /// It fails.
+    Fail,
+}
+
 /// The waits before the second, third, ... attempt; a failure past the last discards the job. Each wait is stretched by
 /// up to a quarter at random, so that what failed together does not come back together.
 #[derive(Debug, Clone, Copy)]
@@ -138,6 +172,33 @@ impl Done {
     }
 }
 
+/// What is parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parked {
+    /// The job alone; a person retries it.
+    Job,
+    /// Everything on an account: connecting it again ends that, see [`super::ledger::resume_accounts`].
+    Account(AccountId),
+}
+
+impl Parked {
+    /// What `jobs.suspended_on` says.
+    #[must_use]
+    pub fn name(self) -> String {
+        match self {
+            Self::Job => "person".to_owned(),
+            Self::Account(id) => format!("account:{id}"),
+        }
+    }
+
+    pub(super) fn account(self) -> Option<AccountId> {
+        match self {
+            Self::Job => None,
+            Self::Account(id) => Some(id),
+        }
+    }
+}
+
 /// Why an attempt did not complete, as a decision. Client errors convert by `From`, so that `?` decides.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
@@ -150,15 +211,9 @@ pub enum JobError {
     /// Will never work.
     #[error("failed for good")]
     Fail(#[source] Cause),
-    /// Wait until `on` is resumed, as by a person who connects an account again.
-    #[error("waits for {on}")]
-    Park {
-        /// What it waits for, such as `account:<id>`.
-        on: String,
-        /// Why.
-        #[source]
-        cause: Cause,
-    },
+    /// Wait, at no cost, for so long; without a time until a person ends it.
+    #[error("parked")]
+    Park(Parked, Option<Duration>, #[source] Cause),
     /// A call may have happened: read back after this long.
     #[error("an effect is open")]
     Reconcile(Duration, #[source] Cause),
@@ -175,7 +230,7 @@ impl JobError {
             Self::Retry(cause)
             | Self::Later(_, cause)
             | Self::Fail(cause)
-            | Self::Park { cause, .. }
+            | Self::Park(_, _, cause)
             | Self::Reconcile(_, cause) => Some(cause),
             Self::Superseded => None,
         }

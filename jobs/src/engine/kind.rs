@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx};
+use super::{Cause, Done, Job, JobContext, JobError, Priority, Queue, Retry, Setback, Tx};
 use crate::ids::TenantId;
 
 /// Checks a payload; answers it in its plain form, with its unique key.
@@ -25,6 +25,8 @@ pub struct Kind {
     pub retry: Retry,
     /// How long one attempt may take.
     pub timeout: Duration,
+    /// Before or after other work that is due.
+    pub priority: Priority,
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
     pub check: Check,
     pub(super) run: Run,
@@ -46,6 +48,7 @@ impl Kind {
             queue: J::QUEUE,
             retry: J::RETRY,
             timeout: J::TIMEOUT,
+            priority: J::PRIORITY,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;
                 Ok((serde_json::to_value(&job)?, job.unique_key()))

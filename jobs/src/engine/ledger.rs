@@ -5,8 +5,11 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Kind, Setback, Tx, settle};
-use crate::ids::{JobId, TenantId};
+use super::{
+    Kind, Parked, Setback, Tx, limits,
+    settle::{self, EndedChild},
+};
+use crate::ids::{AccountId, JobId, TenantId};
 
 /// A job as the ledger has it.
 #[derive(Debug, Clone)]
@@ -61,9 +64,11 @@ pub async fn list_jobs(conn: &mut PgConnection, filter: &JobFilter, limit: i64) 
     sqlx::query_as!(
         JobRow,
         r#"
-        select id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, queue, args, state, run_at, attempt, failures,
-          crashes, parent_id, pending, suspended_on, cancel_requested_at, result, error, created_at, started_at, ended_at
-        from jobs
+        select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
+          state as "state!", run_at, attempt as "attempt!", failures as "failures!", crashes as "crashes!", parent_id,
+          pending as "pending!", suspended_on, cancel_requested_at, result, error, created_at as "created_at!", started_at,
+          ended_at
+        from job_ledger
         where ($1::uuid is null or tenant_id = $1)
           and ($2::text is null or state = $2)
           and ($3::text is null or kind = $3)
@@ -94,9 +99,11 @@ pub async fn get_job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow
     sqlx::query_as!(
         JobRow,
         r#"
-        select id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, queue, args, state, run_at, attempt, failures,
-          crashes, parent_id, pending, suspended_on, cancel_requested_at, result, error, created_at, started_at, ended_at
-        from jobs
+        select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
+          state as "state!", run_at, attempt as "attempt!", failures as "failures!", crashes as "crashes!", parent_id,
+          pending as "pending!", suspended_on, cancel_requested_at, result, error, created_at as "created_at!", started_at,
+          ended_at
+        from job_ledger
         where id = $1
         "#,
         id.0
@@ -204,12 +211,36 @@ pub enum Refused {
 }
 
 async fn lock(tx: &mut Tx, id: JobId) -> Result<JobRow, Refused> {
-    let job =
-        sqlx::query_scalar!("select id from jobs where id = $1 for update", id.0).fetch_optional(&mut **tx).await?;
-    if job.is_none() {
-        return Err(Refused::Missing);
-    }
+    unarchive(tx, id).await?;
+    sqlx::query_scalar!("select id from jobs where id = $1 for update", id.0).fetch_optional(&mut **tx).await?;
     get_job(tx, id).await?.ok_or(Refused::Missing)
+}
+
+/// Brings a job that ended without completing back from its history, still ended.
+async fn unarchive(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
+    let back = sqlx::query!(
+        "
+        with back as (
+          delete from job_history where id = $1 and state <> 'completed' returning *
+        )
+        insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
+          crashes, poison, unique_key, parent_id, depth, counted, cancel_requested_at, result, error, created_at,
+          started_at, ended_at, pending)
+        select id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
+          crashes, poison, unique_key, parent_id, depth, counted, cancel_requested_at, result, error, created_at,
+          started_at, ended_at,
+          (select count(*) from jobs child where child.tenant_id = back.tenant_id and child.parent_id = back.id and not counted)
+        from back
+        ",
+        id.0
+    )
+    .execute(&mut **tx)
+    .await;
+    match back {
+        Ok(_) => Ok(()),
+        Err(sqlx::Error::Database(error)) if error.constraint() == Some("jobs_unique_key") => Err(Refused::LiveTwin),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn has_open_effect(tx: &mut Tx, job: &JobRow) -> Result<bool, sqlx::Error> {
@@ -238,7 +269,7 @@ pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
     if has_open_effect(tx, &job).await? {
         return Err(Refused::OpenEffect);
     }
-    let retried = sqlx::query!(
+    sqlx::query!(
         "
         update jobs
         set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp(),
@@ -248,15 +279,9 @@ pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
         id.0
     )
     .execute(&mut **tx)
-    .await;
-    match retried {
-        Ok(_) => {
-            tx.wake_after_commit();
-            Ok(())
-        }
-        Err(sqlx::Error::Database(error)) if error.constraint() == Some("jobs_unique_key") => Err(Refused::LiveTwin),
-        Err(error) => Err(error.into()),
-    }
+    .await?;
+    tx.wake_after_commit();
+    Ok(())
 }
 
 /// Cancels a waiting job, or asks an executing one to stop; its own rows follow. Answers whether it has ended.
@@ -295,17 +320,22 @@ pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refu
     .fetch_optional(&mut **tx)
     .await?
     .ok_or(Refused::State("changing its state right now; try again".to_owned()))?;
+    if row.ended {
+        settle::archive(tx, &[id.0]).await?;
+    }
     if let (true, Some(parent)) = (row.ended && row.counts, row.parent_id) {
-        settle::release_parents(tx, &[(job.tenant_id, parent)]).await?;
+        settle::release_parents(tx, &[EndedChild { tenant_id: job.tenant_id, parent, failed: true }]).await?;
     }
     Ok(row.ended)
 }
 
-/// Makes the jobs of a tenant available that were suspended on one of `on`; answers how many.
+/// Ends the parking of a tenant's accounts and makes the jobs available that waited for it; answers how many.
 ///
 /// # Errors
 /// The database refused.
-pub async fn resume(tx: &mut Tx, tenant_id: TenantId, on: &[String]) -> Result<u64, sqlx::Error> {
+pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
+    limits::unpark(tx, tenant_id, accounts).await?;
+    let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();
     let resumed = sqlx::query!(
         "
         update jobs
@@ -319,7 +349,7 @@ pub async fn resume(tx: &mut Tx, tenant_id: TenantId, on: &[String]) -> Result<u
         )
         ",
         tenant_id.0,
-        on
+        &on
     )
     .execute(&mut **tx)
     .await?;

@@ -64,7 +64,7 @@ impl Engine {
         let Some(kind) = self.kind(&job.kind) else {
             return Outcome::Returned;
         };
-        let cx = JobContext::new(job.attempt, self.db.clone(), self.services.clone());
+        let cx = JobContext::new(&job, self.db.clone(), self.services.clone());
         let error = match attempt(kind, &job, &cx, interrupt.clone()).await {
             Ok(Done { settled: true, .. }) => return Outcome::Settled,
             Ok(Done { result, .. }) => return Outcome::Completed(result),
@@ -129,6 +129,9 @@ async fn attempt(
 ) -> Result<Done, Stop> {
     if job.cancel_requested && !has_open_effect(cx, job).await? {
         return Err(Stop::Failed(cancelled()));
+    }
+    if job.fails_with_children && job.failed_children > 0 {
+        return Err(Stop::Failed(children_failed(job.failed_children)));
     }
     let mut run = AssertUnwindSafe((kind.run)(job.args.clone(), cx)).catch_unwind();
     let timeout = tokio::time::sleep(kind.timeout);
@@ -255,6 +258,10 @@ async fn standing(tx: &mut Tx, job: &Claimed) -> Result<Standing, sqlx::Error> {
 
 fn cancelled() -> JobError {
     JobError::Later(Duration::ZERO, Cause::plain("cancelled", "Somebody asked to cancel it."))
+}
+
+fn children_failed(count: u32) -> JobError {
+    JobError::Fail(Cause::plain("children", format!("{count} of its children did not complete.")))
 }
 
 fn timed_out(kind: &Kind) -> JobError {

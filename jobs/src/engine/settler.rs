@@ -1,10 +1,11 @@
 //! The batching settler: attempts that completed without writes of their own are written many at a time.
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{Attempt, Db, InHand, settle};
 
@@ -55,10 +56,9 @@ async fn settle_all(db: Db, in_hand: InHand, mut queue: mpsc::Receiver<(Attempt,
         }
         match settle_batch(&db, &batch).await {
             Ok(carried) => {
-                for (attempt, _) in &batch {
-                    if !carried.iter().any(|(other, _)| other == attempt) {
-                        in_hand.remove(*attempt);
-                    }
+                let kept: HashSet<Attempt> = carried.iter().map(|(attempt, _)| *attempt).collect();
+                for (attempt, _) in batch.iter().filter(|(attempt, _)| !kept.contains(attempt)) {
+                    in_hand.remove(*attempt);
                 }
                 batch = carried;
             }
@@ -72,14 +72,11 @@ async fn settle_all(db: Db, in_hand: InHand, mut queue: mpsc::Receiver<(Attempt,
 
 /// Settles those that nobody else holds; answers the rest that is still ours.
 async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
-    let attempts: Vec<Attempt> = batch.iter().map(|(attempt, _)| *attempt).collect();
     let mut tx = db.system().await?;
-    let free = settle::lock_free(&mut tx, &attempts).await?;
-    let done: Vec<(Attempt, Value)> =
-        batch.iter().filter(|(attempt, _)| free.contains(&attempt.job_id.0)).cloned().collect();
-    settle::complete(&mut tx, &done).await?;
-    let held = if done.len() < batch.len() {
-        let current = settle::list_current(&mut tx, &attempts).await?;
+    let settled = settle::complete_free(&mut tx, batch).await?;
+    let held = if settled.len() < batch.len() {
+        let attempts: Vec<Attempt> = batch.iter().map(|(attempt, _)| *attempt).collect();
+        let current: HashSet<Uuid> = settle::list_current(&mut tx, &attempts).await?.into_iter().collect();
         batch.iter().filter(|(attempt, _)| current.contains(&attempt.job_id.0)).cloned().collect()
     } else {
         Vec::new()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{JobError, Retry, Setback, settle::Verdict};
+use super::{JobError, Parked, Retry, Setback, settle::Verdict};
 
 /// A job that is put off for longer than this since it was first due is given up.
 const MAX_PUT_OFF: Duration = Duration::from_hours(72);
@@ -10,8 +10,9 @@ const MAX_PUT_OFF: Duration = Duration::from_hours(72);
 /// A job that could not read back for another reason than time tries again after this.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
-/// A parked job is woken by what it waits for. It looks by itself after this, in case that came while it was being parked.
-const LOOK_AGAIN: Duration = Duration::from_hours(1);
+/// A parked account is released by what it waits for. Its jobs look by themselves after this, in case that came while it was
+/// being parked.
+const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
 /// What the ledger knows about a job when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,19 +31,21 @@ pub(super) struct Standing {
 
 impl Verdict {
     fn again(state: &'static str, outcome: &'static str, after: Duration, is_failure: bool) -> Self {
-        Self { state, outcome, after: Some(after), suspended_on: None, is_failure }
+        Self { state, outcome, after: Some(after), suspended_on: None, is_failure, parks: None }
     }
 
     fn suspended(on: &str, outcome: &'static str, after: Option<Duration>) -> Self {
-        Self { state: "suspended", outcome, after, suspended_on: Some(on.to_owned()), is_failure: false }
+        Self { state: "suspended", outcome, after, suspended_on: Some(on.to_owned()), is_failure: false, parks: None }
     }
 
     fn ended(state: &'static str) -> Self {
-        Self { state, outcome: "fail", after: None, suspended_on: None, is_failure: state == "discarded" }
+        Self { state, outcome: "fail", after: None, suspended_on: None, is_failure: state == "discarded", parks: None }
     }
 
-    fn parked(on: &str) -> Self {
-        Self::suspended(on, "park", Some(LOOK_AGAIN))
+    fn parked(what: Parked, after: Option<Duration>) -> Self {
+        let parks = what.account();
+        let after = after.or_else(|| parks.map(|_| LOOK_AGAIN));
+        Self { parks, ..Self::suspended(&what.name(), "park", after) }
     }
 
     pub(super) fn unknown_effect() -> Self {
@@ -59,7 +62,7 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
     if let Some(sending) = standing.open_effect {
         let after = match error {
             // Reading back waits for a new login too.
-            JobError::Park { on, .. } => return Some((Verdict::parked(on), Setback::Parked(facts))),
+            JobError::Park(what, after, _) => return Some((Verdict::parked(*what, *after), Setback::Parked(facts))),
             JobError::Reconcile(after, _) | JobError::Later(after, _) => *after,
             JobError::Retry(_) | JobError::Fail(_) | JobError::Superseded => READ_AGAIN,
         };
@@ -81,7 +84,10 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
             (Verdict::ended("discarded"), Setback::Discarded(facts))
         }
-        JobError::Park { on, .. } => (Verdict::parked(on), Setback::Parked(facts)),
+        JobError::Park(_, Some(after), _) if standing.due_for + *after > MAX_PUT_OFF => {
+            (Verdict::ended("discarded"), Setback::Discarded(facts))
+        }
+        JobError::Park(what, after, _) => (Verdict::parked(*what, *after), Setback::Parked(facts)),
     })
 }
 

@@ -70,8 +70,7 @@ impl Connection {
         }
         store::upsert_tokens(tx, tenant_id, "page", &self.granted, &tokens).await?;
         let accounts = store::upsert_accounts(tx, tenant_id, user_token_id, &accounts).await?;
-        let waits: Vec<String> = accounts.iter().map(|id| format!("account:{id}")).collect();
-        ledger::resume(tx, tenant_id, &waits).await?;
+        ledger::resume_accounts(tx, tenant_id, &accounts).await?;
         Ok((user_token_id, accounts))
     }
 }

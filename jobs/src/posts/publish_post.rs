@@ -12,8 +12,8 @@ use sha2::{Digest as _, Sha256};
 use super::store::{self, Parcel};
 use crate::{
     engine::{
-        Answer, Cause, Deadline, Done, EffectSpec, Job, JobContext, JobError, Queue, Remote, Retry, SendError, Setback,
-        Tx,
+        Answer, Cause, Deadline, Done, EffectSpec, Job, JobContext, JobError, Parked, Queue, Remote, Retry, SendError,
+        Setback, Tx,
     },
     ids::{DeliveryId, TenantId},
     oauth,
@@ -96,10 +96,8 @@ fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
 /// Whether the account can be published to, and the picture that goes along.
 async fn make_ready(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, String)>, JobError> {
     if parcel.account_status == "needs_reauth" {
-        return Err(JobError::Park {
-            on: format!("account:{}", parcel.account_id),
-            cause: Cause::plain("reauth", "The connection needs its user again: connect the Page again."),
-        });
+        let cause = Cause::plain("reauth", "The connection needs its user again: connect the Page again.");
+        return Err(JobError::Park(Parked::Account(parcel.account_id), None, cause));
     }
     match (&parcel.asset_key, &parcel.content_type) {
         (Some(key), Some(content_type)) => {

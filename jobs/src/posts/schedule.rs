@@ -116,7 +116,7 @@ pub async fn schedule(
     let jobs = deliveries
         .iter()
         .map(|delivery| {
-            let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id });
+            let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id }).on_account(delivery.account_id);
             if let Some(time) = delivery.scheduled_at { job.at(time) } else { job }
         })
         .collect();

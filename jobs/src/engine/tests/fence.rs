@@ -1,10 +1,13 @@
 //! Only the latest attempt of a job writes.
 
+use std::time::Duration;
+
 use serde_json::json;
 use sqlx::PgPool;
 
+use super::{claim_all, register};
 use crate::{
-    engine::{Attempt, JobContext, JobError, dispatch, lease},
+    engine::{JobContext, JobError, lease},
     ids::JobId,
     noop::Noop,
     testing::Bench,
@@ -13,9 +16,9 @@ use crate::{
 /// A job that is executing as attempt 1.
 async fn executing(bench: &Bench) -> (JobId, JobContext) {
     let id = bench.enqueue(&Noop::default()).await;
-    bench.execute("update jobs set state = 'executing', attempt = 1, worker_id = id where id = $1", id.0).await;
-    let attempt = Attempt { job_id: id, tenant_id: bench.tenant_id, number: 1, depth: 0 };
-    (id, JobContext::new(attempt, bench.engine.db.clone(), bench.engine.services.clone()))
+    let worker = register(bench).await;
+    let claimed = claim_all(bench, worker).await;
+    (id, JobContext::new(&claimed[0], bench.engine.db.clone(), bench.engine.services.clone()))
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -57,17 +60,11 @@ async fn a_job_and_its_writes_commit_together(pool: PgPool) {
 async fn an_expired_lease_claims_nothing_and_is_never_renewed(pool: PgPool) {
     let bench = Bench::new(pool).await;
     bench.enqueue(&Noop::default()).await;
-    let db = &bench.engine.db;
-    let registration = lease::Registration {
-        name: "late".to_owned(),
-        queues: std::collections::BTreeMap::new(),
-        kinds: bench.engine.kind_names(),
-        lease: std::time::Duration::from_mins(1),
-    };
-    let worker = lease::register(db, &registration).await.unwrap();
+    let (db, lease) = (&bench.engine.db, Duration::from_mins(1));
+    let worker = register(&bench).await;
     lease::deregister(db, worker).await.unwrap();
-    assert!(!lease::renew(db, worker, registration.lease, &[], registration.lease).await.unwrap().is_alive);
-    let mut cursor = dispatch::Cursor::default();
-    let released = dispatch::release(db, "default", &registration.kinds, 10, &mut cursor).await.unwrap();
-    assert_eq!(crate::engine::claim(db, worker, &registration.kinds, &[released[0].id]).await.unwrap().len(), 0);
+    assert!(!lease::renew(db, worker, lease, &[], lease).await.unwrap().is_alive);
+    assert_eq!(claim_all(&bench, worker).await.len(), 0);
+    let alive = register(&bench).await;
+    assert_eq!(claim_all(&bench, alive).await.len(), 1);
 }

@@ -7,13 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
 
+use super::{claim_all, register};
 use crate::{
     engine::{
-        Cause, Done, Engine, Job, JobContext, JobError, Kind, NewJob, Queue, Retry, claim, dispatch, lease,
+        Cause, Done, Engine, Job, JobContext, JobError, Kind, NewJob, OnFailed, Parked, Queue, Retry, lease,
         ledger::{self, Refused},
         rescue,
     },
-    ids::{JobId, WorkerId},
+    ids::JobId,
     testing::Bench,
 };
 
@@ -42,7 +43,7 @@ impl Job for Scripted {
             "hang" => std::future::pending().await,
             "nul" => Err(JobError::Fail(Cause::plain("permanent", "a body with a \0 in it"))),
             "fail" => Err(JobError::Fail(Cause::plain("permanent", "scripted"))),
-            "park" => Err(JobError::Park { on: "account:1".to_owned(), cause: Cause::plain("reauth", "scripted") }),
+            "park" => Err(JobError::Park(Parked::Job, None, Cause::plain("reauth", "scripted"))),
             "again" => cx.begin().await?.complete(json!("ran")).await,
             _ if self.children > 0 && cx.attempt().number == 1 => {
                 let what = if self.child_fails { "fail" } else { "" }.to_owned();
@@ -50,7 +51,7 @@ impl Job for Scripted {
                 let children = (0..self.children).map(|_| NewJob::new(cx.tenant_id(), &child).child_of(cx.attempt()));
                 let mut tx = cx.begin().await?;
                 tx.enqueue_all(children.collect()).await?;
-                tx.wait_for_children().await
+                tx.wait_for_children(OnFailed::GoOn).await
             }
             _ => Ok(Done::nothing("scripted")),
         }
@@ -193,7 +194,7 @@ async fn a_kind_that_nobody_runs_holds_nobody_up(pool: PgPool) {
     assert_eq!(bench.drain().await, 1);
     assert_eq!(
         (state(&bench, unknown).await.as_str(), state(&bench, known).await.as_str()),
-        ("available", "completed")
+        ("suspended", "completed")
     );
 }
 
@@ -224,28 +225,17 @@ async fn staff_retry_what_ended_and_cancel_what_waits(pool: PgPool) {
 }
 
 /// Claims one due job for a process whose lease ends at once.
-async fn claim_and_die(bench: &Bench, lease: Duration) -> WorkerId {
-    let db = &bench.engine.db;
-    let registration = lease::Registration {
-        name: "dies".to_owned(),
-        queues: std::collections::BTreeMap::new(),
-        kinds: bench.engine.kind_names(),
-        lease,
-    };
-    let worker = lease::register(db, &registration).await.unwrap();
-    let mut cursor = dispatch::Cursor::default();
-    let released = dispatch::release(db, "default", &registration.kinds, 10, &mut cursor).await.unwrap();
-    let ids: Vec<_> = released.iter().map(|job| job.id).collect();
-    assert_eq!(claim(db, worker, &registration.kinds, &ids).await.unwrap().len(), 1);
-    lease::deregister(db, worker).await.unwrap();
-    worker
+async fn claim_and_die(bench: &Bench) {
+    let worker = register(bench).await;
+    assert_eq!(claim_all(bench, worker).await.len(), 1);
+    lease::deregister(&bench.engine.db, worker).await.unwrap();
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&scripted("")).await;
-    claim_and_die(&bench, Duration::from_mins(1)).await;
+    claim_and_die(&bench).await;
     assert_eq!(rescue(&bench.engine.db, Duration::ZERO).await.unwrap(), 1);
     bench.drain_after(Duration::from_secs(3)).await;
     let row = bench.job(id).await;
@@ -256,7 +246,7 @@ async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
 async fn nothing_is_rescued_while_the_database_has_just_started(pool: PgPool) {
     let bench = bench(pool).await;
     bench.enqueue(&scripted("")).await;
-    claim_and_die(&bench, Duration::from_mins(1)).await;
+    claim_and_die(&bench).await;
     let longer_than_any_test_server_lives = Duration::from_hours(87600);
     assert_eq!(rescue(&bench.engine.db, longer_than_any_test_server_lives).await.unwrap(), 0);
 }

@@ -67,10 +67,11 @@ async fn a_published_post_is_not_published_again(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let job = due(&bench, false).await;
     bench.drain().await;
-    bench.execute("update jobs set state = 'available', ended_at = null where id = $1", job.0).await;
+    let again = bench.enqueue(&PublishPost { delivery_id: delivery(&bench, job).await.id }).await;
+    assert_ne!(again, job);
     bench.drain().await;
     assert_eq!(bench.sandbox.effects().await.len(), 1);
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(again).await.state, "completed");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -91,7 +92,8 @@ async fn a_rate_limit_puts_it_off_at_no_cost(pool: PgPool) {
     bench.sandbox.graph_error("publish_feed", 32, 0).await;
     bench.drain().await;
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), row.failures), ("scheduled", 0));
+    assert_eq!((row.state.as_str(), row.failures), ("suspended", 0));
+    assert!(row.suspended_on.unwrap().starts_with("account:"), "the limit is the account's");
     assert_eq!(
         (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
         ("scheduled", "intended")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    engine::{Cause, JobError, SendError},
+    engine::{Cause, JobError, Parked, SendError},
     ids::AccountId,
 };
 
@@ -175,11 +175,13 @@ impl From<MetaError> for JobError {
             (Class::Transient | Class::Config | Class::Duplicate | Class::Unknown, _) => {
                 Self::Retry(error.into_cause())
             }
-            (Class::Rate, _) => Self::Later(Duration::from_mins(10), error.into_cause()),
-            (Class::Policy, _) => Self::Later(Duration::from_hours(3), error.into_cause()),
-            (Class::Reauth | Class::Permission, Some(id)) => {
-                Self::Park { on: format!("account:{id}"), cause: error.into_cause() }
+            // The limit is the account's: its other jobs would only run into it.
+            (Class::Rate, Some(id)) => {
+                Self::Park(Parked::Account(id), Some(Duration::from_mins(10)), error.into_cause())
             }
+            (Class::Rate, None) => Self::Later(Duration::from_mins(10), error.into_cause()),
+            (Class::Policy, _) => Self::Later(Duration::from_hours(3), error.into_cause()),
+            (Class::Reauth | Class::Permission, Some(id)) => Self::Park(Parked::Account(id), None, error.into_cause()),
             (Class::Reauth | Class::Permission, None) | (Class::Permanent | Class::RestartLogin, _) => {
                 Self::Fail(error.into_cause())
             }
@@ -264,8 +266,8 @@ mod tests {
             let body = format!(r#"{{"error":{{"message":"m","code":{code},"error_subcode":{subcode}}}}}"#);
             SendError::from(MetaError::from_answer(400, body.as_bytes(), Some(AccountId::new())))
         };
-        assert!(matches!(refusal(190, 463), SendError::Refused(JobError::Park { .. })));
-        assert!(matches!(refusal(32, 0), SendError::Refused(JobError::Later(..))));
+        assert!(matches!(refusal(190, 463), SendError::Refused(JobError::Park(_, None, _))));
+        assert!(matches!(refusal(32, 0), SendError::Refused(JobError::Park(_, Some(_), _))));
         assert!(matches!(refusal(324, 0), SendError::Refused(JobError::Fail(_))));
         assert!(matches!(refusal(1, 0), SendError::Unclear(_)));
         assert!(matches!(refusal(506, 0), SendError::Unclear(_)));

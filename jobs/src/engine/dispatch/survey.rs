@@ -1,0 +1,78 @@
+//! What each queue has and may have: read once a pass.
+
+use crate::engine::Tx;
+
+/// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Altogether.
+    pub max_running: Option<i32>,
+    /// Of one tenant.
+    pub max_per_tenant: Option<i32>,
+    /// On one account, or without one of one tenant.
+    pub max_per_account: Option<i32>,
+}
+
+/// A queue as the dispatcher sees it.
+#[derive(Debug, Clone)]
+pub struct QueueState {
+    /// Its name.
+    pub name: String,
+    /// Nothing of it is to start.
+    pub is_paused: bool,
+    /// What operators allow.
+    pub limits: Limits,
+    /// Jobs in the window.
+    pub dispatched: usize,
+    /// Jobs that run.
+    pub executing: usize,
+    /// Priorities of which something waits to be released, the highest first.
+    pub waiting: Vec<i16>,
+}
+
+/// Reads the state of all queues.
+///
+/// # Errors
+/// The database refused.
+pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select q.name, q.paused_at is not null as "is_paused!", q.max_running, q.max_per_tenant, q.max_per_account,
+          (
+            select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
+          ) as "dispatched!",
+          coalesce(running.executing, 0) as "executing!",
+          array(
+            select priority
+            from (values (1::smallint), (2), (3)) as known (priority)
+            where exists (
+              select from jobs j
+              where j.queue = q.name and j.priority = known.priority
+                and j.state = 'available' and j.dispatched_at is null
+            )
+            order by priority
+          ) as "waiting!: Vec<i16>"
+        from queues q
+        left join (
+          select queue, count(*) as executing from jobs where state = 'executing' group by queue
+        ) running on running.queue = q.name
+        "#
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| QueueState {
+            name: row.name,
+            is_paused: row.is_paused,
+            limits: Limits {
+                max_running: row.max_running,
+                max_per_tenant: row.max_per_tenant,
+                max_per_account: row.max_per_account,
+            },
+            dispatched: usize::try_from(row.dispatched).unwrap_or(0),
+            executing: usize::try_from(row.executing).unwrap_or(0),
+            waiting: row.waiting,
+        })
+        .collect())
+}

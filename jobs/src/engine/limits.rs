@@ -1,0 +1,43 @@
+//! Parked accounts: their jobs wait until a time, cost nothing and hold nobody up.
+
+use std::time::Duration;
+
+use uuid::Uuid;
+
+use super::{Facts, Tx};
+use crate::ids::{AccountId, TenantId};
+
+/// Parks an account for this long; a longer park that stands already stays.
+pub(super) async fn park(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    after: Duration,
+    facts: Option<&Facts>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into parked_accounts as parked (tenant_id, account_id, until, reason)
+        values ($1, $2, engine_stamp() + make_interval(secs => $3), $4)
+        on conflict (tenant_id, account_id) do update set
+          until = greatest(parked.until, excluded.until),
+          reason = excluded.reason
+        ",
+        tenant_id.0,
+        account_id.0,
+        after.as_secs_f64(),
+        facts.map(Facts::to_json).unwrap_or_default()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends parks of a tenant's accounts before their time.
+pub(super) async fn unpark(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<(), sqlx::Error> {
+    let accounts: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
+    sqlx::query!("delete from parked_accounts where tenant_id = $1 and account_id = any($2)", tenant_id.0, &accounts)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,174 @@
+//! Settling: writing what became of an attempt, guarded by the fence.
+
+mod children;
+mod complete;
+
+use std::time::Duration;
+
+use sqlx::postgres::types::PgInterval;
+use uuid::Uuid;
+
+pub(super) use self::{
+    children::{EndedChild, release_parents, wait_for_children},
+    complete::{archive, complete, complete_free},
+};
+use super::{Attempt, Facts, Tx, limits};
+use crate::ids::{AccountId, TenantId};
+
+/// What an attempt that did not complete its job comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Verdict {
+    /// The job's next state.
+    pub(super) state: &'static str,
+    /// How `job_attempts` calls it.
+    pub(super) outcome: &'static str,
+    /// When it is due again; `None`: not by itself.
+    pub(super) after: Option<Duration>,
+    /// What it waits for, when suspended.
+    pub(super) suspended_on: Option<String>,
+    /// Whether it counts against the retry policy.
+    pub(super) is_failure: bool,
+    /// The account that is parked for as long, with everything on it.
+    pub(super) parks: Option<AccountId>,
+}
+
+/// Which of these attempts are still the latest of their jobs.
+pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Vec<Uuid>, sqlx::Error> {
+    let (ids, numbers) = columns(attempts);
+    sqlx::query_scalar!(
+        "
+        select j.id
+        from jobs j
+        join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
+        where j.state is not distinct from 'executing'
+        ",
+        &ids,
+        &numbers
+    )
+    .fetch_all(&mut **tx)
+    .await
+}
+
+/// Settles an attempt that did not complete its job; false if it was no longer the latest, or if a request to cancel
+/// came after `cancel_seen` was read.
+pub(super) async fn set_back(
+    tx: &mut Tx,
+    attempt: Attempt,
+    verdict: &Verdict,
+    facts: Option<&Facts>,
+    cancel_seen: bool,
+) -> Result<bool, sqlx::Error> {
+    if let (Some(account_id), Some(after)) = (verdict.parks, verdict.after) {
+        limits::park(tx, attempt.tenant_id, account_id, after, facts).await?;
+    }
+    let settled = sqlx::query!(
+        r#"
+        with mine as (
+          select id, tenant_id, attempt, counted, worker_id, started_at,
+            rerun_requested and $3 in ('cancelled', 'discarded') as again
+          from jobs
+          where id = $1 and attempt = $2 and state is not distinct from 'executing' and (cancel_requested_at is not null) = $8
+          for update
+        ),
+        noted as (
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
+          select tenant_id, id, attempt, $9, $7, worker_id, started_at
+          from mine
+        )
+        update jobs
+        set state = case when again then 'available' else $3 end,
+          rerun_requested = rerun_requested and not again,
+          suspended_on = $4,
+          run_at = case
+            when again then engine_stamp()
+            when $5::interval is not null then engine_stamp() + $5
+            when $3 = 'suspended' then null
+            else run_at
+          end,
+          ended_at = case when $3 in ('cancelled', 'discarded') and not again then engine_stamp() end,
+          failures = case when again then 0 else failures + $6 end,
+          due_at = case when again then engine_stamp() else due_at end,
+          cancel_requested_at = case when not again then cancel_requested_at end,
+          counted = mine.counted or ($3 in ('cancelled', 'discarded') and not again),
+          error = coalesce($7, error),
+          worker_id = null
+        from mine
+        where jobs.id = mine.id
+        returning jobs.tenant_id as "tenant_id: TenantId", parent_id,
+          $3 in ('cancelled', 'discarded') and not again and not mine.counted as "counts!", ended_at is not null as "ended!"
+        "#,
+        attempt.job_id.0,
+        attempt.number,
+        verdict.state,
+        verdict.suspended_on,
+        verdict.after.map(interval),
+        i32::from(verdict.is_failure),
+        facts.map(Facts::to_json),
+        cancel_seen,
+        verdict.outcome
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    let Some(row) = settled else {
+        return Ok(false);
+    };
+    if row.ended {
+        archive(tx, &[attempt.job_id.0]).await?;
+    }
+    if let (true, Some(parent)) = (row.counts, row.parent_id) {
+        release_parents(tx, &[EndedChild { tenant_id: row.tenant_id, parent, failed: true }]).await?;
+    }
+    Ok(true)
+}
+
+/// Hands attempts back as if they had never been claimed, for a process that stops.
+///
+/// # Errors
+/// The database refused; the rescue then finds them when the lease is over.
+pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
+    let (ids, numbers) = columns(attempts);
+    sqlx::query!(
+        "
+        with returned as (
+          select j.id, j.tenant_id, j.attempt, j.worker_id, j.started_at, effect.send_until
+          from jobs j
+          join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
+          left join lateral (
+            select max(e.send_until) as send_until
+            from effects e
+            where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state = 'sent'
+          ) effect on true
+          where j.state is not distinct from 'executing'
+          order by j.depth desc, j.id
+          for update of j
+        ),
+        noted as (
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, worker_id, started_at)
+          select tenant_id, id, attempt, 'returned', worker_id, started_at
+          from returned
+          on conflict do nothing
+        )
+        update jobs
+        set state = case when send_until is null then 'available' else 'suspended' end,
+          suspended_on = case when send_until is not null then 'reconcile' end,
+          run_at = greatest(engine_stamp(), engine_stamp() + (send_until - clock_timestamp())),
+          worker_id = null
+        from returned
+        where jobs.id = returned.id
+        ",
+        &ids,
+        &numbers
+    )
+    .execute(&mut **tx)
+    .await?;
+    tx.wake_after_commit();
+    Ok(())
+}
+
+fn columns(attempts: &[Attempt]) -> (Vec<Uuid>, Vec<i32>) {
+    attempts.iter().map(|attempt| (attempt.job_id.0, attempt.number)).unzip()
+}
+
+fn interval(duration: Duration) -> PgInterval {
+    PgInterval { months: 0, days: 0, microseconds: i64::try_from(duration.as_micros()).unwrap_or(i64::MAX) }
+}

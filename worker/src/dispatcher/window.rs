@@ -1,0 +1,129 @@
+//! One queue's window: how much of it to fill, and in which order of priorities.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jobs::engine::{
+    Tx,
+    dispatch::{self, Cursor, Order, QueueState, Released},
+};
+
+/// The window holds what drains in this time.
+const WINDOW_SECONDS: f64 = 0.25;
+
+/// Of so many slots one goes to the lowest priority.
+const LOWEST_SHARE: usize = 10;
+
+/// A queue as the dispatcher remembers it between passes.
+#[derive(Default)]
+pub(super) struct QueueWindow {
+    cursors: BTreeMap<i16, Cursor>,
+    /// Jobs in the window after the last pass.
+    pub(super) in_window: usize,
+    /// Jobs that leave the window a second, smoothed.
+    rate: f64,
+    /// Slots given away since the lowest priority had one.
+    since_lowest: usize,
+}
+
+impl QueueWindow {
+    pub(super) fn observe(&mut self, in_window: usize, since: Duration) {
+        let drained = self.in_window.saturating_sub(in_window);
+        #[expect(clippy::cast_precision_loss, reason = "a window holds some thousands")]
+        let rate = drained as f64 / since.as_secs_f64().max(0.001);
+        self.rate = self.rate * 0.7 + rate * 0.3;
+        self.in_window = in_window;
+    }
+
+    /// Releases what there is room for: the highest priority first, but every tenth slot to the lowest.
+    pub(super) async fn fill(
+        &mut self,
+        tx: &mut Tx,
+        queue: &QueueState,
+        kinds: &[String],
+        slots: usize,
+    ) -> Result<Vec<Released>, sqlx::Error> {
+        let mut released: Vec<Released> = Vec::new();
+        for (priority, most) in self.shares(queue, slots) {
+            // What a higher priority left over goes to the next.
+            let order = Order {
+                queue: &queue.name,
+                priority,
+                kinds,
+                limits: queue.limits,
+                room: most.saturating_sub(released.len()),
+            };
+            if order.room > 0 {
+                let cursor = self.cursors.entry(priority).or_default();
+                released.extend(dispatch::release(tx, &order, cursor).await?);
+            }
+        }
+        Ok(released)
+    }
+
+    /// Priorities in their order, each with how many jobs may be released once it had its turn.
+    fn shares(&mut self, queue: &QueueState, slots: usize) -> Vec<(i16, usize)> {
+        let room = self.room(queue, slots);
+        let Some((&lowest, higher)) = queue.waiting.split_last() else {
+            return Vec::new();
+        };
+        if higher.is_empty() {
+            return vec![(lowest, room)];
+        }
+        self.since_lowest += room;
+        let reserved = self.since_lowest / LOWEST_SHARE;
+        self.since_lowest %= LOWEST_SHARE;
+        let others = higher.iter().map(|&priority| (priority, room - reserved.min(room)));
+        others.chain([(lowest, room)]).collect()
+    }
+
+    fn room(&self, queue: &QueueState, slots: usize) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
+        let drains = (self.rate * WINDOW_SECONDS).clamp(1.0, 5_000.0) as usize;
+        let room = slots.saturating_sub(queue.executing).max(drains).saturating_sub(queue.dispatched);
+        let Some(most) = queue.limits.max_running.and_then(|most| usize::try_from(most).ok()) else {
+            return room;
+        };
+        room.min(most.saturating_sub(queue.executing + queue.dispatched))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jobs::engine::dispatch::Limits;
+
+    use super::*;
+
+    fn queue(waiting: &[i16]) -> QueueState {
+        QueueState {
+            name: "default".to_owned(),
+            is_paused: false,
+            limits: Limits::default(),
+            dispatched: 0,
+            executing: 0,
+            waiting: waiting.to_vec(),
+        }
+    }
+
+    #[test]
+    fn every_tenth_slot_goes_to_the_lowest_priority() {
+        let mut window = QueueWindow::default();
+        assert_eq!(window.shares(&queue(&[1, 3]), 40), [(1, 36), (3, 40)]);
+        assert_eq!(window.shares(&queue(&[2]), 40), [(2, 40)]);
+        let lowest: usize = (0..20).map(|_| 1 - window.shares(&queue(&[1, 2]), 1)[0].1).sum();
+        assert_eq!(lowest, 2, "also where there is room for one at a time");
+    }
+
+    #[test]
+    fn a_limit_counts_what_runs_and_what_is_about_to() {
+        let mut window = QueueWindow::default();
+        let limits = Limits { max_running: Some(10), ..Limits::default() };
+        let busy = QueueState { limits, executing: 4, dispatched: 3, ..queue(&[2]) };
+        assert_eq!(window.shares(&busy, 40), [(2, 3)]);
+    }
+
+    #[test]
+    fn running_jobs_leave_that_much_less_room() {
+        let mut window = QueueWindow::default();
+        assert_eq!(window.shares(&QueueState { executing: 30, ..queue(&[2]) }, 40), [(2, 10)]);
+    }
+}
