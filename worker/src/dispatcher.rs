@@ -31,6 +31,12 @@ const LONGEST_PASS: Duration = Duration::from_secs(30);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
+/// What stands in the window for longer is written down in PostgreSQL.
+const OVERDUE_MICROSECONDS: i64 = 2_000_000;
+
+/// Redis is left alone for so long after it failed: each try may take as long as a connection may.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Chunks that are promoted before what is due is released.
 const PROMOTIONS: usize = 4;
 
@@ -82,14 +88,22 @@ struct Dispatcher {
     answering_since: Option<Instant>,
     pause: Duration,
     passed: Instant,
+    /// When Redis is asked again; until then it is taken for away.
+    redis_back: Instant,
 }
 
 /// What a pass released.
 #[derive(Default)]
 struct Batch {
-    jobs: Vec<(String, Vec<Released>)>,
+    queues: Vec<QueueBatch>,
     /// Jobs that were in the windows before.
     waiting: usize,
+}
+
+struct QueueBatch {
+    queue: String,
+    jobs: Vec<Released>,
+    is_marked: bool,
 }
 
 impl Dispatcher {
@@ -102,6 +116,7 @@ impl Dispatcher {
             answering_since: None,
             pause: SHORTEST_PAUSE,
             passed: Instant::now(),
+            redis_back: Instant::now(),
         }
     }
 
@@ -133,15 +148,13 @@ impl Dispatcher {
         let batch = self.release(&mut tx).await?;
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
-        for (queue, jobs) in &batch.jobs {
-            push(&process, queue, jobs).await;
-        }
+        self.push(&batch.queues).await?;
         Ok(self.pause_after(&batch, due))
     }
 
     /// A backlog is worked on at once; while it does not move, ever less often.
     fn pause_after(&mut self, batch: &Batch, due: Duration) -> Duration {
-        if !batch.jobs.is_empty() {
+        if !batch.queues.is_empty() {
             self.pause = SHORTEST_PAUSE;
         } else if batch.waiting > 0 {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
@@ -165,10 +178,58 @@ impl Dispatcher {
             }
         }
         dispatch::resume_kinds(db, &self.capacity.kinds).await?;
-        for (queue, jobs) in dispatch::list_to_push_again(db).await? {
-            push(&self.process, &queue, &jobs).await;
+        let marked = dispatch::list_to_push_again(db).await?;
+        let marked = marked.into_iter().map(|(queue, jobs)| QueueBatch { queue, jobs, is_marked: true });
+        self.push(&marked.collect::<Vec<_>>()).await?;
+        self.mark_overdue().await
+    }
+
+    /// What nobody pops (workers that cannot reach Redis) is written down for them.
+    async fn mark_overdue(&mut self) -> anyhow::Result<()> {
+        let mut tx = self.process.engine.db.system().await?;
+        let overdue = dispatch::place(&mut tx).await? - OVERDUE_MICROSECONDS;
+        for queue in self.capacity.slots.keys() {
+            if self.redis_back > Instant::now() {
+                break;
+            }
+            match self.process.window.list_before(queue, overdue).await {
+                Ok(ids) if ids.is_empty() => {}
+                Ok(ids) => dispatch::mark(&mut tx, &ids).await?,
+                Err(error) => self.redis_back = away(queue, &error),
+            }
+        }
+        Ok(tx.commit().await?)
+    }
+
+    /// Pushes what was released. What Redis does not take is written down: workers claim that by themselves.
+    async fn push(&mut self, batch: &[QueueBatch]) -> anyhow::Result<()> {
+        let mut untold = Vec::new();
+        for QueueBatch { queue, jobs, is_marked } in batch {
+            if self.redis_back <= Instant::now() {
+                match self.process.window.push(queue, jobs).await {
+                    Ok(()) => continue,
+                    Err(error) => self.redis_back = away(queue, &error),
+                }
+            }
+            if !is_marked {
+                untold.extend(jobs.iter().map(|job| job.id));
+            }
+        }
+        if !untold.is_empty() {
+            let mut tx = self.process.engine.db.system().await?;
+            dispatch::mark(&mut tx, &untold).await?;
+            tx.commit().await?;
         }
         Ok(())
+    }
+
+    /// How many ids are in the windows; `None` while Redis is away.
+    async fn sizes(&mut self, queues: &[String]) -> Option<Vec<usize>> {
+        if self.redis_back > Instant::now() {
+            return None;
+        }
+        let sizes = self.process.window.sizes(queues).await;
+        sizes.inspect_err(|error| self.redis_back = away("all", error)).ok()
     }
 
     /// Fills the window of every queue that live workers take from.
@@ -176,29 +237,32 @@ impl Dispatcher {
         let since_last = self.passed.elapsed();
         self.passed = Instant::now();
         let mut batch = Batch::default();
-        for queue in dispatch::survey(tx).await? {
+        let queues = dispatch::survey(tx).await?;
+        let names: Vec<String> = queues.iter().map(|queue| queue.name.clone()).collect();
+        let sizes = self.sizes(&names).await;
+        let is_away = sizes.is_none();
+        for (queue, size) in queues.into_iter().zip(sizes.unwrap_or_else(|| vec![0; names.len()])) {
             let Some(&slots) = self.capacity.slots.get(&queue.name) else {
                 continue;
             };
             let window = self.windows.entry(queue.name.clone()).or_default();
-            window.observe(queue.dispatched, since_last);
-            batch.waiting += queue.dispatched;
+            window.observe(size.max(queue.marked), since_last);
+            batch.waiting += window.size;
             if queue.is_paused {
                 continue;
             }
-            let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots).await?;
-            window.in_window += jobs.len();
+            let is_marked = is_away || queue.limits.are_set();
+            let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots, is_marked).await?;
             if !jobs.is_empty() {
-                batch.jobs.push((queue.name, jobs));
+                batch.queues.push(QueueBatch { queue: queue.name, jobs, is_marked });
             }
         }
         Ok(batch)
     }
 }
 
-/// A lost push costs two seconds: it is repeated then, and workers look into PostgreSQL themselves.
-async fn push(process: &Process, queue: &str, jobs: &[Released]) {
-    if let Err(error) = process.window.push(queue, jobs).await {
-        tracing::debug!(queue, %error, "Redis takes no ids");
-    }
+/// Redis failed: when to ask it again.
+fn away(queue: &str, error: &impl std::error::Error) -> Instant {
+    tracing::debug!(queue, %error, "Redis is away");
+    Instant::now() + REDIS_PATIENCE
 }

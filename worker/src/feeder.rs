@@ -14,6 +14,9 @@ use crate::{process::Process, runtime::Tickets};
 /// A process whose pops bring nothing for this long looks into PostgreSQL itself.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long free slots are gathered before a claim.
+const GATHER: Duration = Duration::from_millis(2);
+
 /// A claimed job on its way to the handler, with the slot that it takes.
 #[derive(Debug)]
 pub(crate) struct Ticket {
@@ -30,7 +33,7 @@ pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: usiz
     };
     let mut feeder = Feeder { process, window, queue, last_pop: Instant::now() };
     let free = Arc::new(Semaphore::new(slots));
-    feeder.feed(free, tickets).await;
+    feeder.feed(slots, free, tickets).await;
 }
 
 struct Feeder {
@@ -41,10 +44,14 @@ struct Feeder {
 }
 
 impl Feeder {
-    async fn feed(&mut self, free: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
+    async fn feed(&mut self, slots: usize, free: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
         let stopping = self.process.stopping.clone();
         // A claim is never cut: what the database counts to this process must be in hand.
         while let Some(Ok(first)) = stopping.run_until_cancelled(Arc::clone(&free).acquire_owned()).await {
+            if free.available_permits() < slots / 4 {
+                // While few slots are free more may become so at once: one claim of many costs less than many of few.
+                tokio::time::sleep(GATHER).await;
+            }
             let count = 1 + free.available_permits();
             let Some(ids) = stopping.run_until_cancelled(self.next_ids(count)).await else {
                 return;
@@ -78,8 +85,8 @@ impl Feeder {
         if self.last_pop.elapsed() < REDIS_PATIENCE {
             return Vec::new();
         }
-        engine::list_overdue(&self.process.engine.db, self.queue, count).await.unwrap_or_else(|error| {
-            tracing::warn!(queue = self.queue, %error, "could not look for overdue jobs");
+        engine::list_marked(&self.process.engine.db, self.queue, count).await.unwrap_or_else(|error| {
+            tracing::warn!(queue = self.queue, %error, "could not look for jobs");
             Vec::new()
         })
     }

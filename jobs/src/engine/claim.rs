@@ -67,7 +67,6 @@ pub async fn claim(
           from jobs j
           where id = any($1)
             and state is not distinct from 'available'
-            and dispatched_at is not null
             and kind = any($2)
             and exists (select from workers where id = $3 and expires_at > clock_timestamp())
             and not exists (select from queues where name = $4 and paused_at is not null)
@@ -135,7 +134,8 @@ async fn give_up_refused(
         where id in (
           select id
           from jobs
-          where id = any($1) and id <> all($2) and state is not distinct from 'available' and dispatched_at is not null
+          where id = any($1) and id <> all($2) and state is not distinct from 'available'
+            and (dispatched_at is not null or kind <> all($3))
           order by id
           for update skip locked
         )
@@ -149,11 +149,11 @@ async fn give_up_refused(
     Ok(())
 }
 
-/// Ids that were dispatched over two seconds ago and not claimed: work for when Redis is away or lost them.
+/// Ids that are marked as released: work for a process that Redis brings none.
 ///
 /// # Errors
 /// The database refused.
-pub async fn list_overdue(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid>, sqlx::Error> {
+pub async fn list_marked(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid>, sqlx::Error> {
     let mut tx = db.system().await?;
     let ids = sqlx::query_scalar!(
         "
@@ -161,7 +161,7 @@ pub async fn list_overdue(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid
         from jobs
         where queue = $1
           and state = 'available'
-          and dispatched_at < engine_now() - interval '2 seconds'
+          and dispatched_at is not null
         order by dispatched_at
         limit $2
         ",

@@ -54,6 +54,7 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
+            .test_before_acquire(false)
             .connect(url)
             .await
             .context("could not connect to DATABASE_URL")?;
@@ -103,8 +104,20 @@ impl Db {
             "begin; {role}{see}{clock}; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
-        let inner = self.pool.begin_with(AssertSqlSafe(begin)).await?;
+        let inner = self.begin_with(begin).await?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false })
+    }
+
+    /// Connections are not tried before they are used, which would cost every transaction a round trip; one that turns out
+    /// to be broken by its first message is left for another.
+    async fn begin_with(&self, begin: String) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        for _ in 0..self.pool.size() {
+            match self.pool.begin_with(AssertSqlSafe(begin.clone())).await {
+                Err(error) if is_broken(&error) => {}
+                begun => return begun,
+            }
+        }
+        self.pool.begin_with(AssertSqlSafe(begin)).await
     }
 
     /// Opens a transaction that sees one tenant.
@@ -135,6 +148,7 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(1)
             .acquire_timeout(Duration::from_secs(2))
+            .test_before_acquire(false)
             .connect_lazy_with(self.pool.connect_options().as_ref().clone());
         Self { pool, ..self.clone() }
     }
@@ -167,6 +181,17 @@ impl Db {
         .await
         .context("could not grant the role linecook_app its rights")?;
         Ok(())
+    }
+}
+
+/// Whether a connection broke, or was ended by the server (a restart, an administrator), rather than a statement refused.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
+        error => error
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code)
+            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
     }
 }
 

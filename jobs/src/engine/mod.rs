@@ -33,7 +33,7 @@ mod verdict;
 mod window;
 
 pub use cause::{Cause, Facts};
-pub use claim::{Attempt, Claimed, claim, list_overdue};
+pub use claim::{Attempt, Claimed, claim, list_marked};
 pub use context::{AttemptTx, JobContext};
 pub use db::{Db, Scope, Tx};
 pub use drain::drain;

@@ -65,6 +65,35 @@ impl Window {
         command.query_async(&mut self.shared.clone()).await
     }
 
+    /// How many ids the windows of these queues hold.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn sizes(&self, queues: &[String]) -> RedisResult<Vec<usize>> {
+        let mut commands = redis::pipe();
+        for queue in queues {
+            commands.cmd("ZCARD").arg(self.key(queue));
+        }
+        commands.query_async(&mut self.shared.clone()).await
+    }
+
+    /// Ids that stand before a place: nobody popped them since.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn list_before(&self, queue: &str, place: i64) -> RedisResult<Vec<Uuid>> {
+        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGEBYSCORE")
+            .arg(self.key(queue))
+            .arg("-inf")
+            .arg(place)
+            .arg("LIMIT")
+            .arg(0)
+            .arg(5_000)
+            .query_async(&mut self.shared.clone())
+            .await?;
+        Ok(ids.iter().filter_map(|id| Uuid::from_slice(id).ok()).collect())
+    }
+
     /// Takes up to `count` ids; waits up to a second for the first.
     ///
     /// # Errors

@@ -17,8 +17,8 @@ const LOWEST_SHARE: usize = 10;
 #[derive(Default)]
 pub(super) struct QueueWindow {
     cursors: BTreeMap<i16, Cursor>,
-    /// Jobs in the window after the last pass.
-    pub(super) in_window: usize,
+    /// Jobs in the window.
+    pub(super) size: usize,
     /// Jobs that leave the window a second, smoothed.
     rate: f64,
     /// Slots given away since the lowest priority had one.
@@ -26,12 +26,12 @@ pub(super) struct QueueWindow {
 }
 
 impl QueueWindow {
-    pub(super) fn observe(&mut self, in_window: usize, since: Duration) {
-        let drained = self.in_window.saturating_sub(in_window);
+    pub(super) fn observe(&mut self, size: usize, since: Duration) {
+        let drained = self.size.saturating_sub(size);
         #[expect(clippy::cast_precision_loss, reason = "a window holds some thousands")]
         let rate = drained as f64 / since.as_secs_f64().max(0.001);
         self.rate = self.rate * 0.7 + rate * 0.3;
-        self.in_window = in_window;
+        self.size = size;
     }
 
     /// Releases what there is room for: the highest priority first, but every tenth slot to the lowest.
@@ -41,22 +41,19 @@ impl QueueWindow {
         queue: &QueueState,
         kinds: &[String],
         slots: usize,
+        is_marked: bool,
     ) -> Result<Vec<Released>, sqlx::Error> {
         let mut released: Vec<Released> = Vec::new();
         for (priority, most) in self.shares(queue, slots) {
             // What a higher priority left over goes to the next.
-            let order = Order {
-                queue: &queue.name,
-                priority,
-                kinds,
-                limits: queue.limits,
-                room: most.saturating_sub(released.len()),
-            };
-            if order.room > 0 {
+            let room = most.saturating_sub(released.len());
+            let order = Order { queue: &queue.name, priority, kinds, limits: queue.limits, room, is_marked };
+            if room > 0 {
                 let cursor = self.cursors.entry(priority).or_default();
                 released.extend(dispatch::release(tx, &order, cursor).await?);
             }
         }
+        self.size += released.len();
         Ok(released)
     }
 
@@ -79,11 +76,16 @@ impl QueueWindow {
     fn room(&self, queue: &QueueState, slots: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
         let drains = (self.rate * WINDOW_SECONDS).clamp(1.0, 5_000.0) as usize;
-        let room = slots.saturating_sub(queue.executing).max(drains).saturating_sub(queue.dispatched);
+        let target = slots.saturating_sub(queue.executing).max(drains);
+        let room = target.saturating_sub(self.size);
+        // A window that is more than half full can wait: few large batches cost less than many small ones.
+        if self.size > target / 2 {
+            return 0;
+        }
         let Some(most) = queue.limits.max_running.and_then(|most| usize::try_from(most).ok()) else {
             return room;
         };
-        room.min(most.saturating_sub(queue.executing + queue.dispatched))
+        room.min(most.saturating_sub(queue.executing + queue.marked))
     }
 }
 
@@ -98,7 +100,7 @@ mod tests {
             name: "default".to_owned(),
             is_paused: false,
             limits: Limits::default(),
-            dispatched: 0,
+            marked: 0,
             executing: 0,
             waiting: waiting.to_vec(),
         }
@@ -117,7 +119,7 @@ mod tests {
     fn a_limit_counts_what_runs_and_what_is_about_to() {
         let mut window = QueueWindow::default();
         let limits = Limits { max_running: Some(10), ..Limits::default() };
-        let busy = QueueState { limits, executing: 4, dispatched: 3, ..queue(&[2]) };
+        let busy = QueueState { limits, executing: 4, marked: 3, ..queue(&[2]) };
         assert_eq!(window.shares(&busy, 40), [(2, 3)]);
     }
 

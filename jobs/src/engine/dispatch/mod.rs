@@ -8,7 +8,7 @@ mod survey;
 use std::{collections::BTreeMap, time::Duration};
 
 pub use self::{
-    release::{Cursor, Order, Released, release},
+    release::{Cursor, Order, Released, mark, release},
     survey::{Limits, QueueState, survey},
 };
 use super::{Db, Tx};
@@ -125,6 +125,16 @@ pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }
 
+/// The place in the window of what is released now: microseconds of the database's clock.
+///
+/// # Errors
+/// The database refused.
+pub async fn place(tx: &mut Tx) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select (extract(epoch from engine_now()) * 1000000)::bigint as "place!""#)
+        .fetch_one(&mut **tx)
+        .await
+}
+
 /// What live workers can take.
 #[derive(Debug, Default)]
 pub struct Capacity {
@@ -162,7 +172,7 @@ pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
     Ok(capacity)
 }
 
-/// Ids that have been in the window for over two seconds: pushed again, in case Redis lost them.
+/// Ids that are marked as released for over two seconds: pushed again, in case Redis lost them.
 ///
 /// # Errors
 /// The database refused.

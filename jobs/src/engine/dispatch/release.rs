@@ -1,9 +1,18 @@
 //! Releasing: a fair batch of what is due goes into the window.
 
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::Limits;
 use crate::engine::Tx;
+
+/// Jobs that were released and not claimed within this time are released again.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(2);
 
 /// A job in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,168 +36,277 @@ pub struct Order<'a> {
     pub limits: Limits,
     /// How many at most.
     pub room: usize,
+    /// Write down what is released: see [`mark`].
+    pub is_marked: bool,
 }
 
-/// Where a release goes on: behind the lane (tenant and account) at which the one before ended.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+/// A tenant and its account.
+type Lane = (Uuid, Uuid);
+
+/// Where a release goes on: behind the lane at which the one before ended, and in each lane behind what was released.
+#[derive(Debug, Default, Clone)]
 pub struct Cursor {
-    tenant_id: Uuid,
-    lane: Uuid,
+    lane: Lane,
+    reached: BTreeMap<Lane, (DateTime<Utc>, Uuid)>,
+    since: Option<Instant>,
 }
 
 /// Releases jobs round-robin over lanes from the cursor on; when few lanes have work each gets a larger share. Answers them
 /// in the order in which they are to run. Lanes at a limit, or whose account is parked for a moment, are passed over. Jobs of
 /// an account that is parked for longer, and of a kind that no live worker runs, are suspended instead.
 ///
+/// Releasing writes nothing: the cursor remembers how far it came, and forgets it after two seconds, so that what was lost on
+/// the way is released again. A job in the window twice is claimed once.
+///
 /// # Errors
 /// The database refused.
 pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Result<Vec<Released>, sqlx::Error> {
-    let begun = *cursor;
+    if cursor.since.is_none_or(|since| since.elapsed() >= FORGOTTEN_AFTER) {
+        cursor.reached.clear();
+        cursor.since = Some(Instant::now());
+    }
+    let begun = cursor.lane;
     let released = release_from(tx, order, cursor).await?;
     // The cursor may have stood behind the last lane with work.
-    if released.is_empty() && begun != Cursor::default() {
-        *cursor = Cursor::default();
+    if released.is_empty() && begun != Lane::default() {
+        cursor.lane = Lane::default();
         return release_from(tx, order, cursor).await;
     }
     Ok(released)
 }
 
 async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Result<Vec<Released>, sqlx::Error> {
-    let mut rows = mark_dispatched(tx, order, *cursor).await?;
-    *cursor = match rows.first() {
-        Some(row) if row.is_cut => Cursor { tenant_id: row.last_tenant_id, lane: row.last_lane },
-        Some(_) | None => Cursor::default(),
+    let rows = select(tx, order, cursor).await?;
+    let Some(end) = rows.first() else {
+        return Ok(Vec::new());
     };
-    rows.sort_by_key(|row| (row.turn, row.tenant_id, row.lane));
-    let first = rows.iter().filter_map(|row| row.place).min().unwrap_or(0);
-    let ids = rows.into_iter().filter(|row| row.place.is_some()).filter_map(|row| row.id);
-    Ok((first..).zip(ids).map(|(place, id)| Released { id, place }).collect())
+    cursor.lane = if end.is_cut { (end.last_tenant_id, end.last_lane) } else { Lane::default() };
+    let (first, mut batch) = (end.place, rows.iter().filter_map(Row::job).collect::<Vec<_>>());
+    batch.sort_by_key(|job| (job.turn, job.lane));
+    for job in &batch {
+        if job.is_last {
+            cursor.reached.remove(&job.lane);
+        } else if !order.is_marked {
+            cursor.reached.insert(job.lane, (job.run_at, job.id));
+        }
+    }
+    let released = batch.into_iter().filter(|job| job.is_released);
+    Ok((first..).zip(released).map(|(place, job)| Released { id: job.id, place }).collect())
 }
 
 /// A row of the batch, each with the place at which the scan of lanes ended; a scan that found nothing to release answers
 /// one row without a job.
-struct Dispatched {
+struct Row {
     last_tenant_id: Uuid,
     last_lane: Uuid,
     /// The scan ended for want of room, not of lanes.
     is_cut: bool,
+    place: i64,
     id: Option<Uuid>,
     tenant_id: Option<Uuid>,
     lane: Option<Uuid>,
-    /// Its number among those of its lane.
+    run_at: Option<DateTime<Utc>>,
     turn: Option<i64>,
-    /// `None`: it was suspended.
-    place: Option<i64>,
+    is_last: Option<bool>,
+    is_released: Option<bool>,
 }
 
-async fn mark_dispatched(tx: &mut Tx, order: &Order<'_>, cursor: Cursor) -> Result<Vec<Dispatched>, sqlx::Error> {
-    sqlx::query_as!(
-        Dispatched,
-        r#"
-        with recursive busy as (
-          select tenant_id, lane, count(*) as number
-          from jobs
-          where ($7::int is not null or $8::int is not null) and queue = $1
-            and (state = 'executing' or (state = 'available' and dispatched_at is not null))
-          group by tenant_id, lane
-        ),
-        busy_tenants as (
-          select tenant_id, sum(number) as number from busy group by tenant_id
-        ),
-        lanes as (
-          select $3::uuid as tenant_id, $4::uuid as lane, 0::bigint as number, 0::bigint as steps, true as is_full
-          union all
-          select next.tenant_id, next.lane, lanes.number + (not next.is_full)::int, lanes.steps + 1, next.is_full
-          from lanes
-          cross join lateral (
-            select j.tenant_id, j.lane,
-              exists (select from busy where busy.lane = j.lane and busy.number >= $8)
-                or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7) as is_full
-            from jobs j
-            where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
-              and (j.tenant_id, j.lane) > (
-                lanes.tenant_id,
-                case
-                  when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.number >= $7)
-                  then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
-                  else lanes.lane
-                end
-              )
-            order by j.tenant_id, j.lane
-            limit 1
-          ) next
-          where lanes.number < $5 and lanes.steps < $5 + 1000
-        ),
-        usable as (
-          select lanes.tenant_id, lanes.lane, parked.until, count(*) over () as lanes,
-            coalesce($8 - busy.number, $8, $5) as allowed
-          from lanes
-          left join busy on busy.tenant_id = lanes.tenant_id and busy.lane = lanes.lane
-          left join parked_accounts parked
-            on parked.tenant_id = lanes.tenant_id and parked.account_id = lanes.lane and parked.until > engine_now()
-          where not is_full and (parked.until is null or parked.until > engine_now() + interval '5 seconds')
-        ),
-        picked as (
-          select job.id, job.tenant_id, job.lane, lane.until, job.kind = any($6) as is_known,
-            row_number() over (partition by job.tenant_id, job.lane order by job.run_at, job.id) as turn
-          from usable lane
-          cross join lateral (
-            select j.id, j.tenant_id, j.lane, j.kind, j.run_at
-            from jobs j
-            where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
-              and j.tenant_id = lane.tenant_id and j.lane = lane.lane
-            order by j.run_at, j.id
-            limit greatest(0, least(lane.allowed, ($5 + lane.lanes - 1) / lane.lanes))
-            for update skip locked
-          ) job
-        ),
-        ranked as (
-          select picked.*, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn
-          from picked
-        ),
-        chosen as (
-          select ranked.*
-          from ranked
-          left join busy_tenants b using (tenant_id)
-          where $7::int is null or tenant_turn <= $7 - coalesce(b.number, 0)
-          order by turn, tenant_id, lane
-          limit $5
-        ),
-        marked as (
-          update jobs
-          set dispatched_at = case when chosen.until is null and is_known then engine_stamp() end,
-            state = case when chosen.until is null and is_known then 'available' else 'suspended' end,
-            suspended_on = case
-              when chosen.until is not null then 'account:' || account_id
-              when not is_known then 'kind:' || kind
-            end,
-            run_at = case when chosen.until is not null then chosen.until when is_known then run_at end
-          from chosen
-          where jobs.id = chosen.id
-          returning jobs.id, jobs.tenant_id, jobs.lane, chosen.turn,
-            (extract(epoch from dispatched_at) * 1000000)::bigint as place
-        ),
-        last as (
-          select tenant_id, lane, number >= $5 or steps >= $5 + 1000 as is_cut
-          from lanes
-          order by steps desc
-          limit 1
+struct Candidate {
+    id: Uuid,
+    lane: Lane,
+    run_at: DateTime<Utc>,
+    /// Its number among those of its lane.
+    turn: i64,
+    /// Its lane has no more than was asked for.
+    is_last: bool,
+    /// It was not suspended.
+    is_released: bool,
+}
+
+impl Row {
+    fn job(&self) -> Option<Candidate> {
+        Some(Candidate {
+            id: self.id?,
+            lane: (self.tenant_id?, self.lane?),
+            run_at: self.run_at?,
+            turn: self.turn?,
+            is_last: self.is_last?,
+            is_released: self.is_released?,
+        })
+    }
+}
+
+/// The statement that picks a batch, with the words that say whether it holds what it picks.
+macro_rules! pick {
+    ($locked:literal, $order:expr, $cursor:expr, $reached:expr) => {
+        sqlx::query_as!(
+            Row,
+            r#"
+            with recursive busy as (
+              select tenant_id, lane, count(*) as number
+              from jobs
+              where ($7::int is not null or $8::int is not null) and queue = $1
+                and (state = 'executing' or (state = 'available' and dispatched_at is not null))
+              group by tenant_id, lane
+            ),
+            busy_tenants as (
+              select tenant_id, sum(number) as number from busy group by tenant_id
+            ),
+            lanes as (
+              select $3::uuid as tenant_id, $4::uuid as lane, 0::bigint as number, 0::bigint as steps, true as is_full
+              union all
+              select next.tenant_id, next.lane, lanes.number + (not next.is_full)::int, lanes.steps + 1, next.is_full
+              from lanes
+              cross join lateral (
+                select j.tenant_id, j.lane,
+                  exists (select from busy where busy.lane = j.lane and busy.number >= $8)
+                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7) as is_full
+                from jobs j
+                where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
+                  and (j.tenant_id, j.lane) > (
+                    lanes.tenant_id,
+                    case
+                      when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.number >= $7)
+                      then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
+                      else lanes.lane
+                    end
+                  )
+                order by j.tenant_id, j.lane
+                limit 1
+              ) next
+              where lanes.number < $5 and lanes.steps < $5 + 1000
+            ),
+            usable as (
+              select lanes.tenant_id, lanes.lane, parked.until, count(*) over () as lanes,
+                coalesce($8 - busy.number, $8, $5) as allowed,
+                coalesce(reached.run_at, '-infinity') as run_at,
+                coalesce(reached.id, '00000000-0000-0000-0000-000000000000') as id
+              from lanes
+              left join busy on busy.tenant_id = lanes.tenant_id and busy.lane = lanes.lane
+              left join parked_accounts parked
+                on parked.tenant_id = lanes.tenant_id and parked.account_id = lanes.lane and parked.until > engine_now()
+              left join unnest($9::uuid[], $10::uuid[], $11::timestamptz[], $12::uuid[])
+                as reached (tenant_id, lane, run_at, id)
+                on reached.tenant_id = lanes.tenant_id and reached.lane = lanes.lane
+              where not is_full and (parked.until is null or parked.until > engine_now() + interval '5 seconds')
+            ),
+            picked as (
+              select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known,
+                row_number() over (partition by job.tenant_id, job.lane order by job.run_at, job.id) as turn,
+                count(*) over (partition by job.tenant_id, job.lane) < ($5 + lane.lanes - 1) / lane.lanes as is_last
+              from usable lane
+              cross join lateral (
+                select j.id, j.tenant_id, j.lane, j.kind, j.run_at
+                from jobs j
+                where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
+                  and j.tenant_id = lane.tenant_id and j.lane = lane.lane and (j.run_at, j.id) > (lane.run_at, lane.id)
+                order by j.run_at, j.id
+                limit greatest(0, least(lane.allowed, ($5 + lane.lanes - 1) / lane.lanes))
+                "# + $locked + r#"
+              ) job
+            ),
+            ranked as (
+              select picked.*, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn
+              from picked
+            ),
+            chosen as (
+              select ranked.*
+              from ranked
+              left join busy_tenants b using (tenant_id)
+              where $7::int is null or tenant_turn <= $7 - coalesce(b.number, 0)
+              order by turn, tenant_id, lane
+              limit $5
+            ),
+            suspended as (
+              update jobs
+              set state = 'suspended', dispatched_at = null,
+                suspended_on = case when chosen.until is null then 'kind:' || kind else 'account:' || account_id end,
+                run_at = chosen.until
+              from chosen
+              where jobs.id = chosen.id and jobs.state = 'available' and (chosen.until is not null or not is_known)
+            ),
+            marked as (
+              update jobs
+              set dispatched_at = engine_stamp()
+              from chosen
+              where $13::bool and jobs.id = chosen.id and chosen.until is null and is_known
+            ),
+            last as (
+              select tenant_id, lane, number >= $5 or steps >= $5 + 1000 as is_cut
+              from lanes
+              order by steps desc
+              limit 1
+            )
+            select last.tenant_id as "last_tenant_id!", last.lane as "last_lane!", last.is_cut as "is_cut!",
+              (extract(epoch from engine_now()) * 1000000)::bigint as "place!",
+              chosen.id as "id?", chosen.tenant_id as "tenant_id?", chosen.lane as "lane?", chosen.run_at as "run_at?",
+              chosen.turn as "turn?", chosen.is_last as "is_last?",
+              chosen.until is null and chosen.is_known as "is_released?"
+            from last
+            left join chosen on true
+            "#,
+            $order.queue,
+            $order.priority,
+            $cursor.lane.0,
+            $cursor.lane.1,
+            i64::try_from($order.room).unwrap_or(i64::MAX),
+            $order.kinds,
+            $order.limits.max_per_tenant,
+            $order.limits.max_per_account,
+            &$reached.tenants,
+            &$reached.lanes,
+            &$reached.times,
+            &$reached.ids,
+            $order.is_marked
         )
-        select last.tenant_id as "last_tenant_id!", last.lane as "last_lane!", last.is_cut as "is_cut!",
-          marked.id as "id?", marked.tenant_id as "tenant_id?", marked.lane as "lane?", marked.turn as "turn?",
-          marked.place as "place?"
-        from last
-        left join marked on true
-        "#,
-        order.queue,
-        order.priority,
-        cursor.tenant_id,
-        cursor.lane,
-        i64::try_from(order.room).unwrap_or(i64::MAX),
-        order.kinds,
-        order.limits.max_per_tenant,
-        order.limits.max_per_account
+    };
+}
+
+/// How far earlier releases came, as columns.
+#[derive(Default)]
+struct Reached {
+    tenants: Vec<Uuid>,
+    lanes: Vec<Uuid>,
+    times: Vec<DateTime<Utc>>,
+    ids: Vec<Uuid>,
+}
+
+async fn select(tx: &mut Tx, order: &Order<'_>, cursor: &Cursor) -> Result<Vec<Row>, sqlx::Error> {
+    let mut reached = Reached::default();
+    // The scan visits that many lanes from the cursor on; for one that is left out the worst is that it begins anew.
+    for (&(tenant_id, lane), &(run_at, id)) in cursor.reached.range(cursor.lane..).take(order.room) {
+        reached.tenants.push(tenant_id);
+        reached.lanes.push(lane);
+        reached.times.push(run_at);
+        reached.ids.push(id);
+    }
+    if order.is_marked {
+        pick!("for update skip locked", order, cursor, reached).fetch_all(&mut **tx).await
+    } else {
+        pick!("", order, cursor, reached).fetch_all(&mut **tx).await
+    }
+}
+
+/// Writes down that jobs are released, for workers that cannot learn of it from Redis: they claim such jobs by themselves.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set dispatched_at = engine_stamp()
+        where id in (
+          select id
+          from jobs
+          where id = any($1) and state is not distinct from 'available' and dispatched_at is null
+          order by id
+          for update skip locked
+        )
+        ",
+        ids
     )
-    .fetch_all(&mut **tx)
-    .await
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

@@ -13,6 +13,14 @@ pub struct Limits {
     pub max_per_account: Option<i32>,
 }
 
+impl Limits {
+    /// Whether there is any.
+    #[must_use]
+    pub fn are_set(&self) -> bool {
+        *self != Self::default()
+    }
+}
+
 /// A queue as the dispatcher sees it.
 #[derive(Debug, Clone)]
 pub struct QueueState {
@@ -22,8 +30,8 @@ pub struct QueueState {
     pub is_paused: bool,
     /// What operators allow.
     pub limits: Limits,
-    /// Jobs in the window.
-    pub dispatched: usize,
+    /// Jobs that are written down as released.
+    pub marked: usize,
     /// Jobs that run.
     pub executing: usize,
     /// Priorities of which something waits to be released, the highest first.
@@ -40,7 +48,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
         select q.name, q.paused_at is not null as "is_paused!", q.max_running, q.max_per_tenant, q.max_per_account,
           (
             select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
-          ) as "dispatched!",
+          ) as "marked!",
           coalesce(running.executing, 0) as "executing!",
           array(
             select priority
@@ -70,7 +78,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,
             },
-            dispatched: usize::try_from(row.dispatched).unwrap_or(0),
+            marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
             waiting: row.waiting,
         })

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{EndedChild, columns, release_parents};
+use super::{EndedChild, columns, lock_order, release_parents};
 use crate::{
     engine::{Attempt, Tx},
     ids::{JobId, TenantId},
@@ -20,8 +20,8 @@ struct Completed {
     again: bool,
 }
 
-/// The statement that completes attempts, with the words that say what to do about rows that somebody else holds. One
-/// statement: the finished leave the ledger and enter the history; one with an open effect is suspended instead, one that
+/// The statement that completes attempts, with the words that say what to do about rows that somebody else holds. Rows are
+/// looked up and locked one by one, in the order given: as a plain join the planner compares every row with every other. The finished leave the ledger and enter the history; one with an open effect is suspended instead, one that
 /// was asked for again becomes available.
 macro_rules! complete {
     ($locked:literal, $ids:expr, $numbers:expr, $results:expr) => {
@@ -29,17 +29,18 @@ macro_rules! complete {
             Completed,
             r#"
             with mine as (
-              select j.id, given.result, j.rerun_requested,
+              select held.id, given.result, held.rerun_requested,
                 exists (
                   select from effects e
-                  where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
+                  where e.tenant_id = held.tenant_id and e.job_id = held.id and e.state in ('sent', 'unknown')
                 ) as is_open
-              from jobs j
-              join unnest($1::uuid[], $2::int[], $3::jsonb[]) as given (id, attempt, result)
-                on j.id = given.id and j.attempt = given.attempt
-              where j.state is not distinct from 'executing'
-              order by j.depth desc, j.id
-              for update of j "# + $locked + r#"
+              from unnest($1::uuid[], $2::int[], $3::jsonb[]) as given (id, attempt, result)
+              cross join lateral (
+                select id, tenant_id, rerun_requested
+                from jobs
+                where id = given.id and attempt = given.attempt and state is not distinct from 'executing'
+                for update "# + $locked + r#"
+              ) held
             ),
             ended as (
               delete from jobs
@@ -101,8 +102,9 @@ pub(in crate::engine) async fn complete_free(
 }
 
 fn given(done: &[(Attempt, Value)]) -> (Vec<Uuid>, Vec<i32>, Vec<Value>) {
-    let attempts: Vec<Attempt> = done.iter().map(|(attempt, _)| *attempt).collect();
-    let (ids, numbers) = columns(&attempts);
+    let mut done: Vec<&(Attempt, Value)> = done.iter().collect();
+    done.sort_by_key(|(attempt, _)| lock_order(attempt));
+    let (ids, numbers) = columns(done.iter().map(|(attempt, _)| attempt));
     (ids, numbers, done.iter().map(|(_, result)| result.clone()).collect())
 }
 

@@ -3,7 +3,7 @@
 mod children;
 mod complete;
 
-use std::time::Duration;
+use std::{cmp::Reverse, time::Duration};
 
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
@@ -37,10 +37,14 @@ pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Ve
     let (ids, numbers) = columns(attempts);
     sqlx::query_scalar!(
         "
-        select j.id
-        from jobs j
-        join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
-        where j.state is not distinct from 'executing'
+        select current.id
+        from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
+        cross join lateral (
+          select id
+          from jobs
+          where id = mine.id and attempt = mine.attempt and state is not distinct from 'executing'
+          offset 0
+        ) current
         ",
         &ids,
         &numbers
@@ -126,21 +130,25 @@ pub(super) async fn set_back(
 /// # Errors
 /// The database refused; the rescue then finds them when the lease is over.
 pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
-    let (ids, numbers) = columns(attempts);
+    let mut attempts = attempts.to_vec();
+    attempts.sort_by_key(lock_order);
+    let (ids, numbers) = columns(&attempts);
     sqlx::query!(
         "
         with returned as (
-          select j.id, j.tenant_id, j.attempt, j.worker_id, j.started_at, effect.send_until
-          from jobs j
-          join unnest($1::uuid[], $2::int[]) as mine (id, attempt) on j.id = mine.id and j.attempt = mine.attempt
+          select held.*, effect.send_until
+          from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
+          cross join lateral (
+            select id, tenant_id, attempt, worker_id, started_at
+            from jobs
+            where id = mine.id and attempt = mine.attempt and state is not distinct from 'executing'
+            for update
+          ) held
           left join lateral (
             select max(e.send_until) as send_until
             from effects e
-            where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state = 'sent'
+            where e.tenant_id = held.tenant_id and e.job_id = held.id and e.state = 'sent'
           ) effect on true
-          where j.state is not distinct from 'executing'
-          order by j.depth desc, j.id
-          for update of j
         ),
         noted as (
           insert into job_attempts (tenant_id, job_id, attempt, outcome, worker_id, started_at)
@@ -165,8 +173,13 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
     Ok(())
 }
 
-fn columns(attempts: &[Attempt]) -> (Vec<Uuid>, Vec<i32>) {
-    attempts.iter().map(|attempt| (attempt.job_id.0, attempt.number)).unzip()
+fn columns<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> (Vec<Uuid>, Vec<i32>) {
+    attempts.into_iter().map(|attempt| (attempt.job_id.0, attempt.number)).unzip()
+}
+
+/// Several rows of `jobs` are locked in this order everywhere: the deepest children first.
+fn lock_order(attempt: &Attempt) -> (Reverse<i16>, Uuid) {
+    (Reverse(attempt.depth), attempt.job_id.0)
 }
 
 fn interval(duration: Duration) -> PgInterval {

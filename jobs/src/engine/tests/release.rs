@@ -27,9 +27,11 @@ fn noops(tenant_id: TenantId, count: usize) -> Vec<NewJob> {
     vec![NewJob::new(tenant_id, &Noop::default()); count]
 }
 
+/// Releases and writes down what.
 async fn release(bench: &Bench, room: usize, limits: Limits, cursor: &mut Cursor) -> Vec<Released> {
     let kinds = bench.engine.kind_names();
-    let order = Order { queue: "default", priority: Priority::Normal.number(), kinds: &kinds, limits, room };
+    let priority = Priority::Normal.number();
+    let order = Order { queue: "default", priority, kinds: &kinds, limits, room, is_marked: true };
     let mut tx = bench.engine.db.system().await.unwrap();
     let released = dispatch::release(&mut tx, &order, cursor).await.unwrap();
     tx.commit().await.unwrap();
