@@ -18,6 +18,8 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
     Kind::of::<Noop>(),
+    #[cfg(feature = "testing")]
+    Kind::of::<crate::fault_probe::FaultProbe>(),
 ];
 
 /// The kind of that name.

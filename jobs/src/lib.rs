@@ -7,6 +7,8 @@ pub mod assets;
 pub mod calendar;
 pub mod config;
 pub mod engine;
+#[cfg(feature = "testing")]
+pub mod fault_probe;
 pub mod ids;
 pub mod kinds;
 pub mod media;

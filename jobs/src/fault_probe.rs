@@ -1,0 +1,48 @@
+//! Does what a test of faults asks for. Only in builds with the feature `testing`.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+
+/// Do `what`, after `ms` milliseconds.
+///
+/// Safe to repeat: it writes nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FaultProbe {
+    /// How it ends.
+    pub what: Probe,
+    /// How long it runs before.
+    #[serde(default)]
+    pub ms: u64,
+}
+
+/// How a probe ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Probe {
+    /// It takes its process along.
+    Abort,
+    /// It panics.
+    Panic,
+    /// It completes, having slept.
+    Sleep,
+    /// It completes.
+    Ok,
+}
+
+impl Job for FaultProbe {
+    const KIND: &'static str = "fault_probe";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::QUICK;
+
+    async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
+        tokio::time::sleep(Duration::from_millis(self.ms)).await;
+        match self.what {
+            Probe::Abort => std::process::abort(),
+            Probe::Panic => panic!("a probe was asked to panic"),
+            Probe::Sleep | Probe::Ok => Ok(Done::nothing("a probe writes nothing")),
+        }
+    }
+}
