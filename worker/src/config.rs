@@ -28,6 +28,9 @@ pub(crate) struct WorkerConfig {
     /// How long the process is taken for alive without a renewal; renewed every third of it.
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
     pub(crate) worker_lease_seconds: f64,
+    /// Run the one job that a worker hands over on standard input.
+    #[arg(long, hide = true)]
+    pub(crate) isolated: bool,
 }
 
 /// Slots by queue.

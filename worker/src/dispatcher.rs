@@ -8,12 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures_util::StreamExt as _;
 use jobs::engine::{
     self, Tx,
     dispatch::{self, Capacity, Released},
 };
-use tokio::sync::Notify;
 
 use self::window::QueueWindow;
 use crate::process::Process;
@@ -42,8 +40,6 @@ const PROMOTIONS: usize = 4;
 
 /// Dispatches until the process stops.
 pub(crate) async fn dispatch(process: Arc<Process>) {
-    let woken = Arc::new(Notify::new());
-    let listener = tokio::spawn(listen(Arc::clone(&process), Arc::clone(&woken)));
     let mut dispatcher = Dispatcher::new(Arc::clone(&process));
     loop {
         let passed = tokio::time::timeout(LONGEST_PASS, dispatcher.pass()).await;
@@ -58,25 +54,13 @@ pub(crate) async fn dispatch(process: Arc<Process>) {
         tokio::select! {
             () = process.stopping.cancelled() => break,
             () = tokio::time::sleep(pause) => {}
-            () = woken.notified() => {}
+            () = process.woken.notified() => {}
         }
     }
-    listener.abort();
     if let Some(id) = process.identity()
         && let Err(error) = dispatch::step_down(&process.engine.db, id).await
     {
         tracing::debug!(%error, "the leadership ends by itself");
-    }
-}
-
-/// Turns wake-ups from Redis into notifications, connecting again when that ends.
-async fn listen(process: Arc<Process>, woken: Arc<Notify>) {
-    loop {
-        match process.window.wake_ups().await {
-            Ok(wake_ups) => wake_ups.for_each(|()| async { woken.notify_one() }).await,
-            Err(error) => tracing::debug!(%error, "no wake-ups: Redis is away"),
-        }
-        tokio::time::sleep(TICK).await;
     }
 }
 

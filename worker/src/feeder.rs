@@ -25,6 +25,13 @@ pub(crate) struct Ticket {
     _slot: OwnedSemaphorePermit,
 }
 
+impl Ticket {
+    /// Frees the slot for another job: this one runs elsewhere.
+    pub(crate) fn leave_slot(self) -> (Claimed, watch::Receiver<Option<Interrupt>>) {
+        (self.job, self.interrupt)
+    }
+}
+
 /// Feeds until the process stops.
 pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: usize, tickets: mpsc::Sender<Ticket>) {
     let Ok(window) = process.window.own_connection() else {

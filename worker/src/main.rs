@@ -1,14 +1,17 @@
 //! The worker: runs every kind of job.
 //!
 //! A [`feeder`] a queue pops ids from Redis and claims them; [`runtime`] runs the claimed jobs on apalis; [`heartbeat`] keeps
-//! the process' lease; [`dispatcher`] competes for promoting and releasing work; [`process`] starts and stops all that.
+//! the process' lease; [`dispatcher`] competes for promoting and releasing work; [`process`] starts and stops all that. A job
+//! under which processes died runs alone, in a child of this one: [`isolation`].
 
 mod config;
 mod dispatcher;
 mod feeder;
 mod heartbeat;
+mod isolation;
 mod process;
 mod runtime;
+mod signals;
 
 use clap::Parser as _;
 use config::WorkerConfig;
@@ -17,5 +20,5 @@ use config::WorkerConfig;
 async fn main() -> anyhow::Result<()> {
     let config = WorkerConfig::parse();
     config.log.start()?;
-    process::run(config).await
+    if config.isolated { isolation::run_alone(config).await } else { process::run(config).await }
 }

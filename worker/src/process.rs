@@ -14,14 +14,15 @@ use jobs::{
 };
 use tokio::{
     signal::unix::{SignalKind, signal},
-    sync::{mpsc, watch},
+    sync::{Notify, Semaphore, mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::WorkerConfig,
-    dispatcher, feeder, heartbeat,
+    dispatcher, feeder, heartbeat, isolation,
     runtime::{self, Tickets},
+    signals,
 };
 
 /// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
@@ -41,6 +42,10 @@ pub(crate) struct Process {
     pub(crate) registration: lease::Registration,
     /// The id under which this process claims; none while it has no lease.
     pub(crate) identity: watch::Sender<Option<WorkerId>>,
+    /// Somebody said that there is due work.
+    pub(crate) woken: Notify,
+    /// Places for jobs that run alone.
+    pub(crate) isolated: Semaphore,
     /// No new work from here on.
     pub(crate) stopping: CancellationToken,
     /// Everything has ended.
@@ -79,11 +84,14 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
         settler,
         registration,
         identity: watch::Sender::new(Some(id)),
+        woken: Notify::new(),
+        isolated: Semaphore::new(isolation::AT_ONCE),
         stopping: CancellationToken::new(),
         stopped,
     });
     listen_for_signals(&process)?;
     let beating = tokio::spawn(heartbeat::beat(Arc::clone(&process)));
+    tokio::spawn(signals::listen(Arc::clone(&process)));
     let dispatching = tokio::spawn(dispatcher::dispatch(Arc::clone(&process)));
     let mut queues = Vec::new();
     for (&queue, &slots) in &config.worker_queues.0 {

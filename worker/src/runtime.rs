@@ -23,7 +23,7 @@ use apalis_core::{
 use jobs::engine::Outcome;
 use tokio::sync::mpsc;
 
-use crate::{feeder::Ticket, process::Process};
+use crate::{feeder::Ticket, isolation, process::Process};
 
 /// A queue's claimed jobs.
 pub(crate) type Tickets = Arc<Mutex<mpsc::Receiver<Ticket>>>;
@@ -55,7 +55,13 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
 /// Runs one claimed job. The only handler: the ledger's row says which kind it is.
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
-    match process.engine.run(ticket.job, ticket.interrupt).await {
+    let outcome = if isolation::is_suspect(&ticket.job) {
+        let (job, interrupt) = ticket.leave_slot();
+        isolation::run(&process, job, interrupt).await
+    } else {
+        process.engine.run(ticket.job, ticket.interrupt).await
+    };
+    match outcome {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
         Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
         Outcome::Returned => {

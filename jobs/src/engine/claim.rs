@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -9,7 +10,7 @@ use super::Db;
 use crate::ids::{JobId, TenantId, WorkerId};
 
 /// One attempt of one job: the fence. What it writes lands only while no later attempt exists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// The job.
     pub job_id: JobId,
@@ -22,7 +23,7 @@ pub struct Attempt {
 }
 
 /// A claimed job: everything needed to run its attempt.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claimed {
     /// The attempt.
     pub attempt: Attempt,

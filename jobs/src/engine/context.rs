@@ -6,10 +6,11 @@ use std::{
         Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::{Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx, effects::CallOutcome, settle};
 use crate::{
@@ -25,6 +26,7 @@ pub struct JobContext {
     db: Db,
     services: Services,
     shielded: AtomicBool,
+    cancelled: CancellationToken,
     outcome: Mutex<Option<CallOutcome>>,
 }
 
@@ -36,6 +38,7 @@ impl JobContext {
             db,
             services,
             shielded: AtomicBool::new(false),
+            cancelled: CancellationToken::new(),
             outcome: Mutex::new(None),
         }
     }
@@ -77,6 +80,25 @@ impl JobContext {
     pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
         let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
         Ok(AttemptTx { tx, attempt: self.attempt })
+    }
+
+    /// Waits until somebody cancels the job; answers the error to return then. A job that returns it within half a second has
+    /// tidied up; after that it is dropped where it waits.
+    pub async fn cancelled(&self) -> JobError {
+        self.cancelled.cancelled().await;
+        JobError::cancelled()
+    }
+
+    /// Whether somebody cancelled the job, for loops that do not wait.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// Tells the job that it is cancelled; answers when that was.
+    pub(super) fn tell_cancelled(&self) -> Instant {
+        self.cancelled.cancel();
+        Instant::now()
     }
 
     /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded.

@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction, postgres::PgPoolOptions};
 
 use super::Window;
-use crate::ids::TenantId;
+use crate::ids::{JobId, TenantId};
 
 /// The unprivileged role that transactions take on where the login could bypass row-level security. Created by whoever
 /// sets up the cluster (`create role linecook_app nologin`), never by a migration: roles are cluster-wide.
@@ -105,7 +105,7 @@ impl Db {
              set local idle_in_transaction_session_timeout = '5s'"
         );
         let inner = self.begin_with(begin).await?;
-        Ok(Tx { inner, window: self.window.clone(), wakes: false })
+        Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }
 
     /// Connections are not tried before they are used, which would cost every transaction a round trip; one that turns out
@@ -202,20 +202,32 @@ pub struct Tx {
     inner: Transaction<'static, Postgres>,
     window: Option<Window>,
     wakes: bool,
+    cancelled: Vec<JobId>,
 }
 
 impl Tx {
-    /// Commits, then wakes the dispatcher if due work was enqueued.
+    /// Commits, then wakes the dispatcher if due work was enqueued, and tells workers which running jobs were cancelled.
     ///
     /// # Errors
     /// The commit failed or its answer was lost; then what was written may or may not be there.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         self.inner.commit().await?;
-        if let (true, Some(window)) = (self.wakes, self.window) {
-            // A lost wake-up costs a second at most; the caller does not wait for Redis.
-            tokio::spawn(async move { window.wake().await });
+        if let Some(window) = self.window
+            && (self.wakes || !self.cancelled.is_empty())
+        {
+            // A lost wake-up costs a second, a lost cancellation waits for the renewal; the caller does not wait for Redis.
+            tokio::spawn(async move {
+                if self.wakes {
+                    window.wake().await;
+                }
+                window.cancel(&self.cancelled).await;
+            });
         }
         Ok(())
+    }
+
+    pub(super) fn cancel_after_commit(&mut self, id: JobId) {
+        self.cancelled.push(id);
     }
 
     pub(super) fn wake_after_commit(&mut self) {

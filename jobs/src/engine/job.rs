@@ -223,6 +223,12 @@ pub enum JobError {
 }
 
 impl JobError {
+    /// Somebody cancelled the job. The ledger knows that: whatever the error, a job that was to be cancelled ends cancelled.
+    #[must_use]
+    pub fn cancelled() -> Self {
+        Self::Later(Duration::ZERO, Cause::plain("cancelled", "Somebody asked to cancel it."))
+    }
+
     /// What went wrong, unless the attempt was merely overtaken.
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {

@@ -322,6 +322,8 @@ pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refu
     .ok_or(Refused::State("changing its state right now; try again".to_owned()))?;
     if row.ended {
         settle::archive(tx, &[id.0]).await?;
+    } else {
+        tx.cancel_after_commit(id);
     }
     if let (true, Some(parent)) = (row.ended && row.counts, row.parent_id) {
         settle::release_parents(tx, &[EndedChild { tenant_id: job.tenant_id, parent, failed: true }]).await?;

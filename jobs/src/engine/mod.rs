@@ -25,6 +25,7 @@ pub mod ledger;
 mod limits;
 mod rescue;
 mod run;
+mod setback;
 mod settle;
 mod settler;
 #[cfg(test)]
@@ -46,4 +47,4 @@ pub use rescue::rescue;
 pub use run::{Engine, Interrupt, Outcome};
 pub use settle::hand_back;
 pub use settler::Settler;
-pub use window::Window;
+pub use window::{Signal, Window};

@@ -1,6 +1,10 @@
 //! Running one claimed job: the attempt from its start to its settlement.
 
-use std::{any::Any, panic::AssertUnwindSafe, time::Duration};
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use anyhow::anyhow;
 use futures_util::FutureExt as _;
@@ -8,10 +12,13 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Claimed, Db, Done, JobContext, JobError, Kind, Scope, Setback, Tx, effects, settle,
-    verdict::{Standing, decide},
+    Cause, Claimed, Db, Done, JobContext, JobError, Kind,
+    setback::{self, Ending, standing},
 };
 use crate::services::Services;
+
+/// A job that was told that somebody cancelled it has this long to tidy up; then it is dropped where it waits.
+const TIDY_UP: Duration = Duration::from_millis(500);
 
 /// Why a running attempt is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,46 +78,39 @@ impl Engine {
             Err(Stop::Failed(error)) => error,
             Err(Stop::Interrupted(Interrupt::Stopping)) => return Outcome::Returned,
             Err(Stop::Interrupted(Interrupt::Lost)) => return Outcome::Lost,
-            Err(Stop::Interrupted(Interrupt::Cancelled)) => cancelled(),
+            Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
         };
-        self.settle_setback(kind, &job, &cx, error, interrupt).await
+        setback::settle(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
     }
 
-    /// Settles a setback, trying again while the database is away and the attempt is still ours.
-    async fn settle_setback(
+    /// Settles an attempt that is not begun, as if the job itself had decided `error`.
+    pub async fn decline(
         &self,
-        kind: &Kind,
         job: &Claimed,
-        cx: &JobContext,
         error: JobError,
-        interrupt: watch::Receiver<Option<Interrupt>>,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
     ) -> Outcome {
-        if matches!(error, JobError::Superseded) {
-            return Outcome::Lost;
+        match self.kind(&job.kind) {
+            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::Decided(error), interrupt).await,
+            None => Outcome::Returned,
         }
-        log_setback(job, &error);
-        let outcome = cx.take_outcome();
-        let mut follow = true;
-        loop {
-            match set_back(&self.db, kind, job, outcome.as_ref(), &error, follow).await {
-                Ok(Settled::Yes) => return Outcome::Settled,
-                Ok(Settled::Overtaken) => return Outcome::Lost,
-                Ok(Settled::Changed) => continue,
-                Err(cause) if is_passing(&cause) => {
-                    tracing::warn!(job_id = %job.attempt.job_id, %cause, "could not settle, trying again");
-                }
-                Err(cause) => {
-                    tracing::error!(job_id = %job.attempt.job_id, %cause, "could not settle; now without its rows");
-                    follow = false;
-                }
-            }
-            let seen = *interrupt.borrow();
-            match seen {
-                Some(Interrupt::Lost) => return Outcome::Lost,
-                Some(Interrupt::Stopping) => return Outcome::Returned,
-                Some(Interrupt::Cancelled) | None => tokio::time::sleep(Duration::from_millis(250)).await,
-            }
+    }
+
+    /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.
+    pub async fn mourn(&self, job: &Claimed, how: String, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
+        match self.kind(&job.kind) {
+            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::Died(how), interrupt).await,
+            None => Outcome::Returned,
         }
+    }
+}
+
+impl Claimed {
+    /// Whether an interruption concerns it: a request to cancel that came before an open effect is read back does not cut
+    /// the reading.
+    #[must_use]
+    pub fn heeds(&self, interrupt: Interrupt) -> bool {
+        !(interrupt == Interrupt::Cancelled && self.cancel_requested)
     }
 }
 
@@ -128,7 +128,7 @@ async fn attempt(
     mut interrupt: watch::Receiver<Option<Interrupt>>,
 ) -> Result<Done, Stop> {
     if job.cancel_requested && !has_open_effect(cx, job).await? {
-        return Err(Stop::Failed(cancelled()));
+        return Err(Stop::Failed(JobError::cancelled()));
     }
     if job.fails_with_children && job.failed_children > 0 {
         return Err(Stop::Failed(children_failed(job.failed_children)));
@@ -138,8 +138,7 @@ async fn attempt(
     tokio::pin!(timeout);
     let mut over = false;
     let mut stop = None;
-    // A request to cancel that came before an open effect is read back does not cut the reading.
-    let heeds = |interrupt: Interrupt| !(interrupt == Interrupt::Cancelled && job.cancel_requested);
+    let mut told: Option<Instant> = None;
     loop {
         tokio::select! {
             biased;
@@ -162,8 +161,10 @@ async fn attempt(
         if stop == Some(Interrupt::Cancelled) {
             stop = *interrupt.borrow();
         }
-        if let Some(interrupt) = stop.filter(|&interrupt| heeds(interrupt)) {
-            return Err(Stop::Interrupted(interrupt));
+        match stop.filter(|&interrupt| job.heeds(interrupt)) {
+            Some(Interrupt::Cancelled) if told.get_or_insert_with(|| cx.tell_cancelled()).elapsed() < TIDY_UP => {}
+            Some(interrupt) => return Err(Stop::Interrupted(interrupt)),
+            None => {}
         }
         if over {
             return Err(Stop::Failed(timed_out(kind)));
@@ -175,89 +176,9 @@ async fn has_open_effect(cx: &JobContext, job: &Claimed) -> Result<bool, Stop> {
     let read = async {
         let mut tx = cx.begin().await?;
         let standing = standing(&mut tx, job).await?;
-        Ok::<_, sqlx::Error>(standing.open_effect.is_some() || standing.unknown_effect)
+        Ok::<_, sqlx::Error>(standing.is_some_and(|s| s.open_effect.is_some() || s.unknown_effect))
     };
     read.await.map_err(|error| Stop::Failed(error.into()))
-}
-
-enum Settled {
-    Yes,
-    /// A request to cancel came in between: decide again.
-    Changed,
-    /// A later attempt exists.
-    Overtaken,
-}
-
-/// One try to settle: the job's rows, its effect and the job in one transaction.
-async fn set_back(
-    db: &Db,
-    kind: &Kind,
-    job: &Claimed,
-    outcome: Option<&effects::CallOutcome>,
-    error: &JobError,
-    follow: bool,
-) -> Result<Settled, sqlx::Error> {
-    let mut tx = db.begin(Scope::of(job.attempt.tenant_id)).await?;
-    if let Some(outcome) = outcome {
-        effects::record_outcome(&mut tx, job.attempt, outcome).await?;
-    }
-    let standing = standing(&mut tx, job).await?;
-    let Some((verdict, setback)) = decide(error, &kind.retry, standing, rand::random()) else {
-        return Ok(Settled::Overtaken);
-    };
-    if follow {
-        (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
-    }
-    let facts = match &setback {
-        Setback::Again(facts) | Setback::Reconciling(facts) | Setback::Parked(facts) | Setback::Discarded(facts) => {
-            Some(facts)
-        }
-        Setback::Cancelled => None,
-    };
-    if settle::set_back(&mut tx, job.attempt, &verdict, facts, standing.cancel_requested).await? {
-        tx.commit().await?;
-        return Ok(Settled::Yes);
-    }
-    let is_current = !settle::list_current(&mut tx, &[job.attempt]).await?.is_empty();
-    Ok(if is_current { Settled::Changed } else { Settled::Overtaken })
-}
-
-/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources.
-fn is_passing(error: &sqlx::Error) -> bool {
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
-        None => true,
-    }
-}
-
-/// What the ledger knows about the job now.
-async fn standing(tx: &mut Tx, job: &Claimed) -> Result<Standing, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"
-        select j.cancel_requested_at is not null as "cancel_requested!",
-          extract(epoch from max(e.send_until) filter (where e.state = 'sent') - clock_timestamp())::float8
-            as open_seconds,
-          coalesce(bool_or(e.state = 'unknown'), false) as "unknown!"
-        from jobs j
-        left join effects e on e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
-        where j.id = $1
-        group by j.id
-        "#,
-        job.attempt.job_id.0
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(Standing {
-        failures: u32::try_from(job.failures).unwrap_or(0),
-        due_for: job.due_for,
-        cancel_requested: row.cancel_requested,
-        open_effect: row.open_seconds.map(|left| Duration::try_from_secs_f64(left).unwrap_or_default()),
-        unknown_effect: row.unknown,
-    })
-}
-
-fn cancelled() -> JobError {
-    JobError::Later(Duration::ZERO, Cause::plain("cancelled", "Somebody asked to cancel it."))
 }
 
 fn children_failed(count: u32) -> JobError {
@@ -276,14 +197,4 @@ fn panicked(panic: &(dyn Any + Send)) -> JobError {
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no words".to_owned());
     JobError::Retry(Cause::new("panic", "A bug on our side stopped it; it is tried again.", anyhow!(words)))
-}
-
-/// The one place where a failed attempt is logged, with its whole chain.
-fn log_setback(job: &Claimed, error: &JobError) {
-    let facts = error.cause().map(Cause::facts);
-    let (class, causes) = facts.map(|facts| (facts.class, facts.causes.join(": "))).unwrap_or_default();
-    tracing::warn!(
-        job_id = %job.attempt.job_id, tenant_id = %job.attempt.tenant_id, kind = job.kind, attempt = job.attempt.number,
-        class, causes, "{error}"
-    );
 }

@@ -1,6 +1,10 @@
 //! Deciding what an attempt that did not complete its job comes to.
 
+mod death;
+
 use std::time::Duration;
+
+pub(super) use death::{decide_death, facts as death_facts};
 
 use super::{JobError, Parked, Retry, Setback, settle::Verdict};
 

@@ -11,9 +11,13 @@ use redis::{
 use uuid::Uuid;
 
 use super::dispatch::Released;
+use crate::ids::JobId;
 
 /// How long a pop waits for an id before it answers none.
 const POP_WAIT: Duration = Duration::from_secs(1);
+
+/// A signal carries this many ids at most.
+const IDS_IN_A_SIGNAL: usize = 1_000;
 
 /// A handle on the window; clones share a connection that reconnects by itself.
 #[derive(Clone)]
@@ -133,14 +137,33 @@ impl Window {
         }
     }
 
-    /// Wake-ups as they come. Ends when the connection does.
+    /// Tells the workers which running jobs somebody cancelled. Best effort: a renewal of the lease tells them too.
+    pub async fn cancel(&self, jobs: &[JobId]) {
+        for jobs in jobs.chunks(IDS_IN_A_SIGNAL) {
+            let ids: Vec<u8> = jobs.iter().flat_map(|id| *id.0.as_bytes()).collect();
+            let published: RedisResult<()> =
+                redis::cmd("PUBLISH").arg(self.cancellations()).arg(ids).query_async(&mut self.shared.clone()).await;
+            if let Err(error) = published {
+                tracing::debug!(%error, "no cancellation sent");
+            }
+        }
+    }
+
+    /// Signals as they come. Ends when the connection does.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn wake_ups(&self) -> RedisResult<impl Stream<Item = ()> + use<>> {
+    pub async fn signals(&self) -> RedisResult<impl Stream<Item = Signal> + use<>> {
+        let (wakes, cancellations) = (self.wakes(), self.cancellations());
         let mut subscription = self.client.get_async_pubsub().await?;
-        subscription.subscribe(self.wakes()).await?;
-        Ok(subscription.into_on_message().map(|_| ()))
+        subscription.subscribe(&[&wakes, &cancellations]).await?;
+        Ok(subscription.into_on_message().map(move |message| {
+            if message.get_channel_name() == cancellations {
+                Signal::cancelled(message.get_payload_bytes())
+            } else {
+                Signal::Wake
+            }
+        }))
     }
 
     /// Whether Redis answers.
@@ -157,6 +180,26 @@ impl Window {
 
     fn wakes(&self) -> String {
         format!("{}wakes", self.prefix)
+    }
+
+    fn cancellations(&self) -> String {
+        format!("{}cancellations", self.prefix)
+    }
+}
+
+/// What processes tell each other through Redis. All of it may be lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Signal {
+    /// There is due work.
+    Wake,
+    /// Somebody cancelled these jobs while they ran.
+    Cancelled(Vec<JobId>),
+}
+
+impl Signal {
+    /// Reads ids of 16 bytes each; what is left over is none.
+    fn cancelled(ids: &[u8]) -> Self {
+        Self::Cancelled(ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(JobId).collect())
     }
 }
 

@@ -171,7 +171,7 @@ impl JobContext {
             )
             .execute(&mut **tx)
             .await?;
-            tx.commit_to_send().await?;
+            tx.commit_to_send().await.inspect_err(|error| self.note_outcome(not_sent(row.id, error)))?;
         } else {
             tx.commit().await?;
         }
@@ -236,6 +236,12 @@ impl JobContext {
             None => Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Not to be seen at the provider yet."))),
         }
     }
+}
+
+/// Whether or not `sent` was committed (the answer may have been lost): this attempt sends nothing.
+fn not_sent(effect_id: EffectId, error: &JobError) -> CallOutcome {
+    let cause = error.cause().map(Cause::facts);
+    CallOutcome { effect_id, for_good: false, fact: json!({ "not_sent": cause }), unclear: false, known: None }
 }
 
 /// Noting that a call may leave took as long as the call itself may.

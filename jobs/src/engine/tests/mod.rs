@@ -3,7 +3,9 @@
 mod fence;
 mod isolation;
 mod lifecycle;
+mod lost_reply;
 mod release;
+mod stop;
 
 use std::{collections::BTreeMap, time::Duration};
 

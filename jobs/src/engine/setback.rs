@@ -1,0 +1,185 @@
+//! Settling an attempt that did not complete its job: its rows, its effect and the job, in one transaction.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::{
+    Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, Outcome, Retry, Scope, Setback, Tx,
+    effects::{self, CallOutcome},
+    settle::{self, Verdict},
+    verdict::{Standing, death_facts, decide, decide_death},
+};
+
+/// How an attempt ended that did not complete its job.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// The job decided, or what cut it short.
+    Decided(JobError),
+    /// It took down the process in which it ran alone, in this way.
+    Died(String),
+}
+
+/// Settles, trying again while the database is away and the attempt is still ours.
+pub(super) async fn settle(
+    db: &Db,
+    kind: &Kind,
+    job: &Claimed,
+    outcome: Option<CallOutcome>,
+    ending: Ending,
+    interrupt: &watch::Receiver<Option<Interrupt>>,
+) -> Outcome {
+    if matches!(ending, Ending::Decided(JobError::Superseded)) {
+        return Outcome::Lost;
+    }
+    log(job, &ending);
+    let mut follow = true;
+    loop {
+        match set_back(db, kind, job, outcome.as_ref(), &ending, follow).await {
+            Ok(Settled::Yes) => return Outcome::Settled,
+            Ok(Settled::Overtaken) => return Outcome::Lost,
+            Ok(Settled::Changed) => continue,
+            Err(cause) if is_passing(&cause) => {
+                tracing::warn!(job_id = %job.attempt.job_id, %cause, "could not settle, trying again");
+            }
+            Err(cause) => {
+                tracing::error!(job_id = %job.attempt.job_id, %cause, "could not settle; now without its rows");
+                follow = false;
+            }
+        }
+        let seen = *interrupt.borrow();
+        match seen {
+            Some(Interrupt::Lost) => return Outcome::Lost,
+            Some(Interrupt::Stopping) => return Outcome::Returned,
+            Some(Interrupt::Cancelled) | None => tokio::time::sleep(Duration::from_millis(250)).await,
+        }
+    }
+}
+
+enum Settled {
+    Yes,
+    /// A request to cancel came in between: decide again.
+    Changed,
+    /// A later attempt exists.
+    Overtaken,
+}
+
+/// One try to settle.
+async fn set_back(
+    db: &Db,
+    kind: &Kind,
+    job: &Claimed,
+    outcome: Option<&CallOutcome>,
+    ending: &Ending,
+    follow: bool,
+) -> Result<Settled, sqlx::Error> {
+    let mut tx = db.begin(Scope::of(job.attempt.tenant_id)).await?;
+    if let Some(outcome) = outcome {
+        effects::record_outcome(&mut tx, job.attempt, outcome).await?;
+    }
+    let Some(standing) = standing(&mut tx, job).await? else {
+        return Ok(Settled::Overtaken);
+    };
+    let Some((verdict, setback)) = ending.decide(&kind.retry, job, standing) else {
+        return Ok(Settled::Overtaken);
+    };
+    if follow {
+        (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
+    }
+    if matches!(ending, Ending::Died(_)) {
+        count_death(&mut tx, job).await?;
+    }
+    let facts = ending.facts(&setback);
+    if settle::set_back(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
+        tx.commit().await?;
+        return Ok(Settled::Yes);
+    }
+    let is_current = !settle::list_current(&mut tx, &[job.attempt]).await?.is_empty();
+    Ok(if is_current { Settled::Changed } else { Settled::Overtaken })
+}
+
+impl Ending {
+    fn decide(&self, retry: &Retry, job: &Claimed, standing: Standing) -> Option<(Verdict, Setback)> {
+        match self {
+            Self::Decided(error) => decide(error, retry, standing, rand::random()),
+            Self::Died(how) => Some(decide_death(how, job.poison + 1, standing, rand::random())),
+        }
+    }
+
+    /// What the ledger says about it. The setback of a cancelled job tells nothing, the error that came of it does.
+    fn facts(&self, setback: &Setback) -> Option<Facts> {
+        match (setback, self) {
+            (
+                Setback::Again(facts)
+                | Setback::Reconciling(facts)
+                | Setback::Parked(facts)
+                | Setback::Discarded(facts),
+                _,
+            ) => Some(facts.clone()),
+            (Setback::Cancelled, Self::Decided(error)) => error.cause().map(Cause::facts),
+            (Setback::Cancelled, Self::Died(how)) => Some(death_facts(how, "Somebody had asked to cancel it.")),
+        }
+    }
+}
+
+/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources.
+fn is_passing(error: &sqlx::Error) -> bool {
+    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        Some(code) => ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
+        None => true,
+    }
+}
+
+/// What the ledger knows about the job now; none if it has ended.
+pub(super) async fn standing(tx: &mut Tx, job: &Claimed) -> Result<Option<Standing>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select j.cancel_requested_at is not null as "cancel_requested!",
+          extract(epoch from max(e.send_until) filter (where e.state = 'sent') - clock_timestamp())::float8
+            as open_seconds,
+          coalesce(bool_or(e.state = 'unknown'), false) as "unknown!"
+        from jobs j
+        left join effects e on e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
+        where j.id = $1
+        group by j.id
+        "#,
+        job.attempt.job_id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.map(|row| Standing {
+        failures: u32::try_from(job.failures).unwrap_or(0),
+        due_for: job.due_for,
+        cancel_requested: row.cancel_requested,
+        open_effect: row.open_seconds.map(|left| Duration::try_from_secs_f64(left).unwrap_or_default()),
+        unknown_effect: row.unknown,
+    }))
+}
+
+async fn count_death(tx: &mut Tx, job: &Claimed) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set poison = poison + 1
+        where id = $1 and attempt = $2 and state is not distinct from 'executing'
+        ",
+        job.attempt.job_id.0,
+        job.attempt.number
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// The one place where a failed attempt is logged, with its whole chain.
+fn log(job: &Claimed, ending: &Ending) {
+    let (error, facts) = match ending {
+        Ending::Decided(error) => (error.to_string(), error.cause().map(Cause::facts)),
+        Ending::Died(how) => (format!("took its process down: {how}"), None),
+    };
+    let (class, causes) = facts.map(|facts| (facts.class, facts.causes.join(": "))).unwrap_or_default();
+    tracing::warn!(
+        job_id = %job.attempt.job_id, tenant_id = %job.attempt.tenant_id, kind = job.kind, attempt = job.attempt.number,
+        class, causes, "{error}"
+    );
+}

@@ -1,0 +1,233 @@
+//! Jobs under which two processes died run alone: in a child process of the worker, so that one that takes its process down
+//! has no neighbours.
+//!
+//! The child is this program with `--isolated`. It gets the claimed job as a line of JSON on its standard input, and after that
+//! a word for each interruption; it says on its standard output that it begins, and how the attempt left it. The end of its
+//! input means that the worker is gone: then it ends at once. The attempt stays in the worker's hand, under the worker's lease.
+
+mod child;
+
+use std::{
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
+
+pub(crate) use child::run_alone;
+use jobs::engine::{Cause, Claimed, Interrupt, JobError, Outcome};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    process::{Child, Command},
+    sync::watch,
+};
+
+use crate::process::Process;
+
+/// Children of one worker at once.
+pub(crate) const AT_ONCE: usize = 2;
+
+/// With this many crashes it may be the job that kills.
+const SUSPECT: i32 = 2;
+
+/// A job whose child did not start comes back after this.
+const START_AGAIN: Duration = Duration::from_secs(10);
+
+/// Whether a job is to run alone.
+pub(crate) fn is_suspect(job: &Claimed) -> bool {
+    job.crashes >= SUSPECT
+}
+
+/// Runs an attempt in a child, in its turn, and settles what the child leaves unsettled.
+pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::Receiver<Option<Interrupt>>) -> Outcome {
+    let place = tokio::select! {
+        biased;
+        why = interrupted(&job, &mut interrupt) => return match why {
+            Interrupt::Cancelled => process.engine.decline(&job, JobError::cancelled(), &interrupt).await,
+            Interrupt::Stopping => Outcome::Returned,
+            Interrupt::Lost => Outcome::Lost,
+        },
+        () = process.stopping.cancelled() => return Outcome::Returned,
+        place = process.isolated.acquire() => place,
+    };
+    let end = match start(&job).await {
+        Ok(child) => follow(child, interrupt.clone()).await,
+        Err(error) => End::NotBegun(error.into()),
+    };
+    drop(place);
+    match end {
+        End::Left(outcome) => outcome,
+        End::Died(how) => process.engine.mourn(&job, how, &interrupt).await,
+        End::NotBegun(error) => {
+            let cause = Cause::new("isolation", "The process in which it is to run alone did not start.", error);
+            process.engine.decline(&job, JobError::Later(START_AGAIN, cause), &interrupt).await
+        }
+    }
+}
+
+async fn interrupted(job: &Claimed, interrupt: &mut watch::Receiver<Option<Interrupt>>) -> Interrupt {
+    let seen = interrupt.wait_for(|why| why.is_some_and(|why| job.heeds(why))).await;
+    seen.ok().and_then(|why| *why).unwrap_or(Interrupt::Lost)
+}
+
+/// Starts a child and hands the job over. It inherits the environment and the worker's own arguments.
+async fn start(job: &Claimed) -> anyhow::Result<Child> {
+    let mut child = Command::new(std::env::current_exe()?)
+        .args(std::env::args_os().skip(1))
+        .arg("--isolated")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()?;
+    let line = serde_json::to_string(job)?;
+    if let Some(input) = &mut child.stdin {
+        // A child that does not read has died: its status tells.
+        let _ = input.write_all(format!("{line}\n").as_bytes()).await;
+    }
+    Ok(child)
+}
+
+/// Passes interruptions on and listens until the child has ended.
+async fn follow(mut child: Child, mut interrupt: watch::Receiver<Option<Interrupt>>) -> End {
+    let mut input = child.stdin.take();
+    let mut lines = child.stdout.take().map(|output| BufReader::new(output).lines());
+    let (mut told, mut reported) = (None, None);
+    while let Some(output) = &mut lines {
+        tokio::select! {
+            line = output.next_line() => match line {
+                Ok(Some(line)) => reported = Report::read(&line).or(reported),
+                Ok(None) | Err(_) => lines = None,
+            },
+            why = changed(&mut interrupt, told), if told != Some(Interrupt::Lost) => {
+                told = why;
+                if let (Some(why), Some(pipe)) = (told, &mut input) {
+                    let _ = pipe.write_all(format!("{}\n", word(why)).as_bytes()).await;
+                }
+            }
+        }
+    }
+    let status = child.wait().await;
+    end_of(reported, told, status)
+}
+
+/// The next interruption that is not `told` already.
+async fn changed(interrupt: &mut watch::Receiver<Option<Interrupt>>, told: Option<Interrupt>) -> Option<Interrupt> {
+    interrupt.wait_for(|why| *why != told).await.map_or(Some(Interrupt::Lost), |why| *why)
+}
+
+/// How a child ended.
+#[derive(Debug)]
+enum End {
+    /// In order, or as it was told to.
+    Left(Outcome),
+    /// By itself, while it ran the job.
+    Died(String),
+    /// Before it ran the job.
+    NotBegun(anyhow::Error),
+}
+
+/// What a child says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Report {
+    /// From here on it is the job that runs.
+    Begun,
+    /// The attempt is settled.
+    Settled,
+    /// The attempt is to be handed back.
+    Returned,
+    /// The attempt must not write anything any more.
+    Lost,
+}
+
+impl Report {
+    const ALL: [Self; 4] = [Self::Begun, Self::Settled, Self::Returned, Self::Lost];
+
+    fn line(self) -> &'static str {
+        match self {
+            Self::Begun => "isolated: begun",
+            Self::Settled => "isolated: settled",
+            Self::Returned => "isolated: returned",
+            Self::Lost => "isolated: lost",
+        }
+    }
+
+    /// How the attempt left the child; none when it began.
+    fn outcome(self) -> Option<Outcome> {
+        match self {
+            Self::Begun => None,
+            Self::Settled => Some(Outcome::Settled),
+            Self::Returned => Some(Outcome::Returned),
+            Self::Lost => Some(Outcome::Lost),
+        }
+    }
+
+    /// Reads a line; a job may print others.
+    fn read(line: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|report| report.line() == line)
+    }
+}
+
+/// The word by which a worker passes an interruption on.
+fn word(why: Interrupt) -> &'static str {
+    match why {
+        Interrupt::Cancelled => "cancel",
+        Interrupt::Stopping => "stop",
+        Interrupt::Lost => "lose",
+    }
+}
+
+/// Only a child that ended by itself, without a report, while it ran the job died of the job. One that was told to stop or
+/// that lost its attempt may end as it likes.
+fn end_of(reported: Option<Report>, told: Option<Interrupt>, status: std::io::Result<ExitStatus>) -> End {
+    if let Some(outcome) = reported.and_then(Report::outcome) {
+        return End::Left(outcome);
+    }
+    let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
+    match told {
+        Some(Interrupt::Lost) => End::Left(Outcome::Lost),
+        Some(Interrupt::Stopping) => End::Left(Outcome::Returned),
+        Some(Interrupt::Cancelled) | None if reported.is_some() => End::Died(how),
+        Some(Interrupt::Cancelled) | None => End::NotBegun(anyhow::anyhow!("it ended with {how}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+
+    use super::*;
+
+    fn end(reported: Option<Report>, told: Option<Interrupt>) -> String {
+        match end_of(reported, told, Ok(ExitStatus::from_raw(6))) {
+            End::Left(outcome) => format!("{outcome:?}"),
+            End::Died(how) => format!("died: {how}"),
+            End::NotBegun(error) => format!("not begun: {error}"),
+        }
+    }
+
+    #[test]
+    fn only_a_death_of_its_own_while_the_job_ran_is_one() {
+        let begun = Some(Report::Begun);
+        let table = [
+            (begun, None, "died: signal: 6 (SIGABRT)"),
+            (begun, Some(Interrupt::Cancelled), "died: signal: 6 (SIGABRT)"),
+            (begun, Some(Interrupt::Stopping), "Returned"),
+            (begun, Some(Interrupt::Lost), "Lost"),
+            (None, None, "not begun: it ended with signal: 6 (SIGABRT)"),
+            (None, Some(Interrupt::Stopping), "Returned"),
+            (Some(Report::Settled), None, "Settled"),
+            (Some(Report::Settled), Some(Interrupt::Lost), "Settled"),
+            (Some(Report::Returned), Some(Interrupt::Stopping), "Returned"),
+            (Some(Report::Lost), None, "Lost"),
+        ];
+        for (reported, told, expected) in table {
+            assert_eq!(end(reported, told), expected, "{reported:?} {told:?}");
+        }
+    }
+
+    #[test]
+    fn reports_are_told_from_what_a_job_prints() {
+        for report in Report::ALL {
+            assert_eq!(Report::read(report.line()), Some(report));
+        }
+        assert_eq!(Report::read("settled"), None);
+    }
+}

@@ -1,0 +1,108 @@
+//! The child's side: one job, then the end.
+
+use std::io::{self, BufRead as _, Write as _};
+
+use anyhow::Context as _;
+use jobs::{
+    engine::{Attempt, Claimed, Engine, InHand, Interrupt, Outcome, Settler},
+    kinds::KINDS,
+    services::Services,
+};
+use serde_json::Value;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Report, word};
+use crate::config::WorkerConfig;
+
+/// One for what the job does, one for what is written beside.
+const CONNECTIONS: u32 = 2;
+
+/// Runs the job that stands on standard input, and ends the process.
+pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
+    leave_signals_to_the_worker()?;
+    let mut line = String::new();
+    io::stdin().read_line(&mut line).context("could not read the job")?;
+    let job: Claimed = serde_json::from_str(&line).context("what stands on standard input is no job")?;
+    let in_hand = InHand::default();
+    let interrupt = in_hand.insert(job.attempt);
+    // A thread of its own: it ends this process with its worker even if the job blocks the runtime.
+    let (attempt, held) = (job.attempt, in_hand.clone());
+    std::thread::Builder::new().name("obey".to_owned()).spawn(move || obey(attempt, &held))?;
+
+    let services = Services::new(&config.services)?;
+    config.engine.database_connections = CONNECTIONS;
+    let db = config.engine.connect(config.engine.window()?).await?;
+    let engine = Engine { db, services, kinds: KINDS };
+    say(Report::Begun);
+    let report = match engine.run(job, interrupt.clone()).await {
+        Outcome::Completed(result) => complete(&engine, in_hand, attempt, result, interrupt).await,
+        Outcome::Settled => Report::Settled,
+        Outcome::Returned => Report::Returned,
+        Outcome::Lost => Report::Lost,
+    };
+    say(report);
+    // Not by returning: that would wait for what the job left running in the background.
+    std::process::exit(0)
+}
+
+/// Platforms signal every process they see. What becomes of this one is for its worker to say.
+fn leave_signals_to_the_worker() -> io::Result<()> {
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind)?;
+        tokio::spawn(async move { while signals.recv().await.is_some() {} });
+    }
+    Ok(())
+}
+
+/// Passes interruptions on to the job. The end of the input is the end of the worker, and so of this process.
+fn obey(attempt: Attempt, in_hand: &InHand) {
+    for line in io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        let known = [Interrupt::Cancelled, Interrupt::Stopping, Interrupt::Lost];
+        if let Some(why) = known.into_iter().find(|&why| word(why) == line) {
+            in_hand.interrupt(&[attempt.job_id], why);
+        }
+    }
+    std::process::exit(1);
+}
+
+/// Settles a completed attempt, for as long as it may.
+async fn complete(
+    engine: &Engine,
+    in_hand: InHand,
+    attempt: Attempt,
+    result: Value,
+    mut interrupt: watch::Receiver<Option<Interrupt>>,
+) -> Report {
+    let (settler, mut settling) = Settler::start(engine.db.clone(), in_hand, CancellationToken::new());
+    settler.complete(attempt, result).await;
+    drop(settler);
+    let stopped = interrupt.wait_for(|why| matches!(why, Some(Interrupt::Stopping | Interrupt::Lost)));
+    let why = tokio::select! {
+        biased;
+        _ = &mut settling => return Report::Settled,
+        why = stopped => why.ok().and_then(|why| *why),
+    };
+    match why {
+        Some(Interrupt::Stopping) => Report::Returned,
+        Some(Interrupt::Cancelled | Interrupt::Lost) => Report::Lost,
+        None => {
+            // Settled: the settler let go of the attempt just before its task ends.
+            let _ = settling.await;
+            Report::Settled
+        }
+    }
+}
+
+fn say(report: Report) {
+    let mut output = io::stdout().lock();
+    let said = writeln!(output, "{}", report.line()).and_then(|()| output.flush());
+    if said.is_err() {
+        // Nobody listens: the worker is gone.
+        std::process::exit(1);
+    }
+}
