@@ -20,6 +20,8 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
+    #[cfg(feature = "testing")]
+    Kind::of::<crate::fault_probe::HastyProbe>(),
 ];
 
 /// The kind of that name.

@@ -16,7 +16,7 @@ use serde_json::Value;
 use sqlx::{ConnectOptions as _, PgPool};
 use uuid::Uuid;
 
-pub use worker::Worker;
+pub use worker::{Worker, parent_of};
 
 /// What `scripts/test` sets.
 ///

@@ -68,6 +68,31 @@ impl Worker {
         Self { child }
     }
 
+    /// Its process id.
+    ///
+    /// # Panics
+    /// If it is gone already.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("it is alive")
+    }
+
+    /// The processes that it started and that have not ended.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let tasks = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let ids = tasks.filter_map(|task| task.file_name().to_str()?.parse().ok());
+        ids.filter(|&id| parent_of(id) == Some(self.id())).collect()
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// If it does not within `at_most`.
+    pub async fn ended(mut self, at_most: Duration) {
+        tokio::time::timeout(at_most, self.child.wait()).await.expect("it ends").expect("a status");
+    }
+
     /// Kills it as a machine that dies would: no handler runs.
     ///
     /// # Panics
@@ -82,10 +107,39 @@ impl Worker {
     /// If it does not end within half a minute.
     pub async fn terminate(mut self) -> (Option<i32>, Duration) {
         let begun = std::time::Instant::now();
-        let id = self.child.id().expect("it is alive").to_string();
-        let asked = Command::new("kill").args(["-TERM", &id]).status().await;
-        assert!(asked.is_ok_and(|status| status.success()), "it is asked to stop");
+        self.signal("TERM").await;
         let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
         (ended.expect("it ends").expect("a status").code(), begun.elapsed())
     }
+
+    /// Asks it to stop again and again; answers its exit code and how long that took.
+    ///
+    /// # Panics
+    /// If it does not end within half a minute.
+    pub async fn terminate_impatiently(mut self) -> (Option<i32>, Duration) {
+        let begun = std::time::Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            self.signal("TERM").await;
+            // Two signals at one moment would be one.
+            if let Ok(status) = tokio::time::timeout(Duration::from_millis(200), self.child.wait()).await {
+                return (status.expect("a status").code(), begun.elapsed());
+            }
+        }
+        panic!("it does not end");
+    }
+
+    async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "it gets the signal {name}");
+    }
+}
+
+/// The parent of a process that runs; none of one that has ended, even if nobody has asked for its status yet.
+#[must_use]
+pub fn parent_of(id: u32) -> Option<u32> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name stands in parentheses and may hold anything; the state and the parent follow.
+    let mut fields = stat.rsplit_once(") ")?.1.split(' ');
+    let is_alive = fields.next().is_some_and(|state| state != "Z");
+    fields.next().filter(|_| is_alive)?.parse().ok()
 }

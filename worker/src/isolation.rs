@@ -48,6 +48,7 @@ pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::R
         () = process.stopping.cancelled() => return Outcome::Returned,
         place = process.isolated.acquire() => place,
     };
+    tracing::info!(job_id = %job.attempt.job_id, kind = job.kind, crashes = job.crashes, "runs alone");
     let end = match start(&job).await {
         Ok(child) => follow(child, interrupt.clone()).await,
         Err(error) => End::NotBegun(error.into()),

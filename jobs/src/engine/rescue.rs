@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Db;
+use super::{Cause, Db};
 
 /// Rescued at once at most.
 const CHUNK: i64 = 500;
@@ -35,8 +35,8 @@ pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
           for update of j skip locked
         ),
         noted as (
-          insert into job_attempts (tenant_id, job_id, attempt, outcome, worker_id, started_at)
-          select tenant_id, id, attempt, 'lost', worker_id, started_at
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
+          select tenant_id, id, attempt, 'lost', $3, worker_id, started_at
           from orphans
         )
         update jobs
@@ -52,7 +52,8 @@ pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
         where jobs.id = orphans.id
         ",
         lease.as_secs_f64(),
-        CHUNK
+        CHUNK,
+        Cause::plain("lost", "The worker that ran it died or was cut off.").facts().to_json()
     )
     .execute(&mut *tx)
     .await?;

@@ -12,7 +12,7 @@ pub(super) use self::{
     children::{EndedChild, release_parents, wait_for_children},
     complete::{archive, complete, complete_free},
 };
-use super::{Attempt, Facts, Tx, limits};
+use super::{Attempt, Cause, Facts, Tx, limits};
 use crate::ids::{AccountId, TenantId};
 
 /// What an attempt that did not complete its job comes to.
@@ -151,8 +151,8 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
           ) effect on true
         ),
         noted as (
-          insert into job_attempts (tenant_id, job_id, attempt, outcome, worker_id, started_at)
-          select tenant_id, id, attempt, 'returned', worker_id, started_at
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
+          select tenant_id, id, attempt, 'returned', $3, worker_id, started_at
           from returned
           on conflict do nothing
         )
@@ -165,7 +165,8 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
         where jobs.id = returned.id
         ",
         &ids,
-        &numbers
+        &numbers,
+        Cause::plain("stopped", "The worker that ran it was stopped; that costs nothing.").facts().to_json()
     )
     .execute(&mut **tx)
     .await?;

@@ -1,5 +1,6 @@
 //! The engine's promises, on a real database.
 
+mod attempts;
 mod fence;
 mod isolation;
 mod lifecycle;
