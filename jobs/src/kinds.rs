@@ -1,11 +1,14 @@
 //! The list of all kinds of job: the worker runs them, the API takes and describes them, tests check their names.
 
+use serde_json::Value;
+
 use crate::{
     calendar::{GenerateCalendar, WriteCaption},
-    engine::Kind,
+    engine::{Kind, REDACTED},
     media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken},
+    operations::ActOnJobs,
     posts::PublishPost,
 };
 
@@ -17,6 +20,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
+    Kind::of::<ActOnJobs>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -28,6 +32,15 @@ pub static KINDS: &[Kind] = &[
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
+}
+
+/// A payload as people may see it. What is to be left out of a payload whose kind is not known here cannot be known either.
+#[must_use]
+pub fn shown(kind: &str, args: Value) -> Value {
+    match find(kind) {
+        Some(kind) => kind.shown(args),
+        None => Value::from(REDACTED),
+    }
 }
 
 #[cfg(test)]

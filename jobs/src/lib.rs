@@ -4,6 +4,7 @@
 //! subject, named like the kind.
 
 pub mod assets;
+pub mod audit;
 pub mod calendar;
 pub mod config;
 pub mod engine;
@@ -14,6 +15,7 @@ pub mod kinds;
 pub mod media;
 pub mod noop;
 pub mod oauth;
+pub mod operations;
 pub mod posts;
 pub mod providers;
 pub mod secrets;

@@ -20,6 +20,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const TIMEOUT: Duration = Duration::from_mins(1);
     /// Before or after other work that is due.
     const PRIORITY: Priority = Priority::Normal;
+    /// Fields of the payload that nobody is shown, at any depth.
+    const REDACTED: &'static [&'static str] = &[];
 
     /// At most one unfinished job of this kind and tenant has this key.
     fn unique_key(&self) -> Option<String> {

@@ -14,6 +14,9 @@ pub type Check = fn(Value) -> Result<(Value, Option<String>), serde_json::Error>
 type Run = for<'a> fn(Value, &'a JobContext) -> BoxFuture<'a, Result<Done, JobError>>;
 type OnSetback = for<'a> fn(TenantId, Value, &'a mut Tx, &'a Setback) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
+/// What stands in the place of a field that nobody is shown.
+pub const REDACTED: &str = "[redacted]";
+
 /// A kind of job.
 #[derive(Clone, Copy)]
 pub struct Kind {
@@ -27,6 +30,8 @@ pub struct Kind {
     pub timeout: Duration,
     /// Before or after other work that is due.
     pub priority: Priority,
+    /// Fields of the payload that nobody is shown.
+    pub redacted: &'static [&'static str],
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
     pub check: Check,
     pub(super) run: Run,
@@ -49,6 +54,7 @@ impl Kind {
             retry: J::RETRY,
             timeout: J::TIMEOUT,
             priority: J::PRIORITY,
+            redacted: J::REDACTED,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;
                 Ok((serde_json::to_value(&job)?, job.unique_key()))
@@ -56,6 +62,31 @@ impl Kind {
             run: |args, cx| Box::pin(run::<J>(args, cx)),
             on_setback: |tenant_id, args, tx, setback| Box::pin(on_setback::<J>(tenant_id, args, tx, setback)),
         }
+    }
+}
+
+impl Kind {
+    /// A payload of this kind as people may see it.
+    #[must_use]
+    pub fn shown(&self, mut args: Value) -> Value {
+        redact(&mut args, self.redacted);
+        args
+    }
+}
+
+fn redact(value: &mut Value, fields: &[&str]) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                if fields.contains(&name.as_str()) {
+                    *value = Value::from(REDACTED);
+                } else {
+                    redact(value, fields);
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| redact(value, fields)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

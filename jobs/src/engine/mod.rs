@@ -10,6 +10,7 @@
 //! been seen to walk all available jobs once for each id.
 
 mod cause;
+mod checkpoint;
 mod claim;
 mod context;
 mod db;
@@ -17,12 +18,16 @@ pub mod dispatch;
 mod drain;
 mod effects;
 mod enqueue;
+pub mod gauges;
 mod in_hand;
 mod job;
 mod kind;
 pub mod lease;
 pub mod ledger;
 mod limits;
+pub mod parked;
+pub mod queues;
+mod rebuild;
 mod rescue;
 mod run;
 mod setback;
@@ -42,7 +47,8 @@ pub use effects::{Answer, Deadline, EffectSpec, Receipt, Remote, SendError};
 pub use enqueue::{EnqueueError, Enqueued, NewJob};
 pub use in_hand::InHand;
 pub use job::{Done, Job, JobError, OnFailed, Parked, Priority, Queue, Retry, Setback};
-pub use kind::{Check, Kind};
+pub use kind::{Check, Kind, REDACTED};
+pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
 pub use run::{Engine, Interrupt, Outcome};
 pub use settle::hand_back;

@@ -98,6 +98,20 @@ impl Window {
         Ok(ids.iter().filter_map(|id| Uuid::from_slice(id).ok()).collect())
     }
 
+    /// Empties the window of a queue; answers how many ids were in it.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn clear(&self, queue: &str) -> RedisResult<usize> {
+        let (count, _): (usize, usize) = redis::pipe()
+            .atomic()
+            .zcard(self.key(queue))
+            .del(self.key(queue))
+            .query_async(&mut self.shared.clone())
+            .await?;
+        Ok(count)
+    }
+
     /// Takes up to `count` ids; waits up to a second for the first.
     ///
     /// # Errors

@@ -16,6 +16,8 @@ const PREFIX: &str = "lk_";
 pub struct Holder {
     /// The key's id.
     pub key_id: Uuid,
+    /// What the key is called.
+    pub name: String,
     /// Whose key it is; [`TenantId::SYSTEM`] for operators, who see every tenant.
     pub tenant_id: TenantId,
 }
@@ -53,7 +55,7 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
     sqlx::query_as!(
         Holder,
         r#"
-        select id as key_id, tenant_id as "tenant_id: TenantId"
+        select id as key_id, name, tenant_id as "tenant_id: TenantId"
         from api_keys
         where secret_sha256 = $1 and revoked_at is null
         "#,

@@ -159,7 +159,7 @@ impl JobContext {
                 "
                 update effects
                 set state = 'sent', job_id = $3, attempt = $4, request_digest = $5, sent_at = clock_timestamp(),
-                  send_until = clock_timestamp() + make_interval(secs => $6)
+                  send_until = clock_timestamp() + make_interval(secs => $6), lag_seconds = $7
                 where tenant_id = $1 and id = $2 and state = 'intended'
                 ",
                 attempt.tenant_id.0,
@@ -167,7 +167,8 @@ impl JobContext {
                 attempt.job_id.0,
                 attempt.number,
                 spec.request_digest,
-                spec.timeout.as_secs_f64()
+                spec.timeout.as_secs_f64(),
+                spec.lag.as_secs_f64()
             )
             .execute(&mut **tx)
             .await?;

@@ -164,7 +164,13 @@ pub async fn claim(
         r#"
         with claimed as (
           update post_history
-          set state = case when state = 'unknown' then state else 'submitting' end, job_id = $3, error = null,
+          set state = case
+              when state = 'unknown' and exists (
+                select from effects where tenant_id = $1 and key = $4 and effects.state in ('sent', 'unknown')
+              ) then state
+              else 'submitting'
+            end,
+            job_id = $3, error = null,
             error_class = null, blocked_by = null
           where tenant_id = $1 and id = $2
             and (state = 'scheduled'

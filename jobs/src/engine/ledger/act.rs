@@ -1,0 +1,320 @@
+//! What staff do to jobs: one or a thousand at once, in the caller's transaction.
+//!
+//! The order of locks is the engine's: the jobs' own rows first ([`crate::engine::Job::on_setback`]), then the jobs by (depth
+//! descending, id). Between reading and locking a job may move on; then what was written for it is rolled back and all is
+//! decided again, after some tries without those that keep moving.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{
+    Action, Refused,
+    plan::{Plan, Standing, Step, plan},
+};
+use crate::{
+    engine::{
+        Cause, Facts, Kind, Parked, Setback, Tx, limits,
+        settle::{self, EndedChild},
+    },
+    ids::{AccountId, JobId, TenantId},
+};
+
+/// After this many tries, jobs that keep changing their state are left alone.
+const PATIENT_TRIES: usize = 3;
+
+/// After this many tries nothing is done.
+const MAX_TRIES: usize = 20;
+
+/// What became of an action.
+#[derive(Debug, Default)]
+pub struct Acted {
+    /// What was done.
+    pub done: Vec<Done>,
+    /// What was done to unfinished descendants of cancelled jobs.
+    pub descendants: Vec<Done>,
+    /// To which jobs nothing was done, and why.
+    pub skipped: Vec<(JobId, Refused)>,
+}
+
+/// What was done to a job.
+#[derive(Debug, Clone, Copy)]
+pub struct Done {
+    /// The job.
+    pub id: JobId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// What it is now: `available`, `cancelled`, `cancel_requested` or `discarded`.
+    pub outcome: &'static str,
+}
+
+impl Acted {
+    fn of(plan: Plan) -> Self {
+        let done = |(job, step): &(Standing, Step)| Done {
+            id: JobId(job.id),
+            tenant_id: job.tenant_id,
+            outcome: step.outcome(),
+        };
+        Self {
+            done: plan.steps.iter().map(done).collect(),
+            descendants: plan.descendants.iter().map(done).collect(),
+            skipped: plan.skipped,
+        }
+    }
+}
+
+/// Does `action` to one job.
+///
+/// # Errors
+/// [`Refused`], with nothing changed.
+pub async fn act_on(tx: &mut Tx, kinds: &[Kind], action: Action, id: JobId) -> Result<Acted, Refused> {
+    let mut acted = act(tx, kinds, action, &[id]).await?;
+    match acted.skipped.pop() {
+        Some((_, refused)) => Err(refused),
+        None => Ok(acted),
+    }
+}
+
+/// Runs a job again now that was cancelled or discarded, waits for its next attempt or is suspended. Its counters stand.
+///
+/// # Errors
+/// [`Refused`], with nothing changed.
+pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
+    act_on(tx, &[], Action::Retry, id).await.map(|_| ())
+}
+
+/// Cancels a waiting job with its unfinished descendants, or asks an executing one to stop; their own rows follow. Answers
+/// whether it has ended.
+///
+/// # Errors
+/// [`Refused`], with nothing changed.
+pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refused> {
+    let acted = act_on(tx, kinds, Action::Cancel, id).await?;
+    Ok(acted.done.iter().any(|done| done.outcome == "cancelled"))
+}
+
+/// What [`act`] would do now; nothing is changed.
+///
+/// # Errors
+/// The database refused.
+pub async fn preview(tx: &mut Tx, action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
+    Ok(Acted::of(plan(tx, action, &distinct(ids), &[]).await?))
+}
+
+/// Does `action` to those of `ids` that it can be done to. The statements do not grow in number with the jobs; only the rows
+/// that follow a cancelled or discarded job are each kind's own.
+///
+/// # Errors
+/// The database refused.
+pub async fn act(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
+    let ids = distinct(ids);
+    let mut changing = Vec::new();
+    for tries in 0..MAX_TRIES {
+        sqlx::query!("savepoint acting").execute(&mut **tx).await?;
+        let planned = plan(tx, action, &ids, &changing).await?;
+        follow(tx, kinds, &planned).await?;
+        lock(tx, &planned).await?;
+        let again = plan(tx, action, &ids, &changing).await?;
+        let changed = planned.differences(&again);
+        if changed.is_empty() {
+            return apply(tx, again).await;
+        }
+        sqlx::query!("rollback to savepoint acting").execute(&mut **tx).await?;
+        if tries >= PATIENT_TRIES {
+            changing.extend(changed);
+        }
+    }
+    let skipped = ids.into_iter().map(|id| (JobId(id), Refused::Changing)).collect();
+    Ok(Acted { skipped, ..Acted::default() })
+}
+
+fn distinct(ids: &[JobId]) -> Vec<Uuid> {
+    let mut ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn discarded_by_staff() -> Facts {
+    Cause::plain("discarded_by_staff", "Somebody discarded it.").facts()
+}
+
+/// Lets the rows of jobs that end follow, as kinds say.
+async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Error> {
+    for (job, step) in plan.all() {
+        let setback = match step {
+            Step::Cancel => Setback::Cancelled,
+            Step::Discard => Setback::Discarded(discarded_by_staff()),
+            Step::MakeAvailable | Step::BringBack | Step::RequestCancel => continue,
+        };
+        if let Some(kind) = kinds.iter().find(|kind| kind.name == job.kind) {
+            (kind.on_setback)(job.tenant_id, job.args.clone(), tx, &setback).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = plan.all().map(|(job, _)| job.id).collect();
+    sqlx::query!("select id from jobs where id = any($1) order by depth desc, id for update", &ids)
+        .fetch_all(&mut **tx)
+        .await?;
+    sqlx::query!("select id from job_history where id = any($1) order by depth desc, id for update", &ids)
+        .fetch_all(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Does what was planned to rows that are locked.
+async fn apply(tx: &mut Tx, mut plan: Plan) -> Result<Acted, sqlx::Error> {
+    let of = |plan: &Plan, wanted: Step| -> Vec<Uuid> {
+        plan.all().filter(|(_, step)| *step == wanted).map(|(job, _)| job.id).collect()
+    };
+    make_available(tx, &of(&plan, Step::MakeAvailable)).await?;
+    let asked = of(&plan, Step::BringBack);
+    let back = bring_back(tx, &asked).await?;
+    if back.len() < asked.len() {
+        let (stay, steps) = std::mem::take(&mut plan.steps)
+            .into_iter()
+            .partition(|(job, step)| *step == Step::BringBack && !back.contains(&job.id));
+        plan.steps = steps;
+        let stay: Vec<(Standing, Step)> = stay;
+        plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), Refused::LiveTwin)));
+    }
+    request_cancel(tx, &of(&plan, Step::RequestCancel)).await?;
+    end(tx, &plan, Step::Cancel, "cancelled", None).await?;
+    end(tx, &plan, Step::Discard, "discarded", Some(&discarded_by_staff().to_json())).await?;
+    if plan.all().any(|(_, step)| step.outcome() == "available") {
+        tx.wake_after_commit();
+    }
+    Ok(Acted::of(plan))
+}
+
+async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp(),
+          cancel_requested_at = null, dispatched_at = null
+        where id = any($1)
+        ",
+        ids
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Moves finished jobs back among the unfinished ones, counters kept: an attempt never starts over, it is the fence. Answers
+/// those that no unfinished job with the same key kept away.
+async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar!(
+        r#"
+        with back as (
+          insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
+            crashes, poison, unique_key, parent_id, depth, failed_children, counted, error, created_at, started_at,
+            pending)
+          select id, tenant_id, kind, queue, args, 'available', priority, account_id, engine_stamp(), engine_stamp(), attempt,
+            failures, crashes, poison, unique_key, parent_id, depth, failed_children, counted, error, created_at, started_at,
+            (
+              select count(*)
+              from jobs child
+              where child.tenant_id = job_history.tenant_id and child.parent_id = job_history.id and not child.counted
+            )
+          from job_history
+          where id = any($1)
+          order by tenant_id, kind, unique_key, created_at desc
+          on conflict (tenant_id, kind, unique_key) where unique_key is not null do nothing
+          returning id
+        )
+        delete from job_history
+        using back
+        where job_history.id = back.id
+        returning job_history.id
+        "#,
+        ids
+    )
+    .fetch_all(&mut **tx)
+    .await
+}
+
+async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set cancel_requested_at = coalesce(cancel_requested_at, engine_stamp())
+        where id = any($1)
+        ",
+        ids
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends waiting jobs: into the history, and off what their parents wait for.
+async fn end(tx: &mut Tx, plan: &Plan, step: Step, state: &str, error: Option<&Value>) -> Result<(), sqlx::Error> {
+    let ids: Vec<Uuid> = plan.all().filter(|(_, planned)| *planned == step).map(|(job, _)| job.id).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let ended = sqlx::query!(
+        r#"
+        update jobs
+        set state = $2,
+          suspended_on = null,
+          cancel_requested_at = case when $2 = 'cancelled' then coalesce(jobs.cancel_requested_at, engine_stamp()) end,
+          ended_at = engine_stamp(),
+          dispatched_at = null,
+          error = coalesce($3, jobs.error),
+          counted = true
+        from jobs as before
+        where jobs.id = any($1) and before.id = jobs.id
+        returning jobs.id, jobs.tenant_id as "tenant_id: TenantId", jobs.parent_id, not before.counted as "counts!"
+        "#,
+        &ids,
+        state,
+        error
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let children: Vec<EndedChild> = ended
+        .iter()
+        .filter(|row| row.counts)
+        .filter_map(|row| row.parent_id.map(|parent| EndedChild { tenant_id: row.tenant_id, parent, failed: true }))
+        .collect();
+    settle::release_parents(tx, &children).await?;
+    settle::archive(tx, &ids).await
+}
+
+/// Ends the parking of a tenant's accounts and makes the jobs available that waited for it; answers how many.
+///
+/// # Errors
+/// The database refused.
+pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
+    limits::unpark(tx, tenant_id, accounts).await?;
+    let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();
+    let resumed = sqlx::query!(
+        "
+        update jobs
+        set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp()
+        where id in (
+          select id
+          from jobs
+          where tenant_id = $1 and state = 'suspended' and suspended_on = any($2)
+          order by depth desc, id
+          for update
+        )
+        ",
+        tenant_id.0,
+        &on
+    )
+    .execute(&mut **tx)
+    .await?;
+    if resumed.rows_affected() > 0 {
+        tx.wake_after_commit();
+    }
+    Ok(resumed.rows_affected())
+}

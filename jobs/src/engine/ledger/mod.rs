@@ -1,0 +1,83 @@
+//! The ledger for staff: what jobs there are, what happened to them, and what may be done to them.
+//!
+//! Unfinished jobs are in `jobs`, finished ones in `job_history`; the view `job_ledger` is both.
+
+mod act;
+mod detail;
+mod plan;
+mod read;
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+pub use act::{Acted, Done, act, act_on, cancel, preview, resume_accounts, retry};
+pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
+pub use plan::Action;
+pub(super) use read::plan_by_index;
+pub use read::{JobFilter, JobRow, Listed, Place, get_job, list_jobs};
+pub use resolve::{Resolution, Resolved, resolve};
+
+/// Why staff cannot do that to a job now.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// There is no such job.
+    #[error("there is no such job")]
+    Missing,
+    /// There is no such effect of that job.
+    #[error("the job has no such effect")]
+    NoEffect,
+    /// A call of it may have happened; acting on it could repeat the call.
+    #[error("the outcome of a call is not known yet")]
+    OpenEffect,
+    /// A call of it is on its way: it cannot be cancelled any more.
+    #[error("a call has left already")]
+    TooLate,
+    /// The effect does not wait for a person; in this state it is.
+    #[error("the effect is {0}")]
+    Settled(String),
+    /// The provider may still show the call by itself, or is being read right now.
+    #[error("the call is still being looked for")]
+    StillLooking,
+    /// Another effect of the account is known to be that.
+    #[error("the remote id belongs to another effect")]
+    RemoteIdTaken,
+    /// It is in a state in which that makes no sense.
+    #[error("the job is {0}")]
+    State(String),
+    /// An unfinished job does the same already.
+    #[error("an unfinished job has the same key")]
+    LiveTwin,
+    /// It goes on when its children have ended.
+    #[error("its children have not ended")]
+    Children,
+    /// It has too many unfinished descendants to cancel in one go.
+    #[error("it has too many unfinished descendants")]
+    TooManyChildren,
+    /// It kept changing its state while that was tried.
+    #[error("it is changing its state")]
+    Changing,
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Refused {
+    /// A stable word for programs.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Missing | Self::NoEffect => "not_found",
+            Self::OpenEffect => "outcome_unknown",
+            Self::TooLate => "too_late",
+            Self::Settled(_) => "effect_settled",
+            Self::StillLooking => "still_looking",
+            Self::RemoteIdTaken => "remote_id_taken",
+            Self::State(_) => "wrong_state",
+            Self::LiveTwin => "live_twin",
+            Self::Children => "children_unfinished",
+            Self::TooManyChildren => "too_many_children",
+            Self::Changing => "state_changing",
+            Self::Database(_) => "database",
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Reading jobs: one, or lists of them whose cost does not grow with the ledger.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::ids::{JobId, TenantId};
+
+/// A page looks at this many jobs at most, so that a filter that no index serves costs no more than any other.
+const LOOKED_AT: i64 = 20_000;
+
+/// A job as the ledger has it.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct JobRow {
+    pub id: JobId,
+    pub tenant_id: TenantId,
+    pub kind: String,
+    pub queue: String,
+    pub args: Value,
+    pub state: String,
+    pub priority: i16,
+    pub account_id: Option<Uuid>,
+    pub run_at: Option<DateTime<Utc>>,
+    pub attempt: i32,
+    pub failures: i32,
+    pub crashes: i32,
+    pub poison: i16,
+    pub worker_id: Option<Uuid>,
+    pub parent_id: Option<Uuid>,
+    pub pending: i32,
+    pub failed_children: i32,
+    pub suspended_on: Option<String>,
+    pub cancel_requested_at: Option<DateTime<Utc>>,
+    pub result: Option<Value>,
+    pub error: Option<Value>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub ended_at: Option<DateTime<Utc>>,
+}
+
+/// Which jobs to list; absent filters let everything pass.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct JobFilter {
+    /// Of one tenant.
+    pub tenant_id: Option<TenantId>,
+    /// In one state.
+    pub state: Option<String>,
+    /// Of one kind.
+    pub kind: Option<String>,
+    /// Of one queue.
+    pub queue: Option<String>,
+    /// Children of one job.
+    pub parent_id: Option<JobId>,
+    /// On one account.
+    pub account_id: Option<Uuid>,
+    /// With this text in the kind or the last failure's message; or with this id anywhere.
+    pub text: Option<String>,
+    /// Made at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Made before this time.
+    pub until: Option<DateTime<Utc>>,
+    /// Older than this one, by creation and id.
+    #[serde(skip)]
+    pub after: Option<Place>,
+}
+
+/// A place in a list, newest first: a time of creation and an id.
+pub type Place = (DateTime<Utc>, Uuid);
+
+/// A part of a list.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    /// The jobs, newest first: fewer than asked for, even none, where few of those looked at pass the filter.
+    pub jobs: Vec<JobRow>,
+    /// Where the next part begins; `None` at the end of the list.
+    pub next: Option<Place>,
+}
+
+/// A filter, taken apart into what an index serves and what is looked at row by row.
+struct Scan<'a> {
+    /// The one job whose id the text is.
+    id: Option<Uuid>,
+    tenant_id: Option<Uuid>,
+    is_finished: Option<bool>,
+    /// Only a state that has an index.
+    state: Option<&'a str>,
+    parent_id: Option<Uuid>,
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+    after: (Option<DateTime<Utc>>, Option<Uuid>),
+}
+
+impl<'a> Scan<'a> {
+    /// Children are found by their tenant and parent, so a parent alone stands for its tenant too.
+    async fn of(conn: &mut PgConnection, filter: &'a JobFilter) -> Result<Option<Self>, sqlx::Error> {
+        let tenant_id = match (filter.tenant_id, filter.parent_id) {
+            (None, Some(parent)) => match get_job(conn, parent).await? {
+                Some(parent) => Some(parent.tenant_id),
+                None => return Ok(None),
+            },
+            (tenant_id, _) => tenant_id,
+        };
+        let id = match filter.text.as_deref().and_then(|text| text.parse().ok()) {
+            Some(id) => get_job(conn, JobId(id)).await?.map(|_| id),
+            None => None,
+        };
+        let state = filter.state.as_deref();
+        Ok(Some(Self {
+            id,
+            tenant_id: tenant_id.map(|id| id.0),
+            is_finished: state.map(|state| matches!(state, "completed" | "cancelled" | "discarded")),
+            state: state
+                .filter(|state| matches!(*state, "executing" | "retryable" | "suspended" | "cancelled" | "discarded")),
+            parent_id: filter.parent_id.map(|id| id.0),
+            since: filter.since,
+            until: filter.until,
+            after: filter.after.unzip(),
+        }))
+    }
+}
+
+/// Lists jobs, newest first.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_jobs(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> Result<Listed, sqlx::Error> {
+    plan_by_index(conn).await?;
+    let Some(scan) = Scan::of(conn, filter).await? else {
+        return Ok(Listed { jobs: Vec::new(), next: None });
+    };
+    let jobs = look(conn, &scan, filter, limit).await?;
+    let next = if i64::try_from(jobs.len()).unwrap_or(i64::MAX) >= limit {
+        jobs.last().map(|job| (job.created_at, job.id.0))
+    } else {
+        find_end(conn, &scan).await?
+    };
+    Ok(Listed { jobs, next })
+}
+
+/// Optional filters in one static statement: only a plan made for the given values uses the indexes. Over a million rows the
+/// planner takes reading and sorting the whole table for cheaper than walking 20,000 rows of an index (1.3 s against 0.1 s).
+pub(in crate::engine) async fn plan_by_index(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        select count(set_config(name, value, true)) as settings
+        from (
+          values ('plan_cache_mode', 'force_custom_plan'), ('enable_seqscan', 'off'),
+            ('max_parallel_workers_per_gather', '0'), ('jit', 'off')
+        ) as setting (name, value)
+        "
+    )
+    .fetch_one(conn)
+    .await?;
+    Ok(())
+}
+
+async fn look(
+    conn: &mut PgConnection,
+    scan: &Scan<'_>,
+    filter: &JobFilter,
+    limit: i64,
+) -> Result<Vec<JobRow>, sqlx::Error> {
+    let text = filter.text.as_deref().map(str::to_lowercase);
+    let text_id = text.as_deref().and_then(|text| text.parse::<Uuid>().ok());
+    sqlx::query_as!(
+        JobRow,
+        r#"
+        select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
+          state as "state!", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
+          crashes as "crashes!", poison as "poison!", worker_id, parent_id, pending as "pending!",
+          failed_children as "failed_children!", suspended_on, cancel_requested_at, result, error,
+          created_at as "created_at!", started_at, ended_at
+        from (
+          select *
+          from job_ledger
+          where ($1::uuid is null or tenant_id = $1)
+            and ($2::boolean is null or is_finished = $2)
+            and ($3::text is null or state = $3)
+            and ($4::uuid is null or parent_id = $4)
+            and ($5::timestamptz is null or created_at >= $5)
+            and ($6::timestamptz is null or created_at < $6)
+            and ($7::timestamptz is null or (created_at, id) < ($7, $8::uuid))
+            and ($17::uuid is null or id = $17)
+          order by created_at desc, id desc
+          limit $9
+        ) looked_at
+        where ($10::text is null or state = $10)
+          and ($11::text is null or kind = $11)
+          and ($12::text is null or queue = $12)
+          and ($13::uuid is null or account_id = $13)
+          and ($14::text is null
+            or strpos(kind, $14) > 0
+            or strpos(lower(error ->> 'message'), $14) > 0
+            or ($15::uuid is not null and (id = $15 or account_id = $15 or strpos(args::text, $14) > 0)))
+        order by created_at desc, id desc
+        limit $16
+        "#,
+        scan.tenant_id,
+        scan.is_finished,
+        scan.state,
+        scan.parent_id,
+        scan.since,
+        scan.until,
+        scan.after.0,
+        scan.after.1,
+        LOOKED_AT,
+        filter.state,
+        filter.kind,
+        filter.queue,
+        filter.account_id,
+        text,
+        text_id,
+        limit,
+        scan.id
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// The place of the last job that [`look`] looked at, if there may be more behind it.
+async fn find_end(conn: &mut PgConnection, scan: &Scan<'_>) -> Result<Option<Place>, sqlx::Error> {
+    let end = sqlx::query!(
+        r#"
+        select created_at as "created_at!", id as "id!"
+        from job_ledger
+        where ($1::uuid is null or tenant_id = $1)
+          and ($2::boolean is null or is_finished = $2)
+          and ($3::text is null or state = $3)
+          and ($4::uuid is null or parent_id = $4)
+          and ($5::timestamptz is null or created_at >= $5)
+          and ($6::timestamptz is null or created_at < $6)
+          and ($7::timestamptz is null or (created_at, id) < ($7, $8::uuid))
+          and ($10::uuid is null or id = $10)
+        order by created_at desc, id desc
+        offset $9
+        limit 1
+        "#,
+        scan.tenant_id,
+        scan.is_finished,
+        scan.state,
+        scan.parent_id,
+        scan.since,
+        scan.until,
+        scan.after.0,
+        scan.after.1,
+        LOOKED_AT - 1,
+        scan.id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(end.map(|end| (end.created_at, end.id)))
+}
+
+/// One job.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, sqlx::Error> {
+    sqlx::query_as!(
+        JobRow,
+        r#"
+        select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
+          state as "state!", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
+          crashes as "crashes!", poison as "poison!", worker_id, parent_id, pending as "pending!",
+          failed_children as "failed_children!", suspended_on, cancel_requested_at, result, error,
+          created_at as "created_at!", started_at, ended_at
+        from job_ledger
+        where id = $1
+        "#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}

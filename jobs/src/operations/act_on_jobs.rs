@@ -1,0 +1,80 @@
+//! Does to many jobs what staff asked for.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Order, Tally, act_on_selection};
+use crate::{
+    audit::Actor,
+    engine::{
+        Done, Job, JobContext, JobError, Queue, Retry,
+        ledger::{self, Action, JobFilter},
+    },
+    kinds::KINDS,
+};
+
+/// Acted on in one transaction.
+const CHUNK: i64 = 500;
+
+/// Do `action` to every job that `filter` matches.
+///
+/// Safe to repeat: each chunk is committed with the place where the next begins, and what was done to a job once is refused
+/// the second time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ActOnJobs {
+    /// What is done.
+    pub action: Action,
+    /// To which jobs; its `until` keeps the job from meeting itself and what comes after it.
+    pub filter: JobFilter,
+    /// Who wants it.
+    pub actor: Actor,
+}
+
+/// How far it has come.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Progress {
+    /// What happened so far.
+    #[serde(flatten)]
+    tally: Tally,
+    /// The last job of the ledger that was looked at.
+    place: Option<(DateTime<Utc>, Uuid)>,
+}
+
+impl Job for ActOnJobs {
+    const KIND: &'static str = "act_on_jobs";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::PATIENT;
+    const TIMEOUT: Duration = Duration::from_hours(1);
+    const REDACTED: &'static [&'static str] = &["remote_address"];
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut progress = read_progress(cx).await?;
+        let asked = json!(self.filter);
+        loop {
+            let mut tx = cx.begin().await?;
+            let filter = JobFilter { after: progress.place, ..self.filter.clone() };
+            let part = ledger::list_jobs(&mut tx, &filter, CHUNK).await?;
+            let ids: Vec<_> = part.jobs.iter().map(|job| job.id).filter(|id| *id != cx.job_id()).collect();
+            let order = Order { actor: &self.actor, action: self.action, asked: &asked, job_id: Some(cx.job_id()) };
+            let tally = act_on_selection(&mut tx, KINDS, &order, &ids).await?;
+            progress.tally.merge(tally);
+            progress.place = part.next;
+            if progress.place.is_none() {
+                return tx.complete(json!(progress.tally)).await;
+            }
+            tx.checkpoint(&json!(progress)).await?;
+        }
+    }
+}
+
+async fn read_progress(cx: &JobContext) -> Result<Progress, JobError> {
+    let progress = cx.progress().await?;
+    Ok(progress.and_then(|progress| serde_json::from_value(progress).ok()).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,153 @@
+//! One action on many jobs: which they are, what would happen, what happened.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{
+        Kind, Tx,
+        ledger::{self, Acted, Action, Done, JobFilter},
+    },
+    ids::{JobId, TenantId},
+};
+
+/// So many jobs are acted on in one transaction; more are a job of their own.
+pub const MAX_AT_ONCE: usize = 1_000;
+
+/// A request looks through this many parts of the ledger at most, of 20,000 jobs each.
+const MAX_PARTS: usize = 25;
+
+/// What happened to many jobs, or would.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Jobs that were named or matched.
+    pub matched: u64,
+    /// To how many something was done, by what they are now.
+    pub done: BTreeMap<String, u64>,
+    /// The same for unfinished descendants of cancelled jobs.
+    pub descendants: BTreeMap<String, u64>,
+    /// To how many nothing was done, by the reason's code.
+    pub skipped: BTreeMap<String, u64>,
+}
+
+impl Tally {
+    /// Adds the counts of others.
+    pub fn merge(&mut self, other: Self) {
+        self.matched += other.matched;
+        for (mine, others) in [
+            (&mut self.done, other.done),
+            (&mut self.descendants, other.descendants),
+            (&mut self.skipped, other.skipped),
+        ] {
+            others.into_iter().for_each(|(word, count)| *mine.entry(word).or_default() += count);
+        }
+    }
+
+    /// Counts what became of some jobs.
+    pub fn add(&mut self, acted: &Acted) {
+        let count = |counts: &mut BTreeMap<String, u64>, word: &str| *counts.entry(word.to_owned()).or_default() += 1;
+        self.matched += u64::try_from(acted.done.len() + acted.skipped.len()).unwrap_or(u64::MAX);
+        acted.done.iter().for_each(|done| count(&mut self.done, done.outcome));
+        acted.descendants.iter().for_each(|done| count(&mut self.descendants, done.outcome));
+        acted.skipped.iter().for_each(|(_, refused)| count(&mut self.skipped, refused.code()));
+    }
+}
+
+/// The jobs that a filter matches.
+#[derive(Debug, Clone)]
+pub struct Selection {
+    /// The newest of them.
+    pub ids: Vec<JobId>,
+    /// Whether these are all.
+    pub is_complete: bool,
+}
+
+/// Finds the jobs that a filter matches, up to `at_most`.
+///
+/// # Errors
+/// The database refused.
+pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<Selection, sqlx::Error> {
+    let mut filter = filter.clone();
+    let mut ids = Vec::new();
+    for _ in 0..MAX_PARTS {
+        let room = i64::try_from(at_most - ids.len()).unwrap_or(i64::MAX);
+        let part = ledger::list_jobs(tx, &filter, room).await?;
+        ids.extend(part.jobs.iter().map(|job| job.id));
+        filter.after = part.next;
+        if filter.after.is_none() {
+            return Ok(Selection { ids, is_complete: true });
+        }
+        if ids.len() >= at_most {
+            break;
+        }
+    }
+    Ok(Selection { ids, is_complete: false })
+}
+
+/// What an action would do to jobs; nothing is changed.
+///
+/// # Errors
+/// The database refused.
+pub async fn preview_selection(tx: &mut Tx, action: Action, ids: &[JobId]) -> Result<Tally, sqlx::Error> {
+    let mut tally = Tally::default();
+    for chunk in ids.chunks(MAX_AT_ONCE) {
+        tally.add(&ledger::preview(tx, action, chunk).await?);
+    }
+    Ok(tally)
+}
+
+/// Does an action to jobs and writes it down.
+///
+/// # Errors
+/// The database refused.
+pub async fn act_on_selection(
+    tx: &mut Tx,
+    kinds: &[Kind],
+    order: &Order<'_>,
+    ids: &[JobId],
+) -> Result<Tally, sqlx::Error> {
+    let acted = ledger::act(tx, kinds, order.action, ids).await?;
+    record(tx, order, &acted).await?;
+    let mut tally = Tally::default();
+    tally.add(&acted);
+    Ok(tally)
+}
+
+/// Who wants what done, and how it was put.
+#[derive(Debug, Clone, Copy)]
+pub struct Order<'a> {
+    /// Who.
+    pub actor: &'a Actor,
+    /// What.
+    pub action: Action,
+    /// Which jobs were asked for: the filter, or a remark.
+    pub asked: &'a Value,
+    /// The job that does it, if one does.
+    pub job_id: Option<JobId>,
+}
+
+/// One entry for each tenant to whose jobs something was done.
+async fn record(tx: &mut Tx, order: &Order<'_>, acted: &Acted) -> Result<(), sqlx::Error> {
+    let mut tenants: BTreeMap<TenantId, Vec<&Done>> = BTreeMap::new();
+    for done in acted.done.iter().chain(&acted.descendants) {
+        tenants.entry(done.tenant_id).or_default().push(done);
+    }
+    let entries: Vec<Entry> = tenants
+        .into_iter()
+        .map(|(tenant_id, done)| {
+            let mut outcomes: BTreeMap<&str, Vec<JobId>> = BTreeMap::new();
+            done.iter().for_each(|done| outcomes.entry(done.outcome).or_default().push(done.id));
+            Entry {
+                tenant_id,
+                action: format!("jobs.{}", order.action.name()),
+                object_type: "jobs",
+                object_id: order.job_id.map_or_else(|| "bulk".to_owned(), |id| id.to_string()),
+                details: json!({ "asked": order.asked, "outcomes": outcomes }),
+            }
+        })
+        .collect();
+    audit::store::insert(tx, order.actor, &entries).await
+}
