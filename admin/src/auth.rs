@@ -1,6 +1,6 @@
 //! Who calls, and what they may see: the one place that decides.
 
-use jobs::{engine::Scope, ids::TenantId, tenants::keys};
+use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::keys};
 use poem::Request;
 use poem_openapi::{SecurityScheme, auth::Bearer};
 
@@ -9,11 +9,22 @@ use crate::{ApiError, state::AppState};
 /// A caller with a valid key. Every operation that is not open takes one.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", key_name = "operator_key", bearer_format = "lk_...", checker = "check")]
-pub(crate) struct Caller(keys::Holder);
+pub(crate) struct Caller(Identity);
 
-async fn check(request: &Request, bearer: Bearer) -> poem::Result<keys::Holder> {
-    let holder = find_holder(request, &bearer.token).await?;
-    Ok(holder.ok_or_else(ApiError::unauthorized)?)
+/// Whose key it is, and who uses it.
+pub(crate) struct Identity {
+    tenant_id: TenantId,
+    actor: Actor,
+}
+
+async fn check(request: &Request, bearer: Bearer) -> poem::Result<Identity> {
+    let holder = find_holder(request, &bearer.token).await?.ok_or_else(ApiError::unauthorized)?;
+    // The connection's other end: what headers say about it can be forged.
+    let remote_address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_string());
+    Ok(Identity {
+        tenant_id: holder.tenant_id,
+        actor: Actor { key_id: holder.key_id, name: holder.name, remote_address },
+    })
 }
 
 async fn find_holder(request: &Request, key: &str) -> Result<Option<keys::Holder>, ApiError> {
@@ -30,6 +41,21 @@ impl Caller {
     /// What the caller may see: everything for operators, otherwise the tenant of the key.
     pub(crate) fn scope(&self) -> Scope {
         Scope::of(self.0.tenant_id)
+    }
+
+    /// Who does what is done, for the audit log.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.0.actor
+    }
+
+    /// The tenant whose key it is; `None` for operators.
+    pub(crate) fn own_tenant(&self) -> Option<TenantId> {
+        (self.0.tenant_id != TenantId::SYSTEM).then_some(self.0.tenant_id)
+    }
+
+    /// Refuses everybody but operators.
+    pub(crate) fn operator(&self) -> Result<(), ApiError> {
+        if self.own_tenant().is_none() { Ok(()) } else { Err(ApiError::operators_only()) }
     }
 
     /// The tenant that a request names, if the caller may act in it; otherwise as if there were none.

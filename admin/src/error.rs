@@ -44,6 +44,9 @@ pub enum ApiError {
     /// No key, or one that is not valid.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorized(Json<Problem>),
+    /// The key is valid, but not an operator's.
+    #[oai(status = 403, content_type = "application/problem+json")]
+    Forbidden(Json<Problem>),
     /// There is no such thing, or it is another tenant's.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Json<Problem>),
@@ -75,6 +78,15 @@ impl ApiError {
     pub(crate) fn unauthorized() -> Self {
         let detail = "Send an operator's key as `Authorization: Bearer lk_...`; `admin create-operator` makes one.";
         Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)))
+    }
+
+    pub(crate) fn operators_only() -> Self {
+        let detail = "This concerns every tenant: it takes an operator's key.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail)))
+    }
+
+    pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_consumed", detail)))
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -150,19 +162,45 @@ impl From<EnqueueError> for ApiError {
 
 impl From<Refused> for ApiError {
     fn from(error: Refused) -> Self {
-        match error {
-            Refused::Missing => Self::not_found("job"),
-            Refused::OpenEffect => Self::conflict(
-                "outcome_unknown",
-                "A call of this job may have happened and is being looked for: acting now could repeat it.",
-            ),
-            Refused::State(state) => {
-                Self::conflict("wrong_state", format!("The job is {state}, so that cannot be done to it."))
-            }
-            Refused::LiveTwin => {
-                Self::conflict("live_twin", "An unfinished job does the same already: follow that one.")
-            }
-            Refused::Database(error) => error.into(),
+        let code = error.code();
+        let detail = match error {
+            Refused::Missing => return Self::not_found("job"),
+            Refused::NoEffect => return Self::not_found("effect"),
+            Refused::Database(error) => return error.into(),
+            Refused::State(state) => format!("The job is {state}, so that cannot be done to it."),
+            Refused::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
+            refused => words(&refused).to_owned(),
+        };
+        Self::conflict(code, detail)
+    }
+}
+
+fn words(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::OpenEffect => {
+            "A call of this job may have happened and is being looked for, or waits for a person to say what became of it: \
+             acting now could repeat it. See its effects, and POST /jobs/{id}/effects/{effect_id}/resolve."
+        }
+        Refused::TooLate => {
+            "Too late: a call of this job has left already and cannot be taken back. The job ends by itself with what came \
+             of it."
+        }
+        Refused::StillLooking => {
+            "The call is on its way or being looked for right now: try again when the job is suspended and the provider's \
+             time to show it is over."
+        }
+        Refused::RemoteIdTaken => {
+            "Another call of that account is known to be remote_id: look again which one is this."
+        }
+        Refused::LiveTwin => "An unfinished job does the same already: follow that one.",
+        Refused::Children => "The job goes on by itself when its children have ended: act on those.",
+        Refused::TooManyChildren => {
+            "It has more than 1,000 unfinished descendants: cancel those first, by POST /jobs/bulk with a filter of its \
+             parent_id."
+        }
+        Refused::Changing => "The job is changing its state right now: try again.",
+        Refused::Missing | Refused::NoEffect | Refused::Database(_) | Refused::State(_) | Refused::Settled(_) => {
+            "That cannot be done now."
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Whether the process, the database and Redis answer.
 
+use jobs::engine::gauges::{self, Trouble};
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{ApiError, Tag, state::AppState};
@@ -40,5 +41,28 @@ impl HealthApi {
     async fn redis(&self) -> Result<Json<Health>, ApiError> {
         self.state.window.ping().await.map_err(|error| ApiError::unavailable("Redis", error))?;
         Ok(ok())
+    }
+
+    /// Whether somebody consumes the work: red when a queue that is not paused has due work and no live worker, or when due
+    /// work waits for over a minute beside free slots while nothing is taken. Green when idle.
+    #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
+    async fn workers(&self) -> Result<Json<Health>, ApiError> {
+        let mut tx = self.state.db.system().await?;
+        let troubles = gauges::find_troubles(&mut tx).await?;
+        tx.commit().await?;
+        if troubles.is_empty() {
+            return Ok(ok());
+        }
+        let words: Vec<String> = troubles.iter().map(|(queue, trouble)| words(queue, *trouble)).collect();
+        Err(ApiError::not_consumed(words.join(" ")))
+    }
+}
+
+fn words(queue: &str, trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Nobody => format!("Queue {queue} has due work and no live worker: start one that serves it."),
+        Trouble::Standstill => {
+            format!("Queue {queue} has work that is due for over a minute beside free slots, and nothing is taken.")
+        }
     }
 }

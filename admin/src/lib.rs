@@ -4,6 +4,7 @@
 
 mod accounts;
 mod assets;
+mod audit;
 mod auth;
 mod calendars;
 mod error;
@@ -12,9 +13,12 @@ mod jobs;
 mod oauth;
 mod page;
 mod pages;
+mod parked;
 mod posts;
+mod queues;
 mod state;
 mod tenants;
+mod workers;
 
 use ::jobs::{engine::Tx, ids::TenantId, tenants::store};
 use poem::{
@@ -42,7 +46,23 @@ enum Tag {
     Posts,
     /// The work itself.
     Jobs,
+    /// What runs it.
+    Engine,
+    /// Who did what.
+    Audit,
 }
+
+/// What staff see and do; a tuple of its own, as those have a greatest length.
+type StaffApis = (
+    jobs::JobsApi,
+    jobs::ActionsApi,
+    jobs::BulkApi,
+    jobs::ResolveApi,
+    queues::QueuesApi,
+    workers::WorkersApi,
+    parked::ParkedApi,
+    audit::AuditApi,
+);
 
 type Apis = (
     health::HealthApi,
@@ -52,7 +72,7 @@ type Apis = (
     assets::AssetsApi,
     calendars::CalendarsApi,
     posts::PostsApi,
-    jobs::JobsApi,
+    StaffApis,
 );
 
 fn service(state: &AppState) -> OpenApiService<Apis, ()> {
@@ -65,7 +85,16 @@ fn service(state: &AppState) -> OpenApiService<Apis, ()> {
         assets::AssetsApi { state: state() },
         calendars::CalendarsApi { state: state() },
         posts::PostsApi { state: state() },
-        jobs::JobsApi { state: state() },
+        (
+            jobs::JobsApi { state: state() },
+            jobs::ActionsApi { state: state() },
+            jobs::BulkApi { state: state() },
+            jobs::ResolveApi { state: state() },
+            queues::QueuesApi { state: state() },
+            workers::WorkersApi { state: state() },
+            parked::ParkedApi { state: state() },
+            audit::AuditApi { state: state() },
+        ),
     );
     OpenApiService::new(apis, "Linecook", env!("CARGO_PKG_VERSION"))
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")

@@ -6,14 +6,17 @@ use admin::AppState;
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jobs::{
+    audit::{self, Actor, Entry},
     config::{EngineConfig, ServicesConfig, secret},
-    engine::Db,
+    engine::{Db, rebuild},
+    ids::TenantId,
     services::Services,
     telemetry::LogConfig,
     tenants::keys,
 };
 use poem::{Server, listener::TcpListener};
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Linecook's admin. Every setting is an environment variable.
@@ -32,6 +35,8 @@ enum Command {
     Serve(Box<ServeConfig>),
     /// Apply the migrations.
     Migrate(DatabaseConfig),
+    /// Empty this installation's windows in Redis and push what the ledger has as dispatched anew. May be repeated.
+    RebuildQueue(EngineConfig),
     /// Make a key for an operator and print it: the only time that it is to be seen.
     CreateOperator {
         #[command(flatten)]
@@ -74,6 +79,7 @@ async fn main() -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(config) => serve(*config).await,
         Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await,
+        Command::RebuildQueue(config) => rebuild_queue(&config).await,
         Command::CreateOperator { database, name } => create_operator(&database, &name).await,
     }
 }
@@ -102,6 +108,30 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         .run_with_graceful_shutdown(admin::app(state), stop, Some(Duration::from_secs(20)))
         .await
         .context("could not serve")
+}
+
+async fn rebuild_queue(config: &EngineConfig) -> anyhow::Result<()> {
+    let window = config.window()?;
+    let db = config.connect(window.clone()).await?;
+    let rebuilt = rebuild(&db, &window).await?;
+    let counts: Vec<_> = rebuilt
+        .iter()
+        .map(|queue| json!({ "queue": queue.queue, "removed": queue.removed, "pushed": queue.pushed }))
+        .collect();
+    let entry = Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: "window.rebuild".to_owned(),
+        object_type: "window",
+        object_id: config.redis_prefix.clone(),
+        details: json!({ "queues": counts }),
+    };
+    let mut tx = db.system().await?;
+    audit::store::insert(&mut tx, &Actor::command_line(), &[entry]).await?;
+    tx.commit().await?;
+    for queue in rebuilt {
+        println!("{}: removed {}, pushed {}", queue.queue, queue.removed, queue.pushed);
+    }
+    Ok(())
 }
 
 async fn create_operator(config: &DatabaseConfig, name: &str) -> anyhow::Result<()> {

@@ -45,9 +45,14 @@ pub(crate) fn next(last: Option<Place>, len: usize, limit: i64) -> Option<String
     if i64::try_from(len).ok()? < limit {
         return None;
     }
+    Some(encode((time, id)))
+}
+
+/// A place as clients get it.
+pub(crate) fn encode((time, id): Place) -> String {
     let mut bytes = time.timestamp_micros().to_be_bytes().to_vec();
     bytes.extend_from_slice(id.as_bytes());
-    Some(URL_SAFE_NO_PAD.encode(bytes))
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 #[cfg(test)]

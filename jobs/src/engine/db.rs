@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use chrono::{DateTime, Utc};
 use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction, postgres::PgPoolOptions};
 
 use super::Window;
@@ -226,8 +227,16 @@ impl Tx {
         Ok(())
     }
 
-    pub(super) fn cancel_after_commit(&mut self, id: JobId) {
-        self.cancelled.push(id);
+    /// The database's time.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn now(&mut self) -> Result<DateTime<Utc>, sqlx::Error> {
+        sqlx::query_scalar!(r#"select engine_now() as "now!""#).fetch_one(&mut *self.inner).await
+    }
+
+    pub(super) fn cancel_after_commit(&mut self, ids: impl IntoIterator<Item = JobId>) {
+        self.cancelled.extend(ids);
     }
 
     pub(super) fn wake_after_commit(&mut self) {

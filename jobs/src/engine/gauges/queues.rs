@@ -42,7 +42,7 @@ pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
 async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select q.name, waiting.count + dispatched.count as "count!", waiting.count <= $1 as "is_exact!"
+        select q.name, waiting.count + dispatched.count as "count!", waiting.count <= $1::bigint as "is_exact!"
         from queues q
         cross join lateral (
           select count(*)
@@ -50,7 +50,7 @@ async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::E
             select
             from jobs
             where queue = q.name and state = 'available' and dispatched_at is null
-            limit $1 + 1
+            limit $1::bigint + 1
           ) found
         ) waiting
         cross join lateral (
@@ -71,19 +71,19 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
     let rows = sqlx::query!(
         r#"
         select queue as "queue!", state as "state!", count(*) as "count!",
-          sum(count(*)) over (partition by state) <= $1 as "is_exact!"
+          sum(count(*)) over (partition by state) <= $1::bigint as "is_exact!"
         from (
           (
             select queue, state
             from jobs
             where state = 'scheduled' and run_at is not null
             order by run_at
-            limit $1 + 1
+            limit $1::bigint + 1
           )
           union all
-          (select queue, state from jobs where state = 'retryable' order by created_at desc limit $1 + 1)
+          (select queue, state from jobs where state = 'retryable' order by created_at desc limit $1::bigint + 1)
           union all
-          (select queue, state from jobs where state = 'suspended' order by created_at desc limit $1 + 1)
+          (select queue, state from jobs where state = 'suspended' order by created_at desc limit $1::bigint + 1)
           union all
           (select queue, state from jobs where state = 'executing')
         ) found
@@ -165,12 +165,12 @@ pub async fn finished_lately(tx: &mut Tx) -> Result<Finished, sqlx::Error> {
         select count(*) filter (where state = 'completed') as "completed!",
           count(*) filter (where state = 'cancelled') as "cancelled!",
           count(*) filter (where state = 'discarded') as "discarded!",
-          count(*) <= $2 as "is_exact!"
+          count(*) <= $2::bigint as "is_exact!"
         from (
           select state
           from job_history
           where ended_at > engine_now() - make_interval(secs => $1)
-          limit $2 + 1
+          limit $2::bigint + 1
         ) found
         "#,
         LATELY_SECONDS,

@@ -251,6 +251,7 @@ async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     )
     .execute(&mut **tx)
     .await?;
+    tx.cancel_after_commit(ids.iter().map(|&id| JobId(id)));
     Ok(())
 }
 

@@ -1,0 +1,109 @@
+//! Who did what.
+
+use chrono::{DateTime, Utc};
+use jobs::audit::store::{self, EntryRow};
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{ApiError, Tag, auth::Caller, page, require_tenant, state::AppState};
+
+/// Something done by a person.
+#[derive(Debug, Object)]
+struct EntryView {
+    id: Uuid,
+    /// Whose thing it was done to; all zeros for what concerns everybody.
+    tenant_id: Uuid,
+    /// The API key; all zeros for a command on the server.
+    actor_id: Uuid,
+    /// What that key is called.
+    actor_name: String,
+    /// What was done, such as `job.retry`.
+    action: String,
+    /// The sort of thing it was done to.
+    object_type: String,
+    object_id: String,
+    /// What was asked for, and what it was before and after where that matters.
+    details: Value,
+    /// The other end of the connection, which may be a proxy.
+    remote_address: Option<String>,
+    created_at: DateTime<Utc>,
+}
+
+impl From<EntryRow> for EntryView {
+    fn from(row: EntryRow) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id.0,
+            actor_id: row.actor_id,
+            actor_name: row.actor_name,
+            action: row.action,
+            object_type: row.object_type,
+            object_id: row.object_id,
+            details: row.details,
+            remote_address: row.remote_address,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// A page of entries.
+#[derive(Debug, Object)]
+struct EntryPage {
+    items: Vec<EntryView>,
+    /// Where the next page begins; absent on the last.
+    next: Option<String>,
+}
+
+impl EntryPage {
+    fn of(rows: Vec<EntryRow>, limit: i64) -> Self {
+        let next = page::next(rows.last().map(|row| (row.created_at, row.id)), rows.len(), limit);
+        Self { items: rows.into_iter().map(EntryView::from).collect(), next }
+    }
+}
+
+pub(crate) struct AuditApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Audit")]
+impl AuditApi {
+    /// What was done to a tenant's things, newest first.
+    #[oai(path = "/tenants/:id/audit-log", method = "get", operation_id = "list_audit_log")]
+    async fn of_tenant(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<EntryPage>, ApiError> {
+        let (id, limit) = (caller.tenant(id.0)?, page::limit(limit.0)?);
+        let after = page::after(after.0.as_deref())?;
+        let mut tx = self.state.db.tenant(id).await?;
+        require_tenant(&mut tx, id).await?;
+        let rows = store::list(&mut tx, Some(id), after, limit).await?;
+        tx.commit().await?;
+        Ok(Json(EntryPage::of(rows, limit)))
+    }
+
+    /// What was done to anything, newest first; what concerns everybody (queues, the window) is only here. For operators.
+    #[oai(path = "/audit-log", method = "get", operation_id = "list_whole_audit_log")]
+    async fn whole(
+        &self,
+        caller: Caller,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<EntryPage>, ApiError> {
+        caller.operator()?;
+        let limit = page::limit(limit.0)?;
+        let after = page::after(after.0.as_deref())?;
+        let mut tx = self.state.db.system().await?;
+        let rows = store::list(&mut tx, None, after, limit).await?;
+        tx.commit().await?;
+        Ok(Json(EntryPage::of(rows, limit)))
+    }
+}

@@ -1,0 +1,184 @@
+//! Jobs as clients see them.
+
+use std::collections::BTreeMap;
+
+use ::jobs::{
+    engine::ledger::{AttemptRow, Children, EffectRow, JobRow},
+    kinds,
+};
+use chrono::{DateTime, Utc};
+use poem_openapi::Object;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// A job.
+#[derive(Debug, Object)]
+pub(crate) struct JobView {
+    id: Uuid,
+    tenant_id: Uuid,
+    kind: String,
+    queue: String,
+    /// The payload: ids and plain values. `[redacted]` stands for what the kind keeps to itself, and for the whole payload
+    /// of a kind that this version does not know.
+    args: Value,
+    /// scheduled, available, executing, retryable, suspended, completed, cancelled or discarded.
+    state: String,
+    /// 1 = before others, 2 = normal, 3 = when nothing else waits.
+    priority: i16,
+    /// The account that it acts on.
+    account_id: Option<Uuid>,
+    /// When it is due; absent while something other than time ends its suspension.
+    run_at: Option<DateTime<Utc>>,
+    /// Attempts so far.
+    attempt: i32,
+    /// Attempts that failed.
+    failures: i32,
+    /// Attempts whose process died.
+    crashes: i32,
+    /// Deaths of a process in which it ran alone.
+    poison: i16,
+    /// The process that runs it, or ran it last.
+    worker_id: Option<Uuid>,
+    parent_id: Option<Uuid>,
+    /// Children that have not ended.
+    pending: i32,
+    /// Children that ended without completing.
+    failed_children: i32,
+    /// What a suspended job waits for: children, reconcile, unknown_effect, person, account:<id> or kind:<name>.
+    suspended_on: Option<String>,
+    cancel_requested_at: Option<DateTime<Utc>>,
+    /// What it brought; of a long job that runs, how far it has come.
+    result: Option<Value>,
+    /// The last failure: class, message, causes.
+    error: Option<Value>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: Option<DateTime<Utc>>,
+}
+
+impl From<JobRow> for JobView {
+    fn from(row: JobRow) -> Self {
+        Self {
+            id: row.id.0,
+            tenant_id: row.tenant_id.0,
+            args: kinds::shown(&row.kind, row.args),
+            kind: row.kind,
+            queue: row.queue,
+            state: row.state,
+            priority: row.priority,
+            account_id: row.account_id,
+            run_at: row.run_at,
+            attempt: row.attempt,
+            failures: row.failures,
+            crashes: row.crashes,
+            poison: row.poison,
+            worker_id: row.worker_id,
+            parent_id: row.parent_id,
+            pending: row.pending,
+            failed_children: row.failed_children,
+            suspended_on: row.suspended_on,
+            cancel_requested_at: row.cancel_requested_at,
+            result: row.result,
+            error: row.error,
+            created_at: row.created_at,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+        }
+    }
+}
+
+/// An attempt that did not complete its job.
+#[derive(Debug, Object)]
+pub(crate) struct AttemptView {
+    attempt: i32,
+    /// retry, later, park, fail, reconcile, lost or returned.
+    outcome: String,
+    error: Option<Value>,
+    worker_id: Option<Uuid>,
+    started_at: Option<DateTime<Utc>>,
+    ended_at: DateTime<Utc>,
+}
+
+impl From<AttemptRow> for AttemptView {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            attempt: row.attempt,
+            outcome: row.outcome,
+            error: row.error,
+            worker_id: row.worker_id,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+        }
+    }
+}
+
+/// A call that the outside world sees.
+#[derive(Debug, Object)]
+pub(crate) struct EffectView {
+    id: Uuid,
+    /// What happens at most once.
+    key: String,
+    operation: String,
+    account_id: Option<Uuid>,
+    /// intended, sent, confirmed, unknown or failed.
+    state: String,
+    attempt: i32,
+    sent_at: Option<DateTime<Utc>>,
+    /// What the provider calls it.
+    remote_id: Option<String>,
+    /// What was learned on the way.
+    facts: Value,
+}
+
+impl From<EffectRow> for EffectView {
+    fn from(row: EffectRow) -> Self {
+        Self {
+            id: row.id,
+            key: row.key,
+            operation: row.operation,
+            account_id: row.account_id,
+            state: row.state,
+            attempt: row.attempt,
+            sent_at: row.sent_at,
+            remote_id: row.remote_id,
+            facts: row.facts,
+        }
+    }
+}
+
+/// The children of a job.
+#[derive(Debug, Object)]
+pub(crate) struct ChildrenView {
+    /// How many there are by state, of the first 20,000.
+    counts: BTreeMap<String, i64>,
+    /// The newest hundred; the others are at `GET /jobs?parent_id=`.
+    items: Vec<JobView>,
+}
+
+impl From<Children> for ChildrenView {
+    fn from(children: Children) -> Self {
+        Self {
+            counts: children.counts.into_iter().collect(),
+            items: children.newest.into_iter().map(JobView::from).collect(),
+        }
+    }
+}
+
+/// A job with everything that happened to it.
+#[derive(Debug, Object)]
+pub(crate) struct JobDetail {
+    #[oai(flatten)]
+    pub(super) job: JobView,
+    pub(super) attempts: Vec<AttemptView>,
+    pub(super) effects: Vec<EffectView>,
+    pub(super) children: ChildrenView,
+}
+
+/// A page of jobs.
+#[derive(Debug, Object)]
+pub(crate) struct JobPage {
+    /// May be fewer than asked for, even none, while there is a `next`: a page looks at 20,000 jobs at most.
+    pub(super) items: Vec<JobView>,
+    /// Where the next page begins; absent on the last.
+    pub(super) next: Option<String>,
+}
