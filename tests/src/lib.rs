@@ -120,6 +120,23 @@ impl TestApp {
         Worker::start(&self.bench.sandbox, &self.database_url, &self.redis_prefix, settings).await
     }
 
+    /// Runs one of the admin's commands to its end; answers what it prints.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub async fn admin(&self, arguments: &[&str]) -> String {
+        let output = tokio::process::Command::new(format!("{}/admin", setting("LINECOOK_BIN_DIR")))
+            .args(arguments)
+            .env("DATABASE_URL", &self.database_url)
+            .env("REDIS_URL", setting("REDIS_URL"))
+            .env("REDIS_PREFIX", &self.redis_prefix)
+            .output()
+            .await
+            .expect("the admin starts");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
     /// How many jobs of the bench's tenant are in each state: `[("completed", 20)]`.
     ///
     /// # Panics

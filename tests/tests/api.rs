@@ -12,7 +12,7 @@ use tests::{TestApp, answer};
 use uuid::Uuid;
 
 /// Operations that need no key: health, and the provider's way back.
-const OPEN: [&str; 4] = ["get_health", "get_health_db", "get_health_redis", "callback_facebook"];
+const OPEN: [&str; 5] = ["get_health", "get_health_db", "get_health_redis", "get_health_workers", "callback_facebook"];
 
 async fn operations(app: &TestApp) -> Vec<(Method, String, String)> {
     let spec = app.get("/openapi.json").await;
@@ -251,7 +251,7 @@ async fn the_description_is_the_committed_one(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn health_says_what_answers(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    for path in ["/health", "/health/db", "/health/redis"] {
+    for path in ["/health", "/health/db", "/health/redis", "/health/workers"] {
         let (status, body) = answer(app.anonymous(Method::GET, path)).await;
         assert_eq!((status.as_u16(), &body["status"]), (200, &json!("ok")), "{path}");
     }

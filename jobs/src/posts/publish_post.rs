@@ -169,3 +169,5 @@ async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_resolving;

@@ -14,7 +14,7 @@ use crate::{
 const CAPTION: &str = "Two for one on Tuesday #pizza";
 
 /// A post that is due, and the job that publishes it.
-async fn due(bench: &Bench, with_picture: bool) -> JobId {
+pub(super) async fn due(bench: &Bench, with_picture: bool) -> JobId {
     let account_id = bench.connect_page().await;
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -23,7 +23,7 @@ async fn due(bench: &Bench, with_picture: bool) -> JobId {
     jobs[0].id
 }
 
-async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
+pub(super) async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
     let id: Uuid = bench.job(job_id).await.args["delivery_id"].as_str().unwrap().parse().unwrap();
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let posts = store::list_posts(&mut tx, bench.tenant_id, None, 10).await.unwrap();
@@ -32,7 +32,7 @@ async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
     deliveries.into_iter().find(|delivery| delivery.id.0 == id).unwrap()
 }
 
-async fn effect_state(bench: &Bench, job_id: JobId) -> String {
+pub(super) async fn effect_state(bench: &Bench, job_id: JobId) -> String {
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, job_id).await.unwrap();
     effects[0].state.clone()

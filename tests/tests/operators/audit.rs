@@ -1,0 +1,72 @@
+//! Everything that staff do is in the audit log, and stays there.
+
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tests::TestApp;
+use uuid::Uuid;
+
+use super::{do_to, noop_later, other_tenant};
+
+async fn actions(app: &TestApp, path: &str) -> Vec<String> {
+    let log = app.get(path).await;
+    let items: &Vec<Value> = log["items"].as_array().unwrap();
+    items.iter().map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn each_action_is_written_down_where_it_belongs_and_a_refused_one_is_not(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (one, two) = (noop_later(&app).await, noop_later(&app).await);
+    do_to(&app, one, "run-now").await;
+    do_to(&app, one, "discard").await;
+    do_to(&app, one, "discard").await;
+    do_to(&app, one, "retry").await;
+    app.post("/api/v1/jobs/bulk", json!({ "action": "cancel", "ids": [one, two, Uuid::now_v7()] })).await;
+    app.post("/api/v1/jobs/bulk", json!({ "action": "cancel", "ids": [one, two], "dry_run": true })).await;
+    app.post("/api/v1/queues/media/pause", json!({})).await;
+    app.post("/api/v1/queues/media/resume", json!({})).await;
+    let own = ["jobs.cancel", "job.retry", "job.discard", "job.run_now"];
+    let path = format!("/api/v1/tenants/{}/audit-log", app.bench.tenant_id);
+    assert_eq!(actions(&app, &path).await, own);
+    let whole = [["queue.resume", "queue.pause"].as_slice(), own.as_slice()].concat();
+    assert_eq!(actions(&app, "/api/v1/audit-log").await, whole);
+    let log = app.get(&path).await;
+    let bulk = &log["items"][0]["details"]["outcomes"]["cancelled"];
+    assert_eq!(bulk.as_array().unwrap().len(), 2);
+    let discard = &log["items"][2];
+    assert_eq!((&discard["object_id"], &discard["details"]["before"]), (&json!(one), &json!("available")));
+    let other = other_tenant(&app).await;
+    assert!(actions(&app, &format!("/api/v1/tenants/{other}/audit-log")).await.is_empty());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn it_goes_on_where_the_last_page_ended(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for _ in 0..5 {
+        app.post("/api/v1/queues/media/pause", json!({})).await;
+    }
+    let mut seen = Vec::new();
+    let mut after = String::new();
+    loop {
+        let page = app.get(&format!("/api/v1/audit-log?limit=2{after}")).await;
+        seen.extend(page["items"].as_array().unwrap().iter().map(|entry| entry["id"].to_string()));
+        let Some(next) = page["next"].as_str() else { break };
+        after = format!("&after={next}");
+    }
+    let count = seen.len();
+    seen.dedup();
+    assert_eq!((count, seen.len()), (5, 5));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_changes_or_removes_an_entry(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    app.post("/api/v1/queues/media/pause", json!({})).await;
+    for sql in ["update audit_log set action = 'x'", "delete from audit_log", "truncate audit_log"] {
+        let mut tx = app.bench.engine.db.system().await.unwrap();
+        let refused = sqlx::query(sql).execute(&mut *tx).await.unwrap_err();
+        let words = refused.to_string();
+        assert!(words.contains("append-only") || words.contains("permission denied"), "{sql}: {words}");
+    }
+    assert_eq!(actions(&app, "/api/v1/audit-log").await, ["queue.pause"]);
+}

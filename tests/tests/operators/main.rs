@@ -1,0 +1,71 @@
+//! What staff see and do, over real HTTP.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod actions;
+mod audit;
+mod bulk;
+mod health;
+mod queues;
+
+mod resolve;
+mod scopes;
+mod window;
+
+use jobs::{
+    engine::{Job, NewJob},
+    ids::{JobId, TenantId},
+    noop::Noop,
+    tenants::{self, keys},
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::{TestApp, answer};
+
+fn assert_problem(answered: &(StatusCode, Value), expected: u16, code: &str) {
+    let (status, body) = answered;
+    assert_eq!((status.as_u16(), body["code"].as_str()), (expected, Some(code)), "{body}");
+    assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
+}
+
+/// A job of the app's tenant that is due in 2099.
+async fn later<J: Job>(app: &TestApp, job: &J) -> JobId {
+    many_later(app, app.bench.tenant_id, job, 1).await[0]
+}
+
+async fn many_later<J: Job>(app: &TestApp, tenant_id: TenantId, job: &J, count: usize) -> Vec<JobId> {
+    let mut tx = app.bench.engine.db.tenant(tenant_id).await.unwrap();
+    let job = NewJob::new(tenant_id, job).at("2099-01-01T00:00:00Z".parse().unwrap());
+    let jobs = tx.enqueue_all(vec![job; count]).await.unwrap();
+    tx.commit().await.unwrap();
+    jobs.into_iter().map(|job| job.id).collect()
+}
+
+async fn noop_later(app: &TestApp) -> JobId {
+    later(app, &Noop::default()).await
+}
+
+async fn other_tenant(app: &TestApp) -> TenantId {
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    tx.commit().await.unwrap();
+    other
+}
+
+/// A key that is one tenant's.
+async fn tenant_key(app: &TestApp, tenant_id: TenantId) -> String {
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    let key = keys::insert_operator_key(&mut tx, "a tenant's").await.unwrap();
+    tx.commit().await.unwrap();
+    app.bench.execute("update api_keys set tenant_id = $1 where name = 'a tenant''s'", tenant_id.0).await;
+    key
+}
+
+/// Posts to a job's address.
+async fn do_to(app: &TestApp, id: JobId, action: &str) -> (StatusCode, Value) {
+    app.post(&format!("/api/v1/jobs/{id}/{action}"), json!({})).await
+}
+
+async fn patch(app: &TestApp, path: &str, body: Value) -> (StatusCode, Value) {
+    answer(app.request(Method::PATCH, path).json(&body)).await
+}

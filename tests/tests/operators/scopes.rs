@@ -1,0 +1,97 @@
+//! What a tenant's key sees and does, and what it does not.
+
+use jobs::noop::Noop;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tests::{TestApp, answer};
+use uuid::Uuid;
+
+use super::{assert_problem, many_later, noop_later, other_tenant, tenant_key};
+
+async fn with(app: &TestApp, key: &str, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    answer(app.anonymous(method, path).bearer_auth(key).json(&body)).await
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_concerns_everybody_is_for_operators(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let key = tenant_key(&app, app.bench.tenant_id).await;
+    for (method, path) in [
+        (Method::GET, "queues"),
+        (Method::PATCH, "queues/default"),
+        (Method::POST, "queues/default/pause"),
+        (Method::POST, "queues/nope/resume"),
+        (Method::GET, "workers"),
+        (Method::GET, "stats"),
+        (Method::GET, "audit-log"),
+    ] {
+        let answered = with(&app, &key, method, &format!("/api/v1/{path}"), json!({})).await;
+        assert_problem(&answered, 403, "operators_only");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn another_tenants_job_and_a_missing_one_look_the_same(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let other = other_tenant(&app).await;
+    let key = tenant_key(&app, other).await;
+    let (id, none) = (noop_later(&app).await, Uuid::now_v7());
+    for (method, path, body) in [
+        (Method::GET, "jobs/{id}", json!({})),
+        (Method::POST, "jobs/{id}/retry", json!({})),
+        (Method::POST, "jobs/{id}/cancel", json!({})),
+        (Method::POST, "jobs/{id}/discard", json!({})),
+        (Method::POST, "jobs/{id}/run-now", json!({})),
+        (
+            Method::POST,
+            "jobs/{id}/effects/00000000-0000-0000-0000-000000000007/resolve",
+            json!({ "outcome": "did_not_happen", "send_again": true }),
+        ),
+        (Method::POST, "parked-accounts/{id}/release", json!({})),
+        (Method::GET, "tenants/{id}/audit-log", json!({})),
+    ] {
+        let path = |id: &str| format!("/api/v1/{}", path.replace("{id}", id));
+        let named = if path("x").contains("tenants/") { app.bench.tenant_id.to_string() } else { id.to_string() };
+        let anothers = with(&app, &key, method.clone(), &path(&named), body.clone()).await;
+        let missing = with(&app, &key, method, &path(&none.to_string()), body).await;
+        assert_problem(&anothers, 404, "not_found");
+        assert_eq!(anothers, missing, "{named}");
+    }
+    let filter = format!("/api/v1/jobs?tenant_id={}", app.bench.tenant_id);
+    assert_problem(&with(&app, &key, Method::GET, &filter, json!({})).await, 404, "not_found");
+    assert_eq!(app.bench.job(id).await.state, "scheduled");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn in_bulk_a_tenant_reaches_its_own_jobs_only(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let other = other_tenant(&app).await;
+    let key = tenant_key(&app, other).await;
+    let anothers = noop_later(&app).await;
+    let own = many_later(&app, other, &Noop::default(), 2).await;
+    let act = async |body| with(&app, &key, Method::POST, "/api/v1/jobs/bulk", body).await.1;
+    let by_ids = act(json!({ "action": "run-now", "ids": [anothers, own[0]] })).await;
+    assert_eq!((&by_ids["done"], &by_ids["skipped"]), (&json!({ "available": 1 }), &json!({ "not_found": 1 })));
+    let by_filter = act(json!({ "action": "cancel", "filter": { "kind": "noop" } })).await;
+    assert_eq!(by_filter["done"], json!({ "cancelled": 2 }));
+    assert_eq!(app.bench.job(anothers).await.state, "scheduled");
+    let (_, log) = with(&app, &key, Method::GET, &format!("/api/v1/tenants/{other}/audit-log"), json!({})).await;
+    assert_eq!(log["items"].as_array().unwrap().len(), 2);
+    assert_eq!(log["items"][0]["actor_name"], "a tenant's");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_tenants_bulk_job_reaches_its_own_jobs_only(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let other = other_tenant(&app).await;
+    let key = tenant_key(&app, other).await;
+    let anothers = noop_later(&app).await;
+    many_later(&app, other, &Noop::default(), 1_001).await;
+    let body = json!({ "action": "cancel", "filter": { "kind": "noop" } });
+    let (status, _) = with(&app, &key, Method::POST, "/api/v1/jobs/bulk", body).await;
+    assert_eq!(status, 202);
+    app.bench.drain().await;
+    assert_eq!(app.count_jobs("noop").await, [("cancelled".to_owned(), 1_001), ("scheduled".to_owned(), 1)]);
+    assert_eq!(app.bench.job(anothers).await.state, "scheduled");
+}
