@@ -65,7 +65,7 @@ pub enum ApiError {
     /// A bug on our side.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Json<Problem>),
-    /// The database or the storage is away.
+    /// The database or the storage is away, or too many do that at once.
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(Json<Problem>),
 }
@@ -106,6 +106,11 @@ impl ApiError {
         tracing::error!(causes = chain(&cause), "a request failed");
         let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
         Self::Internal(Json(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)))
+    }
+
+    pub(crate) fn too_many_streams() -> Self {
+        let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)))
     }
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {

@@ -9,14 +9,17 @@ mod auth;
 mod calendars;
 mod error;
 mod health;
+mod job_events;
 mod jobs;
 mod oauth;
 mod page;
 mod pages;
 mod parked;
+mod periodic;
 mod posts;
 mod queues;
 mod state;
+mod streams;
 mod tenants;
 mod workers;
 
@@ -27,7 +30,7 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub use self::{error::ApiError, state::AppState};
+pub use self::{error::ApiError, state::AppState, streams::Streams};
 
 /// Groups of operations.
 #[derive(Tags)]
@@ -73,6 +76,8 @@ type Apis = (
     calendars::CalendarsApi,
     posts::PostsApi,
     StaffApis,
+    job_events::JobEventsApi,
+    periodic::PeriodicApi,
 );
 
 fn service(state: &AppState) -> OpenApiService<Apis, ()> {
@@ -95,6 +100,8 @@ fn service(state: &AppState) -> OpenApiService<Apis, ()> {
             parked::ParkedApi { state: state() },
             audit::AuditApi { state: state() },
         ),
+        job_events::JobEventsApi { state: state() },
+        periodic::PeriodicApi { state: state() },
     );
     OpenApiService::new(apis, "Linecook", env!("CARGO_PKG_VERSION"))
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")

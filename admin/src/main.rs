@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admin::AppState;
+use admin::{AppState, Streams};
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jobs::{
@@ -90,17 +90,20 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let window = config.engine.window()?;
     let state = AppState {
         db: config.engine.connect(window.clone()).await?,
+        streams: Streams::start(window.clone()),
         window,
         services,
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
         public_url,
     };
     let mut terminate = signal(SignalKind::terminate())?;
+    let streams = state.streams.clone();
     let stop = async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
+        streams.close();
     };
     tracing::info!(host = config.host, port = config.port, "admin listens");
     let listener = TcpListener::bind((config.host, config.port));

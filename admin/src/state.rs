@@ -7,6 +7,8 @@ use jobs::{
     services::Services,
 };
 
+use crate::Streams;
+
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
@@ -14,6 +16,8 @@ pub struct AppState {
     pub db: Db,
     /// Redis.
     pub window: Window,
+    /// Who follows jobs.
+    pub streams: Streams,
     /// Clients of the outside world.
     pub services: Services,
     /// How long connecting an account may take.

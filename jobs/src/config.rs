@@ -1,6 +1,6 @@
 //! Configuration that several binaries share. Read from the environment once, at the start.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -80,10 +80,67 @@ pub struct ServicesConfig {
     /// The address at which browsers reach the admin: `https://...`.
     #[arg(long, env = "PUBLIC_URL")]
     pub public_url: Url,
+    /// What keeps things in order by itself.
+    #[command(flatten)]
+    pub upkeep: UpkeepConfig,
     /// Meta.
     #[command(flatten)]
     pub meta: MetaConfig,
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
+}
+
+/// What periodic jobs keep and renew.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct UpkeepConfig {
+    /// Days that finished jobs are kept.
+    #[arg(long, env = "JOB_HISTORY_DAYS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
+    pub job_history_days: u16,
+    /// Days that discarded jobs are kept.
+    #[arg(long, env = "JOB_HISTORY_DISCARDED_DAYS", default_value_t = 90,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub job_history_discarded_days: u16,
+    /// Finished jobs that are kept at most: the newest.
+    #[arg(long, env = "JOB_HISTORY_ROWS", default_value_t = 1_000_000)]
+    pub job_history_rows: u32,
+    /// Days that the record of calls that others saw is kept, once their outcome is known.
+    #[arg(long, env = "EFFECT_HISTORY_DAYS", default_value_t = 400, value_parser = clap::value_parser!(u16).range(1..))]
+    pub effect_history_days: u16,
+    /// User tokens that end within so many days are refreshed.
+    #[arg(long, env = "TOKEN_REFRESH_THRESHOLD_DAYS", default_value_t = 7,
+        value_parser = clap::value_parser!(u16).range(1..))]
+    pub token_refresh_threshold_days: u16,
+    /// A token is refreshed again after this long at the earliest: `24h`, `90m`.
+    #[arg(long, env = "TOKEN_REFRESH_INTERVAL", default_value = "24h", value_parser = duration)]
+    pub token_refresh_interval: Duration,
+}
+
+fn duration(value: &str) -> Result<Duration, String> {
+    let unit_seconds = match value.bytes().last() {
+        Some(b's') => 1,
+        Some(b'm') => 60,
+        Some(b'h') => 3_600,
+        Some(b'd') => 86_400,
+        _ => 0,
+    };
+    let number = value.get(..value.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
+    match number {
+        Some(number) if number > 0 && unit_seconds > 0 => Ok(Duration::from_secs(u64::from(number) * unit_seconds)),
+        _ => Err("it should look like 24h, 90m, 30s or 7d".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_number_and_a_unit() {
+        assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
+        assert_eq!(duration("90m"), Ok(Duration::from_mins(90)));
+        for value in ["", "h", "24", "0h", "-1h", "1.5h", "24 h", "24µ"] {
+            assert!(duration(value).is_err(), "{value}");
+        }
+    }
 }

@@ -4,23 +4,26 @@ use serde_json::Value;
 
 use crate::{
     calendar::{GenerateCalendar, WriteCaption},
-    engine::{Kind, REDACTED},
+    engine::{Kind, Periodic, REDACTED},
     media::RenderOverlay,
     noop::Noop,
-    oauth::{ExchangeOauthCode, RefreshToken},
+    oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::ActOnJobs,
     posts::PublishPost,
+    upkeep::PruneHistory,
 };
 
 /// Every kind.
 pub static KINDS: &[Kind] = &[
     Kind::of::<ExchangeOauthCode>(),
     Kind::of::<RefreshToken>(),
+    Kind::of::<RefreshTokens>(),
     Kind::of::<GenerateCalendar>(),
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
     Kind::of::<ActOnJobs>(),
+    Kind::of::<PruneHistory>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -28,10 +31,16 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<crate::fault_probe::HastyProbe>(),
 ];
 
-/// The kind of that name.
+/// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
+pub static PERIODIC: &[Periodic] = &[
+    Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
+    Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
+];
+
+/// The kind of that name, if tenants may have jobs of it: what the clock enqueues is for the system only.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name)
+    KINDS.iter().find(|kind| kind.name == name && PERIODIC.iter().all(|periodic| periodic.kind.name != name))
 }
 
 /// A payload as people may see it. What is to be left out of a payload whose kind is not known here cannot be known either.
@@ -47,13 +56,28 @@ pub fn shown(kind: &str, args: Value) -> Value {
 mod tests {
     use std::collections::BTreeSet;
 
+    use chrono::DateTime;
+
     use super::*;
+    use crate::engine::periodic::next_tick;
 
     #[test]
     fn names_are_words_and_unique() {
         let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.name).collect();
         assert_eq!(names.len(), KINDS.len());
         assert!(names.iter().all(|name| name.chars().all(|c| c.is_ascii_lowercase() || c == '_')));
+    }
+
+    #[test]
+    fn periodic_kinds_are_listed_take_no_payload_and_come_again() {
+        let names: BTreeSet<&str> = PERIODIC.iter().map(|periodic| periodic.name).collect();
+        assert_eq!(names.len(), PERIODIC.len());
+        for periodic in PERIODIC {
+            assert!(KINDS.iter().any(|kind| kind.name == periodic.kind.name), "{}", periodic.name);
+            assert!((periodic.kind.check)(serde_json::json!({})).is_ok(), "{}", periodic.name);
+            assert!(next_tick(periodic.cron, DateTime::UNIX_EPOCH).is_some(), "{}", periodic.name);
+            assert!(find(periodic.kind.name).is_none(), "{}", periodic.name);
+        }
     }
 
     #[test]

@@ -24,3 +24,4 @@ pub mod telemetry;
 pub mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
+pub mod upkeep;

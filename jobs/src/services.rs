@@ -7,7 +7,7 @@ use secrecy::ExposeSecret as _;
 
 use crate::{
     assets::Storage,
-    config::ServicesConfig,
+    config::{ServicesConfig, UpkeepConfig},
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
 };
@@ -23,6 +23,8 @@ pub struct Services {
     pub meta: Meta,
     /// The language model.
     pub ai: Ai,
+    /// What periodic jobs keep and renew.
+    pub upkeep: UpkeepConfig,
     redirect_base: Arc<str>,
 }
 
@@ -42,6 +44,7 @@ impl Services {
             storage: Storage::open(&config.storage_url)?,
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),
+            upkeep: config.upkeep,
             redirect_base: config.public_url.as_str().trim_end_matches('/').into(),
         })
     }

@@ -19,8 +19,8 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
-    config::ServicesConfig,
-    engine::{Db, Engine, Job, NewJob, Window, drain, ledger},
+    config::{ServicesConfig, UpkeepConfig},
+    engine::{Db, Engine, Job, NewJob, Window, drain, ledger, run_one},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
     oauth,
@@ -133,6 +133,42 @@ impl Bench {
         enqueued.id
     }
 
+    /// Enqueues a job of the system, as the clock does.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn enqueue_for_system<J: Job>(&self, job: &J) -> JobId {
+        let mut tx = self.engine.db.system().await.expect("a transaction");
+        let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, job)).await.expect("a job");
+        tx.commit().await.expect("a commit");
+        enqueued.id
+    }
+
+    /// The payloads of the jobs of a kind that have not ended, oldest first: what was enqueued.
+    ///
+    /// # Panics
+    /// If one is not of that kind.
+    pub async fn enqueued<J: Job>(&self) -> Vec<J> {
+        let mut tx = self.engine.db.system().await.expect("a transaction");
+        let payloads: Vec<Value> = sqlx::query_scalar(
+            "select args from jobs where kind = $1 and ended_at is null order by created_at, id",
+        )
+        .bind(J::KIND)
+        .fetch_all(&mut *tx)
+        .await
+        .expect("payloads");
+        payloads.into_iter().map(|args| serde_json::from_value(args).expect("a payload of that kind")).collect()
+    }
+
+    /// Runs one attempt of one job, and nothing else; answers the job after it.
+    ///
+    /// # Panics
+    /// If it is not due.
+    pub async fn run(&self, id: JobId) -> ledger::JobRow {
+        run_one(&self.engine, id).await.expect("a job that is due");
+        self.job(id).await
+    }
+
     /// Runs everything that is due, follow-ups included; answers the number of attempts.
     ///
     /// # Panics
@@ -238,6 +274,14 @@ impl Sandbox {
             dyno: None,
             railway_environment_id: None,
             public_url: Url::parse("http://127.0.0.1:1").expect("an address"),
+            upkeep: UpkeepConfig {
+                job_history_days: 30,
+                job_history_discarded_days: 90,
+                job_history_rows: 1_000_000,
+                effect_history_days: 400,
+                token_refresh_threshold_days: 7,
+                token_refresh_interval: Duration::from_hours(24),
+            },
             meta: MetaConfig {
                 facebook_app_id: "100200300400500".to_owned(),
                 facebook_app_secret: "sandbox-app-secret".into(),

@@ -68,6 +68,7 @@ impl TestApp {
         let url = format!("http://{address}");
         let state = admin::AppState {
             db: bench.engine.db.clone(),
+            streams: admin::Streams::start(window.clone()),
             window,
             services: bench.engine.services.clone(),
             state_life: Duration::from_mins(10),

@@ -8,9 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobs::engine::{
-    self, Tx,
-    dispatch::{self, Capacity, Released},
+use jobs::{
+    engine::{
+        self, Tx,
+        dispatch::{self, Capacity, Released},
+        periodic,
+    },
+    kinds::PERIODIC,
 };
 
 use self::window::QueueWindow;
@@ -152,6 +156,7 @@ impl Dispatcher {
     async fn tick(&mut self) -> anyhow::Result<()> {
         let (db, lease) = (&self.process.engine.db, self.process.registration.lease);
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
+        periodic::tick(db, PERIODIC, self.ticked.is_none()).await?;
         self.ticked = Some(Instant::now());
         self.capacity = dispatch::capacity(db).await?;
         // After the database was away every lease looks expired: give the others time to renew theirs.

@@ -52,7 +52,7 @@ impl Cause {
 }
 
 /// What jsonb takes (no NUL), and no more than a reader takes: providers' bodies come along in errors.
-fn storable(words: &str) -> String {
+pub(super) fn storable(words: &str) -> String {
     words.chars().filter(|&c| c != '\0').take(MAX_CHARS).collect()
 }
 

@@ -12,7 +12,9 @@ use std::{
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx, effects::CallOutcome, settle};
+use super::{
+    Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx, effects::CallOutcome, events::Reporter, settle,
+};
 use crate::{
     ids::{JobId, TenantId},
     services::Services,
@@ -23,6 +25,7 @@ use crate::{
 pub struct JobContext {
     attempt: Attempt,
     failed_children: u32,
+    pub(super) events: Reporter,
     db: Db,
     services: Services,
     shielded: AtomicBool,
@@ -35,6 +38,7 @@ impl JobContext {
         Self {
             attempt: job.attempt,
             failed_children: job.failed_children,
+            events: Reporter::new(job.attempt, db.clone()),
             db,
             services,
             shielded: AtomicBool::new(false),
@@ -79,7 +83,7 @@ impl JobContext {
     /// The database is away.
     pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
         let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
-        Ok(AttemptTx { tx, attempt: self.attempt })
+        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone() })
     }
 
     /// Waits until somebody cancels the job; answers the error to return then. A job that returns it within half a second has
@@ -128,6 +132,7 @@ impl JobContext {
 pub struct AttemptTx {
     tx: Tx,
     attempt: Attempt,
+    events: Reporter,
 }
 
 impl AttemptTx {
@@ -154,6 +159,7 @@ impl AttemptTx {
     /// # Errors
     /// [`JobError::Superseded`], or the database refused.
     pub async fn complete(mut self, result: Value) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
         let settled = settle::complete(&mut self.tx, &[(self.attempt, result)]).await?;
         self.end(!settled.is_empty()).await
     }
@@ -163,11 +169,13 @@ impl AttemptTx {
     /// # Errors
     /// [`JobError::Superseded`], or the database refused.
     pub async fn wait_for_children(mut self, on_failed: OnFailed) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
         let settled = settle::wait_for_children(&mut self.tx, self.attempt, on_failed).await?;
         self.end(settled).await
     }
 
     pub(super) async fn suspend(mut self, verdict: &settle::Verdict, facts: &super::Facts) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
         let attempt = self.attempt;
         let cancel = is_cancel_requested(&mut self.tx, attempt).await?;
         let settled = settle::set_back(&mut self.tx, attempt, verdict, Some(facts), cancel).await?;
@@ -179,6 +187,7 @@ impl AttemptTx {
             return Err(JobError::Superseded);
         }
         self.tx.commit().await?;
+        self.events.committed();
         Ok(Done { result: Value::Null, settled: true })
     }
 

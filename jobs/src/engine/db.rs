@@ -137,6 +137,10 @@ impl Db {
         self.begin(Scope::System).await
     }
 
+    pub(super) fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
+    }
+
     /// Moves the clock that `engine_now()` reads in this process' transactions: for tests.
     pub fn shift_clock(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);

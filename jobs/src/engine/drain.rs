@@ -1,9 +1,8 @@
-//! Running everything that is due in this process, without Redis and without waiting: for tests and small tools.
+//! Running what is due in this process, without Redis and without waiting: for tests and small tools.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Context as _;
-
 use uuid::Uuid;
 
 use super::{
@@ -11,21 +10,15 @@ use super::{
     dispatch::{self, Cursor, Order},
     lease, settle,
 };
-use crate::ids::WorkerId;
+use crate::ids::{JobId, WorkerId};
 
 /// Runs what is due, follow-ups included, until nothing is; answers how many attempts that took.
 ///
 /// # Errors
 /// The database refused, or work kept coming after 10,000 attempts.
 pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
-    let registration = lease::Registration {
-        name: "drain".to_owned(),
-        queues: BTreeMap::new(),
-        kinds: engine.kind_names(),
-        lease: Duration::from_mins(5),
-    };
+    let registration = registration(engine);
     let worker_id = lease::register(&engine.db, &registration).await?;
-    let in_hand = InHand::default();
     let mut attempts = 0;
     loop {
         let claimed = claim_due(engine, worker_id, &registration.kinds).await?;
@@ -35,18 +28,60 @@ pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
         for job in claimed {
             attempts += 1;
             anyhow::ensure!(attempts < 10_000, "work keeps coming");
-            let attempt = job.attempt;
-            let outcome = engine.run(job, in_hand.insert(attempt)).await;
-            if let Outcome::Completed(result) = outcome {
-                let mut tx = engine.db.system().await?;
-                settle::complete(&mut tx, &[(attempt, result)]).await?;
-                tx.commit().await.context("could not settle")?;
-            }
-            in_hand.remove(attempt);
+            run(engine, job).await?;
         }
     }
     lease::deregister(&engine.db, worker_id).await?;
     Ok(attempts)
+}
+
+/// Runs one attempt of one job that is due; everything else stays where it is.
+///
+/// # Errors
+/// The database refused, or the job is not due.
+pub async fn run_one(engine: &Engine, id: JobId) -> anyhow::Result<()> {
+    let registration = registration(engine);
+    let worker_id = lease::register(&engine.db, &registration).await?;
+    let mut tx = engine.db.system().await?;
+    while dispatch::promote(&mut tx).await? {}
+    let queue = sqlx::query_scalar!(
+        "
+        update jobs
+        set dispatched_at = coalesce(dispatched_at, engine_stamp())
+        where id = $1 and state is not distinct from 'available'
+        returning queue
+        ",
+        id.0
+    )
+    .fetch_optional(&mut *tx)
+    .await?
+    .context("the job is not due")?;
+    tx.commit().await?;
+    let claimed = claim(&engine.db, worker_id, &queue, &registration.kinds, &[id.0]).await?;
+    run(engine, claimed.into_iter().next().context("the job cannot be claimed")?).await?;
+    lease::deregister(&engine.db, worker_id).await?;
+    Ok(())
+}
+
+fn registration(engine: &Engine) -> lease::Registration {
+    lease::Registration {
+        name: "drain".to_owned(),
+        queues: BTreeMap::new(),
+        kinds: engine.kind_names(),
+        lease: Duration::from_mins(5),
+    }
+}
+
+async fn run(engine: &Engine, job: Claimed) -> anyhow::Result<()> {
+    let in_hand = InHand::default();
+    let attempt = job.attempt;
+    let outcome = engine.run(job, in_hand.insert(attempt)).await;
+    if let Outcome::Completed(result) = outcome {
+        let mut tx = engine.db.system().await?;
+        settle::complete(&mut tx, &[(attempt, result)]).await?;
+        tx.commit().await.context("could not settle")?;
+    }
+    Ok(())
 }
 
 /// Promotes, releases and claims, in the place of a dispatcher and its window.

@@ -62,6 +62,13 @@ impl NewJob {
         })
     }
 
+    /// With this unique key in the place of the payload's.
+    #[must_use]
+    pub(super) fn keyed(mut self, key: &str) -> Self {
+        self.unique_key = Some(key.to_owned());
+        self
+    }
+
     /// Due at this time of the database's clock instead of at once.
     #[must_use]
     pub fn at(mut self, time: DateTime<Utc>) -> Self {

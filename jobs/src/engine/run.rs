@@ -72,7 +72,9 @@ impl Engine {
             return Outcome::Returned;
         };
         let cx = JobContext::new(&job, self.db.clone(), self.services.clone());
-        let error = match attempt(kind, &job, &cx, interrupt.clone()).await {
+        let ended = attempt(kind, &job, &cx, interrupt.clone()).await;
+        cx.events.flush().await;
+        let error = match ended {
             Ok(Done { settled: true, .. }) => return Outcome::Settled,
             Ok(Done { result, .. }) => return Outcome::Completed(result),
             Err(Stop::Failed(error)) => error,

@@ -188,8 +188,35 @@ impl Window {
         redis::cmd("PING").query_async(&mut self.shared.clone()).await
     }
 
+    /// Tells who follows a job that it said something. Best effort: they look every second anyway.
+    pub async fn announce(&self, job_id: JobId) {
+        let published: RedisResult<()> = redis::cmd("PUBLISH")
+            .arg(self.events())
+            .arg(job_id.0.as_bytes().as_slice())
+            .query_async(&mut self.shared.clone())
+            .await;
+        if let Err(error) = published {
+            tracing::debug!(%error, "nobody was told of an event");
+        }
+    }
+
+    /// The jobs that say something, as they do. Ends when the connection does.
+    ///
+    /// # Errors
+    /// Redis is away.
+    pub async fn announcements(&self) -> RedisResult<impl Stream<Item = JobId> + use<>> {
+        let mut subscription = self.client.get_async_pubsub().await?;
+        subscription.subscribe(self.events()).await?;
+        let job_id = |message: redis::Msg| Uuid::from_slice(message.get_payload_bytes()).ok().map(JobId);
+        Ok(subscription.into_on_message().filter_map(move |message| std::future::ready(job_id(message))))
+    }
+
     fn key(&self, queue: &str) -> String {
         format!("{}window:{queue}", self.prefix)
+    }
+
+    fn events(&self) -> String {
+        format!("{}events", self.prefix)
     }
 
     fn wakes(&self) -> String {

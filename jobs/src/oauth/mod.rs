@@ -7,8 +7,10 @@ mod connection;
 mod exchange_oauth_code;
 mod flow;
 mod refresh_token;
+mod refresh_tokens;
 pub mod store;
 
 pub use exchange_oauth_code::ExchangeOauthCode;
 pub use flow::{CallbackError, Opened, accept_code, begin, open_ticket};
 pub use refresh_token::RefreshToken;
+pub use refresh_tokens::RefreshTokens;

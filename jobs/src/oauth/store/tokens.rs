@@ -153,3 +153,41 @@ pub async fn insert_refresh(
     .await?;
     Ok(())
 }
+
+/// User tokens that end within `threshold_days` and were not refreshed for `interval`, with an account that still works on
+/// them and no `refresh_token` job on its way; those that end first.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_expiring_user_tokens(
+    conn: &mut PgConnection,
+    threshold_days: i32,
+    interval: Duration,
+    limit: i64,
+) -> Result<Vec<(TenantId, TokenId)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select token.tenant_id as "tenant_id: TenantId", token.id as "id: TokenId"
+        from oauth_tokens token
+        where token.kind = 'user'
+          and token.expires_at < engine_now() + make_interval(days => $1)
+          and token.refreshed_at <= engine_now() - make_interval(secs => $2)
+          and exists (
+            select from social_accounts account
+            where account.tenant_id = token.tenant_id and account.user_token_id = token.id and account.status = 'active'
+          )
+          and not exists (
+            select from jobs j
+            where j.tenant_id = token.tenant_id and j.kind = 'refresh_token' and j.unique_key = token.id::text
+          )
+        order by token.expires_at, token.id
+        limit $3
+        "#,
+        threshold_days,
+        interval.as_secs_f64(),
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.id)).collect())
+}

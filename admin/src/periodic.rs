@@ -1,0 +1,99 @@
+//! Work that the clock asks for. For operators only.
+
+use ::jobs::{
+    engine::periodic::{self, PeriodicRow},
+    kinds::PERIODIC,
+};
+use chrono::{DateTime, Utc};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+
+use crate::{ApiError, Tag, auth::Caller, jobs::Accepted, state::AppState};
+
+/// An entry of the clock's list.
+#[derive(Debug, Object)]
+pub(crate) struct PeriodicView {
+    name: String,
+    /// Minute, hour, day, month, weekday; UTC.
+    cron: String,
+    /// The kind of its jobs.
+    kind: String,
+    /// The last tick that became a job; before the first, when the entry was added.
+    last_tick: DateTime<Utc>,
+    /// Absent while it is paused.
+    next_tick: Option<DateTime<Utc>>,
+    /// Since when it is paused.
+    paused_at: Option<DateTime<Utc>>,
+}
+
+impl From<PeriodicRow> for PeriodicView {
+    fn from(row: PeriodicRow) -> Self {
+        let is_paused = row.paused_at.is_some();
+        Self {
+            next_tick: if is_paused { None } else { periodic::next_tick(&row.cron, row.now) },
+            name: row.name,
+            cron: row.cron,
+            kind: row.kind,
+            last_tick: row.last_tick,
+            paused_at: row.paused_at,
+        }
+    }
+}
+
+/// The clock's list.
+#[derive(Debug, Object)]
+pub(crate) struct PeriodicList {
+    items: Vec<PeriodicView>,
+}
+
+pub(crate) struct PeriodicApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
+impl PeriodicApi {
+    /// What runs by the clock, by name.
+    #[oai(path = "/periodic", method = "get", operation_id = "list_periodic")]
+    async fn list(&self, caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let rows = periodic::list_periodic(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Json(PeriodicList { items: rows.into_iter().map(PeriodicView::from).collect() }))
+    }
+
+    /// Run it now, also while it is paused. Its ticks stay where they are; a job of it that has not ended is the answer.
+    #[oai(path = "/periodic/:name/run", method = "post", operation_id = "run_periodic")]
+    async fn run(&self, caller: Caller, name: Path<String>) -> Result<Accepted, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
+        tx.commit().await?;
+        Ok(Accepted::job(job.id, job.is_new, 1))
+    }
+
+    /// Pause it: its ticks pass.
+    #[oai(path = "/periodic/:name/pause", method = "post", operation_id = "pause_periodic")]
+    async fn pause(&self, caller: Caller, name: Path<String>) -> Result<Json<PeriodicView>, ApiError> {
+        self.set_paused(&caller, &name, true).await
+    }
+
+    /// Have it go on. If ticks passed meanwhile, the latest of them is caught up on.
+    #[oai(path = "/periodic/:name/resume", method = "post", operation_id = "resume_periodic")]
+    async fn resume(&self, caller: Caller, name: Path<String>) -> Result<Json<PeriodicView>, ApiError> {
+        self.set_paused(&caller, &name, false).await
+    }
+}
+
+impl PeriodicApi {
+    async fn set_paused(&self, caller: &Caller, name: &str, paused: bool) -> Result<Json<PeriodicView>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let row = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
+        tx.commit().await?;
+        Ok(Json(row.into()))
+    }
+}
+
+fn missing() -> ApiError {
+    ApiError::not_found("periodic entry")
+}

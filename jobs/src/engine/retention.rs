@@ -1,0 +1,149 @@
+//! Pruning: finished jobs with what belongs to them, and effects that ended long ago. A batch is a transaction of its own.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// So many rows are read at most to find out which ones are too many; beyond that they are a sample.
+const SAMPLE_ROWS: f32 = 200_000.0;
+
+/// How long and how many.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// Days that finished jobs are kept.
+    pub days: i32,
+    /// Days that discarded jobs are kept.
+    pub discarded_days: i32,
+    /// Finished jobs that are kept, the newest; by estimate beyond 200,000.
+    pub rows: i64,
+}
+
+/// Finished jobs that ended up to these times are pruned.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    discarded: DateTime<Utc>,
+    others: DateTime<Utc>,
+}
+
+/// Where history ends now.
+///
+/// # Errors
+/// The database refused.
+pub async fn bounds(conn: &mut PgConnection, keep: &Keep) -> Result<Bounds, sqlx::Error> {
+    let by_age = sqlx::query!(
+        r#"
+        select engine_now() - make_interval(days => $1) as "others!",
+          engine_now() - make_interval(days => $2) as "discarded!",
+          (select reltuples from pg_class where oid = 'job_history'::regclass) as "rows!"
+        "#,
+        keep.days,
+        keep.discarded_days
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    let percent = (100.0 * SAMPLE_ROWS / by_age.rows.max(1.0)).min(100.0);
+    let too_many = find_end_of_newest(conn, percent, keep.rows).await?;
+    let newer = |time: DateTime<Utc>| too_many.map_or(time, |other| time.max(other));
+    Ok(Bounds { discarded: newer(by_age.discarded), others: newer(by_age.others) })
+}
+
+/// When the newest job ended that is not among the newest `rows`, as read from a sample.
+async fn find_end_of_newest(
+    conn: &mut PgConnection,
+    percent: f32,
+    rows: i64,
+) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "
+        select max(ended_at)
+        from (
+          select ended_at, row_number() over (order by ended_at desc) as place
+          from job_history tablesample system ($1)
+        ) sampled
+        where place > $2::bigint * $1::real / 100
+        ",
+        percent,
+        rows
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Finished jobs beyond the bounds.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_prunable(conn: &mut PgConnection, bounds: &Bounds, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        "
+        select id
+        from job_history
+        where ended_at <= greatest($1::timestamptz, $2)
+          and ended_at <= case when state = 'discarded' then $1 else $2 end
+        limit $3
+        ",
+        bounds.discarded,
+        bounds.others,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Deletes finished jobs that are still beyond the bounds, with their attempts and events; one that was retried meanwhile is
+/// not in the history any more. Answers how many.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uuid]) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with gone as (
+          delete from job_history
+          where id = any($3) and ended_at <= case when state = 'discarded' then $1::timestamptz else $2 end
+          returning tenant_id, id
+        ),
+        attempts as (
+          delete from job_attempts using gone
+          where job_attempts.tenant_id = gone.tenant_id and job_attempts.job_id = gone.id
+        ),
+        events as (
+          delete from job_events using gone
+          where job_events.tenant_id = gone.tenant_id and job_events.job_id = gone.id
+        )
+        select count(*) as "count!" from gone
+        "#,
+        bounds.discarded,
+        bounds.others,
+        ids
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Deletes effects that ended, whose job is pruned and that are older than so many days; answers how many. What is `sent`
+/// or `unknown` stays for good, and so does one whose job could run again.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "
+        delete from effects
+        where state in ('confirmed', 'failed') and id in (
+          select id
+          from effects e
+          where e.created_at < engine_now() - make_interval(days => $1)
+            and e.state in ('confirmed', 'failed')
+            and not exists (select from jobs j where j.id = e.job_id)
+            and not exists (select from job_history h where h.id = e.job_id)
+          limit $2
+        )
+        ",
+        days,
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
+}

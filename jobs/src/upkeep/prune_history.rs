@@ -1,0 +1,81 @@
+//! Prunes finished jobs, and effects that ended long ago.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::engine::{
+    Done, Job, JobContext, JobError, Queue, Retry,
+    retention::{self, Keep},
+};
+
+/// Found by one look at the history: where rows were deleted, later looks read further.
+const FOUND_AT_ONCE: i64 = 20_000;
+
+/// Jobs deleted in one transaction.
+const DELETED_AT_ONCE: usize = 1_000;
+
+/// Effects deleted in one transaction.
+const EFFECTS_AT_ONCE: i64 = 1_000;
+
+/// Prune what is kept for too long, or is too much.
+///
+/// Safe to repeat: what is gone is gone. Only finished jobs are looked at, and each batch looks again.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct PruneHistory {}
+
+impl Job for PruneHistory {
+    const KIND: &'static str = "prune_history";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::ONCE;
+    const TIMEOUT: Duration = Duration::from_mins(10);
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let upkeep = cx.services().upkeep;
+        let keep = Keep {
+            days: upkeep.job_history_days.into(),
+            discarded_days: upkeep.job_history_discarded_days.into(),
+            rows: upkeep.job_history_rows.into(),
+        };
+        let jobs = prune_jobs(cx, &keep).await?;
+        let effects = prune_effects(cx, upkeep.effect_history_days.into()).await?;
+        cx.begin().await?.complete(json!({ "jobs": jobs, "effects": effects })).await
+    }
+}
+
+async fn prune_jobs(cx: &JobContext, keep: &Keep) -> Result<i64, JobError> {
+    let mut tx = cx.begin().await?;
+    let bounds = retention::bounds(&mut tx, keep).await?;
+    drop(tx);
+    let mut pruned = 0;
+    loop {
+        let mut tx = cx.begin().await?;
+        let found = retention::list_prunable(&mut tx, &bounds, FOUND_AT_ONCE).await?;
+        drop(tx);
+        if found.is_empty() {
+            return Ok(pruned);
+        }
+        for batch in found.chunks(DELETED_AT_ONCE) {
+            let mut tx = cx.begin().await?;
+            pruned += retention::delete_history(&mut tx, &bounds, batch).await?;
+            tx.commit().await?;
+        }
+    }
+}
+
+async fn prune_effects(cx: &JobContext, days: i32) -> Result<u64, JobError> {
+    let mut pruned = 0;
+    loop {
+        let mut tx = cx.begin().await?;
+        let deleted = retention::delete_effects(&mut tx, days, EFFECTS_AT_ONCE).await?;
+        tx.commit().await?;
+        pruned += deleted;
+        if deleted == 0 {
+            return Ok(pruned);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
