@@ -150,13 +150,12 @@ impl Bench {
     /// If one is not of that kind.
     pub async fn enqueued<J: Job>(&self) -> Vec<J> {
         let mut tx = self.engine.db.system().await.expect("a transaction");
-        let payloads: Vec<Value> = sqlx::query_scalar(
-            "select args from jobs where kind = $1 and ended_at is null order by created_at, id",
-        )
-        .bind(J::KIND)
-        .fetch_all(&mut *tx)
-        .await
-        .expect("payloads");
+        let payloads: Vec<Value> =
+            sqlx::query_scalar("select args from jobs where kind = $1 and ended_at is null order by created_at, id")
+                .bind(J::KIND)
+                .fetch_all(&mut *tx)
+                .await
+                .expect("payloads");
         payloads.into_iter().map(|args| serde_json::from_value(args).expect("a payload of that kind")).collect()
     }
 

@@ -58,10 +58,9 @@ pub async fn tick(db: &Db, list: &[Periodic], is_first: bool) -> Result<usize, s
         mirror(db, list).await?;
     }
     let mut tx = db.system().await?;
-    let rows =
-        sqlx::query!(r#"select name, last_tick, engine_now() as "now!" from periodic where paused_at is null"#)
-            .fetch_all(&mut *tx)
-            .await?;
+    let rows = sqlx::query!(r#"select name, last_tick, engine_now() as "now!" from periodic where paused_at is null"#)
+        .fetch_all(&mut *tx)
+        .await?;
     tx.commit().await?;
     let mut taken = 0;
     for row in rows {

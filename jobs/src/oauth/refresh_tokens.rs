@@ -30,7 +30,8 @@ impl Job for RefreshTokens {
             if tokens.is_empty() {
                 return tx.complete(json!({ "tokens": enqueued })).await;
             }
-            let jobs = tokens.into_iter().map(|(tenant_id, token_id)| NewJob::new(tenant_id, &RefreshToken { token_id }));
+            let jobs =
+                tokens.into_iter().map(|(tenant_id, token_id)| NewJob::new(tenant_id, &RefreshToken { token_id }));
             enqueued += tx.enqueue_all(jobs.collect()).await?.len();
             tx.commit().await?;
         }

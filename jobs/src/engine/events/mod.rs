@@ -191,7 +191,9 @@ async fn write_until_done(shared: Weak<Shared>, mut pause: Duration) {
         match shared.write().await {
             Ok(true) => shared.announce(),
             Ok(false) => {}
-            Err(error) => tracing::debug!(job_id = %shared.attempt.job_id, %error, "could not write events, trying again"),
+            Err(error) => {
+                tracing::debug!(job_id = %shared.attempt.job_id, %error, "could not write events, trying again")
+            }
         }
         let mut unwritten = shared.unwritten();
         if unwritten.said.is_empty() {
@@ -234,6 +236,3 @@ impl Shared {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

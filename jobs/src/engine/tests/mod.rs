@@ -5,6 +5,11 @@ mod fence;
 mod isolation;
 mod lifecycle;
 mod lost_reply;
+mod events;
+mod fence;
+mod isolation;
+mod lifecycle;
+mod periodic;
 mod release;
 mod stop;
 
