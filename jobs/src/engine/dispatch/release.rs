@@ -46,7 +46,8 @@ type Lane = (Uuid, Uuid);
 /// Where a release goes on: behind the lane at which the one before ended, and in each lane behind what was released.
 #[derive(Debug, Default, Clone)]
 pub struct Cursor {
-    lane: Lane,
+    /// `None`: from the first lane on, which is the system's.
+    lane: Option<Lane>,
     reached: BTreeMap<Lane, (DateTime<Utc>, Uuid)>,
     since: Option<Instant>,
 }
@@ -68,8 +69,8 @@ pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Res
     let begun = cursor.lane;
     let released = release_from(tx, order, cursor).await?;
     // The cursor may have stood behind the last lane with work.
-    if released.is_empty() && begun != Lane::default() {
-        cursor.lane = Lane::default();
+    if released.is_empty() && begun.is_some() {
+        cursor.lane = None;
         return release_from(tx, order, cursor).await;
     }
     Ok(released)
@@ -80,7 +81,7 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
     let Some(end) = rows.first() else {
         return Ok(Vec::new());
     };
-    cursor.lane = if end.is_cut { (end.last_tenant_id, end.last_lane) } else { Lane::default() };
+    cursor.lane = end.is_cut.then_some((end.last_tenant_id, end.last_lane));
     let (first, mut batch) = (end.place, rows.iter().filter_map(Row::job).collect::<Vec<_>>());
     batch.sort_by_key(|job| (job.turn, job.lane));
     for job in &batch {
@@ -153,7 +154,17 @@ macro_rules! pick {
               select tenant_id, sum(number) as number from busy group by tenant_id
             ),
             lanes as (
-              select $3::uuid as tenant_id, $4::uuid as lane, 0::bigint as number, 0::bigint as steps, true as is_full
+              -- Nothing is less than the system's lane: the scan begins at it, not behind it.
+              select coalesce($3, nil) as tenant_id, coalesce($4, nil) as lane, is_system::int::bigint as number,
+                0::bigint as steps, not is_system as is_full
+              from (select '00000000-0000-0000-0000-000000000000'::uuid as nil) nil
+              cross join lateral (
+                select $3::uuid is null and exists (
+                  select from jobs j
+                  where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
+                    and j.tenant_id = nil and j.lane = nil
+                ) as is_system
+              ) first
               union all
               select next.tenant_id, next.lane, lanes.number + (not next.is_full)::int, lanes.steps + 1, next.is_full
               from lanes
@@ -247,8 +258,8 @@ macro_rules! pick {
             "#,
             $order.queue,
             $order.priority,
-            $cursor.lane.0,
-            $cursor.lane.1,
+            $cursor.lane.map(|lane| lane.0),
+            $cursor.lane.map(|lane| lane.1),
             i64::try_from($order.room).unwrap_or(i64::MAX),
             $order.kinds,
             $order.limits.max_per_tenant,
@@ -274,7 +285,8 @@ struct Reached {
 async fn select(tx: &mut Tx, order: &Order<'_>, cursor: &Cursor) -> Result<Vec<Row>, sqlx::Error> {
     let mut reached = Reached::default();
     // The scan visits that many lanes from the cursor on; for one that is left out the worst is that it begins anew.
-    for (&(tenant_id, lane), &(run_at, id)) in cursor.reached.range(cursor.lane..).take(order.room) {
+    for (&(tenant_id, lane), &(run_at, id)) in cursor.reached.range(cursor.lane.unwrap_or_default()..).take(order.room)
+    {
         reached.tenants.push(tenant_id);
         reached.lanes.push(lane);
         reached.times.push(run_at);

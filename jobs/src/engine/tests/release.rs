@@ -161,3 +161,22 @@ async fn the_higher_priority_runs_first(pool: PgPool) {
     }
     assert_eq!(order, [1, 2, 3]);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn jobs_of_the_system_take_their_turns_too(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let mut jobs = noops(TenantId::SYSTEM, 3);
+    jobs.extend(noops(bench.tenant_id, 3));
+    enqueue(&bench, jobs).await;
+    let (cursor, mut released) = (&mut Cursor::default(), Vec::new());
+    for _ in 0..6 {
+        released.extend(release(&bench, 1, Limits::default(), cursor).await.into_iter().map(|job| job.id));
+    }
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let mut tenants = Vec::new();
+    for id in released {
+        let sql = "select tenant_id from jobs where id = $1";
+        tenants.push(sqlx::query_scalar::<_, Uuid>(sql).bind(id).fetch_one(&mut *tx).await.unwrap());
+    }
+    assert_eq!(tenants, [[TenantId::SYSTEM.0, bench.tenant_id.0]; 3].concat());
+}

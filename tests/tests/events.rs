@@ -1,0 +1,203 @@
+//! Following a job from outside, and the clock's list.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+use std::time::Duration;
+
+use jobs::{
+    engine::{Done, Engine, Job, JobContext, JobError, Kind, Level, Queue, Retry},
+    kinds::PERIODIC,
+    noop::Noop,
+    tenants,
+};
+use reqwest::{Method, Response};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tests::{TestApp, answer};
+use uuid::Uuid;
+
+/// Says three things, a while apart.
+#[derive(Debug, Serialize, Deserialize)]
+struct Talk {}
+
+impl Job for Talk {
+    const KIND: &'static str = "talk";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::QUICK;
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        cx.log(Level::Info, "begins");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        cx.progress(1, 2, "half");
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        cx.progress(2, 2, "whole");
+        Ok(Done::nothing("said it all"))
+    }
+}
+
+static TALK: &[Kind] = &[Kind::of::<Talk>()];
+
+/// The messages of an event stream.
+struct Stream {
+    answer: Response,
+    text: String,
+}
+
+#[derive(Debug, PartialEq)]
+struct Message {
+    event: String,
+    id: Option<i32>,
+    data: Value,
+}
+
+impl Stream {
+    async fn open(app: &TestApp, job: Uuid, after: Option<i32>) -> Self {
+        let request = app.request(Method::GET, &format!("/api/v1/jobs/{job}/events"));
+        let request = match after {
+            Some(id) => request.header("Last-Event-ID", id),
+            None => request,
+        };
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), 200);
+        assert_eq!(answer.headers()["content-type"], "text/event-stream");
+        Self { answer, text: String::new() }
+    }
+
+    /// The next message; none at the end. Comments are passed over.
+    async fn next(&mut self) -> Option<Message> {
+        loop {
+            while let Some((block, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                let message = field("data: ").map(|data| Message {
+                    event: field("event: ").unwrap_or("message").to_owned(),
+                    id: field("id: ").map(|id| id.parse().unwrap()),
+                    data: serde_json::from_str(data).unwrap(),
+                });
+                self.text = rest.to_owned();
+                if message.is_some() {
+                    return message;
+                }
+            }
+            let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk()).await;
+            self.text.push_str(std::str::from_utf8(&chunk.expect("in time").unwrap()?).unwrap());
+        }
+    }
+
+    async fn rest(mut self) -> Vec<Message> {
+        let mut messages = Vec::new();
+        while let Some(message) = self.next().await {
+            messages.push(message);
+        }
+        messages
+    }
+}
+
+async fn talking(app: &mut TestApp) -> (Uuid, tokio::task::JoinHandle<()>) {
+    app.bench.engine = Engine { kinds: TALK, ..app.bench.engine.clone() };
+    let id = app.bench.enqueue(&Talk {}).await;
+    let engine = app.bench.engine.clone();
+    (id.0, tokio::spawn(async move { jobs::engine::run_one(&engine, id).await.unwrap() }))
+}
+
+fn words(messages: &[Message]) -> Vec<&str> {
+    messages.iter().filter_map(|message| message.data["message"].as_str()).collect()
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_job_is_followed_while_it_runs_and_again_from_where_one_was(pool: PgPool) {
+    let mut app = TestApp::new(pool).await;
+    let (id, running) = talking(&mut app).await;
+    let (first, second) = tokio::join!(async { Stream::open(&app, id, None).await.rest().await }, async {
+        Stream::open(&app, id, None).await.rest().await
+    });
+    running.await.unwrap();
+    for messages in [&first, &second] {
+        assert_eq!(words(messages), ["begins", "half", "whole"], "{messages:?}");
+        let numbers: Vec<i32> = messages.iter().filter_map(|message| message.id).collect();
+        assert_eq!(numbers, [1, 2, 3]);
+        let end = messages.last().unwrap();
+        assert_eq!((end.event.as_str(), &end.data["state"]), ("end", &json!("completed")));
+        assert_eq!(messages[0].event, "state", "{messages:?}");
+    }
+    let half = first.iter().find(|message| message.id == Some(2)).unwrap();
+    assert_eq!((half.event.as_str(), &half.data["done"], &half.data["total"]), ("progress", &json!(1), &json!(2)));
+    let resumed = Stream::open(&app, id, Some(2)).await.rest().await;
+    assert_eq!((words(&resumed), resumed.len()), (vec!["whole"], 2));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_a_job_says_arrives_before_it_ends(pool: PgPool) {
+    let mut app = TestApp::new(pool).await;
+    let (id, running) = talking(&mut app).await;
+    let mut stream = Stream::open(&app, id, None).await;
+    while stream.next().await.unwrap().data["message"] != "begins" {}
+    assert!(!running.is_finished());
+    running.await.unwrap();
+    assert_eq!(stream.rest().await.last().unwrap().event, "end");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let job = app.bench.enqueue(&Noop::default()).await;
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let key = tenants::keys::insert_operator_key(&mut tx, "other").await.unwrap();
+    sqlx::query("update api_keys set tenant_id = $1 where name = 'other'")
+        .bind(other.0)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    let path = format!("/api/v1/jobs/{job}/events");
+    let (status, body) = answer(app.anonymous(Method::GET, &path).bearer_auth(&key)).await;
+    assert_eq!((status.as_u16(), &body["code"]), (404, &json!("not_found")));
+    let (status, _) = answer(app.request(Method::GET, &format!("/api/v1/jobs/{}/events", Uuid::now_v7()))).await;
+    assert_eq!(status.as_u16(), 404);
+
+    let mut streams = Vec::new();
+    for _ in 0..256 {
+        streams.push(Stream::open(&app, job.0, None).await);
+    }
+    let (status, body) = answer(app.request(Method::GET, &path)).await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &json!("too_many_streams")));
+    assert_eq!(app.get(&format!("/api/v1/jobs/{job}")).await["state"], "available", "streams hold no connection");
+    app.bench.drain().await;
+    for stream in streams {
+        assert_eq!(stream.rest().await.last().unwrap().event, "end");
+    }
+    assert_eq!(Stream::open(&app, job.0, None).await.rest().await.len(), 1, "places come free");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    jobs::engine::periodic::tick(&app.bench.engine.db, PERIODIC, true).await.unwrap();
+    let list = app.get("/api/v1/periodic").await;
+    let names: Vec<&str> =
+        list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["prune_history", "refresh_tokens"]);
+    assert!(list["items"][0]["next_tick"].as_str() > list["items"][0]["last_tick"].as_str(), "{list}");
+
+    let (status, job) = app.post("/api/v1/periodic/prune_history/run", json!({})).await;
+    assert_eq!(status.as_u16(), 202);
+    app.bench.drain().await;
+    let job = app.get(&format!("/api/v1/jobs/{}", job["job_id"].as_str().unwrap())).await;
+    assert_eq!((&job["state"], &job["kind"]), (&json!("completed"), &json!("prune_history")));
+
+    let (_, paused) = app.post("/api/v1/periodic/prune_history/pause", json!({})).await;
+    assert!(paused["paused_at"].is_string() && paused["next_tick"].is_null(), "{paused}");
+    let (_, resumed) = app.post("/api/v1/periodic/prune_history/resume", json!({})).await;
+    assert!(resumed["paused_at"].is_null() && resumed["next_tick"].is_string(), "{resumed}");
+    assert_eq!(app.post("/api/v1/periodic/nope/pause", json!({})).await.0.as_u16(), 404);
+    assert_eq!(app.post("/api/v1/periodic/nope/run", json!({})).await.0.as_u16(), 404);
+
+    let tenant = app.bench.tenant_id;
+    let (status, _) =
+        app.post("/api/v1/jobs", json!({ "tenant_id": tenant, "kind": "prune_history", "args": {} })).await;
+    assert_eq!(status.as_u16(), 422, "not for tenants");
+    app.bench.execute("update api_keys set tenant_id = $1", tenant.0).await;
+    let (status, body) = answer(app.request(Method::GET, "/api/v1/periodic")).await;
+    assert_eq!((status.as_u16(), &body["code"]), (403, &json!("forbidden")));
+}
