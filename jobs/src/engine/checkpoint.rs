@@ -9,7 +9,7 @@ impl JobContext {
     ///
     /// # Errors
     /// The database refused.
-    pub async fn progress(&self) -> Result<Option<Value>, JobError> {
+    pub async fn last_checkpoint(&self) -> Result<Option<Value>, JobError> {
         let mut tx = self.begin().await?;
         let progress =
             sqlx::query_scalar!("select result from jobs where id = $1", self.job_id().0).fetch_one(&mut **tx).await?;

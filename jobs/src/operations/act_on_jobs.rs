@@ -72,7 +72,7 @@ impl Job for ActOnJobs {
 }
 
 async fn read_progress(cx: &JobContext) -> Result<Progress, JobError> {
-    let progress = cx.progress().await?;
+    let progress = cx.last_checkpoint().await?;
     Ok(progress.and_then(|progress| serde_json::from_value(progress).ok()).unwrap_or_default())
 }
 

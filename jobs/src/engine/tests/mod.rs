@@ -1,14 +1,11 @@
 //! The engine's promises, on a real database.
 
 mod attempts;
-mod fence;
-mod isolation;
-mod lifecycle;
-mod lost_reply;
 mod events;
 mod fence;
 mod isolation;
 mod lifecycle;
+mod lost_reply;
 mod periodic;
 mod release;
 mod stop;
