@@ -128,9 +128,11 @@ create table queues (
   max_running integer check (max_running > 0),
   max_per_tenant integer check (max_per_tenant > 0),
   max_per_account integer check (max_per_account > 0),
+  max_per_minute integer check (max_per_minute > 0),
   updated_at timestamptz not null default engine_stamp()
 );
 comment on table queues is 'What operators say about a queue. A limit counts jobs that run or are about to; null: none.';
+comment on column queues.max_per_minute is 'Starts a minute on one account, or of one tenant without an account.';
 insert into queues (name) values ('posting'), ('oauth'), ('ai'), ('media'), ('default');
 
 create table parked_accounts (

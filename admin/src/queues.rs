@@ -46,6 +46,8 @@ struct QueueView {
     max_per_tenant: Option<i32>,
     /// The same for each account.
     max_per_account: Option<i32>,
+    /// Starts a minute on one account, or of one tenant without an account.
+    max_per_minute: Option<i32>,
 }
 
 impl From<QueueRow> for QueueView {
@@ -56,6 +58,7 @@ impl From<QueueRow> for QueueView {
             max_running: row.max_running,
             max_per_tenant: row.max_per_tenant,
             max_per_account: row.max_per_account,
+            max_per_minute: row.max_per_minute,
         }
     }
 }
@@ -92,6 +95,8 @@ struct QueuePatch {
     max_per_tenant: MaybeUndefined<i32>,
     /// The same for each account.
     max_per_account: MaybeUndefined<i32>,
+    /// Starts a minute on one account, or of one tenant without an account.
+    max_per_minute: MaybeUndefined<i32>,
 }
 
 impl QueuePatch {
@@ -100,9 +105,10 @@ impl QueuePatch {
             max_running: limit("max_running", &self.max_running)?,
             max_per_tenant: limit("max_per_tenant", &self.max_per_tenant)?,
             max_per_account: limit("max_per_account", &self.max_per_account)?,
+            max_per_minute: limit("max_per_minute", &self.max_per_minute)?,
         };
-        if changes.max_running.is_none() && changes.max_per_tenant.is_none() && changes.max_per_account.is_none() {
-            let detail = "Name max_running, max_per_tenant or max_per_account; null lifts a limit.";
+        if changes == LimitChanges::default() {
+            let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
             return Err(ApiError::unprocessable("no_change", detail));
         }
         Ok(changes)
@@ -187,7 +193,7 @@ impl QueuesApi {
         let settings = |row: &QueueRow| {
             json!({
                 "paused_at": row.paused_at, "max_running": row.max_running, "max_per_tenant": row.max_per_tenant,
-                "max_per_account": row.max_per_account,
+                "max_per_account": row.max_per_account, "max_per_minute": row.max_per_minute,
             })
         };
         let entry = Entry {

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use jobs::{
-    engine::{Attempt, Engine, InHand, Interrupt, Settler, Window, hand_back, lease},
+    engine::{Attempt, Engine, InHand, Interrupt, Limiter, Settler, Window, hand_back, lease},
     ids::WorkerId,
     kinds::KINDS,
     services::Services,
@@ -39,6 +39,7 @@ pub(crate) struct Process {
     /// Attempts to hand back at the end.
     pub(crate) returned: Mutex<Vec<Attempt>>,
     pub(crate) settler: Settler,
+    pub(crate) limiter: Limiter,
     pub(crate) registration: lease::Registration,
     /// The id under which this process claims; none while it has no lease.
     pub(crate) identity: watch::Sender<Option<WorkerId>>,
@@ -76,12 +77,14 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     let in_hand = InHand::default();
     let stopped = CancellationToken::new();
     let (settler, settling) = Settler::start(engine.db.clone(), in_hand.clone(), stopped.clone());
+    let limiter = Limiter::new(window.clone());
     let process = Arc::new(Process {
         engine,
         window,
         in_hand,
         returned: Mutex::default(),
         settler,
+        limiter,
         registration,
         identity: watch::Sender::new(Some(id)),
         woken: Notify::new(),

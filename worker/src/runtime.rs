@@ -55,13 +55,7 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
 /// Runs one claimed job. The only handler: the ledger's row says which kind it is.
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
-    let outcome = if isolation::is_suspect(&ticket.job) {
-        let (job, interrupt) = ticket.leave_slot();
-        isolation::run(&process, job, interrupt).await
-    } else {
-        process.engine.run(ticket.job, ticket.interrupt).await
-    };
-    match outcome {
+    match outcome_of(ticket, &process).await {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
         Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
         Outcome::Returned => {
@@ -69,6 +63,17 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
             process.in_hand.remove(attempt);
         }
     }
+}
+
+async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
+    if let Err(error) = process.limiter.start(&process.engine.db, &ticket.job).await {
+        return process.engine.decline(&ticket.job, error, &ticket.interrupt).await;
+    }
+    if isolation::is_suspect(&ticket.job) {
+        let (job, interrupt) = ticket.leave_slot();
+        return isolation::run(process, job, interrupt).await;
+    }
+    process.engine.run(ticket.job, ticket.interrupt).await
 }
 
 /// apalis wants an id: the job's, with the attempt's number.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::Db;
-use crate::ids::{JobId, TenantId, WorkerId};
+use crate::ids::{AccountId, JobId, TenantId, WorkerId};
 
 /// One attempt of one job: the fence. What it writes lands only while no later attempt exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,8 +29,14 @@ pub struct Claimed {
     pub attempt: Attempt,
     /// The process that claimed it.
     pub worker_id: WorkerId,
+    /// The queue it was claimed from.
+    pub queue: String,
     /// Its kind.
     pub kind: String,
+    /// The account on which it acts.
+    pub account_id: Option<AccountId>,
+    /// Starts a minute that its queue allows it and its like.
+    pub max_per_minute: Option<i32>,
     /// Its payload.
     pub args: Value,
     /// Failures so far.
@@ -84,6 +90,7 @@ pub async fn claim(
         from claimable
         where jobs.id = claimable.id
         returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
+          account_id as "account_id: AccountId", (select max_per_minute from queues where name = $4) as max_per_minute,
           crashes, poison, failed_children, fails_with_children,
           greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
           cancel_requested_at is not null as "cancel_requested!"
@@ -105,7 +112,10 @@ pub async fn claim(
         .map(|row| Claimed {
             attempt: Attempt { job_id: row.id, tenant_id: row.tenant_id, number: row.attempt, depth: row.depth },
             worker_id,
+            queue: queue.to_owned(),
             kind: row.kind,
+            account_id: row.account_id,
+            max_per_minute: row.max_per_minute,
             args: row.args,
             failures: row.failures,
             crashes: row.crashes,

@@ -145,3 +145,16 @@ pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
     sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
     tx.commit().await
 }
+
+/// How many processes are alive.
+///
+/// # Errors
+/// The database refused.
+pub(super) async fn count_live(db: &Db) -> Result<u32, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from workers where expires_at > clock_timestamp()"#)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}

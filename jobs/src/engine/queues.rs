@@ -13,10 +13,11 @@ pub struct QueueRow {
     pub max_running: Option<i32>,
     pub max_per_tenant: Option<i32>,
     pub max_per_account: Option<i32>,
+    pub max_per_minute: Option<i32>,
 }
 
 /// Changes of limits: `None` leaves one as it is, `Some(None)` lifts it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[expect(clippy::option_option, reason = "left alone, lifted, or set")]
 pub struct LimitChanges {
     /// Jobs of the queue that run or are about to.
@@ -25,6 +26,8 @@ pub struct LimitChanges {
     pub max_per_tenant: Option<Option<i32>>,
     /// The same for each account.
     pub max_per_account: Option<Option<i32>>,
+    /// Starts a minute on one account, or of one tenant without an account.
+    pub max_per_minute: Option<Option<i32>>,
 }
 
 /// All queues, by name; needs the system scope, as everything here.
@@ -35,7 +38,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
         "
-        select name, paused_at, max_running, max_per_tenant, max_per_account
+        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
         from queues
         order by name
         "
@@ -52,7 +55,7 @@ pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Err
     sqlx::query_as!(
         QueueRow,
         "
-        select name, paused_at, max_running, max_per_tenant, max_per_account
+        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
         from queues
         where name = $1
         for update
@@ -75,9 +78,10 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
         set max_running = case when $2 then $3 else max_running end,
           max_per_tenant = case when $4 then $5 else max_per_tenant end,
           max_per_account = case when $6 then $7 else max_per_account end,
+          max_per_minute = case when $8 then $9 else max_per_minute end,
           updated_at = engine_stamp()
         where name = $1
-        returning name, paused_at, max_running, max_per_tenant, max_per_account
+        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
         ",
         name,
         changes.max_running.is_some(),
@@ -85,7 +89,9 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
         changes.max_per_tenant.is_some(),
         changes.max_per_tenant.flatten(),
         changes.max_per_account.is_some(),
-        changes.max_per_account.flatten()
+        changes.max_per_account.flatten(),
+        changes.max_per_minute.is_some(),
+        changes.max_per_minute.flatten()
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -104,7 +110,7 @@ pub async fn set_paused(tx: &mut Tx, name: &str, paused: bool) -> Result<QueueRo
         update queues
         set paused_at = case when $2 then coalesce(paused_at, engine_stamp()) end, updated_at = engine_stamp()
         where name = $1
-        returning name, paused_at, max_running, max_per_tenant, max_per_account
+        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
         ",
         name,
         paused

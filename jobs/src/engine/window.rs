@@ -69,6 +69,24 @@ impl Window {
         command.query_async(&mut self.shared.clone()).await
     }
 
+    /// Takes a start at a rate; answers how long to wait, zero if it was taken.
+    pub(super) async fn rate(
+        &self,
+        script: &redis::Script,
+        key: &str,
+        interval: Duration,
+        tolerance: Duration,
+    ) -> RedisResult<Duration> {
+        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let wait: u64 = script
+            .key(format!("{}rate:{key}", self.prefix))
+            .arg(microseconds(interval))
+            .arg(microseconds(tolerance))
+            .invoke_async(&mut self.shared.clone())
+            .await?;
+        Ok(Duration::from_micros(wait))
+    }
+
     /// How many ids the windows of these queues hold.
     ///
     /// # Errors
