@@ -25,16 +25,8 @@ use crate::process::Process;
 /// Children of one worker at once.
 pub(crate) const AT_ONCE: usize = 2;
 
-/// With this many crashes it may be the job that kills.
-const SUSPECT: i32 = 2;
-
 /// A job whose child did not start comes back after this.
 const START_AGAIN: Duration = Duration::from_secs(10);
-
-/// Whether a job is to run alone.
-pub(crate) fn is_suspect(job: &Claimed) -> bool {
-    job.crashes >= SUSPECT
-}
 
 /// Runs an attempt in a child, in its turn, and settles what the child leaves unsettled.
 pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::Receiver<Option<Interrupt>>) -> Outcome {

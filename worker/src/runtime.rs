@@ -69,7 +69,7 @@ async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
     if let Err(error) = process.limiter.start(&process.engine.db, &ticket.job).await {
         return process.engine.decline(&ticket.job, error, &ticket.interrupt).await;
     }
-    if isolation::is_suspect(&ticket.job) {
+    if ticket.job.is_suspect() {
         let (job, interrupt) = ticket.leave_slot();
         return isolation::run(process, job, interrupt).await;
     }

@@ -107,7 +107,16 @@ impl Engine {
     }
 }
 
+/// With this many crashes it may be the job that kills.
+pub(super) const SUSPECT: i32 = 2;
+
 impl Claimed {
+    /// Whether it is to run in a process of its own.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT
+    }
+
     /// Whether an interruption concerns it: a request to cancel that came before an open effect is read back does not cut
     /// the reading.
     #[must_use]

@@ -76,7 +76,7 @@ impl QueueWindow {
     fn room(&self, queue: &QueueState, slots: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
         let drains = (self.rate * WINDOW_SECONDS).clamp(1.0, 5_000.0) as usize;
-        let target = slots.saturating_sub(queue.executing).max(drains);
+        let target = slots.saturating_sub(queue.executing.saturating_sub(queue.alone)).max(drains);
         let room = target.saturating_sub(self.size);
         // A window that is more than half full can wait: few large batches cost less than many small ones.
         if self.size > target / 2 {
@@ -102,6 +102,7 @@ mod tests {
             limits: Limits::default(),
             marked: 0,
             executing: 0,
+            alone: 0,
             waiting: waiting.to_vec(),
         }
     }
@@ -127,5 +128,7 @@ mod tests {
     fn running_jobs_leave_that_much_less_room() {
         let mut window = QueueWindow::default();
         assert_eq!(window.shares(&QueueState { executing: 30, ..queue(&[2]) }, 40), [(2, 10)]);
+        let some_alone = QueueState { executing: 30, alone: 20, ..queue(&[2]) };
+        assert_eq!(window.shares(&some_alone, 40), [(2, 30)], "what runs alone takes no slot");
     }
 }

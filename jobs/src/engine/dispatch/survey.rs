@@ -1,6 +1,6 @@
 //! What each queue has and may have: read once a pass.
 
-use crate::engine::Tx;
+use crate::engine::{Tx, run::SUSPECT};
 
 /// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub struct QueueState {
     pub marked: usize,
     /// Jobs that run.
     pub executing: usize,
+    /// Those of them that run alone, or wait to: they take no slot.
+    pub alone: usize,
     /// Priorities of which something waits to be released, the highest first.
     pub waiting: Vec<i16>,
 }
@@ -49,7 +51,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
           (
             select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
           ) as "marked!",
-          coalesce(running.executing, 0) as "executing!",
+          coalesce(running.executing, 0) as "executing!", coalesce(running.alone, 0) as "alone!",
           array(
             select priority
             from (values (1::smallint), (2), (3)) as known (priority)
@@ -62,9 +64,13 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
           ) as "waiting!: Vec<i16>"
         from queues q
         left join (
-          select queue, count(*) as executing from jobs where state = 'executing' group by queue
+          select queue, count(*) as executing, count(*) filter (where crashes >= $1) as alone
+          from jobs
+          where state = 'executing'
+          group by queue
         ) running on running.queue = q.name
-        "#
+        "#,
+        SUSPECT
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -80,6 +86,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
             },
             marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
+            alone: usize::try_from(row.alone).unwrap_or(0),
             waiting: row.waiting,
         })
         .collect())
