@@ -61,26 +61,21 @@ async fn a_paused_queue_is_not_red(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_worker_that_lives_and_takes_nothing_is_red_after_a_minute(pool: PgPool) {
-    let app = TestApp::new(pool).await;
+    let app = TestApp::new(pool.clone()).await;
     let _worker = app.worker(&[("WORKER_QUEUES", "default:2")]).await;
-    // Dispatched in a future that no process pushes again or claims.
+    app.post("/api/v1/queues/default/pause", json!({})).await;
     let job = app.bench.enqueue(&Noop::default()).await;
-    app.wait_until_all("noop", "completed", Duration::from_secs(20)).await;
-    app.post(&format!("/api/v1/jobs/{job}/retry"), json!({})).await;
-    let mut tx = app.bench.engine.db.system().await.unwrap();
-    sqlx::query(
-        "insert into jobs (id, tenant_id, kind, queue, args, state, run_at, due_at, dispatched_at)
-         values (gen_random_uuid(), $1, 'stuck', 'default', '{}', 'available', now() - interval '50 seconds', now(),
-           now() + interval '1 day')",
-    )
-    .bind(app.bench.tenant_id.0)
-    .execute(&mut *tx)
-    .await
-    .unwrap();
-    tx.commit().await.unwrap();
+    // Somebody holds the row, so that no claim gets it.
+    let mut held = pool.begin().await.unwrap();
+    sqlx::query("set local app.scope = 'system'").execute(&mut *held).await.unwrap();
+    sqlx::query("select id from jobs where id = $1 for update").bind(job.0).fetch_one(&mut *held).await.unwrap();
+    app.post("/api/v1/queues/default/resume", json!({})).await;
     assert_eq!(health(&app).await.0, 200, "it waits for less than a minute");
     app.bench.engine.db.shift_clock(Duration::from_secs(61));
     let (status, problem) = health(&app).await;
     assert_eq!((status, &problem["code"]), (503, &json!("not_consumed")));
     assert!(problem["detail"].as_str().unwrap().contains("free slots"), "{problem}");
+    held.rollback().await.unwrap();
+    app.wait_until_all("noop", "completed", Duration::from_secs(20)).await;
+    assert_eq!(health(&app).await.0, 200);
 }

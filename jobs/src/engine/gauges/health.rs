@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{list_running, list_workers, oldest_due};
-use crate::engine::{Tx, ledger, queues};
+use super::{list_running, list_workers, oldest_due, queues::plan_by_index};
+use crate::engine::{Tx, queues};
 
 /// Due work that waits for longer than this beside free slots, while nothing is taken, is not consumed.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -33,7 +33,7 @@ struct Signs {
 /// # Errors
 /// The database refused.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
-    ledger::plan_by_index(tx).await?;
+    plan_by_index(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
     for worker in list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
         for (queue, count) in worker.queues.0 {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::MAX_COUNT;
-use crate::engine::{Tx, ledger};
+use crate::engine::Tx;
 
 /// Lanes whose oldest job is looked at, in each queue.
 const MAX_LANES: i64 = 5_000;
@@ -32,11 +32,25 @@ pub type Depths = BTreeMap<(String, String), Count>;
 /// # Errors
 /// The database refused.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
-    ledger::plan_by_index(tx).await?;
+    plan_by_index(tx).await?;
     let mut depths = Depths::new();
     count_available(tx, &mut depths).await?;
     count_others(tx, &mut depths).await?;
     Ok(depths)
+}
+
+/// The statistics of a table whose rows change state all the time are stale more often than not: a plan that reads the whole
+/// table is never the one that is wanted here.
+pub(super) async fn plan_by_index(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        select count(set_config(name, 'off', true)) as settings
+        from (values ('enable_seqscan'), ('jit')) as setting (name)
+        "
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {

@@ -13,7 +13,6 @@ mod tests;
 pub use act::{Acted, Done, act, act_on, cancel, preview, resume_accounts, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
 pub use plan::Action;
-pub(super) use read::plan_by_index;
 pub use read::{JobFilter, JobRow, Listed, Place, get_job, list_jobs};
 pub use resolve::{Resolution, Resolved, resolve};
 

@@ -83,7 +83,7 @@ pub async fn resolve(
         return Err(Refused::StillLooking);
     }
     mark(tx, effect.tenant_id, effect_id, resolution, by).await?;
-    let runs = wake(tx, effect.tenant_id, job_id).await?;
+    let runs = wake(tx, effect.tenant_id, job_id).await? || state == "available";
     Ok(Resolved { tenant_id: effect.tenant_id, before: effect.state, after: resolution.state(), runs })
 }
 
