@@ -7,9 +7,10 @@ mod resolve;
 mod views;
 
 use ::jobs::{
-    engine::{Enqueued, NewJob, ledger},
+    engine::{Enqueued, Job as _, NewJob, ledger},
     ids::{JobId, TenantId},
     kinds,
+    operations::ActOnJobs,
 };
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -171,6 +172,10 @@ impl JobsApi {
 }
 
 fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<NewJob, ApiError> {
+    if kind == ActOnJobs::KIND {
+        // Its payload says who wants it, which is for the audit log and not for the caller to say.
+        return Err(ApiError::unprocessable("bad_kind", "This kind is enqueued by POST /jobs/bulk only."));
+    }
     let Some(kind) = kinds::find(kind) else {
         let names: Vec<&str> = kinds::KINDS.iter().map(|kind| kind.name).collect();
         let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));

@@ -95,3 +95,12 @@ async fn a_tenants_bulk_job_reaches_its_own_jobs_only(pool: PgPool) {
     assert_eq!(app.count_jobs("noop").await, [("cancelled".to_owned(), 1_001), ("scheduled".to_owned(), 1)]);
     assert_eq!(app.bench.job(anothers).await.state, "scheduled");
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn nobody_says_in_anothers_name_what_is_done_to_many_jobs(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let actor = json!({ "key_id": Uuid::nil(), "name": "somebody else" });
+    let args = json!({ "action": "cancel", "filter": {}, "actor": actor });
+    let body = json!({ "tenant_id": app.bench.tenant_id, "kind": "act_on_jobs", "args": args });
+    assert_problem(&app.post("/api/v1/jobs", body).await, 422, "bad_kind");
+}
