@@ -61,6 +61,8 @@ pub(crate) struct JobEventView {
     message: Option<String>,
     /// Of state and end: what the job's state is now.
     state: Option<String>,
+    /// Of state: children that have not ended, if it waits for some.
+    pending: Option<i32>,
     /// Of state and end: the last failure.
     error: Option<Value>,
     /// When it was said.
@@ -79,6 +81,7 @@ impl From<EventRow> for JobEventView {
             level: (!is_progress).then_some(row.level),
             message: Some(row.message),
             state: None,
+            pending: None,
             error: None,
             created_at: Some(row.created_at),
         }
@@ -96,6 +99,7 @@ impl JobEventView {
             level: None,
             message: None,
             state: Some(job.state.clone()),
+            pending: (job.pending > 0).then_some(job.pending),
             error: job.error.clone(),
             created_at: None,
         }
@@ -157,8 +161,8 @@ struct Reader {
     job_id: JobId,
     /// The last number that was read.
     after: i32,
-    /// State and attempt as last said.
-    last_state: Option<(String, i32)>,
+    /// State, attempt and children left as last said.
+    last_state: Option<(String, i32, i32)>,
     /// There is more to read than the last reading brought.
     is_behind: bool,
     unsent: VecDeque<JobEventView>,
@@ -192,10 +196,11 @@ impl Reader {
         tx.commit().await?;
         self.is_behind = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
         self.after = events.last().map_or(self.after, |event| event.seq);
-        let is_news = |job: &JobRow| self.last_state.as_ref() != Some(&(job.state.clone(), job.attempt));
-        if let Some(job) = job.as_ref().filter(|job| job.ended_at.is_none() && is_news(job)) {
-            self.last_state = Some((job.state.clone(), job.attempt));
+        let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());
+        let state = unfinished.map(|job| (job.state.clone(), job.attempt, job.pending));
+        if let Some(job) = unfinished.filter(|_| state != self.last_state) {
             self.unsent.push_back(JobEventView::state("state", job));
+            self.last_state = state;
         }
         self.unsent.extend(events.into_iter().map(JobEventView::from));
         if self.is_behind {

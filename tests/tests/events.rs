@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jobs::{
-    engine::{Done, Engine, Job, JobContext, JobError, Kind, Level, Queue, Retry},
+    engine::{Done, Engine, Job, JobContext, JobError, Kind, Level, Queue, Retry, Window},
     kinds::PERIODIC,
     noop::Noop,
     tenants,
@@ -14,7 +14,7 @@ use reqwest::{Method, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tests::{TestApp, answer};
+use tests::{TestApp, answer, setting};
 use uuid::Uuid;
 
 /// Says three things, a while apart.
@@ -135,6 +135,31 @@ async fn what_a_job_says_arrives_before_it_ends(pool: PgPool) {
     assert!(!running.is_finished());
     running.await.unwrap();
     assert_eq!(stream.rest().await.last().unwrap().event, "end");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn redis_wakes_streams_over_one_subscription(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let job = app.bench.enqueue(&Noop::default()).await;
+    let window = Window::open(&setting("REDIS_URL"), &app.redis_prefix).unwrap();
+    let (mut stream, _other) = (Stream::open(&app, job.0, None).await, Stream::open(&app, job.0, None).await);
+    assert_eq!(stream.next().await.unwrap().event, "state");
+    let begun = Instant::now();
+    for _ in 0..6 {
+        let sql = "
+            insert into job_events (tenant_id, job_id, seq, attempt, level, message)
+            select tenant_id, $1, (select count(*) + 1 from job_events), 1, 'info', 'said' from jobs where id = $1";
+        app.bench.execute(sql, job.0).await;
+        window.announce(job).await;
+        assert_eq!(stream.next().await.unwrap().event, "log");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "looking every second would take longer: {:?}", begun.elapsed());
+    let client = redis::Client::open(setting("REDIS_URL")).unwrap();
+    let mut connection = client.get_multiplexed_async_connection().await.unwrap();
+    let channel = format!("{}events", app.redis_prefix);
+    let (_, subscriptions): (String, i64) =
+        redis::cmd("PUBSUB").arg("NUMSUB").arg(&channel).query_async(&mut connection).await.unwrap();
+    assert_eq!(subscriptions, 1);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -77,12 +77,15 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
         .map(|post_id| NewJob::new(cx.tenant_id(), &WriteCaption { post_id }).child_of(cx.attempt()))
         .collect();
     tx.enqueue_all(captions).await?;
+    cx.progress(0, plan.len() as u64, "planned, the captions are being written");
     tx.wait_for_children(OnFailed::GoOn).await
 }
 
 async fn finish(cx: &JobContext, calendar: &CalendarRow) -> Result<Done, JobError> {
     let mut tx = cx.begin().await?;
     let missing = store::mark_written(&mut tx, cx.tenant_id(), calendar.id).await?;
+    let posts = u64::try_from(calendar.post_count).unwrap_or(0);
+    cx.progress(posts.saturating_sub(missing.unsigned_abs()), posts, "captions written");
     tx.complete(json!({ "posts": calendar.post_count, "captions_missing": missing })).await
 }
 
@@ -154,7 +157,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ids::JobId, posts, testing::Bench};
+    use crate::{engine::events, ids::JobId, posts, testing::Bench};
 
     async fn calendar(bench: &Bench, posts: i32) -> (CalendarId, JobId) {
         let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
@@ -183,6 +186,10 @@ mod tests {
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
         assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("ready", "completed"));
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let said = events::list_events(&mut tx, bench.tenant_id, job, 0, 10).await.unwrap();
+        let said: Vec<_> = said.iter().map(|event| (event.done, event.total)).collect();
+        assert_eq!(said, [(Some(0), Some(8)), (Some(8), Some(8))]);
         assert_eq!(posts.len(), 8);
         for post in &posts {
             assert!(post.caption.as_ref().is_some_and(|caption| caption.contains("Krusty Pizza")));

@@ -1,6 +1,7 @@
 //! The engine's promises, on a real database.
 
 mod attempts;
+mod children;
 mod events;
 mod fence;
 mod isolation;
