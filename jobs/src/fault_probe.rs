@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+use crate::engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry};
 
 /// Do `what`, after `ms` milliseconds.
 ///
@@ -16,6 +16,9 @@ pub struct FaultProbe {
     /// How long it runs before.
     #[serde(default)]
     pub ms: u64,
+    /// Only so many first attempts do it; later ones complete at once. All of them if absent.
+    #[serde(default)]
+    pub attempts: Option<i32>,
 }
 
 /// How a probe ends.
@@ -26,6 +29,8 @@ pub enum Probe {
     Abort,
     /// It panics.
     Panic,
+    /// It fails, and may be tried again.
+    Fail,
     /// It completes, having slept.
     Sleep,
     /// It completes.
@@ -37,11 +42,15 @@ impl Job for FaultProbe {
     const QUEUE: Queue = Queue::Default;
     const RETRY: Retry = Retry::QUICK;
 
-    async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        if self.attempts.is_some_and(|attempts| cx.attempt().number > attempts) {
+            return Ok(Done::nothing("a probe did it often enough"));
+        }
         tokio::time::sleep(Duration::from_millis(self.ms)).await;
         match self.what {
             Probe::Abort => std::process::abort(),
             Probe::Panic => panic!("a probe was asked to panic"),
+            Probe::Fail => Err(JobError::Retry(Cause::plain("probe", "A test asked for a failure."))),
             Probe::Sleep | Probe::Ok => Ok(Done::nothing("a probe writes nothing")),
         }
     }

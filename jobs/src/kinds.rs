@@ -52,6 +52,25 @@ pub fn shown(kind: &str, args: Value) -> Value {
     }
 }
 
+/// The kinds that this process runs: every one.
+#[cfg(not(feature = "testing"))]
+#[must_use]
+pub fn run_here() -> &'static [Kind] {
+    KINDS
+}
+
+/// The kinds that this process runs: every one but those that `LINECOOK_WITHOUT_KINDS` names, as an older version would.
+#[cfg(feature = "testing")]
+#[must_use]
+pub fn run_here() -> &'static [Kind] {
+    static HERE: std::sync::LazyLock<Vec<Kind>> = std::sync::LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "no setting of a release: there is no such feature in one")]
+        let without = std::env::var("LINECOOK_WITHOUT_KINDS").unwrap_or_default();
+        KINDS.iter().filter(|kind| !without.split(',').any(|name| name == kind.name)).copied().collect()
+    });
+    &HERE
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ use tests::{TestApp, Worker, answer, parent_of};
 const SOON: Duration = Duration::from_secs(30);
 
 async fn probe(app: &TestApp, what: Probe, ms: u64) -> JobId {
-    app.bench.enqueue(&FaultProbe { what, ms }).await
+    app.bench.enqueue(&FaultProbe { what, ms, attempts: None }).await
 }
 
 /// A job under which two processes died.
@@ -200,7 +200,7 @@ async fn a_second_signal_ends_worker_and_child_at_once(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_job_that_runs_alone_has_its_time_limit(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let id = app.bench.enqueue(&HastyProbe(FaultProbe { what: Probe::Sleep, ms: 30_000 })).await;
+    let id = app.bench.enqueue(&HastyProbe(FaultProbe { what: Probe::Sleep, ms: 30_000, attempts: None })).await;
     app.bench.execute("update jobs set crashes = 2 where id = $1", id.0).await;
     let _worker = app.worker(&[]).await;
     let job = wait_until(&app, id, SOON, |job| job.state == "retryable").await;

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jobs::engine::{self, Claimed, Interrupt, Window};
+use jobs::engine::{
+    self, Claimed, Interrupt, Window,
+    point::{self, Point},
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use uuid::Uuid;
 
@@ -65,6 +68,7 @@ impl Feeder {
             };
             let mut slot = Some(first);
             for job in self.claim(&ids).await {
+                point::reach(Point::Claimed);
                 let Some(slot) = slot.take().or_else(|| Arc::clone(&free).try_acquire_owned().ok()) else {
                     break;
                 };
@@ -81,6 +85,7 @@ impl Feeder {
         match self.window.pop(self.queue, count).await {
             Ok(ids) if !ids.is_empty() => {
                 self.last_pop = Instant::now();
+                point::reach(Point::Popped);
                 return ids;
             }
             Ok(_) => {}

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use jobs::{
     engine::{Attempt, Engine, InHand, Interrupt, Limiter, Settler, Window, hand_back, lease},
     ids::WorkerId,
-    kinds::KINDS,
+    kinds,
     services::Services,
 };
 use tokio::{
@@ -65,7 +65,7 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let db = config.engine.connect(window.clone()).await?;
-    let engine = Engine { db, services, kinds: KINDS };
+    let engine = Engine { db, services, kinds: kinds::run_here() };
     let registration = lease::Registration {
         name: format!("{}:{}", host(), std::process::id()),
         queues: config.worker_queues.0.clone(),

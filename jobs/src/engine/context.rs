@@ -13,7 +13,11 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx, effects::CallOutcome, events::Reporter, settle,
+    Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx,
+    effects::CallOutcome,
+    events::Reporter,
+    point::{self, Point},
+    settle,
 };
 use crate::{
     ids::{JobId, TenantId},
@@ -186,7 +190,9 @@ impl AttemptTx {
         if !settled {
             return Err(JobError::Superseded);
         }
+        point::reach(Point::BeforeRecord);
         self.tx.commit().await?;
+        point::reach(Point::Recorded);
         self.events.committed();
         Ok(Done { result: Value::Null, settled: true })
     }

@@ -28,6 +28,7 @@ pub mod ledger;
 mod limits;
 pub mod parked;
 pub mod periodic;
+pub mod point;
 pub mod queues;
 mod rate;
 mod rebuild;

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 
 use super::{
     Cause, Claimed, Db, Done, JobContext, JobError, Kind,
+    point::{self, Point},
     setback::{self, Ending, standing},
 };
 use crate::services::Services;
@@ -144,6 +145,7 @@ async fn attempt(
     if job.fails_with_children && job.failed_children > 0 {
         return Err(Stop::Failed(children_failed(job.failed_children)));
     }
+    point::reach(Point::Started);
     let mut run = AssertUnwindSafe((kind.run)(job.args.clone(), cx)).catch_unwind();
     let timeout = tokio::time::sleep(kind.timeout);
     tokio::pin!(timeout);

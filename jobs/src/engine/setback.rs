@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use super::{
     Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, Outcome, Retry, Scope, Setback, Tx,
     effects::{self, CallOutcome},
+    point::{self, Point},
     settle::{self, Verdict},
     verdict::{Standing, death_facts, decide, decide_death},
 };
@@ -91,6 +92,7 @@ async fn set_back(
     }
     let facts = ending.facts(&setback);
     if settle::set_back(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
+        point::reach(Point::BeforeSetback);
         tx.commit().await?;
         return Ok(Settled::Yes);
     }

@@ -7,7 +7,11 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{Attempt, Db, InHand, settle};
+use super::{
+    Attempt, Db, InHand,
+    point::{self, Point},
+    settle,
+};
 
 /// Written in one statement at most.
 const BATCH: usize = 500;
@@ -72,6 +76,7 @@ async fn settle_all(db: Db, in_hand: InHand, mut queue: mpsc::Receiver<(Attempt,
 
 /// Settles those that nobody else holds; answers the rest that is still ours.
 async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
+    point::reach(Point::BeforeSettle);
     let mut tx = db.system().await?;
     let settled = settle::complete_free(&mut tx, batch).await?;
     let held = if settled.len() < batch.len() {
@@ -82,5 +87,6 @@ async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attemp
         Vec::new()
     };
     tx.commit().await?;
+    point::reach(Point::Settled);
     Ok(held)
 }

@@ -10,7 +10,10 @@ use redis::{
 };
 use uuid::Uuid;
 
-use super::dispatch::Released;
+use super::{
+    dispatch::Released,
+    point::{self, Point},
+};
 use crate::ids::JobId;
 
 /// How long a pop waits for an id before it answers none.
@@ -61,6 +64,7 @@ impl Window {
         if jobs.is_empty() {
             return Ok(());
         }
+        point::reach(Point::Released);
         let mut command = redis::cmd("ZADD");
         command.arg(self.key(queue)).arg("NX");
         for job in jobs {

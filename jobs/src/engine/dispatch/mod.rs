@@ -11,7 +11,10 @@ pub use self::{
     release::{Cursor, Order, Released, mark, release},
     survey::{Limits, QueueState, survey},
 };
-use super::{Db, Tx};
+use super::{
+    Db, Tx,
+    point::{self, Point},
+};
 use crate::ids::WorkerId;
 
 /// Promoted in one statement at most.
@@ -75,6 +78,9 @@ pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
     )
     .execute(&mut **tx)
     .await?;
+    if promoted.rows_affected() > 0 {
+        point::reach(Point::Promoted);
+    }
     Ok(promoted.rows_affected() >= PROMOTED_AT_ONCE.unsigned_abs())
 }
 

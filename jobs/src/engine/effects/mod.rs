@@ -14,7 +14,11 @@ use serde_json::json;
 pub(super) use rows::record_outcome;
 use rows::{Row, get, has_rival, insert, list_taken};
 
-use super::{AttemptTx, Cause, Done, JobContext, JobError, settle::Verdict};
+use super::{
+    AttemptTx, Cause, Done, JobContext, JobError,
+    point::{self, Point},
+    settle::Verdict,
+};
 use crate::ids::{AccountId, EffectId};
 
 /// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
@@ -123,7 +127,9 @@ impl JobContext {
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
         match (row.state.as_str(), row.sent_at, row.remote_id) {
             ("intended", ..) => {
+                point::reach(Point::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
+                point::reach(Point::Answered);
                 self.answer(row.id, outcome)
             }
             ("confirmed" | "sent", _, Some(id)) => {
@@ -172,6 +178,7 @@ impl JobContext {
             )
             .execute(&mut **tx)
             .await?;
+            point::reach(Point::BeforeSent);
             tx.commit_to_send().await.inspect_err(|error| self.note_outcome(not_sent(row.id, error)))?;
         } else {
             tx.commit().await?;
