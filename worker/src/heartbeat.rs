@@ -22,16 +22,21 @@ pub(crate) async fn beat(process: Arc<Process>) {
     let lease = process.registration.lease;
     let every = lease / 3;
     let mut renewed = Instant::now();
+    let mut pause_for = every;
+    let mut beats_in_time = true;
+    let mut lost = None;
     loop {
         // A fifth of the lease is left for what is on its way to the database.
         let left = lease.mul_f64(0.8).saturating_sub(renewed.elapsed());
-        let pause = if process.identity().is_some() { every.min(left) } else { every };
+        let pause = if process.identity().is_some() { pause_for.min(left) } else { every };
+        let slept = Instant::now();
         if process.stopped.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
             return;
         }
-        let identity = process.identity();
-        let Some(id) = identity else {
-            register_anew(&process, &db, &mut renewed).await;
+        beats_in_time &= slept.elapsed() < pause + every;
+        pause_for = every;
+        let Some(id) = process.identity() else {
+            register_anew(&process, &db, &mut renewed, lost).await;
             continue;
         };
         let asked = Instant::now();
@@ -40,18 +45,26 @@ pub(crate) async fn beat(process: Arc<Process>) {
         let renewal = tokio::time::timeout(at_most, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
-                renewed = asked;
+                (renewed, beats_in_time) = (asked, true);
                 obey(&process, &renewal);
             }
             Ok(Ok(_)) => lose(&process, id, "the lease was over"),
-            Ok(Err(error)) => tracing::warn!(%error, "could not renew the lease"),
+            // A connection that broke is replaced soon: one failure must not cost the lease.
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "could not renew the lease");
+                pause_for = every / 8;
+            }
             Err(_) => {
                 tracing::warn!("renewing the lease took too long");
                 // The connection may hang for as long as the kernel lets it: take another.
                 db = process.engine.db.own_connection();
+                pause_for = every / 8;
             }
         }
         if renewed.elapsed() >= lease.mul_f64(0.8) {
+            // Only if the process could have renewed, and the database could not. What a process was doing that was stopped, or
+            // that a job kept from beating, is left to the rescue, which counts it.
+            lost = beats_in_time.then_some(id);
             lose(&process, id, "the lease could not be renewed in time");
         }
     }
@@ -69,7 +82,9 @@ fn lose(process: &Process, id: WorkerId, why: &str) {
     }
 }
 
-async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut Instant) {
+/// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not in hand, so
+/// the next renewal hands it back at no cost.
+async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut Instant, lost: Option<WorkerId>) {
     if process.stopping.is_cancelled() {
         return;
     }
@@ -80,6 +95,11 @@ async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut I
             *renewed = asked;
             process.identity.send_replace(Some(id));
             tracing::info!(worker_id = %id, "registered anew");
+            if let Some(lost) = lost
+                && let Err(error) = lease::take_over(db, lost, id).await
+            {
+                tracing::warn!(%error, "could not take over the old attempts; the rescue finds them");
+            }
         }
         Ok(Err(error)) => tracing::warn!(%error, "could not register anew"),
         Err(_) => tracing::warn!("registering anew took too long"),

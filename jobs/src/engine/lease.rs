@@ -136,6 +136,32 @@ async fn hand_back_strays(
     Ok(())
 }
 
+/// Moves what a process was executing under an id whose lease ended to its new one, unless it was rescued.
+///
+/// # Errors
+/// The database refused; the rescue then finds it.
+pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "
+        update jobs
+        set worker_id = $2
+        where id in (
+          select id
+          from jobs
+          where worker_id = $1 and state = 'executing'
+          order by depth desc, id
+          for update skip locked
+        )
+        ",
+        from.0,
+        to.0
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
 /// Ends a lease: what the process still executes is orphaned at once.
 ///
 /// # Errors
