@@ -156,6 +156,15 @@ check_port_taken() {
   fi
 }
 
+# own_servers_environment NAME exports what tests need that start servers of their own.
+own_servers_environment() {
+  local dir
+  dir=$(instance_dir "$1")
+  choose_server_user
+  LINECOOK_SERVER_DIR=$(state_dir "$dir")
+  export LINECOOK_SERVER_DIR LINECOOK_SERVER_RUN="${SERVER_RUN[*]}" LINECOOK_POSTGRES_BIN="$POSTGRES_BIN"
+}
+
 start_postgres() {
   local dir=$1 state data try
   choose_server_user

@@ -28,7 +28,28 @@ ensure_tools() {
   POSTGRES_BIN=$(find_postgres)
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck.
+# Install faketime if it is missing, and export LINECOOK_FAKETIME, its library, which moves the clock of one process. Where
+# it cannot be had, a test that needs it says so.
+ensure_faketime() {
+  [ "$(uname -s)" = Linux ] || return 0
+  ensure_installed faketime
+  LINECOOK_FAKETIME=$(find_faketime)
+  export LINECOOK_FAKETIME
+}
+
+# Print the library for programs with threads.
+find_faketime() {
+  local library
+  for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib*/faketime/libfaketimeMT.so.1; do
+    if [ -e "$library" ]; then
+      printf '%s\n' "$library"
+      return
+    fi
+  done
+  return 1
+}
+
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -51,6 +72,7 @@ tool_is_there() {
     compiler) has_compiler ;;
     postgresql) find_postgres >/dev/null ;;
     redis) has redis-server && has redis-cli ;;
+    faketime) find_faketime >/dev/null ;;
     *) has "$1" ;;
   esac
 }

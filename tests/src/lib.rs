@@ -2,9 +2,19 @@
 //!
 //! `scripts/test` starts the servers and the sandbox and says where the programs are.
 
+pub mod law;
+pub mod ledger;
+pub mod proxy;
+mod pulse;
+pub mod report;
+pub mod servers;
+pub mod trial;
 mod worker;
 
-use std::time::{Duration, Instant};
+use std::{
+    fmt::Write as _,
+    time::{Duration, Instant},
+};
 
 use jobs::{engine::Window, tenants::keys, testing::Bench};
 use poem::{
@@ -45,7 +55,10 @@ pub struct TestApp {
     pub key: String,
     /// The window's prefix in Redis.
     pub redis_prefix: String,
-    database_url: String,
+    /// Where workers find Redis.
+    pub redis_url: String,
+    /// Where workers find the database.
+    pub database_url: String,
     client: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
 }
@@ -56,8 +69,17 @@ impl TestApp {
     /// # Panics
     /// If the servers that `scripts/test` starts are not there.
     pub async fn new(pool: PgPool) -> Self {
+        Self::with_redis(pool, &setting("REDIS_URL")).await
+    }
+
+    /// The same with a Redis of the test's own.
+    ///
+    /// # Panics
+    /// As [`TestApp::new`].
+    pub async fn with_redis(pool: PgPool, redis_url: &str) -> Self {
+        let redis_url = redis_url.to_owned();
         let redis_prefix = format!("test:{}:", Uuid::now_v7());
-        let window = Window::open(&setting("REDIS_URL"), &redis_prefix).expect("an address");
+        let window = Window::open(&redis_url, &redis_prefix).expect("an address");
         let database_url = pool.connect_options().to_url_lossy().to_string();
         let bench = Bench::with_window(pool, Some(window.clone())).await;
         let mut tx = bench.engine.db.system().await.expect("a transaction");
@@ -82,7 +104,7 @@ impl TestApp {
             .timeout(Duration::from_secs(30))
             .build()
             .expect("a client");
-        Self { bench, url, key, redis_prefix, database_url, client, server }
+        Self { bench, url, key, redis_prefix, redis_url, database_url, client, server }
     }
 
     /// A request with the operator's key, to a path below the API's address.
@@ -118,7 +140,7 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn worker(&self, settings: &[(&str, &str)]) -> Worker {
-        Worker::start(&self.bench.sandbox, &self.database_url, &self.redis_prefix, settings).await
+        self.launch(settings).ready().await
     }
 
     /// Runs one of the admin's commands to its end; answers what it prints.
@@ -129,7 +151,7 @@ impl TestApp {
         let output = tokio::process::Command::new(format!("{}/admin", setting("LINECOOK_BIN_DIR")))
             .args(arguments)
             .env("DATABASE_URL", &self.database_url)
-            .env("REDIS_URL", setting("REDIS_URL"))
+            .env("REDIS_URL", &self.redis_url)
             .env("REDIS_PREFIX", &self.redis_prefix)
             .output()
             .await
@@ -138,17 +160,28 @@ impl TestApp {
         String::from_utf8(output.stdout).expect("text")
     }
 
-    /// How many jobs of the bench's tenant are in each state: `[("completed", 20)]`.
+    /// The same without waiting until it is ready, for one that may die before.
+    ///
+    /// # Panics
+    /// If it does not start.
+    #[must_use]
+    pub fn launch(&self, settings: &[(&str, &str)]) -> Worker {
+        Worker::launch(&self.bench.sandbox, &self.database_url, &self.redis_url, &self.redis_prefix, settings)
+    }
+
+    /// Moves the clock of the API and of workers that start from now on.
+    pub fn shift_clock(&mut self, by: Duration) {
+        self.bench.engine.db.shift_clock(by);
+        let link = if self.database_url.contains('?') { '&' } else { '?' };
+        let _ = write!(self.database_url, "{link}options[app.clock_shift]={}ms", by.as_millis());
+    }
+
+    /// How many jobs of a kind are in each state: `[("completed", 20)]`.
     ///
     /// # Panics
     /// If the database refuses.
     pub async fn count_jobs(&self, kind: &str) -> Vec<(String, i64)> {
-        let mut tx = self.bench.engine.db.system().await.expect("a transaction");
-        sqlx::query_as("select state, count(*) from job_ledger where kind = $1 group by state order by state")
-            .bind(kind)
-            .fetch_all(&mut *tx)
-            .await
-            .expect("counts")
+        ledger::count_by_state(&self.bench.engine.db, kind).await.expect("counts")
     }
 
     /// Waits until all jobs of a kind are in one state.
@@ -156,15 +189,11 @@ impl TestApp {
     /// # Panics
     /// If they are not within `at_most`.
     pub async fn wait_until_all(&self, kind: &str, state: &str, at_most: Duration) {
-        let begun = Instant::now();
-        loop {
+        until(&format!("all {kind} jobs are {state}"), at_most, async || {
             let counts = self.count_jobs(kind).await;
-            if matches!(counts.as_slice(), [(only, _)] if only == state) {
-                return;
-            }
-            assert!(begun.elapsed() < at_most, "{kind} jobs after {at_most:?}: {counts:?}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+            matches!(counts.as_slice(), [(only, _)] if only == state).then_some(())
+        })
+        .await;
     }
 
     /// Waits until at least `count` jobs of a kind are in a state.
@@ -172,15 +201,11 @@ impl TestApp {
     /// # Panics
     /// If they are not within half a minute.
     pub async fn wait_until_some(&self, kind: &str, state: &str, count: i64) {
-        let begun = Instant::now();
-        loop {
+        until(&format!("{count} {kind} jobs are {state}"), Duration::from_secs(30), async || {
             let counts = self.count_jobs(kind).await;
-            if counts.iter().any(|(found, jobs)| found == state && *jobs >= count) {
-                return;
-            }
-            assert!(begun.elapsed() < Duration::from_secs(30), "{kind} jobs: {counts:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            counts.iter().any(|(found, jobs)| found == state && *jobs >= count).then_some(())
+        })
+        .await;
     }
 }
 
@@ -199,4 +224,19 @@ pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     let status = answer.status();
     let text = answer.text().await.expect("a body");
     (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}
+
+/// Looks until there is something.
+///
+/// # Panics
+/// If there is nothing within `at_most`.
+pub async fn until<T>(what: &str, at_most: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(begun.elapsed() < at_most, "waited {at_most:?} in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
 }

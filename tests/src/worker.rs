@@ -1,26 +1,36 @@
 //! Workers as real processes.
 
-use std::{process::Stdio, time::Duration};
+use std::{
+    os::unix::process::ExitStatusExt as _,
+    process::{ExitStatus, Stdio},
+    time::Duration,
+};
 
 use jobs::testing::Sandbox;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
+    sync::watch,
 };
 
-use crate::setting;
+use crate::{setting, until};
+
+/// How long a worker may take for what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A worker process; killed when dropped.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
+    log: watch::Receiver<Vec<String>>,
 }
 
 impl Worker {
-    /// Starts a worker and waits until it is ready.
-    pub(crate) async fn start(
+    /// Starts a worker.
+    pub(crate) fn launch(
         sandbox: &Sandbox,
         database_url: &str,
+        redis_url: &str,
         redis_prefix: &str,
         settings: &[(&str, &str)],
     ) -> Self {
@@ -28,7 +38,7 @@ impl Worker {
         let mut child = Command::new(format!("{}/worker", setting("LINECOOK_BIN_DIR")))
             .env("DATABASE_URL", database_url)
             .env("DATABASE_CONNECTIONS", "8")
-            .env("REDIS_URL", setting("REDIS_URL"))
+            .env("REDIS_URL", redis_url)
             .env("REDIS_PREFIX", redis_prefix)
             .env("WORKER_LEASE_SECONDS", "1")
             .env("ENCRYPTION_KEYS", "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
@@ -49,23 +59,31 @@ impl Worker {
             .spawn()
             .expect("the worker starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
-        let ready = async {
-            while let Ok(Some(line)) = lines.next_line().await {
-                if line.contains("worker ready") {
-                    return true;
-                }
-                eprintln!("worker: {line}");
-            }
-            false
-        };
-        let is_ready = tokio::time::timeout(Duration::from_secs(20), ready).await;
-        assert_eq!(is_ready, Ok(true), "the worker becomes ready");
+        let (told, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 eprintln!("worker: {line}");
+                told.send_modify(|log| log.push(line));
             }
         });
-        Self { child }
+        Self { child, log }
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn ready(self) -> Self {
+        self.says("worker ready").await;
+        self
+    }
+
+    /// Waits until a line of its log has these words.
+    ///
+    /// # Panics
+    /// If none has within 40 seconds, or the worker ends before.
+    pub async fn says(&self, words: &str) {
+        let mut log = self.log.clone();
+        let said = log.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
+        let said = tokio::time::timeout(PATIENCE, said).await;
+        assert!(said.is_ok_and(|said| said.is_ok()), "the worker never said {words:?}");
     }
 
     /// Its process id.
@@ -101,15 +119,49 @@ impl Worker {
         self.child.kill().await.expect("it was alive");
     }
 
+    /// Sends it a signal by its name: `STOP`.
+    ///
+    /// # Panics
+    /// If it is gone.
+    pub async fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status().await;
+        assert!(sent.is_ok_and(|status| status.success()), "{name} reaches it");
+    }
+
+    /// Waits until it is stopped, as by `SIGSTOP` at a point.
+    ///
+    /// # Panics
+    /// If it is not within 40 seconds.
+    pub async fn stops(&self) {
+        let id = self.id().to_string();
+        until("the worker is stopped", PATIENCE, async || {
+            let state = Command::new("ps").args(["-o", "stat=", "-p", &id]).output().await.expect("ps runs");
+            state.stdout.starts_with(b"T").then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until it was ended by a signal; answers which.
+    ///
+    /// # Panics
+    /// If it is not within 40 seconds.
+    pub async fn dies(mut self) -> Option<i32> {
+        self.ends().await.signal()
+    }
+
     /// Asks it to stop; answers its exit code and how long that took.
     ///
     /// # Panics
-    /// If it does not end within half a minute.
+    /// If it does not end within 40 seconds.
     pub async fn terminate(mut self) -> (Option<i32>, Duration) {
         let begun = std::time::Instant::now();
         self.signal("TERM").await;
-        let ended = tokio::time::timeout(Duration::from_secs(30), self.child.wait()).await;
-        (ended.expect("it ends").expect("a status").code(), begun.elapsed())
+        (self.ends().await.code(), begun.elapsed())
+    }
+
+    async fn ends(&mut self) -> ExitStatus {
+        let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        ended.expect("it ends").expect("a status")
     }
 
     /// Asks it to stop again and again; answers its exit code and how long that took.
@@ -126,11 +178,6 @@ impl Worker {
             }
         }
         panic!("it does not end");
-    }
-
-    async fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status().await;
-        assert!(sent.is_ok_and(|status| status.success()), "it gets the signal {name}");
     }
 }
 

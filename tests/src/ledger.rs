@@ -1,0 +1,159 @@
+//! What the ledger says: the SQL about jobs that tests of the whole have.
+//!
+//! # Errors
+//! All of it fails when the database refuses.
+#![expect(clippy::missing_errors_doc, reason = "said once above")]
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use jobs::engine::Db;
+use sqlx::prelude::FromRow;
+use uuid::Uuid;
+
+/// How many jobs of a kind are in each state.
+pub async fn count_by_state(db: &Db, kind: &str) -> Result<Vec<(String, i64)>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_as("select state, count(*) from job_ledger where kind = $1 group by state order by state")
+        .bind(kind)
+        .fetch_all(&mut *tx)
+        .await
+}
+
+/// A job as a test looks at it.
+#[derive(Debug, Clone, FromRow)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct JobLine {
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub kind: String,
+    pub state: String,
+    pub suspended_on: Option<String>,
+    pub attempt: i32,
+    pub failures: i32,
+    pub crashes: i32,
+}
+
+/// Every job of every tenant.
+pub async fn list_jobs(db: &Db) -> Result<Vec<JobLine>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_as("select id, tenant_id, kind, state, suspended_on, attempt, failures, crashes from job_ledger")
+        .fetch_all(&mut *tx)
+        .await
+}
+
+/// What is on its way: neither ended nor waiting for a person. Kinds, states and how many, without the jobs of `except`.
+pub async fn list_open(db: &Db, except: Option<Uuid>) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_as(
+        "
+        select kind, coalesce(state || ' on ' || suspended_on, state), count(*)
+        from job_ledger
+        where state not in ('completed', 'cancelled', 'discarded')
+          and suspended_on is distinct from 'unknown_effect'
+          and tenant_id is distinct from $1
+        group by 1, 2
+        ",
+    )
+    .bind(except)
+    .fetch_all(&mut *tx)
+    .await
+}
+
+/// A post on an account, with its job.
+#[derive(Debug, Clone, FromRow)]
+#[expect(missing_docs, reason = "the columns are described in the migrations")]
+pub struct PostLine {
+    pub job_id: Uuid,
+    pub caption: String,
+    pub delivery: String,
+    pub job: String,
+    pub suspended_on: Option<String>,
+}
+
+/// Every post that has a job.
+pub async fn list_posts(db: &Db) -> Result<Vec<PostLine>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_as(
+        "
+        select job.id as job_id, post.caption, delivery.state as delivery, job.state as job, job.suspended_on
+        from post_history delivery
+        join posts post on post.tenant_id = delivery.tenant_id and post.id = delivery.post_id
+        join job_ledger job on job.tenant_id = delivery.tenant_id and job.id = delivery.job_id
+        ",
+    )
+    .fetch_all(&mut *tx)
+    .await
+}
+
+/// The database's time as seconds since 1970, shifted as its jobs' is.
+pub async fn now_seconds(db: &Db) -> Result<f64, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_scalar("select extract(epoch from engine_stamp())::float8").fetch_one(&mut *tx).await
+}
+
+/// The longest time between two jobs that ended one after the other, from the one time to the other.
+pub async fn longest_stall(db: &Db, from_seconds: f64, to_seconds: f64) -> Result<Duration, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "
+        select extract(epoch from max(gap))::float8
+        from (
+          select moment - lag(moment) over (order by moment) as gap
+          from (
+            select ended_at as moment
+            from job_ledger
+            where ended_at between to_timestamp($1) and to_timestamp($2)
+            union all
+            values (to_timestamp($1)), (to_timestamp($2))
+          ) moments
+        ) gaps
+        ",
+    )
+    .bind(from_seconds)
+    .bind(to_seconds)
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(Duration::from_secs_f64(seconds.unwrap_or_default()))
+}
+
+/// How many jobs of a tenant that were due at a time ended before the job `id`.
+pub async fn count_ended_before(db: &Db, id: Uuid, tenant: Uuid, due: DateTime<Utc>) -> Result<i64, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_scalar(
+        "
+        select count(*)
+        from job_ledger other
+        where other.tenant_id = $2
+          and other.run_at = $3
+          and other.ended_at < (select ended_at from job_ledger where id = $1)
+        ",
+    )
+    .bind(id)
+    .bind(tenant)
+    .bind(due)
+    .fetch_one(&mut *tx)
+    .await
+}
+
+/// The process id of the worker that leads.
+pub async fn leader(db: &Db) -> Result<Option<u32>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let name: Option<String> = sqlx::query_scalar(
+        "
+        select worker.name
+        from leadership
+        join workers worker on worker.id = leadership.holder
+        where leadership.expires_at > clock_timestamp() and worker.expires_at > clock_timestamp()
+        ",
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    Ok(name.and_then(|name| name.rsplit(':').next().and_then(|id| id.parse().ok())))
+}
+
+/// How many attempts of a job came to `outcome`: lost, returned, retry, ...
+pub async fn count_attempts(db: &Db, outcome: &str) -> Result<i64, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_scalar("select count(*) from job_attempts where outcome = $1").bind(outcome).fetch_one(&mut *tx).await
+}

@@ -1,0 +1,137 @@
+//! `kill -9` at named points of a job's life.
+
+use jobs::engine::point::Point;
+use serde_json::json;
+use sqlx::PgPool;
+use tests::{
+    report::Group,
+    trial::{Load, Trial, small_or_long},
+};
+
+use crate::TWO_MINUTES;
+
+/// Passes of a point that the load is sure to bring.
+fn sure_passes(point: Point) -> u32 {
+    match point {
+        Point::Promoted => 2,
+        Point::BeforeSetback => 3,
+        Point::BeforeSent | Point::Sent | Point::Answered | Point::BeforeRecord | Point::Recorded => 6,
+        Point::Released | Point::Popped | Point::Claimed | Point::Started | Point::BeforeSettle | Point::Settled => 8,
+    }
+}
+
+fn plan(trial: &mut Trial, points: &[Point]) -> String {
+    let mut plan = Vec::new();
+    for &point in points {
+        let pass = trial.number(1..=sure_passes(point));
+        plan.push(format!("{}:kill@{pass}", point.name()));
+    }
+    plan.join(",")
+}
+
+/// Runs with a worker that kills itself at the point, each followed by one that finds what it left behind.
+async fn killed_at(pool: PgPool, point: Point) -> (Trial, usize) {
+    let mut trial = Trial::new(pool, Group::Kill, &format!("at `{}`", point.name())).await;
+    for _ in 0..small_or_long(1, 20) {
+        let plan = plan(&mut trial, &[point]);
+        trial.begin(Load::MIXED).await;
+        let worker = trial.app.launch(&[("LINECOOK_POINTS", &plan)]);
+        trial.dies(worker).await;
+        let successor = trial.app.worker(&[]).await;
+        trial.settle(TWO_MINUTES).await;
+        successor.terminate().await;
+    }
+    let unknown = trial.judge().await;
+    (trial, unknown)
+}
+
+/// Calls of others that were on their way may be unknown; the law says when.
+macro_rules! the_law_holds_after_a_kill_at {
+    ($($name:ident: $point:expr,)*) => {$(
+        #[sqlx::test(migrations = "../migrations")]
+        async fn $name(pool: PgPool) {
+            killed_at(pool, $point).await;
+        }
+    )*};
+}
+
+the_law_holds_after_a_kill_at! {
+    killed_after_jobs_became_available: Point::Promoted,
+    killed_before_ids_reach_redis: Point::Released,
+    killed_before_the_claim: Point::Popped,
+    killed_after_the_claim: Point::Claimed,
+    killed_when_the_job_starts: Point::Started,
+    killed_before_a_call_is_written_down: Point::BeforeSent,
+    killed_before_the_answer_is_recorded: Point::Answered,
+    killed_before_the_record_is_committed: Point::BeforeRecord,
+    killed_after_the_record: Point::Recorded,
+    killed_before_a_batch_is_settled: Point::BeforeSettle,
+    killed_after_a_batch_is_settled: Point::Settled,
+    killed_before_a_failure_is_recorded: Point::BeforeSetback,
+}
+
+/// Nothing left, but nobody can prove that: a person has to look.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_call_whose_first_byte_never_left_is_unknown_and_is_not_made_again(pool: PgPool) {
+    let (trial, unknown) = killed_at(pool, Point::Sent).await;
+    assert!(unknown > 0, "the call that was cut");
+    let (asked, out) = (trial.app.bench.sandbox.calls("publish_feed").await, trial.published().await.len());
+    assert_eq!(usize::try_from(asked).unwrap(), out, "each call was made once");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn killed_at_several_points_at_once(pool: PgPool) {
+    let mut trial = Trial::new(pool, Group::Kill, "at several points, three workers").await;
+    for _ in 0..small_or_long(1, 20) {
+        trial.begin(Load::MIXED).await;
+        let mut workers = Vec::new();
+        for _ in 0..3 {
+            let mut points = Vec::new();
+            for _ in 0..2 {
+                points.push(Point::ALL[usize::try_from(trial.number(0..=12)).unwrap()]);
+            }
+            // Whatever the others do, each of them dies.
+            points.push(Point::Popped);
+            let plan = plan(&mut trial, &points);
+            workers.push(trial.app.launch(&[("LINECOOK_POINTS", &plan)]));
+        }
+        for worker in workers {
+            trial.dies(worker).await;
+        }
+        let successor = trial.app.worker(&[]).await;
+        trial.settle(TWO_MINUTES).await;
+        successor.terminate().await;
+    }
+    trial.judge().await;
+}
+
+/// The posts are out, the worker does not know yet.
+#[sqlx::test(migrations = "../migrations")]
+async fn killed_over_20_calls_in_flight(pool: PgPool) {
+    let mut trial = Trial::new(pool, Group::Kill, "over 20 calls in flight").await;
+    for _ in 0..small_or_long(1, 20) {
+        let sandbox = &trial.app.bench.sandbox;
+        sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 5000 })).await;
+        sandbox.fault("publish_feed", json!({ "nth": 11, "times": 10, "delay_ms": 5000 })).await;
+        let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:20,oauth:2,default:20")]).await;
+        trial.begin(Load { posts: 20, ..Load::default() }).await;
+        trial.app.wait_until_some("publish_post", "executing", 20).await;
+        trial.kill(worker).await;
+        let successor = trial.app.worker(&[]).await;
+        trial.settle(TWO_MINUTES).await;
+        successor.terminate().await;
+    }
+    let jobs = trial.app.get("/api/v1/jobs?kind=publish_post&limit=200").await;
+    let crashed = jobs["items"].as_array().unwrap().iter().filter(|job| job["crashes"] == json!(1)).count();
+    assert!(crashed >= 20, "each attempt that died is counted: {crashed}");
+    trial.end().await;
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn two_workers_share_the_work_and_nothing_runs_twice(pool: PgPool) {
+    let mut trial = Trial::new(pool, Group::Job, "none, two workers").await;
+    let _workers = (trial.app.worker(&[]).await, trial.app.worker(&[]).await);
+    trial.begin(Load { posts: 30, ..Load::MIXED }).await;
+    trial.settle(TWO_MINUTES).await;
+    trial.end().await;
+}

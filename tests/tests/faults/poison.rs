@@ -1,0 +1,46 @@
+//! A job that ends the process it runs in.
+
+use jobs::{
+    engine::NewJob,
+    fault_probe::{FaultProbe, What},
+    noop::Noop,
+};
+use sqlx::PgPool;
+use tests::{
+    ledger,
+    report::Group,
+    trial::{Load, Trial, small_or_long},
+};
+
+use crate::TWO_MINUTES;
+
+/// `SIGABRT`.
+const ABORTED: i32 = 6;
+
+#[sqlx::test(migrations = "../migrations")]
+#[ignore = "needs the poison rule: suspects run in a child process"]
+async fn one_job_that_aborts_its_process_beside_19_good_ones_is_discarded_alone(pool: PgPool) {
+    let mut trial = Trial::new(pool, Group::Job, "aborts its process, beside 19 good ones").await;
+    for _ in 0..small_or_long(1, 5) {
+        trial.begin(Load::default()).await;
+        let tenant = trial.app.bench.tenant_id;
+        let abort = FaultProbe { what: What::Abort, ms: 0, attempts: None };
+        let doomed = trial.enqueue_jobs(vec![NewJob::new(tenant, &abort)]).await[0];
+        trial.dooms(doomed);
+        let good = FaultProbe { what: What::Sleep, ms: 300, attempts: None };
+        trial.enqueue_jobs(vec![NewJob::new(tenant, &good); 18]).await;
+        trial.enqueue_jobs(vec![NewJob::new(tenant, &Noop::default())]).await;
+        // The first two deaths are the worker's own; then its child dies in its place.
+        for _ in 0..2 {
+            let worker = trial.app.launch(&[]);
+            trial.dies_of(worker, ABORTED).await;
+        }
+        let worker = trial.app.worker(&[]).await;
+        trial.settle(TWO_MINUTES).await;
+        worker.terminate().await;
+        let jobs = ledger::list_jobs(&trial.app.bench.engine.db).await.unwrap();
+        let job = jobs.iter().find(|job| job.id == doomed).unwrap();
+        assert_eq!(job.state, "discarded", "{job:?}");
+    }
+    trial.end().await;
+}
