@@ -103,21 +103,17 @@ impl Window {
         commands.query_async(&mut self.shared.clone()).await
     }
 
-    /// Ids that stand before a place: nobody popped them since.
+    /// Ids in the windows of these queues that stand before a place: nobody popped them since.
     ///
     /// # Errors
     /// Redis is away.
-    pub async fn list_before(&self, queue: &str, place: i64) -> RedisResult<Vec<Uuid>> {
-        let ids: Vec<Vec<u8>> = redis::cmd("ZRANGEBYSCORE")
-            .arg(self.key(queue))
-            .arg("-inf")
-            .arg(place)
-            .arg("LIMIT")
-            .arg(0)
-            .arg(5_000)
-            .query_async(&mut self.shared.clone())
-            .await?;
-        Ok(ids.iter().filter_map(|id| Uuid::from_slice(id).ok()).collect())
+    pub async fn list_before(&self, queues: &[String], place: i64) -> RedisResult<Vec<Uuid>> {
+        let mut commands = redis::pipe();
+        for queue in queues {
+            commands.cmd("ZRANGEBYSCORE").arg(self.key(queue)).arg("-inf").arg(place).arg("LIMIT").arg(0).arg(5_000);
+        }
+        let ids: Vec<Vec<Vec<u8>>> = commands.query_async(&mut self.shared.clone()).await?;
+        Ok(ids.iter().flatten().filter_map(|id| Uuid::from_slice(id).ok()).collect())
     }
 
     /// Empties the window of a queue; answers how many ids were in it.
