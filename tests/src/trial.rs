@@ -8,7 +8,7 @@ use std::{
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
     ids::{AccountId, TenantId},
     noop::Noop,
     tenants,
@@ -149,7 +149,7 @@ impl Trial {
             let after_ms = u64::try_from(number).unwrap_or(0) * 300;
             noop().at(now + Duration::from_millis(after_ms))
         }));
-        let failing = FaultProbe { what: What::Fail, ms: 0, attempts: Some(1) };
+        let failing = FaultProbe { what: Probe::Fail, ms: 0, attempts: Some(1) };
         jobs.extend((0..load.failing).map(|_| NewJob::new(tenant, &failing)));
         self.enqueue_jobs(jobs).await;
         for _ in 0..load.posts {

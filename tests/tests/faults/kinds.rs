@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
 };
 use sqlx::PgPool;
 use tests::{
@@ -17,7 +17,7 @@ use tests::{
 use crate::TWO_MINUTES;
 
 fn probe(trial: &Trial) -> NewJob {
-    NewJob::new(trial.app.bench.tenant_id, &FaultProbe { what: What::Sleep, ms: 10, attempts: None })
+    NewJob::new(trial.app.bench.tenant_id, &FaultProbe { what: Probe::Sleep, ms: 10, attempts: None })
 }
 
 #[sqlx::test(migrations = "../migrations")]

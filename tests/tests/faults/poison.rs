@@ -2,7 +2,7 @@
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
     noop::Noop,
 };
 use sqlx::PgPool;
@@ -24,10 +24,10 @@ async fn one_job_that_aborts_its_process_beside_19_good_ones_is_discarded_alone(
     for _ in 0..small_or_long(1, 5) {
         trial.begin(Load::default()).await;
         let tenant = trial.app.bench.tenant_id;
-        let abort = FaultProbe { what: What::Abort, ms: 0, attempts: None };
+        let abort = FaultProbe { what: Probe::Abort, ms: 0, attempts: None };
         let doomed = trial.enqueue_jobs(vec![NewJob::new(tenant, &abort)]).await[0];
         trial.dooms(doomed);
-        let good = FaultProbe { what: What::Sleep, ms: 300, attempts: None };
+        let good = FaultProbe { what: Probe::Sleep, ms: 300, attempts: None };
         trial.enqueue_jobs(vec![NewJob::new(tenant, &good); 18]).await;
         trial.enqueue_jobs(vec![NewJob::new(tenant, &Noop::default())]).await;
         // The first two deaths are the worker's own; then its child dies in its place.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tests::{
@@ -21,7 +21,7 @@ const LONGER_LEASE: [(&str, &str); 1] = [("WORKER_LEASE_SECONDS", "3")];
 
 /// Running jobs that take so long.
 async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
-    let probe = FaultProbe { what: What::Sleep, ms, attempts: None };
+    let probe = FaultProbe { what: Probe::Sleep, ms, attempts: None };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
     trial.enqueue_jobs(jobs).await;
     trial.app.wait_until_some("fault_probe", "executing", i64::try_from(count).unwrap()).await;

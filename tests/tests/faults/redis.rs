@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
     noop::Noop,
 };
 use sqlx::PgPool;
@@ -27,7 +27,7 @@ async fn trial(pool: PgPool, redis_url: &str, fault: &str) -> Trial {
 async fn begin_with_backlog(trial: &mut Trial, waiting: usize) {
     trial.begin(Load::default()).await;
     let tenant = trial.app.bench.tenant_id;
-    let probe = FaultProbe { what: What::Sleep, ms: 3_000, attempts: None };
+    let probe = FaultProbe { what: Probe::Sleep, ms: 3_000, attempts: None };
     trial.enqueue_jobs(vec![NewJob::new(tenant, &probe); 20]).await;
     trial.app.wait_until_some("fault_probe", "executing", 20).await;
     trial.enqueue_jobs(vec![NewJob::new(tenant, &Noop::default()); waiting]).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobs::{
     engine::NewJob,
-    fault_probe::{FaultProbe, What},
+    fault_probe::{FaultProbe, Probe},
 };
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -18,7 +18,7 @@ use crate::TWO_MINUTES;
 
 /// Jobs that take so long at their first attempt, and no time later.
 async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
-    let probe = FaultProbe { what: What::Sleep, ms, attempts: Some(1) };
+    let probe = FaultProbe { what: Probe::Sleep, ms, attempts: Some(1) };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
     trial.enqueue_jobs(jobs).await;
 }
