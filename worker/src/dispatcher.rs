@@ -127,7 +127,7 @@ impl Dispatcher {
             }
             self.tick().await?;
         }
-        let mut tx = db.system().await?;
+        let mut tx = dispatch::begin(db).await?;
         for _ in 0..PROMOTIONS {
             if !dispatch::promote(&mut tx).await? {
                 break;

@@ -96,13 +96,15 @@ impl Db {
         let role = if self.takes_role { "set local role linecook_app; " } else { "" };
         let see = match scope {
             Scope::Tenant(id) => format!("set local app.tenant = '{id}'"),
-            Scope::System => "set local app.scope = 'system'".to_owned(),
+            // The statistics of the ledger are stale most of the time, and say that it is small when it is not.
+            Scope::System => "set local app.scope = 'system'; set local enable_seqscan = off".to_owned(),
         };
         let shift = self.clock_shift_ms.load(Ordering::Relaxed);
         let clock = if shift == 0 { String::new() } else { format!("; set local app.clock_shift = '{shift} ms'") };
-        // One message, so that neither scope nor time limits cost a round trip. Nothing in it comes from outside.
+        // One message, so that neither scope nor time limits cost a round trip. Nothing in it comes from outside. Compiling a
+        // statement takes half a second, and estimates of a large ledger ask for it where a millisecond is enough.
         let begin = format!(
-            "begin; {role}{see}{clock}; set local statement_timeout = '10s'; \
+            "begin; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
         let inner = self.begin_with(begin).await?;

@@ -42,7 +42,7 @@ pub async fn drain(engine: &Engine) -> anyhow::Result<usize> {
 pub async fn run_one(engine: &Engine, id: JobId) -> anyhow::Result<()> {
     let registration = registration(engine);
     let worker_id = lease::register(&engine.db, &registration).await?;
-    let mut tx = engine.db.system().await?;
+    let mut tx = dispatch::begin(&engine.db).await?;
     while dispatch::promote(&mut tx).await? {}
     let queue = sqlx::query_scalar!(
         "
@@ -86,7 +86,7 @@ async fn run(engine: &Engine, job: Claimed) -> anyhow::Result<()> {
 
 /// Promotes, releases and claims, in the place of a dispatcher and its window.
 pub(super) async fn claim_due(engine: &Engine, worker_id: WorkerId, kinds: &[String]) -> anyhow::Result<Vec<Claimed>> {
-    let mut tx = engine.db.system().await?;
+    let mut tx = dispatch::begin(&engine.db).await?;
     while dispatch::promote(&mut tx).await? {}
     let mut due = Vec::new();
     for queue in dispatch::survey(&mut tx).await?.into_iter().filter(|queue| !queue.is_paused) {

@@ -56,6 +56,17 @@ pub async fn step_down(db: &Db, holder: WorkerId) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
+/// Opens a transaction for promoting and releasing, in which rows are read in the order of an index and never sorted: a lane
+/// may hold a million jobs, whatever the statistics say.
+///
+/// # Errors
+/// The database refused.
+pub async fn begin(db: &Db) -> Result<Tx, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("set local enable_bitmapscan = off").execute(&mut *tx).await?;
+    Ok(tx)
+}
+
 /// Makes jobs available whose time has come, earliest first. Answers whether there may be more.
 ///
 /// # Errors

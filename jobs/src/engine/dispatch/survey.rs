@@ -55,10 +55,13 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
           array(
             select priority
             from (values (1::smallint), (2), (3)) as known (priority)
-            where exists (
-              select from jobs j
+            where (
+              select true
+              from jobs j
               where j.queue = q.name and j.priority = known.priority
                 and j.state = 'available' and j.dispatched_at is null
+              order by j.tenant_id, j.lane, j.run_at, j.id
+              limit 1
             )
             order by priority
           ) as "waiting!: Vec<i16>"
