@@ -73,15 +73,17 @@ pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<S
     let mut filter = filter.clone();
     let mut ids = Vec::new();
     for _ in 0..MAX_PARTS {
-        let room = i64::try_from(at_most - ids.len()).unwrap_or(i64::MAX);
+        // One more than may be, to know whether there are more.
+        let room = i64::try_from(at_most + 1 - ids.len()).unwrap_or(i64::MAX);
         let part = ledger::list_jobs(tx, &filter, room).await?;
         ids.extend(part.jobs.iter().map(|job| job.id));
+        if ids.len() > at_most {
+            ids.truncate(at_most);
+            break;
+        }
         filter.after = part.next;
         if filter.after.is_none() {
             return Ok(Selection { ids, is_complete: true });
-        }
-        if ids.len() >= at_most {
-            break;
         }
     }
     Ok(Selection { ids, is_complete: false })

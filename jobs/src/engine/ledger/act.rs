@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     engine::{
-        Cause, Facts, Kind, Parked, Setback, Tx, limits,
+        Cause, Facts, Kind, Setback, Tx,
         settle::{self, EndedChild},
     },
-    ids::{AccountId, JobId, TenantId},
+    ids::{JobId, TenantId},
 };
 
 /// After this many tries, jobs that keep changing their state are left alone.
@@ -288,34 +288,4 @@ async fn end(tx: &mut Tx, plan: &Plan, step: Step, state: &str, error: Option<&V
         .collect();
     settle::release_parents(tx, &children).await?;
     settle::archive(tx, &ids).await
-}
-
-/// Ends the parking of a tenant's accounts and makes the jobs available that waited for it; answers how many.
-///
-/// # Errors
-/// The database refused.
-pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
-    limits::unpark(tx, tenant_id, accounts).await?;
-    let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();
-    let resumed = sqlx::query!(
-        "
-        update jobs
-        set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp()
-        where id in (
-          select id
-          from jobs
-          where tenant_id = $1 and state = 'suspended' and suspended_on = any($2)
-          order by depth desc, id
-          for update
-        )
-        ",
-        tenant_id.0,
-        &on
-    )
-    .execute(&mut **tx)
-    .await?;
-    if resumed.rows_affected() > 0 {
-        tx.wake_after_commit();
-    }
-    Ok(resumed.rows_affected())
 }

@@ -7,14 +7,16 @@ mod detail;
 mod plan;
 mod read;
 mod resolve;
+mod resume;
 #[cfg(test)]
 mod tests;
 
-pub use act::{Acted, Done, act, act_on, cancel, preview, resume_accounts, retry};
+pub use act::{Acted, Done, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
 pub use plan::Action;
 pub use read::{JobFilter, JobRow, Listed, Place, get_job, list_jobs};
 pub use resolve::{Resolution, Resolved, resolve};
+pub use resume::resume_accounts;
 
 /// Why staff cannot do that to a job now.
 #[derive(Debug, thiserror::Error)]
