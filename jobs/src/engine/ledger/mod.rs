@@ -4,8 +4,9 @@
 
 mod act;
 mod detail;
+mod job;
+mod list;
 mod plan;
-mod read;
 mod resolve;
 mod resume;
 #[cfg(test)]
@@ -13,8 +14,9 @@ mod tests;
 
 pub use act::{Acted, Done, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
+pub use job::{JobRow, get_job};
+pub use list::{JobFilter, Listed, Place, list_jobs};
 pub use plan::Action;
-pub use read::{JobFilter, JobRow, Listed, Place, get_job, list_jobs};
 pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;
 
