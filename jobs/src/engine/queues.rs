@@ -18,7 +18,6 @@ pub struct QueueRow {
 
 /// Changes of limits: `None` leaves one as it is, `Some(None)` lifts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-#[expect(clippy::option_option, reason = "left alone, lifted, or set")]
 pub struct LimitChanges {
     /// Jobs of the queue that run or are about to.
     pub max_running: Option<Option<i32>>,

@@ -42,7 +42,9 @@ impl Tally {
             (&mut self.descendants, other.descendants),
             (&mut self.skipped, other.skipped),
         ] {
-            others.into_iter().for_each(|(word, count)| *mine.entry(word).or_default() += count);
+            for (word, count) in others {
+                *mine.entry(word).or_default() += count;
+            }
         }
     }
 
@@ -50,9 +52,15 @@ impl Tally {
     pub fn add(&mut self, acted: &Acted) {
         let count = |counts: &mut BTreeMap<String, u64>, word: &str| *counts.entry(word.to_owned()).or_default() += 1;
         self.matched += u64::try_from(acted.done.len() + acted.skipped.len()).unwrap_or(u64::MAX);
-        acted.done.iter().for_each(|done| count(&mut self.done, done.outcome));
-        acted.descendants.iter().for_each(|done| count(&mut self.descendants, done.outcome));
-        acted.skipped.iter().for_each(|(_, refused)| count(&mut self.skipped, refused.code()));
+        for done in &acted.done {
+            count(&mut self.done, done.outcome);
+        }
+        for done in &acted.descendants {
+            count(&mut self.descendants, done.outcome);
+        }
+        for (_, refused) in &acted.skipped {
+            count(&mut self.skipped, refused.code());
+        }
     }
 }
 
@@ -141,7 +149,9 @@ async fn record(tx: &mut Tx, order: &Order<'_>, acted: &Acted) -> Result<(), sql
         .into_iter()
         .map(|(tenant_id, done)| {
             let mut outcomes: BTreeMap<&str, Vec<JobId>> = BTreeMap::new();
-            done.iter().for_each(|done| outcomes.entry(done.outcome).or_default().push(done.id));
+            for done in done {
+                outcomes.entry(done.outcome).or_default().push(done.id);
+            }
             Entry {
                 tenant_id,
                 action: format!("jobs.{}", order.action.name()),

@@ -64,6 +64,7 @@ impl Step {
 
 /// A job as far as it matters for a decision.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(super) struct Standing {
     pub(super) id: Uuid,
     pub(super) tenant_id: TenantId,
@@ -90,8 +91,9 @@ fn decide(action: Action, job: &Standing) -> Result<Step, Refused> {
         (Action::Cancel, _) => Ok(Step::Cancel),
         (Action::Discard, _) => Ok(Step::Discard),
         (Action::Retry | Action::RunNow, "suspended") if job.waits_for_children => Err(Refused::Children),
-        (Action::Retry, "retryable" | "suspended") => Ok(Step::MakeAvailable),
-        (Action::RunNow, "scheduled" | "retryable") => Ok(Step::MakeAvailable),
+        (Action::Retry, "retryable" | "suspended") | (Action::RunNow, "scheduled" | "retryable") => {
+            Ok(Step::MakeAvailable)
+        }
         (Action::RunNow, "suspended") if job.is_timed => Ok(Step::MakeAvailable),
         (Action::Retry | Action::RunNow, _) => wrong_state(),
     }
