@@ -1,11 +1,17 @@
 //! Work that the clock asks for. For operators only.
 
 use ::jobs::{
-    engine::periodic::{self, PeriodicRow},
+    audit::{self, Entry},
+    engine::{
+        Tx,
+        periodic::{self, PeriodicRow},
+    },
+    ids::TenantId,
     kinds::PERIODIC,
 };
 use chrono::{DateTime, Utc};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+use serde_json::{Value, json};
 
 use crate::{ApiError, Tag, auth::Caller, jobs::Accepted, state::AppState};
 
@@ -67,6 +73,7 @@ impl PeriodicApi {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
+        record(&mut tx, &caller, "periodic.run", &name, json!({ "job_id": job.id, "is_new": job.is_new })).await?;
         tx.commit().await?;
         Ok(Accepted::job(job.id, job.is_new, 1))
     }
@@ -89,9 +96,22 @@ impl PeriodicApi {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let row = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
+        let action = if paused { "periodic.pause" } else { "periodic.resume" };
+        record(&mut tx, caller, action, name, json!({})).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
     }
+}
+
+async fn record(tx: &mut Tx, caller: &Caller, action: &str, name: &str, details: Value) -> Result<(), sqlx::Error> {
+    let entry = Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: action.to_owned(),
+        object_type: "periodic",
+        object_id: name.to_owned(),
+        details,
+    };
+    audit::store::insert(tx, caller.actor(), &[entry]).await
 }
 
 fn missing() -> ApiError {

@@ -122,6 +122,8 @@ async fn a_job_is_followed_while_it_runs_and_again_from_where_one_was(pool: PgPo
     }
     let half = first.iter().find(|message| message.id == Some(2)).unwrap();
     assert_eq!((half.event.as_str(), &half.data["done"], &half.data["total"]), ("progress", &json!(1), &json!(2)));
+    let shown = &app.get(&format!("/api/v1/jobs/{id}")).await["progress"];
+    assert_eq!(*shown, json!({ "done": 2, "total": 2, "message": "whole" }));
     let resumed = Stream::open(&app, id, Some(2)).await.rest().await;
     assert_eq!((words(&resumed), resumed.len()), (vec!["whole"], 2));
 }
@@ -224,5 +226,5 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
     assert_eq!(status.as_u16(), 422, "not for tenants");
     app.bench.execute("update api_keys set tenant_id = $1", tenant.0).await;
     let (status, body) = answer(app.request(Method::GET, "/api/v1/periodic")).await;
-    assert_eq!((status.as_u16(), &body["code"]), (403, &json!("forbidden")));
+    assert_eq!((status.as_u16(), &body["code"]), (403, &json!("operators_only")));
 }

@@ -7,7 +7,7 @@ mod resolve;
 mod views;
 
 use ::jobs::{
-    engine::{Enqueued, Job as _, NewJob, ledger},
+    engine::{Enqueued, Job as _, NewJob, events, ledger},
     ids::{JobId, TenantId},
     kinds,
     operations::ActOnJobs,
@@ -24,7 +24,7 @@ use uuid::Uuid;
 pub(crate) use self::{act::ActionsApi, bulk::BulkApi, resolve::ResolveApi};
 use self::{
     filter::{FilterBody, JobState},
-    views::{AttemptView, EffectView, JobDetail, JobPage, JobView},
+    views::{AttemptView, EffectView, JobDetail, JobPage, JobView, ProgressView},
 };
 use crate::{ApiError, Tag, auth::Caller, page, state::AppState};
 
@@ -144,12 +144,14 @@ impl JobsApi {
         let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
         let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;
         let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
+        let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
         tx.commit().await?;
         Ok(Json(JobDetail {
             job: job.into(),
             attempts: attempts.into_iter().map(AttemptView::from).collect(),
             effects: effects.into_iter().map(EffectView::from).collect(),
             children: children.into(),
+            progress: progress.map(ProgressView::from),
         }))
     }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use ::jobs::{
-    engine::ledger::{AttemptRow, Children, EffectRow, JobRow},
+    engine::{
+        events::Progress,
+        ledger::{AttemptRow, Children, EffectRow, JobRow},
+    },
     kinds,
 };
 use chrono::{DateTime, Utc};
@@ -172,6 +175,23 @@ pub(crate) struct JobDetail {
     pub(super) attempts: Vec<AttemptView>,
     pub(super) effects: Vec<EffectView>,
     pub(super) children: ChildrenView,
+    /// What it said last about how far it is; absent if it never did.
+    pub(super) progress: Option<ProgressView>,
+}
+
+/// How far a job says that it is.
+#[derive(Debug, Object)]
+pub(crate) struct ProgressView {
+    done: i64,
+    total: i64,
+    /// In words for people.
+    message: String,
+}
+
+impl From<Progress> for ProgressView {
+    fn from(progress: Progress) -> Self {
+        Self { done: progress.done, total: progress.total, message: progress.message }
+    }
 }
 
 /// A page of jobs.

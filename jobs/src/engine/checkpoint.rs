@@ -11,10 +11,10 @@ impl JobContext {
     /// The database refused.
     pub async fn last_checkpoint(&self) -> Result<Option<Value>, JobError> {
         let mut tx = self.begin().await?;
-        let progress =
+        let place =
             sqlx::query_scalar!("select result from jobs where id = $1", self.job_id().0).fetch_one(&mut **tx).await?;
         tx.commit().await?;
-        Ok(progress)
+        Ok(place)
     }
 }
 
