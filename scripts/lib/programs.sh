@@ -6,13 +6,31 @@ GIVEN_PUBLIC_URL=${PUBLIC_URL:-}
 
 # build_programs [CARGO ARGUMENTS] builds all programs and exports LINECOOK_BIN_DIR, the folder they are in.
 build_programs() {
+  build_packages --workspace "$@"
+}
+
+# build_packages CARGO ARGUMENTS does so for those packages that the arguments name; the worker is one of them.
+build_packages() {
   say "Building Linecook (the first build takes several minutes)."
-  run_group cargo build --workspace --bins "$@"
+  run_group cargo build --bins "$@"
   # Asked again, cargo builds nothing and tells where the result is, whatever the target folder, triple and profile.
-  LINECOOK_BIN_DIR=$(cargo build --quiet --workspace --bins "$@" --message-format=json |
+  LINECOOK_BIN_DIR=$(cargo build --quiet --bins "$@" --message-format=json |
     sed -n 's/.*"executable":"\([^"]*\)\/worker".*/\1/p' | tail -n 1)
   [ -n "$LINECOOK_BIN_DIR" ] || die "cargo built no worker"
   export LINECOOK_BIN_DIR
+}
+
+# forget_settings [NAME...] unsets the settings of a real installation, except those named.
+# shellcheck disable=SC2120 # scripts/bench names none
+forget_settings() {
+  local name
+  # shellcheck disable=SC2013 # words, one a line
+  for name in $(sed -n 's/^\(# \)\{0,1\}\([A-Z][A-Z0-9_]*\)=.*/\2/p' "$ROOT/.env.example"); do
+    case " $* " in
+      *" $name "*) ;;
+      *) unset "$name" ;;
+    esac
+  done
 }
 
 # Export the variable $1: as it is given in the environment, else with the value $2.

@@ -1,0 +1,80 @@
+//! The benchmarks: what the engine does a second, and whether that stays so when there is much in the ledger.
+//!
+//! `scripts/bench` starts everything that this needs. Each figure goes to standard output as a line `name value`; what
+//! happens meanwhile goes to standard error. After each run the ledger is compared with what was asked for: a job that is
+//! missing, or that took more than one attempt, fails the benchmark.
+
+mod enqueue;
+mod figures;
+mod latency;
+mod process;
+mod scale;
+mod stage;
+mod store;
+mod wait;
+mod worker;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use url::Url;
+
+use crate::stage::Servers;
+
+/// Measures the job engine. `scripts/bench` starts the servers and calls it.
+#[derive(Debug, Parser)]
+#[command(name = "bench", version)]
+struct Config {
+    /// A migrated database that nobody is connected to: every run gets a copy. Its login must be allowed to make databases.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    database_url: Url,
+    /// Redis.
+    #[arg(long, env = "REDIS_URL", hide_env_values = true)]
+    redis_url: String,
+    /// The worker program; it gets this program's environment.
+    #[arg(long)]
+    worker: PathBuf,
+    /// The folder for the workers' logs.
+    #[arg(long)]
+    logs: PathBuf,
+    /// No-op jobs a run.
+    #[arg(long, global = true, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(200..))]
+    jobs: u32,
+    /// Runs of which the median is taken.
+    #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    repeat: u32,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Enqueueing, working off, latency, memory.
+    Jobs,
+    /// What a job costs when a million others wait, are scheduled or have ended, and when thousands of tenants have work.
+    Scale {
+        /// How many jobs stand for a million.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(5_000..))]
+        million: u32,
+        /// Only cases with this in their name, beside the one they are compared with.
+        #[arg(long, default_value = "")]
+        only: String,
+    },
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::parse();
+    let servers = Servers::new(config.database_url, config.redis_url, config.worker, config.logs);
+    match config.what {
+        What::Jobs => {
+            enqueue::measure(&servers, config.jobs).await?;
+            process::measure(&servers, config.jobs, config.repeat).await?;
+            latency::measure(&servers, config.jobs).await
+        }
+        What::Scale { million, only } => {
+            let sizes = scale::Sizes { jobs: config.jobs, million, repeat: config.repeat };
+            scale::measure(&servers, sizes, &only).await
+        }
+    }
+}
