@@ -40,6 +40,14 @@ pub struct Order<'a> {
     pub is_marked: bool,
 }
 
+impl Order<'_> {
+    /// How many lanes are visited at most. Each costs a few probes of the index, whatever it gives; in a large batch it gives
+    /// eight jobs, and the next batch goes on behind it.
+    fn lanes(&self) -> i64 {
+        i64::try_from(self.room.min(64).max(self.room.div_ceil(8))).unwrap_or(i64::MAX)
+    }
+}
+
 /// A tenant and its account.
 type Lane = (Uuid, Uuid);
 
@@ -185,21 +193,34 @@ macro_rules! pick {
                 order by j.tenant_id, j.lane
                 limit 1
               ) next
-              where lanes.number < $5 and lanes.steps < $5 + 1000
+              where lanes.number < $14 and lanes.steps < $14 + 1000
+            ),
+            -- Not a join, which the planner would take for a small one and make row by row.
+            visited as (
+              select tenant_id, lane, max(run_at) as run_at, (array_agg(id) filter (where id is not null))[1] as id
+              from (
+                select tenant_id, lane, null::timestamptz as run_at, null::uuid as id, true as is_visited
+                from lanes
+                where not is_full
+                union all
+                select tenant_id, lane, run_at, id, false
+                from unnest($9::uuid[], $10::uuid[], $11::timestamptz[], $12::uuid[])
+                  as reached (tenant_id, lane, run_at, id)
+              ) known
+              group by tenant_id, lane
+              having bool_or(is_visited)
             ),
             usable as (
-              select lanes.tenant_id, lanes.lane, parked.until, count(*) over () as lanes,
+              select visited.tenant_id, visited.lane, parked.until, count(*) over () as lanes,
                 coalesce($8 - busy.number, $8, $5) as allowed,
-                coalesce(reached.run_at, '-infinity') as run_at,
-                coalesce(reached.id, '00000000-0000-0000-0000-000000000000') as id
-              from lanes
-              left join busy on busy.tenant_id = lanes.tenant_id and busy.lane = lanes.lane
+                coalesce(visited.run_at, '-infinity') as run_at,
+                coalesce(visited.id, '00000000-0000-0000-0000-000000000000') as id
+              from visited
+              left join busy on busy.tenant_id = visited.tenant_id and busy.lane = visited.lane
               left join parked_accounts parked
-                on parked.tenant_id = lanes.tenant_id and parked.account_id = lanes.lane and parked.until > engine_now()
-              left join unnest($9::uuid[], $10::uuid[], $11::timestamptz[], $12::uuid[])
-                as reached (tenant_id, lane, run_at, id)
-                on reached.tenant_id = lanes.tenant_id and reached.lane = lanes.lane
-              where not is_full and (parked.until is null or parked.until > engine_now() + interval '5 seconds')
+                on parked.tenant_id = visited.tenant_id and parked.account_id = visited.lane
+                  and parked.until > engine_now()
+              where parked.until is null or parked.until > engine_now() + interval '5 seconds'
             ),
             picked as (
               select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known,
@@ -243,7 +264,7 @@ macro_rules! pick {
               where $13::bool and jobs.id = chosen.id and chosen.until is null and is_known
             ),
             last as (
-              select tenant_id, lane, number >= $5 or steps >= $5 + 1000 as is_cut
+              select tenant_id, lane, number >= $14 or steps >= $14 + 1000 as is_cut
               from lanes
               order by steps desc
               limit 1
@@ -268,7 +289,8 @@ macro_rules! pick {
             &$reached.lanes,
             &$reached.times,
             &$reached.ids,
-            $order.is_marked
+            $order.is_marked,
+            $order.lanes()
         )
     };
 }
