@@ -127,13 +127,15 @@ impl Dispatcher {
             }
             self.tick().await?;
         }
+        // Before the transaction: it holds rows, and Redis may be slow.
+        let sizes = self.sizes().await;
         let mut tx = dispatch::begin(db).await?;
         for _ in 0..PROMOTIONS {
             if !dispatch::promote(&mut tx).await? {
                 break;
             }
         }
-        let batch = self.release(&mut tx).await?;
+        let batch = self.release(&mut tx, sizes.as_ref()).await?;
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
         self.push(&batch.queues).await?;
@@ -178,16 +180,24 @@ impl Dispatcher {
         if self.redis_back > Instant::now() {
             return Ok(());
         }
-        let mut tx = self.process.engine.db.system().await?;
+        let db = &self.process.engine.db;
+        let mut tx = db.system().await?;
         let overdue = dispatch::place(&mut tx).await? - OVERDUE_MICROSECONDS;
+        tx.commit().await?;
         let queues: Vec<String> = self.capacity.slots.keys().cloned().collect();
-        // One round trip for all of them: where Redis is slow, five a second would leave no time to release anything.
+        // One round trip for all of them: where Redis is slow, one a queue would leave no time to release anything.
         match self.process.window.list_before(&queues, overdue).await {
-            Ok(ids) if ids.is_empty() => {}
-            Ok(ids) => dispatch::mark(&mut tx, &ids).await?,
-            Err(error) => self.redis_back = away("all", &error),
+            Ok(ids) if ids.is_empty() => Ok(()),
+            Ok(ids) => {
+                let mut tx = db.system().await?;
+                dispatch::mark(&mut tx, &ids).await?;
+                Ok(tx.commit().await?)
+            }
+            Err(error) => {
+                self.redis_back = away("all", &error);
+                Ok(())
+            }
         }
-        Ok(tx.commit().await?)
     }
 
     /// Pushes what was released. What Redis does not take is written down: workers claim that by themselves.
@@ -213,34 +223,37 @@ impl Dispatcher {
     }
 
     /// How many ids are in the windows; `None` while Redis is away.
-    async fn sizes(&mut self, queues: &[String]) -> Option<Vec<usize>> {
+    async fn sizes(&mut self) -> Option<BTreeMap<String, usize>> {
         if self.redis_back > Instant::now() {
             return None;
         }
-        let sizes = self.process.window.sizes(queues).await;
-        sizes.inspect_err(|error| self.redis_back = away("all", error)).ok()
+        let queues: Vec<String> = self.capacity.slots.keys().cloned().collect();
+        match self.process.window.sizes(&queues).await {
+            Ok(sizes) => Some(queues.into_iter().zip(sizes).collect()),
+            Err(error) => {
+                self.redis_back = away("all", &error);
+                None
+            }
+        }
     }
 
     /// Fills the window of every queue that live workers take from.
-    async fn release(&mut self, tx: &mut Tx) -> Result<Batch, sqlx::Error> {
+    async fn release(&mut self, tx: &mut Tx, sizes: Option<&BTreeMap<String, usize>>) -> Result<Batch, sqlx::Error> {
         let since_last = self.passed.elapsed();
         self.passed = Instant::now();
         let mut batch = Batch::default();
-        let queues = dispatch::survey(tx).await?;
-        let names: Vec<String> = queues.iter().map(|queue| queue.name.clone()).collect();
-        let sizes = self.sizes(&names).await;
-        let is_away = sizes.is_none();
-        for (queue, size) in queues.into_iter().zip(sizes.unwrap_or_else(|| vec![0; names.len()])) {
+        for queue in dispatch::survey(tx).await? {
             let Some(&slots) = self.capacity.slots.get(&queue.name) else {
                 continue;
             };
             let window = self.windows.entry(queue.name.clone()).or_default();
+            let size = sizes.and_then(|sizes| sizes.get(&queue.name)).copied().unwrap_or(0);
             window.observe(size.max(queue.marked), since_last);
             batch.waiting += window.size;
             if queue.is_paused {
                 continue;
             }
-            let is_marked = is_away || queue.limits.are_set();
+            let is_marked = sizes.is_none() || queue.limits.are_set();
             let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots, is_marked).await?;
             if !jobs.is_empty() {
                 batch.queues.push(QueueBatch { queue: queue.name, jobs, is_marked });
