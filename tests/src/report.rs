@@ -69,7 +69,7 @@ impl Measured {
     /// If that cannot be written.
     pub fn append(&self) {
         println!("{self:?}");
-        if let Some(path) = optional_setting("LINECOOK_FAULTS_FILE").filter(|path| !path.is_empty()) {
+        if let Some(path) = optional_setting("LINECOOK_FAULTS_FILE") {
             let line = serde_json::to_string(self).expect("plain fields") + "\n";
             let mut file = fs::File::options().create(true).append(true).open(path).expect("a file");
             // In one write, as tests run side by side.

@@ -18,7 +18,6 @@ use crate::TWO_MINUTES;
 const ABORTED: i32 = 6;
 
 #[sqlx::test(migrations = "../migrations")]
-#[ignore = "needs the poison rule: suspects run in a child process"]
 async fn one_job_that_aborts_its_process_beside_19_good_ones_is_discarded_alone(pool: PgPool) {
     let mut trial = Trial::new(pool, Group::Job, "aborts its process, beside 19 good ones").await;
     for _ in 0..small_or_long(1, 5) {

@@ -114,7 +114,7 @@ async fn slow(pool: PgPool) {
     let _worker = trial.app.worker(&[]).await;
     proxy.make(Network::Slow(Duration::from_millis(300)));
     for _ in 0..small_or_long(1, 5) {
-        begin_with_backlog(&mut trial, 500).await;
+        begin_with_backlog(&mut trial, 100).await;
         trial.enqueue(Load::MIXED).await;
         trial.settle(TWO_MINUTES).await;
     }
