@@ -40,9 +40,8 @@ pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::R
         () = process.stopping.cancelled() => return Outcome::Returned,
         place = process.isolated.acquire() => place,
     };
-    tracing::info!(job_id = %job.attempt.job_id, kind = job.kind, crashes = job.crashes, "runs alone");
     let end = match start(&job).await {
-        Ok(child) => follow(child, interrupt.clone()).await,
+        Ok(child) => follow(&job, child, interrupt.clone()).await,
         Err(error) => End::NotBegun(error.into()),
     };
     drop(place);
@@ -79,14 +78,20 @@ async fn start(job: &Claimed) -> anyhow::Result<Child> {
 }
 
 /// Passes interruptions on and listens until the child has ended.
-async fn follow(mut child: Child, mut interrupt: watch::Receiver<Option<Interrupt>>) -> End {
+async fn follow(job: &Claimed, mut child: Child, mut interrupt: watch::Receiver<Option<Interrupt>>) -> End {
     let mut input = child.stdin.take();
     let mut lines = child.stdout.take().map(|output| BufReader::new(output).lines());
     let (mut told, mut reported) = (None, None);
     while let Some(output) = &mut lines {
         tokio::select! {
             line = output.next_line() => match line {
-                Ok(Some(line)) => reported = Report::read(&line).or(reported),
+                Ok(Some(line)) => {
+                    reported = Report::read(&line).or(reported);
+                    if reported == Some(Report::Begun) {
+                        let (job_id, kind, crashes) = (job.attempt.job_id, &job.kind, job.crashes);
+                        tracing::info!(%job_id, kind, crashes, process = child.id(), "runs alone");
+                    }
+                }
                 Ok(None) | Err(_) => lines = None,
             },
             why = changed(&mut interrupt, told), if told != Some(Interrupt::Lost) => {
