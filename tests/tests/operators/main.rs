@@ -7,7 +7,7 @@ mod audit;
 mod bulk;
 mod health;
 mod queues;
-
+mod rates;
 mod resolve;
 mod scopes;
 mod window;
