@@ -174,7 +174,14 @@ impl From<Refused> for ApiError {
             Refused::Database(error) => return error.into(),
             Refused::State(state) => format!("The job is {state}, so that cannot be done to it."),
             Refused::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
-            refused => words(&refused).to_owned(),
+            refused @ (Refused::OpenEffect
+            | Refused::TooLate
+            | Refused::StillLooking
+            | Refused::RemoteIdTaken
+            | Refused::LiveTwin
+            | Refused::Children
+            | Refused::TooManyChildren
+            | Refused::Changing) => words(&refused).to_owned(),
         };
         Self::conflict(code, detail)
     }

@@ -88,6 +88,7 @@ struct QueueList {
 /// New limits: an absent one stays, null lifts it.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 struct QueuePatch {
     /// How many of its jobs may run or be about to.
     max_running: MaybeUndefined<i32>,
@@ -102,10 +103,10 @@ struct QueuePatch {
 impl QueuePatch {
     fn checked(&self) -> Result<LimitChanges, ApiError> {
         let changes = LimitChanges {
-            max_running: limit("max_running", &self.max_running)?,
-            max_per_tenant: limit("max_per_tenant", &self.max_per_tenant)?,
-            max_per_account: limit("max_per_account", &self.max_per_account)?,
-            max_per_minute: limit("max_per_minute", &self.max_per_minute)?,
+            max_running: limit("max_running", self.max_running)?,
+            max_per_tenant: limit("max_per_tenant", self.max_per_tenant)?,
+            max_per_account: limit("max_per_account", self.max_per_account)?,
+            max_per_minute: limit("max_per_minute", self.max_per_minute)?,
         };
         if changes == LimitChanges::default() {
             let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
@@ -116,11 +117,11 @@ impl QueuePatch {
 }
 
 #[expect(clippy::option_option, reason = "left alone, lifted, or set")]
-fn limit(name: &str, limit: &MaybeUndefined<i32>) -> Result<Option<Option<i32>>, ApiError> {
+fn limit(name: &str, limit: MaybeUndefined<i32>) -> Result<Option<Option<i32>>, ApiError> {
     match limit {
         MaybeUndefined::Undefined => Ok(None),
         MaybeUndefined::Null => Ok(Some(None)),
-        MaybeUndefined::Value(limit) if (1..=MAX_LIMIT).contains(limit) => Ok(Some(Some(*limit))),
+        MaybeUndefined::Value(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Some(Some(limit))),
         MaybeUndefined::Value(_) => {
             let detail = format!("{name} should be 1 to {MAX_LIMIT}, or null for none; to stop a queue, pause it.");
             Err(ApiError::unprocessable("bad_limit", detail))

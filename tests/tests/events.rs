@@ -74,7 +74,7 @@ impl Stream {
                     id: field("id: ").map(|id| id.parse().unwrap()),
                     data: serde_json::from_str(data).unwrap(),
                 });
-                self.text = rest.to_owned();
+                rest.clone_into(&mut self.text);
                 if message.is_some() {
                     return message;
                 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::R
     };
     let end = match start(&job).await {
         Ok(child) => follow(&job, child, interrupt.clone()).await,
-        Err(error) => End::NotBegun(error.into()),
+        Err(error) => End::NotBegun(error),
     };
     drop(place);
     match end {

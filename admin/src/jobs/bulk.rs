@@ -73,12 +73,12 @@ struct BulkView {
     matched: u64,
     /// Whether that is all of them: a dry run looks at 10,000.
     is_complete: bool,
-    /// To how many something is done, by what they become: available, cancelled, cancel_requested, discarded.
+    /// To how many something is done, by what they become: available, cancelled, `cancel_requested`, discarded.
     done: BTreeMap<String, u64>,
     /// The same for unfinished children (and theirs) of cancelled jobs.
     descendants: BTreeMap<String, u64>,
-    /// To how many nothing is done, by the reason: wrong_state, outcome_unknown, too_late, live_twin, children_unfinished,
-    /// too_many_children, state_changing, not_found.
+    /// To how many nothing is done, by the reason: `wrong_state`, `outcome_unknown`, `too_late`, `live_twin`,
+    /// `children_unfinished`, `too_many_children`, `state_changing`, `not_found`.
     skipped: BTreeMap<String, u64>,
 }
 

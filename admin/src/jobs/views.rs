@@ -47,7 +47,7 @@ pub(crate) struct JobView {
     pending: i32,
     /// Children that ended without completing.
     failed_children: i32,
-    /// What a suspended job waits for: children, reconcile, unknown_effect, person, account:<id> or kind:<name>.
+    /// What a suspended job waits for: children, reconcile, `unknown_effect`, person, account:<id> or kind:<name>.
     suspended_on: Option<String>,
     cancel_requested_at: Option<DateTime<Utc>>,
     /// What it brought; of a long job that runs, how far it has come.

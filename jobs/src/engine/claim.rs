@@ -67,7 +67,8 @@ pub async fn claim(
     ids: &[Uuid],
 ) -> Result<Vec<Claimed>, sqlx::Error> {
     let mut tx = db.system().await?;
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        Row,
         r#"
         with claimable as (
           select id
@@ -107,25 +108,47 @@ pub async fn claim(
         give_up_refused(&mut tx, kinds, ids, &claimed).await?;
     }
     tx.commit().await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Claimed {
-            attempt: Attempt { job_id: row.id, tenant_id: row.tenant_id, number: row.attempt, depth: row.depth },
+    Ok(rows.into_iter().map(|row| row.claimed_by(worker_id, queue)).collect())
+}
+
+/// A claimed row.
+struct Row {
+    id: JobId,
+    tenant_id: TenantId,
+    kind: String,
+    args: Value,
+    attempt: i32,
+    failures: i32,
+    depth: i16,
+    account_id: Option<AccountId>,
+    max_per_minute: Option<i32>,
+    crashes: i32,
+    poison: i16,
+    failed_children: i32,
+    fails_with_children: bool,
+    due_for_seconds: f64,
+    cancel_requested: bool,
+}
+
+impl Row {
+    fn claimed_by(self, worker_id: WorkerId, queue: &str) -> Claimed {
+        Claimed {
+            attempt: Attempt { job_id: self.id, tenant_id: self.tenant_id, number: self.attempt, depth: self.depth },
             worker_id,
             queue: queue.to_owned(),
-            kind: row.kind,
-            account_id: row.account_id,
-            max_per_minute: row.max_per_minute,
-            args: row.args,
-            failures: row.failures,
-            crashes: row.crashes,
-            poison: row.poison,
-            failed_children: u32::try_from(row.failed_children).unwrap_or(0),
-            fails_with_children: row.fails_with_children,
-            due_for: Duration::try_from_secs_f64(row.due_for_seconds).unwrap_or_default(),
-            cancel_requested: row.cancel_requested,
-        })
-        .collect())
+            kind: self.kind,
+            account_id: self.account_id,
+            max_per_minute: self.max_per_minute,
+            args: self.args,
+            failures: self.failures,
+            crashes: self.crashes,
+            poison: self.poison,
+            failed_children: u32::try_from(self.failed_children).unwrap_or(0),
+            fails_with_children: self.fails_with_children,
+            due_for: Duration::try_from_secs_f64(self.due_for_seconds).unwrap_or_default(),
+            cancel_requested: self.cancel_requested,
+        }
+    }
 }
 
 /// What could not be claimed though it is available leaves the window: its queue is paused, its account parked, the lease is

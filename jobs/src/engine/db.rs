@@ -117,7 +117,7 @@ impl Db {
         for _ in 0..self.pool.size() {
             match self.pool.begin_with(AssertSqlSafe(begin.clone())).await {
                 Err(error) if is_broken(&error) => {}
-                begun => return begun,
+                result => return result,
             }
         }
         self.pool.begin_with(AssertSqlSafe(begin)).await
@@ -193,13 +193,11 @@ impl Db {
 
 /// Whether a connection broke, or was ended by the server (a restart, an administrator), rather than a statement refused.
 fn is_broken(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
-        error => error
-            .as_database_error()
-            .and_then(sqlx::error::DatabaseError::code)
-            .is_some_and(|code| code.starts_with("57P") || code.starts_with("08")),
+    if matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) {
+        return true;
     }
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
 /// A transaction in one scope. Jobs are enqueued through it, so that a job exists iff its transaction committed; what it

@@ -192,7 +192,7 @@ async fn write_until_done(shared: Weak<Shared>, mut pause: Duration) {
             Ok(true) => shared.announce(),
             Ok(false) => {}
             Err(error) => {
-                tracing::debug!(job_id = %shared.attempt.job_id, %error, "could not write events, trying again")
+                tracing::debug!(job_id = %shared.attempt.job_id, %error, "could not write events, trying again");
             }
         }
         let mut unwritten = shared.unwritten();

@@ -13,7 +13,7 @@ pub(super) use self::{
     complete::{archive, complete, complete_free},
 };
 use super::{Attempt, Cause, Facts, Tx, limits};
-use crate::ids::{AccountId, TenantId};
+use crate::ids::AccountId;
 
 /// What an attempt that did not complete its job comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +98,7 @@ pub(super) async fn set_back(
           worker_id = null
         from mine
         where jobs.id = mine.id
-        returning jobs.tenant_id as "tenant_id: TenantId", parent_id,
+        returning parent_id,
           $3 in ('cancelled', 'discarded') and not again and not mine.counted as "counts!", ended_at is not null as "ended!"
         "#,
         attempt.job_id.0,
@@ -117,12 +117,16 @@ pub(super) async fn set_back(
         return Ok(false);
     };
     if row.ended {
-        archive(tx, &[attempt.job_id.0]).await?;
-    }
-    if let (true, Some(parent)) = (row.counts, row.parent_id) {
-        release_parents(tx, &[EndedChild { tenant_id: row.tenant_id, parent, failed: true }]).await?;
+        end(tx, attempt, row.parent_id.filter(|_| row.counts)).await?;
     }
     Ok(true)
+}
+
+/// Moves a job that ended without completing into its history, and off what its parent waits for.
+async fn end(tx: &mut Tx, attempt: Attempt, parent: Option<Uuid>) -> Result<(), sqlx::Error> {
+    archive(tx, &[attempt.job_id.0]).await?;
+    let ended = parent.map(|parent| EndedChild { tenant_id: attempt.tenant_id, parent, failed: true });
+    release_parents(tx, ended.as_slice()).await
 }
 
 /// Hands attempts back as if they had never been claimed, for a process that stops.
