@@ -74,7 +74,8 @@ impl Stream {
                     id: field("id: ").map(|id| id.parse().unwrap()),
                     data: serde_json::from_str(data).unwrap(),
                 });
-                rest.clone_into(&mut self.text);
+                let rest = rest.to_owned();
+                self.text = rest;
                 if message.is_some() {
                     return message;
                 }
