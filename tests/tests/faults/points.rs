@@ -111,8 +111,8 @@ async fn killed_over_20_calls_in_flight(pool: PgPool) {
     let mut trial = Trial::new(pool, Group::Kill, "over 20 calls in flight").await;
     for _ in 0..small_or_long(1, 20) {
         let sandbox = &trial.app.bench.sandbox;
-        sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 5000 })).await;
-        sandbox.fault("publish_feed", json!({ "nth": 11, "times": 10, "delay_ms": 5000 })).await;
+        sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 15_000 })).await;
+        sandbox.fault("publish_feed", json!({ "nth": 11, "times": 10, "delay_ms": 15_000 })).await;
         let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:20,oauth:2,default:20")]).await;
         trial.begin(Load { posts: 20, ..Load::default() }).await;
         trial.app.wait_until_some("publish_post", "executing", 20).await;
