@@ -1,9 +1,12 @@
 //! The batching settler: attempts that completed without writes of their own are written many at a time.
 
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::{
+    sync::{Mutex, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -16,6 +19,12 @@ use super::{
 /// Written in one statement at most.
 const BATCH: usize = 500;
 
+/// So many batches are written at a time: while one waits for the disk, the next is on its way.
+const AT_ONCE: usize = 2;
+
+/// What is to be written.
+type Completed = mpsc::Receiver<(Attempt, Value)>;
+
 /// Hands completed attempts to the settler.
 #[derive(Debug, Clone)]
 pub struct Settler {
@@ -27,8 +36,13 @@ impl Settler {
     #[must_use]
     pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
+        let queue = Arc::new(Mutex::new(queue));
         let task = tokio::spawn(async move {
-            abandon.run_until_cancelled(settle_all(db, in_hand, queue)).await;
+            let mut writers = JoinSet::new();
+            for _ in 0..AT_ONCE {
+                writers.spawn(settle_all(db.clone(), in_hand.clone(), Arc::clone(&queue)));
+            }
+            abandon.run_until_cancelled(writers.join_all()).await;
         });
         (Self { completed }, task)
     }
@@ -41,21 +55,24 @@ impl Settler {
     }
 }
 
-async fn settle_all(db: Db, in_hand: InHand, mut queue: mpsc::Receiver<(Attempt, Value)>) {
+async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         let room = BATCH - batch.len();
         if batch.is_empty() {
-            if queue.recv_many(&mut batch, room).await == 0 {
+            if queue.lock().await.recv_many(&mut batch, room).await == 0 {
                 return;
             }
         } else {
             // Carried over: rows that somebody else holds for a moment, or a database that is away.
             tokio::time::sleep(Duration::from_millis(20)).await;
-            while batch.len() < BATCH
-                && let Ok(next) = queue.try_recv()
-            {
-                batch.push(next);
+            // The other one may be waiting for the next, with the queue in its hands.
+            if let Ok(mut queue) = queue.try_lock() {
+                while batch.len() < BATCH
+                    && let Ok(next) = queue.try_recv()
+                {
+                    batch.push(next);
+                }
             }
         }
         match settle_batch(&db, &batch).await {

@@ -49,8 +49,12 @@ struct Config {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Enqueueing, working off, latency, memory.
-    Jobs,
+    /// Enqueueing, working off (with memory), latency.
+    Jobs {
+        /// Only this part: `enqueue`, `process` or `latency`.
+        #[arg(long)]
+        only: Option<Part>,
+    },
     /// What a job costs when a million others wait, are scheduled or have ended, and when thousands of tenants have work.
     Scale {
         /// How many jobs stand for a million.
@@ -62,15 +66,30 @@ enum What {
     },
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Enqueue,
+    Process,
+    Latency,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let servers = Servers::new(config.database_url, config.redis_url, config.worker, config.logs);
     match config.what {
-        What::Jobs => {
-            enqueue::measure(&servers, config.jobs).await?;
-            process::measure(&servers, config.jobs, config.repeat).await?;
-            latency::measure(&servers, config.jobs).await
+        What::Jobs { only } => {
+            let is_wanted = |part| only.is_none_or(|only| only == part);
+            if is_wanted(Part::Enqueue) {
+                enqueue::measure(&servers, config.jobs).await?;
+            }
+            if is_wanted(Part::Process) {
+                process::measure(&servers, config.jobs, config.repeat).await?;
+            }
+            if is_wanted(Part::Latency) {
+                latency::measure(&servers, config.jobs).await?;
+            }
+            Ok(())
         }
         What::Scale { million, only } => {
             let sizes = scale::Sizes { jobs: config.jobs, million, repeat: config.repeat };

@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 use crate::wait;
 
 /// What is measured works on one queue only, with as many slots as one process takes: what limits a no-op is the batch.
-const QUEUES: &str = "default:500";
+const QUEUES: &str = "default:1000";
 
 /// The worker program.
 #[derive(Debug)]
