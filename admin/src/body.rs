@@ -55,12 +55,15 @@ impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
 
 /// Why a body is refused, with the name of the field if the reason has none.
 fn explained<T: ParseFromJSON>(body: Value, reason: String) -> String {
-    match body {
-        Value::Object(fields) if !reason.contains("field `") => match culprit::<T>(&fields, &reason) {
-            Some(name) => format!("{name}: {reason}"),
-            None => reason,
-        },
-        _ => reason,
+    let Value::Object(fields) = body else {
+        return reason;
+    };
+    if reason.contains("field `") {
+        return reason;
+    }
+    match culprit::<T>(&fields, &reason) {
+        Some(name) => format!("{name}: {reason}"),
+        None => reason,
     }
 }
 

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use admin::Pace;
 use jobs::{engine::Window, ids::JobId, noop::Noop};
-use reqwest::Method;
 use sqlx::PgPool;
 use tests::{
     TestApp,
@@ -69,7 +68,8 @@ async fn a_process_that_is_to_stop_ends_its_streams_and_then_itself(pool: PgPool
     let app = TestApp::new(pool).await;
     let job = app.bench.enqueue(&Noop::default()).await;
     let (admin, url) = app.serve_apart().await;
-    let request = reqwest::Client::new().request(Method::GET, format!("{url}/api/v1/jobs/{job}/events"));
+    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+    let request = client.get(format!("{url}/api/v1/jobs/{job}/events"));
     let mut stream = Stream::of(request.bearer_auth(&app.key), None).await;
     assert_eq!(stream.next().await.unwrap().event, "state");
     let (rest, (code, took)) = tokio::join!(stream.rest(), admin.terminate());
