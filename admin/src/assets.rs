@@ -18,7 +18,7 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, jobs::EnqueuedView, page, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, jobs::EnqueuedView, page, state::AppState};
 
 /// A folder to make.
 #[derive(Debug, Object)]
@@ -172,7 +172,7 @@ pub(crate) struct AssetsApi {
 impl AssetsApi {
     /// Make a folder.
     #[oai(path = "/folders", method = "post", operation_id = "create_folder")]
-    async fn create_folder(&self, caller: Caller, body: Json<NewFolder>) -> Result<CreatedFolder, ApiError> {
+    async fn create_folder(&self, caller: Caller, body: Body<NewFolder>) -> Result<CreatedFolder, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let mut tx = self.state.db.tenant(tenant_id).await?;
         let folder = store::insert_folder(&mut tx, tenant_id, &body.name).await?.ok_or_else(|| {
@@ -237,7 +237,7 @@ impl AssetsApi {
         &self,
         caller: Caller,
         id: Path<Uuid>,
-        body: Json<NewOverlay>,
+        body: Body<NewOverlay>,
     ) -> Result<AcceptedOverlay, ApiError> {
         let asset = self.asset(&caller, id.0).await?;
         let position = match body.position {

@@ -10,7 +10,12 @@ use poem_openapi::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, page, require_tenant, state::AppState};
+use crate::{
+    ApiError, Tag,
+    auth::{Audience, Caller},
+    page, require_tenant,
+    state::AppState,
+};
 
 /// Something done by a person.
 #[derive(Debug, Object)]
@@ -34,8 +39,8 @@ struct EntryView {
     created_at: DateTime<Utc>,
 }
 
-impl From<EntryRow> for EntryView {
-    fn from(row: EntryRow) -> Self {
+impl EntryView {
+    fn of(row: EntryRow, audience: Audience) -> Self {
         Self {
             id: row.id,
             tenant_id: row.tenant_id.0,
@@ -44,7 +49,7 @@ impl From<EntryRow> for EntryView {
             action: row.action,
             object_type: row.object_type,
             object_id: row.object_id,
-            details: row.details,
+            details: audience.facts(row.details),
             remote_address: row.remote_address,
             created_at: row.created_at,
         }
@@ -60,9 +65,9 @@ struct EntryPage {
 }
 
 impl EntryPage {
-    fn of(rows: Vec<EntryRow>, limit: i64) -> Self {
+    fn of(rows: Vec<EntryRow>, limit: i64, audience: Audience) -> Self {
         let next = page::next(rows.last().map(|row| (row.created_at, row.id)), rows.len(), limit);
-        Self { items: rows.into_iter().map(EntryView::from).collect(), next }
+        Self { items: rows.into_iter().map(|row| EntryView::of(row, audience)).collect(), next }
     }
 }
 
@@ -87,7 +92,7 @@ impl AuditApi {
         require_tenant(&mut tx, id).await?;
         let rows = store::list(&mut tx, Some(id), after, limit).await?;
         tx.commit().await?;
-        Ok(Json(EntryPage::of(rows, limit)))
+        Ok(Json(EntryPage::of(rows, limit, caller.audience())))
     }
 
     /// What was done to anything, newest first; what concerns everybody (queues, the window) is only here. For operators.
@@ -104,6 +109,6 @@ impl AuditApi {
         let mut tx = self.state.db.system().await?;
         let rows = store::list(&mut tx, None, after, limit).await?;
         tx.commit().await?;
-        Ok(Json(EntryPage::of(rows, limit)))
+        Ok(Json(EntryPage::of(rows, limit, caller.audience())))
     }
 }

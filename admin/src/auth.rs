@@ -3,6 +3,7 @@
 use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::keys};
 use poem::Request;
 use poem_openapi::{SecurityScheme, auth::Bearer};
+use serde_json::Value;
 
 use crate::{ApiError, state::AppState};
 
@@ -48,6 +49,11 @@ impl Caller {
         &self.0.actor
     }
 
+    /// Who reads the answer.
+    pub(crate) fn audience(&self) -> Audience {
+        if self.own_tenant().is_none() { Audience::Operators } else { Audience::Tenant }
+    }
+
     /// The tenant whose key it is; `None` for operators.
     pub(crate) fn own_tenant(&self) -> Option<TenantId> {
         (self.0.tenant_id != TenantId::SYSTEM).then_some(self.0.tenant_id)
@@ -66,5 +72,34 @@ impl Caller {
         } else {
             Err(ApiError::not_found("tenant"))
         }
+    }
+}
+
+/// Who reads an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Operators,
+    Tenant,
+}
+
+impl Audience {
+    /// Facts about failures as these readers may see them. Causes are for operators: they hold words of the database, of
+    /// providers and of panics, which may quote what a payload keeps to itself.
+    pub(crate) fn facts(self, mut facts: Value) -> Value {
+        if self == Self::Tenant {
+            drop_causes(&mut facts);
+        }
+        facts
+    }
+}
+
+fn drop_causes(facts: &mut Value) {
+    match facts {
+        Value::Object(fields) => {
+            fields.remove("causes");
+            fields.values_mut().for_each(drop_causes);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_causes),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }

@@ -13,7 +13,7 @@ use jobs::{
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, posts::PostView, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, posts::PostView, state::AppState};
 
 /// A calendar to make.
 #[derive(Debug, Object)]
@@ -87,7 +87,7 @@ impl CalendarsApi {
         &self,
         caller: Caller,
         id: Path<Uuid>,
-        body: Json<NewCalendar>,
+        body: Body<NewCalendar>,
     ) -> Result<AcceptedCalendar, ApiError> {
         let tenant_id = caller.tenant(id.0)?;
         let month = month(&body.month)?;

@@ -2,10 +2,7 @@
 //!
 //! The table is read again whenever something may be new; no transaction stays open in between.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use ::jobs::{
     engine::{
@@ -27,16 +24,12 @@ use poem_openapi::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, state::AppState, streams::Following};
-
-/// The table is read at least this often: signals may be lost, and the end of a job sends none.
-const POLL: Duration = Duration::from_secs(1);
-
-/// A comment goes out after so long, so that nobody between takes the connection for dead.
-const HEARTBEAT: Duration = Duration::from_secs(15);
-
-/// A stream ends after this long; clients come back with the last number that they saw, and with their key.
-const LONGEST_STREAM: Duration = Duration::from_mins(15);
+use crate::{
+    ApiError, Tag,
+    auth::{Audience, Caller},
+    state::AppState,
+    streams::Following,
+};
 
 /// Read at once.
 const BATCH: i64 = 200;
@@ -63,7 +56,7 @@ pub(crate) struct JobEventView {
     state: Option<String>,
     /// Of state: children that have not ended, if it waits for some.
     pending: Option<i32>,
-    /// Of state and end: the last failure.
+    /// Of state and end: the last failure: class, message and, for operators, causes.
     error: Option<Value>,
     /// When it was said.
     created_at: Option<DateTime<Utc>>,
@@ -89,7 +82,7 @@ impl From<EventRow> for JobEventView {
 }
 
 impl JobEventView {
-    fn state(event: &str, job: &JobRow) -> Self {
+    fn state(event: &str, job: &JobRow, audience: Audience) -> Self {
         Self {
             event: event.to_owned(),
             seq: None,
@@ -100,7 +93,7 @@ impl JobEventView {
             message: None,
             state: Some(job.state.clone()),
             pending: (job.pending > 0).then_some(job.pending),
-            error: job.error.clone(),
+            error: job.error.clone().map(|error| audience.facts(error)),
             created_at: None,
         }
     }
@@ -136,20 +129,22 @@ impl JobEventsApi {
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         tx.commit().await?;
         let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
+        let pace = self.state.streams.pace();
         let reader = Reader {
             db: self.state.db.clone(),
             scope: caller.scope(),
+            audience: caller.audience(),
             tenant_id: job.tenant_id,
             job_id: job.id,
             after: last_event_id.0.unwrap_or(0),
             last_state: None,
             is_behind: true,
             unsent: VecDeque::new(),
-            ends_at: Instant::now() + LONGEST_STREAM,
+            ends_at: Instant::now() + pace.longest_stream,
             following: Some(following),
         };
         let events = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
-        Ok(EventStream::new(events.boxed()).keep_alive(HEARTBEAT).to_event(|event| event.to_message()))
+        Ok(EventStream::new(events.boxed()).keep_alive(pace.heartbeat).to_event(|event| event.to_message()))
     }
 }
 
@@ -157,6 +152,7 @@ impl JobEventsApi {
 struct Reader {
     db: Db,
     scope: Scope,
+    audience: Audience,
     tenant_id: TenantId,
     job_id: JobId,
     /// The last number that was read.
@@ -178,7 +174,7 @@ impl Reader {
                 return Some(event);
             }
             let following = self.following.as_mut()?;
-            if Instant::now() > self.ends_at || (!self.is_behind && !following.wait(POLL).await) {
+            if Instant::now() > self.ends_at || (!self.is_behind && !following.wait().await) {
                 return None;
             }
             if let Err(error) = self.read().await {
@@ -199,7 +195,7 @@ impl Reader {
         let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());
         let state = unfinished.map(|job| (job.state.clone(), job.attempt, job.pending));
         if let Some(job) = unfinished.filter(|_| state != self.last_state) {
-            self.unsent.push_back(JobEventView::state("state", job));
+            self.unsent.push_back(JobEventView::state("state", job, self.audience));
             self.last_state = state;
         }
         self.unsent.extend(events.into_iter().map(JobEventView::from));
@@ -209,7 +205,7 @@ impl Reader {
         match job {
             Some(job) if job.ended_at.is_none() => {}
             Some(job) => {
-                self.unsent.push_back(JobEventView::state("end", &job));
+                self.unsent.push_back(JobEventView::state("end", &job, self.audience));
                 self.following = None;
             }
             // Pruned meanwhile: it had ended.

@@ -6,6 +6,7 @@ mod accounts;
 mod assets;
 mod audit;
 mod auth;
+mod body;
 mod calendars;
 mod error;
 mod health;
@@ -30,7 +31,11 @@ use poem::{
 };
 use poem_openapi::{OpenApiService, Tags};
 
-pub use self::{error::ApiError, state::AppState, streams::Streams};
+pub use self::{
+    error::ApiError,
+    state::AppState,
+    streams::{Pace, Streams},
+};
 
 /// Groups of operations.
 #[derive(Tags)]

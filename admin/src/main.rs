@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use admin::{AppState, Streams};
+use admin::{AppState, Pace, Streams};
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jobs::{
@@ -90,7 +90,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
     let window = config.engine.window()?;
     let state = AppState {
         db: config.engine.connect(window.clone()).await?,
-        streams: Streams::start(window.clone()),
+        streams: Streams::start(window.clone(), Pace::default()),
         window,
         services,
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),

@@ -14,7 +14,12 @@ use poem_openapi::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, page, state::AppState};
+use crate::{
+    ApiError, Tag,
+    auth::{Audience, Caller},
+    page,
+    state::AppState,
+};
 
 /// A parked account.
 #[derive(Debug, Object)]
@@ -23,18 +28,18 @@ struct ParkedView {
     account_id: Uuid,
     /// When its jobs try again by themselves.
     until: DateTime<Utc>,
-    /// Why: class, message, causes.
+    /// Why: class, message and, for operators, causes.
     reason: Value,
     parked_at: DateTime<Utc>,
 }
 
-impl From<ParkedRow> for ParkedView {
-    fn from(row: ParkedRow) -> Self {
+impl ParkedView {
+    fn of(row: ParkedRow, audience: Audience) -> Self {
         Self {
             tenant_id: row.tenant_id.0,
             account_id: row.account_id,
             until: row.until,
-            reason: row.reason,
+            reason: audience.facts(row.reason),
             parked_at: row.parked_at,
         }
     }
@@ -81,7 +86,10 @@ impl ParkedApi {
         let rows = parked::list(&mut tx, tenant_id, after, limit).await?;
         tx.commit().await?;
         let next = page::next(rows.last().map(|row| (row.parked_at, row.account_id)), rows.len(), limit);
-        Ok(Json(ParkedPage { items: rows.into_iter().map(ParkedView::from).collect(), next }))
+        Ok(Json(ParkedPage {
+            items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(),
+            next,
+        }))
     }
 
     /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.

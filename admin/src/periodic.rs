@@ -23,7 +23,8 @@ pub(crate) struct PeriodicView {
     cron: String,
     /// The kind of its jobs.
     kind: String,
-    /// The last tick that became a job; before the first, when the entry was added.
+    /// The last tick that was taken: it made a job, found one waiting or running, or passed, as one is suspended. Before the
+    /// first, when the entry was added.
     last_tick: DateTime<Utc>,
     /// Absent while it is paused.
     next_tick: Option<DateTime<Utc>>,

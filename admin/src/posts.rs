@@ -18,7 +18,7 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, page, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, page, state::AppState};
 
 /// A post that goes out now.
 #[derive(Debug, Object)]
@@ -169,7 +169,7 @@ pub(crate) struct PostsApi {
 impl PostsApi {
     /// Write a post that goes out now.
     #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
-    async fn create(&self, caller: Caller, body: Json<NewPost>) -> Result<AcceptedPosts, ApiError> {
+    async fn create(&self, caller: Caller, body: Body<NewPost>) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         if body.caption.trim().is_empty() {
             return Err(ApiError::unprocessable("bad_caption", "caption should say something."));
@@ -184,7 +184,7 @@ impl PostsApi {
 
     /// Schedule posts that exist on an account: all of them, or none.
     #[oai(path = "/posts/schedule", method = "post", operation_id = "schedule_posts")]
-    async fn schedule(&self, caller: Caller, body: Json<NewSchedule>) -> Result<AcceptedPosts, ApiError> {
+    async fn schedule(&self, caller: Caller, body: Body<NewSchedule>) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let placements: Vec<Placement> = body
             .posts

@@ -15,7 +15,7 @@ use jobs::{
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
 use serde_json::json;
 
-use crate::{ApiError, Tag, auth::Caller, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
 
 /// A limit is this at most.
 const MAX_LIMIT: i32 = 100_000;
@@ -151,7 +151,7 @@ impl QueuesApi {
         &self,
         caller: Caller,
         name: Path<String>,
-        body: Json<QueuePatch>,
+        body: Body<QueuePatch>,
     ) -> Result<Json<QueueView>, ApiError> {
         caller.operator()?;
         let changes = body.0.checked()?;

@@ -1,6 +1,6 @@
 //! Who follows which job: wakes event streams when Redis says that their job said something.
 //!
-//! One subscription for the whole process, however many streams. All of it is only faster than looking every second.
+//! One subscription for the whole process, however many streams. All of it is only faster than looking now and then.
 
 use std::{
     collections::HashMap,
@@ -8,13 +8,39 @@ use std::{
     time::Duration,
 };
 
-use ::jobs::{engine::Window, ids::JobId};
-use futures_util::StreamExt as _;
+use ::jobs::{
+    engine::{SUBSCRIPTION_LIFE, Window, listen},
+    ids::JobId,
+};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
+
+/// How long streams wait for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The table is read at least this often: signals may be lost, and the end of a job sends none.
+    pub poll: Duration,
+    /// A comment goes out after so long, so that nobody between takes the connection for dead.
+    pub heartbeat: Duration,
+    /// A stream ends after this long; clients come back with the last number that they saw, and with their key.
+    pub longest_stream: Duration,
+    /// How long the subscription lives: see [`listen`].
+    pub subscription: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self {
+            poll: Duration::from_secs(1),
+            heartbeat: Duration::from_secs(15),
+            longest_stream: Duration::from_mins(15),
+            subscription: SUBSCRIPTION_LIFE,
+        }
+    }
+}
 
 /// The event streams of this process; clones share them.
 #[derive(Debug, Clone)]
@@ -24,6 +50,7 @@ pub struct Streams {
 
 #[derive(Debug)]
 struct Shared {
+    pace: Pace,
     free: Arc<Semaphore>,
     followed: Mutex<HashMap<JobId, watch::Sender<()>>>,
     closing: CancellationToken,
@@ -35,17 +62,34 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
+}
+
 impl Streams {
-    /// Listens to `window` until the last clone is gone.
+    /// Listens to `window` until they are closed or the last clone is gone.
     #[must_use]
-    pub fn start(window: Window) -> Self {
+    pub fn start(window: Window, pace: Pace) -> Self {
+        let closing = CancellationToken::new();
         let shared = Arc::new(Shared {
+            pace,
             free: Arc::new(Semaphore::new(MAX_STREAMS)),
             followed: Mutex::default(),
-            closing: CancellationToken::new(),
+            closing: closing.clone(),
         });
-        tokio::spawn(listen(window, Arc::downgrade(&shared)));
+        let weak = Arc::downgrade(&shared);
+        tokio::spawn(async move {
+            let heard = listen(pace.subscription, || window.announcements(), |job_id| wake(&weak, job_id));
+            closing.run_until_cancelled(heard).await;
+        });
         Self { shared }
+    }
+
+    /// How long they wait for what.
+    pub(crate) fn pace(&self) -> Pace {
+        self.shared.pace
     }
 
     /// Ends all streams, for a process that stops: their clients come back to another one.
@@ -71,11 +115,11 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// Waits until the job says something, `at_most` that long; false if the process stops.
-    pub(crate) async fn wait(&mut self, at_most: Duration) -> bool {
+    /// Waits until the job says something, or it is time to look; false if the process stops.
+    pub(crate) async fn wait(&mut self) -> bool {
         tokio::select! {
             () = self.shared.closing.cancelled() => false,
-            _ = tokio::time::timeout(at_most, self.woken.changed()) => true,
+            _ = tokio::time::timeout(self.shared.pace.poll, self.woken.changed()) => true,
         }
     }
 }
@@ -90,19 +134,11 @@ impl Drop for Following {
     }
 }
 
-/// Hands on what Redis says, subscribing again when that ends.
-async fn listen(window: Window, shared: Weak<Shared>) {
-    while shared.strong_count() > 0 {
-        match window.announcements().await {
-            Ok(mut announcements) => {
-                while let (Some(job_id), Some(shared)) = (announcements.next().await, shared.upgrade()) {
-                    if let Some(sender) = shared.followed().get(&job_id) {
-                        sender.send_replace(());
-                    }
-                }
-            }
-            Err(error) => tracing::debug!(%error, "event streams are not woken: Redis is away"),
-        }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+/// Wakes the streams that follow a job.
+fn wake(shared: &Weak<Shared>, job_id: JobId) {
+    if let Some(shared) = shared.upgrade()
+        && let Some(sender) = shared.followed().get(&job_id)
+    {
+        sender.send_replace(());
     }
 }

@@ -5,7 +5,7 @@ use jobs::tenants::store::{self, TenantRow};
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
 
 /// What a tenant pays for.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -71,7 +71,7 @@ pub(crate) struct TenantsApi {
 impl TenantsApi {
     /// Make a tenant.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
-    async fn create(&self, caller: Caller, body: Json<NewTenant>) -> Result<CreatedTenant, ApiError> {
+    async fn create(&self, caller: Caller, body: Body<NewTenant>) -> Result<CreatedTenant, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()).await?;
         let tenant = store::insert(&mut tx, &body.name, &body.email, body.plan.name()).await?;
         tx.commit().await?;

@@ -136,6 +136,27 @@ pub async fn count_ended_before(db: &Db, id: Uuid, tenant: Uuid, due: DateTime<U
     .await
 }
 
+/// How many jobs of a kind that have ended ran at the same moment, at most.
+pub async fn most_at_once(db: &Db, kind: &str) -> Result<i64, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_scalar(
+        "
+        select max(running)
+        from (
+          select count(*) as running
+          from job_ledger job
+          join job_ledger other
+            on other.kind = $1 and other.started_at <= job.started_at and other.ended_at > job.started_at
+          where job.kind = $1
+          group by job.id
+        ) moments
+        ",
+    )
+    .bind(kind)
+    .fetch_one(&mut *tx)
+    .await
+}
+
 /// The process id of the worker that leads.
 pub async fn leader(db: &Db) -> Result<Option<u32>, sqlx::Error> {
     let mut tx = db.system().await?;

@@ -16,6 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use admin::Pace;
 use jobs::{engine::Window, tenants::keys, testing::Bench};
 use poem::{
     Server,
@@ -77,6 +78,14 @@ impl TestApp {
     /// # Panics
     /// As [`TestApp::new`].
     pub async fn with_redis(pool: PgPool, redis_url: &str) -> Self {
+        Self::with_pace(pool, redis_url, Pace::default()).await
+    }
+
+    /// The same with event streams that wait for other times.
+    ///
+    /// # Panics
+    /// As [`TestApp::new`].
+    pub async fn with_pace(pool: PgPool, redis_url: &str, pace: Pace) -> Self {
         let redis_url = redis_url.to_owned();
         let redis_prefix = format!("test:{}:", Uuid::now_v7());
         let window = Window::open(&redis_url, &redis_prefix).expect("an address");
@@ -90,7 +99,7 @@ impl TestApp {
         let url = format!("http://{address}");
         let state = admin::AppState {
             db: bench.engine.db.clone(),
-            streams: admin::Streams::start(window.clone()),
+            streams: admin::Streams::start(window.clone(), pace),
             window,
             services: bench.engine.services.clone(),
             state_life: Duration::from_mins(10),
@@ -166,7 +175,29 @@ impl TestApp {
     /// If it does not start.
     #[must_use]
     pub fn launch(&self, settings: &[(&str, &str)]) -> Worker {
-        Worker::launch(&self.bench.sandbox, &self.database_url, &self.redis_url, &self.redis_prefix, settings)
+        self.start("worker", &[], settings)
+    }
+
+    /// Starts the API as a process of its own; answers where it is.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn serve_apart(&self) -> (Worker, String) {
+        let admin = self.start("admin", &["serve"], &[("HOST", "127.0.0.1"), ("PORT", "0")]);
+        let line = admin.says("addr=socket://").await;
+        let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
+        (admin, format!("http://{}", address.expect("an address")))
+    }
+
+    fn start(&self, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Worker {
+        let mut command = worker::command(program, &self.bench.sandbox);
+        command
+            .args(arguments)
+            .env("DATABASE_URL", &self.database_url)
+            .env("REDIS_URL", &self.redis_url)
+            .env("REDIS_PREFIX", &self.redis_prefix)
+            .envs(settings.iter().copied());
+        Worker::start(command)
     }
 
     /// Moves the clock of the API and of workers that start from now on.

@@ -29,6 +29,7 @@ pub struct Proxy {
     /// The server's address with the proxy in its place.
     pub url: String,
     network: watch::Sender<Network>,
+    forgotten: watch::Sender<()>,
     accepting: JoinHandle<()>,
 }
 
@@ -45,17 +46,25 @@ impl Proxy {
         url.set_host(Some("127.0.0.1")).expect("a host fits");
         url.set_port(Some(listener.local_addr().expect("an address").port())).expect("a port fits");
         let (network, seen) = watch::channel(Network::Whole);
+        let forgotten = watch::Sender::new(());
+        let forgetting = forgotten.clone();
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(connect(client, server.clone(), seen.clone()));
+                tokio::spawn(connect(client, server.clone(), seen.clone(), forgetting.subscribe()));
             }
         });
-        Self { url: url.to_string(), network, accepting }
+        Self { url: url.to_string(), network, forgotten, accepting }
     }
 
     /// Changes how it treats connections, present and coming.
     pub fn make(&self, network: Network) {
         self.network.send_replace(network);
+    }
+
+    /// Lets nothing through any more on the connections that there are, for good and without a word, as a router that was
+    /// started anew.
+    pub fn forget(&self) {
+        self.forgotten.send_replace(());
     }
 }
 
@@ -65,7 +74,12 @@ impl Drop for Proxy {
     }
 }
 
-async fn connect(client: TcpStream, server: (String, u16), mut network: watch::Receiver<Network>) -> io::Result<()> {
+async fn connect(
+    client: TcpStream,
+    server: (String, u16),
+    mut network: watch::Receiver<Network>,
+    forgotten: watch::Receiver<()>,
+) -> io::Result<()> {
     if *network.borrow_and_update() == Network::Cut {
         return Ok(());
     }
@@ -76,8 +90,8 @@ async fn connect(client: TcpStream, server: (String, u16), mut network: watch::R
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
     tokio::select! {
-        ended = pump(from_client, to_server, network.clone()) => ended,
-        ended = pump(from_server, to_client, network.clone()) => ended,
+        ended = pump(from_client, to_server, network.clone(), forgotten.clone()) => ended,
+        ended = pump(from_server, to_client, network.clone(), forgotten.clone()) => ended,
         _ = network.wait_for(|network| *network == Network::Cut) => Ok(()),
     }
 }
@@ -85,6 +99,19 @@ async fn connect(client: TcpStream, server: (String, u16), mut network: watch::R
 async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
+    network: watch::Receiver<Network>,
+    mut forgotten: watch::Receiver<()>,
+) -> io::Result<()> {
+    tokio::select! {
+        ended = carry(&mut from, &mut to, network) => ended,
+        // Both ends stay open.
+        Ok(()) = forgotten.changed() => std::future::pending().await,
+    }
+}
+
+async fn carry(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
     mut network: watch::Receiver<Network>,
 ) -> io::Result<()> {
     let mut chunk = vec![0; 16 * 1024];

@@ -1,4 +1,4 @@
-//! Workers as real processes.
+//! Workers, and the admin, as real processes.
 
 use std::{
     os::unix::process::ExitStatusExt as _,
@@ -18,7 +18,27 @@ use crate::{setting, until};
 /// How long a worker may take for what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// A worker process; killed when dropped.
+/// A program of ours with a sandbox for its providers.
+pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
+    let config = sandbox.services_config();
+    let mut command = Command::new(format!("{}/{program}", setting("LINECOOK_BIN_DIR")));
+    command
+        .env("DATABASE_CONNECTIONS", "8")
+        .env("WORKER_LEASE_SECONDS", "1")
+        .env("ENCRYPTION_KEYS", "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
+        .env("STORAGE_URL", config.storage_url.as_str())
+        .env("PUBLIC_URL", config.public_url.as_str())
+        .env("FACEBOOK_APP_ID", &config.meta.facebook_app_id)
+        .env("FACEBOOK_APP_SECRET", "sandbox-app-secret")
+        .env("META_GRAPH_URL", config.meta.meta_graph_url.as_str())
+        .env("META_DIALOG_URL", config.meta.meta_dialog_url.as_str())
+        .env("OPENAI_API_KEY", "sk-sandbox")
+        .env("OPENAI_BASE_URL", &config.ai.openai_base_url)
+        .env("RUST_LOG", "info");
+    command
+}
+
+/// A worker process, or another of our programs; killed when dropped.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
@@ -26,38 +46,14 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker.
-    pub(crate) fn launch(
-        sandbox: &Sandbox,
-        database_url: &str,
-        redis_url: &str,
-        redis_prefix: &str,
-        settings: &[(&str, &str)],
-    ) -> Self {
-        let config = sandbox.services_config();
-        let mut child = Command::new(format!("{}/worker", setting("LINECOOK_BIN_DIR")))
-            .env("DATABASE_URL", database_url)
-            .env("DATABASE_CONNECTIONS", "8")
-            .env("REDIS_URL", redis_url)
-            .env("REDIS_PREFIX", redis_prefix)
-            .env("WORKER_LEASE_SECONDS", "1")
-            .env("ENCRYPTION_KEYS", "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
-            .env("STORAGE_URL", config.storage_url.as_str())
-            .env("PUBLIC_URL", config.public_url.as_str())
-            .env("FACEBOOK_APP_ID", &config.meta.facebook_app_id)
-            .env("FACEBOOK_APP_SECRET", "sandbox-app-secret")
-            .env("META_GRAPH_URL", config.meta.meta_graph_url.as_str())
-            .env("META_DIALOG_URL", config.meta.meta_dialog_url.as_str())
-            .env("OPENAI_API_KEY", "sk-sandbox")
-            .env("OPENAI_BASE_URL", &config.ai.openai_base_url)
-            .env("RUST_LOG", "info")
-            .envs(settings.iter().copied())
+    pub(crate) fn start(mut command: Command) -> Self {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
-            .expect("the worker starts");
+            .expect("the program starts");
         let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         let (told, log) = watch::channel(Vec::new());
         tokio::spawn(async move {
@@ -75,15 +71,16 @@ impl Worker {
         self
     }
 
-    /// Waits until a line of its log has these words.
+    /// Waits until a line of its log has these words; answers the line.
     ///
     /// # Panics
     /// If none has within 40 seconds, or the worker ends before.
-    pub async fn says(&self, words: &str) {
+    pub async fn says(&self, words: &str) -> String {
         let mut log = self.log.clone();
         let said = log.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
-        let said = tokio::time::timeout(PATIENCE, said).await;
-        assert!(said.is_ok_and(|said| said.is_ok()), "the worker never said {words:?}");
+        let said = tokio::time::timeout(PATIENCE, said).await.ok().and_then(Result::ok);
+        let line = said.and_then(|lines| lines.iter().find(|line| line.contains(words)).cloned());
+        line.unwrap_or_else(|| panic!("the worker never said {words:?}"))
     }
 
     /// Its process id.

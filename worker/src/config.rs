@@ -8,6 +8,9 @@ use jobs::{
     telemetry::LogConfig,
 };
 
+/// Platforms kill what has not ended after 30 seconds; a worker ends within 25.
+pub(crate) const LONGEST_DRAIN_SECONDS: u64 = 20;
+
 /// Runs Linecook's jobs. Every setting is an environment variable.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "worker", version)]
@@ -22,8 +25,9 @@ pub(crate) struct WorkerConfig {
     #[arg(long, env = "WORKER_QUEUES", value_parser = slots,
         default_value = "posting:20,oauth:10,ai:8,media:2,default:40")]
     pub(crate) worker_queues: Slots,
-    /// How long running jobs may go on after a signal to stop.
-    #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = 20)]
+    /// How long running jobs may go on after a signal to stop, 20 seconds at most.
+    #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = LONGEST_DRAIN_SECONDS,
+        value_parser = clap::value_parser!(u64).range(0..=LONGEST_DRAIN_SECONDS))]
     pub(crate) worker_drain_seconds: u64,
     /// How long the process is taken for alive without a renewal; renewed every third of it.
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
@@ -65,11 +69,28 @@ fn lease(value: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
 
     #[test]
     fn slots_are_read_by_queue() {
         assert_eq!(slots("posting:3, ai:1").unwrap().0, BTreeMap::from([("posting", 3), ("ai", 1)]));
+    }
+
+    #[test]
+    fn a_stop_that_would_outlast_the_platforms_patience_is_refused() {
+        let complaint = |seconds: &str| {
+            let parsed = WorkerConfig::command().try_get_matches_from(["worker", "--worker-drain-seconds", seconds]);
+            // Other settings have no default: they are missed once this one is right.
+            parsed.unwrap_err().to_string()
+        };
+        for seconds in ["0", "20"] {
+            assert!(!complaint(seconds).contains("worker-drain-seconds"), "{seconds}");
+        }
+        for seconds in ["21", "600", "soon"] {
+            assert!(complaint(seconds).contains("worker-drain-seconds"), "{seconds}");
+        }
     }
 
     #[test]

@@ -19,17 +19,27 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::WorkerConfig,
+    config::{LONGEST_DRAIN_SECONDS, WorkerConfig},
     dispatcher, feeder, heartbeat, isolation,
     runtime::{self, Tickets},
     signals,
 };
 
 /// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
-const LAST_CALLS: Duration = Duration::from_secs(3);
+const LAST_CALLS: Duration = Duration::from_secs(2);
 
 /// The last statements take this long at most: the platform kills what is not gone by then.
 const LAST_STATEMENTS: Duration = Duration::from_secs(1);
+
+/// What is left of the process' own tasks ends within this.
+const LAST_TASKS: Duration = Duration::from_millis(300);
+
+/// The whole of a stop: the grace, the last calls, handing back, deregistering, the tasks.
+const _: () = {
+    let grace = Duration::from_secs(LONGEST_DRAIN_SECONDS).as_millis();
+    let rest = LAST_CALLS.as_millis() + 2 * LAST_STATEMENTS.as_millis() + LAST_TASKS.as_millis();
+    assert!(grace + rest <= 25_000, "everything ends within 25 seconds");
+};
 
 /// What the parts of a worker process share.
 pub(crate) struct Process {
@@ -94,7 +104,7 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     });
     listen_for_signals(&process)?;
     let beating = tokio::spawn(heartbeat::beat(Arc::clone(&process)));
-    tokio::spawn(signals::listen(Arc::clone(&process)));
+    tokio::spawn(signals::obey_signals(Arc::clone(&process)));
     let dispatching = tokio::spawn(dispatcher::dispatch(Arc::clone(&process)));
     let mut queues = Vec::new();
     for (&queue, &slots) in &config.worker_queues.0 {
@@ -107,7 +117,7 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     runtime::run(Arc::clone(&process), &queues, drain).await;
     stop(&process, &queues).await;
     let ended = async { tokio::join!(beating, dispatching, settling) };
-    if tokio::time::timeout(Duration::from_millis(300), ended).await.is_err() {
+    if tokio::time::timeout(LAST_TASKS, ended).await.is_err() {
         tracing::debug!("a task did not end in time");
     }
     tracing::info!("worker stopped");

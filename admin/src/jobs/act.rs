@@ -54,7 +54,7 @@ async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Res
     audit::store::insert(&mut tx, caller.actor(), &[entry(action, &before, &acted)]).await?;
     let after = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     tx.commit().await?;
-    Ok(Json(after.into()))
+    Ok(Json(JobView::of(after, caller.audience())))
 }
 
 fn entry(action: Action, before: &JobRow, acted: &Acted) -> Entry {

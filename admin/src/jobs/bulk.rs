@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::filter::FilterBody;
-use crate::{ApiError, Tag, auth::Caller, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
 
 /// A dry run by a filter looks at this many jobs at most.
 const MAX_PREVIEWED: usize = 10_000;
@@ -119,7 +119,7 @@ impl BulkApi {
     /// Do something to many jobs: up to 1,000 at once in one transaction, more as a job of its own. Jobs to which it cannot be
     /// done are skipped and counted by the reason.
     #[oai(path = "/jobs/bulk", method = "post", operation_id = "act_on_jobs")]
-    async fn act(&self, caller: Caller, body: Json<BulkBody>) -> Result<BulkResponse, ApiError> {
+    async fn act(&self, caller: Caller, body: Body<BulkBody>) -> Result<BulkResponse, ApiError> {
         let body = body.0;
         let (action, dry_run) = (Action::from(body.action), body.dry_run);
         match which(body, &caller)? {

@@ -7,7 +7,8 @@ mod resolve;
 mod views;
 
 use ::jobs::{
-    engine::{Enqueued, Job as _, NewJob, events, ledger},
+    audit::{self, Entry},
+    engine::{Enqueued, Job as _, Kind, NewJob, events, ledger},
     ids::{JobId, TenantId},
     kinds,
     operations::ActOnJobs,
@@ -18,15 +19,15 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 pub(crate) use self::{act::ActionsApi, bulk::BulkApi, resolve::ResolveApi};
 use self::{
     filter::{FilterBody, JobState},
-    views::{AttemptView, EffectView, JobDetail, JobPage, JobView, ProgressView},
+    views::{AttemptView, ChildrenView, EffectView, JobDetail, JobPage, JobView, ProgressView},
 };
-use crate::{ApiError, Tag, auth::Caller, page, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, page, state::AppState};
 
 /// A job to enqueue.
 #[derive(Debug, Object)]
@@ -132,7 +133,7 @@ impl JobsApi {
         let mut tx = self.state.db.begin(caller.scope()).await?;
         let listed = ledger::list_jobs(&mut tx, &filter, limit).await?;
         tx.commit().await?;
-        let items = listed.jobs.into_iter().map(JobView::from).collect();
+        let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
         Ok(Json(JobPage { items, next: listed.next.map(page::encode) }))
     }
 
@@ -146,34 +147,47 @@ impl JobsApi {
         let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
         let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
         tx.commit().await?;
+        let audience = caller.audience();
         Ok(Json(JobDetail {
-            job: job.into(),
-            attempts: attempts.into_iter().map(AttemptView::from).collect(),
-            effects: effects.into_iter().map(EffectView::from).collect(),
-            children: children.into(),
+            job: JobView::of(job, audience),
+            attempts: attempts.into_iter().map(|attempt| AttemptView::of(attempt, audience)).collect(),
+            effects: effects.into_iter().map(|effect| EffectView::of(effect, audience)).collect(),
+            children: ChildrenView::of(children, audience),
             progress: progress.map(ProgressView::from),
         }))
     }
 
     /// Enqueue a job of any kind.
     #[oai(path = "/jobs", method = "post", operation_id = "create_job")]
-    async fn create(&self, caller: Caller, body: Json<NewJobBody>) -> Result<Accepted, ApiError> {
+    async fn create(&self, caller: Caller, body: Body<NewJobBody>) -> Result<Accepted, ApiError> {
         let body = body.0;
         let tenant_id = caller.tenant(body.tenant_id)?;
-        let job = checked(tenant_id, &body.kind, body.args)?;
+        let (kind, job) = checked(tenant_id, &body.kind, body.args)?;
         let job = if let Some(time) = body.run_at { job.at(time) } else { job };
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
             return Err(ApiError::unprocessable("bad_copies", "copies is for noop jobs, to try a deployment."));
         }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
         let mut tx = self.state.db.tenant(tenant_id).await?;
+        let job = job.on_its_account(kind, &mut tx).await?;
         let enqueued = tx.enqueue_all(vec![job; copies]).await?;
+        let (first, copies) = (enqueued[0], enqueued.len());
+        let entry = Entry {
+            tenant_id,
+            action: "job.create".to_owned(),
+            object_type: "job",
+            object_id: first.id.to_string(),
+            details: json!({
+                "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
+            }),
+        };
+        audit::store::insert(&mut tx, caller.actor(), &[entry]).await?;
         tx.commit().await?;
-        Ok(Accepted::job(enqueued[0].id, enqueued[0].is_new, enqueued.len()))
+        Ok(Accepted::job(first.id, first.is_new, copies))
     }
 }
 
-fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<NewJob, ApiError> {
+fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kind, NewJob), ApiError> {
     if kind == ActOnJobs::KIND {
         // Its payload says who wants it, which is for the audit log and not for the caller to say.
         return Err(ApiError::unprocessable("bad_kind", "This kind is enqueued by POST /jobs/bulk only."));
@@ -183,7 +197,8 @@ fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<NewJob, ApiEr
         let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));
         return Err(ApiError::unprocessable("unknown_kind", detail));
     };
-    NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
+    let job = NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
         ApiError::unprocessable("bad_args", format!("args is not a payload of {}: {error}.", kind.name))
-    })
+    })?;
+    Ok((kind, job))
 }

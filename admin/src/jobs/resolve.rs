@@ -10,7 +10,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
-use crate::{ApiError, Tag, auth::Caller, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
 
 /// What a person found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -72,7 +72,7 @@ impl ResolveApi {
         caller: Caller,
         id: Path<Uuid>,
         effect_id: Path<Uuid>,
-        body: Json<ResolutionBody>,
+        body: Body<ResolutionBody>,
     ) -> Result<Json<JobView>, ApiError> {
         let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
         let resolution = body.0.checked()?;
@@ -82,7 +82,7 @@ impl ResolveApi {
         audit::store::insert(&mut tx, caller.actor(), &[entry(id, effect_id, &resolution, &resolved)]).await?;
         let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
         tx.commit().await?;
-        Ok(Json(job.into()))
+        Ok(Json(JobView::of(job, caller.audience())))
     }
 }
 

@@ -14,6 +14,8 @@ use poem_openapi::Object;
 use serde_json::Value;
 use uuid::Uuid;
 
+use crate::auth::Audience;
+
 /// A job.
 #[derive(Debug, Object)]
 pub(crate) struct JobView {
@@ -52,15 +54,15 @@ pub(crate) struct JobView {
     cancel_requested_at: Option<DateTime<Utc>>,
     /// What it brought; of a long job that runs, how far it has come.
     result: Option<Value>,
-    /// The last failure: class, message, causes.
+    /// The last failure: class, message and, for operators, causes.
     error: Option<Value>,
     created_at: DateTime<Utc>,
     started_at: Option<DateTime<Utc>>,
     ended_at: Option<DateTime<Utc>>,
 }
 
-impl From<JobRow> for JobView {
-    fn from(row: JobRow) -> Self {
+impl JobView {
+    pub(crate) fn of(row: JobRow, audience: Audience) -> Self {
         Self {
             id: row.id.0,
             tenant_id: row.tenant_id.0,
@@ -82,7 +84,7 @@ impl From<JobRow> for JobView {
             suspended_on: row.suspended_on,
             cancel_requested_at: row.cancel_requested_at,
             result: row.result,
-            error: row.error,
+            error: row.error.map(|error| audience.facts(error)),
             created_at: row.created_at,
             started_at: row.started_at,
             ended_at: row.ended_at,
@@ -96,18 +98,19 @@ pub(crate) struct AttemptView {
     attempt: i32,
     /// retry, later, park, fail, reconcile, lost or returned.
     outcome: String,
+    /// Class, message and, for operators, causes.
     error: Option<Value>,
     worker_id: Option<Uuid>,
     started_at: Option<DateTime<Utc>>,
     ended_at: DateTime<Utc>,
 }
 
-impl From<AttemptRow> for AttemptView {
-    fn from(row: AttemptRow) -> Self {
+impl AttemptView {
+    pub(super) fn of(row: AttemptRow, audience: Audience) -> Self {
         Self {
             attempt: row.attempt,
             outcome: row.outcome,
-            error: row.error,
+            error: row.error.map(|error| audience.facts(error)),
             worker_id: row.worker_id,
             started_at: row.started_at,
             ended_at: row.ended_at,
@@ -133,8 +136,8 @@ pub(crate) struct EffectView {
     facts: Value,
 }
 
-impl From<EffectRow> for EffectView {
-    fn from(row: EffectRow) -> Self {
+impl EffectView {
+    pub(super) fn of(row: EffectRow, audience: Audience) -> Self {
         Self {
             id: row.id,
             key: row.key,
@@ -144,7 +147,7 @@ impl From<EffectRow> for EffectView {
             attempt: row.attempt,
             sent_at: row.sent_at,
             remote_id: row.remote_id,
-            facts: row.facts,
+            facts: audience.facts(row.facts),
         }
     }
 }
@@ -158,11 +161,11 @@ pub(crate) struct ChildrenView {
     items: Vec<JobView>,
 }
 
-impl From<Children> for ChildrenView {
-    fn from(children: Children) -> Self {
+impl ChildrenView {
+    pub(super) fn of(children: Children, audience: Audience) -> Self {
         Self {
             counts: children.counts.into_iter().collect(),
-            items: children.newest.into_iter().map(JobView::from).collect(),
+            items: children.newest.into_iter().map(|job| JobView::of(job, audience)).collect(),
         }
     }
 }

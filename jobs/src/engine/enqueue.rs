@@ -91,6 +91,15 @@ impl NewJob {
         self
     }
 
+    /// On the account that its kind names, if it names one: see [`Job::account`].
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn on_its_account(mut self, kind: &Kind, tx: &mut Tx) -> Result<Self, sqlx::Error> {
+        self.account_id = (kind.account)(self.tenant_id, self.args.clone(), tx).await?.or(self.account_id);
+        Ok(self)
+    }
+
     /// A child of the job that `parent` is an attempt of: see [`super::AttemptTx::wait_for_children`].
     #[must_use]
     pub fn child_of(mut self, parent: &Attempt) -> Self {

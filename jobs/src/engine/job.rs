@@ -28,6 +28,19 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         None
     }
 
+    /// The account that it acts on, for whoever enqueues it knowing no more than its payload (`POST /jobs`). Whoever knows
+    /// the account says so by [`super::NewJob::on_account`].
+    ///
+    /// # Errors
+    /// A database error.
+    fn account(
+        &self,
+        _tenant_id: TenantId,
+        _tx: &mut Tx,
+    ) -> impl Future<Output = Result<Option<AccountId>, sqlx::Error>> + Send {
+        async { Ok(None) }
+    }
+
     /// Does the work. May run twice: its doc comment says why that is harmless.
     fn run(self, cx: &JobContext) -> impl Future<Output = Result<Done, JobError>> + Send;
 

@@ -6,12 +6,13 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::{Cause, Done, Job, JobContext, JobError, Priority, Queue, Retry, Setback, Tx};
-use crate::ids::TenantId;
+use crate::ids::{AccountId, TenantId};
 
 /// Checks a payload; answers it in its plain form, with its unique key.
 pub type Check = fn(Value) -> Result<(Value, Option<String>), serde_json::Error>;
 
 type Run = for<'a> fn(Value, &'a JobContext) -> BoxFuture<'a, Result<Done, JobError>>;
+type Account = for<'a> fn(TenantId, Value, &'a mut Tx) -> BoxFuture<'a, Result<Option<AccountId>, sqlx::Error>>;
 type OnSetback = for<'a> fn(TenantId, Value, &'a mut Tx, &'a Setback) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
 /// What stands in the place of a field that nobody is shown.
@@ -34,6 +35,7 @@ pub struct Kind {
     pub redacted: &'static [&'static str],
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
     pub check: Check,
+    pub(super) account: Account,
     pub(super) run: Run,
     pub(super) on_setback: OnSetback,
 }
@@ -59,6 +61,7 @@ impl Kind {
                 let job = serde_json::from_value::<J>(args)?;
                 Ok((serde_json::to_value(&job)?, job.unique_key()))
             },
+            account: |tenant_id, args, tx| Box::pin(account::<J>(tenant_id, args, tx)),
             run: |args, cx| Box::pin(run::<J>(args, cx)),
             on_setback: |tenant_id, args, tx, setback| Box::pin(on_setback::<J>(tenant_id, args, tx, setback)),
         }
@@ -87,6 +90,14 @@ fn redact(value: &mut Value, fields: &[&str]) {
         }
         Value::Array(values) => values.iter_mut().for_each(|value| redact(value, fields)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+async fn account<J: Job>(tenant_id: TenantId, args: Value, tx: &mut Tx) -> Result<Option<AccountId>, sqlx::Error> {
+    match serde_json::from_value::<J>(args) {
+        Ok(job) => job.account(tenant_id, tx).await,
+        // What is no payload of the kind acts on nothing: its attempt fails.
+        Err(_) => Ok(None),
     }
 }
 

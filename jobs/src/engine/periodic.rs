@@ -1,7 +1,7 @@
 //! Work that the clock asks for. The list is in code; the table `periodic` mirrors it and says which tick was taken last.
 //!
 //! The leader looks every second. Taking a tick is a compare-and-set in the transaction that enqueues its job, so each tick
-//! becomes one job with any number of leaders; after a downtime only the latest is caught up on. The unique key of the job
+//! is taken once with any number of leaders; after a downtime only the latest is caught up on. The unique key of the job
 //! is the name: one that still waits is not made twice, one that still runs runs once more.
 
 use std::str::FromStr as _;
@@ -11,7 +11,10 @@ use croner::Cron;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use super::{Db, EnqueueError, Enqueued, Job, Kind, NewJob, Tx};
+use super::{
+    Db, EnqueueError, Enqueued, Job, Kind, NewJob, Tx,
+    point::{self, Point},
+};
 use crate::ids::TenantId;
 
 /// A kind of job that the clock enqueues, in the system tenant and without payload: a reconciler.
@@ -103,6 +106,7 @@ async fn mirror(db: &Db, list: &[Periodic]) -> Result<(), sqlx::Error> {
 
 /// Takes a tick; false if somebody else did, or paused it.
 async fn take(db: &Db, periodic: &Periodic, tick: DateTime<Utc>) -> Result<bool, sqlx::Error> {
+    point::reach(Point::BeforeTick);
     let mut tx = db.system().await?;
     let taken = sqlx::query!(
         "update periodic set last_tick = $2 where name = $1 and last_tick < $2 and paused_at is null",

@@ -33,11 +33,13 @@ pub enum Point {
     Settled,
     /// What becomes of an attempt that did not complete its job is written but not committed.
     BeforeSetback,
+    /// Before the life of a job that the clock asks for: the tick was seen and is not taken yet.
+    BeforeTick,
 }
 
 impl Point {
     /// All points, in the order of a job's life.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Promoted,
         Self::Released,
         Self::Popped,
@@ -51,6 +53,7 @@ impl Point {
         Self::BeforeSettle,
         Self::Settled,
         Self::BeforeSetback,
+        Self::BeforeTick,
     ];
 
     /// Its name in `LINECOOK_POINTS`.
@@ -70,6 +73,7 @@ impl Point {
             Self::BeforeSettle => "before_settle",
             Self::Settled => "settled",
             Self::BeforeSetback => "before_setback",
+            Self::BeforeTick => "before_tick",
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{
         Answer, Cause, Deadline, Done, EffectSpec, Job, JobContext, JobError, Parked, Queue, Remote, Retry, SendError,
         Setback, Tx,
     },
-    ids::{DeliveryId, TenantId},
+    ids::{AccountId, DeliveryId, TenantId},
     oauth,
     providers::meta::PageApi,
 };
@@ -43,6 +43,10 @@ impl Job for PublishPost {
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())
+    }
+
+    async fn account(&self, tenant_id: TenantId, tx: &mut Tx) -> Result<Option<AccountId>, sqlx::Error> {
+        store::find_account(tx, tenant_id, self.delivery_id).await
     }
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

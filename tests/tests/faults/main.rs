@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod clock;
 mod fairness;
 mod kinds;
 mod leader;

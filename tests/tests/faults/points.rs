@@ -14,6 +14,7 @@ use crate::TWO_MINUTES;
 fn sure_passes(point: Point) -> u32 {
     match point {
         Point::Promoted => 2,
+        Point::BeforeTick => 1,
         Point::BeforeSetback => 3,
         Point::BeforeSent | Point::Sent | Point::Answered | Point::BeforeRecord | Point::Recorded => 6,
         Point::Released | Point::Popped | Point::Claimed | Point::Started | Point::BeforeSettle | Point::Settled => 8,

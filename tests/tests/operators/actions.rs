@@ -1,12 +1,12 @@
 //! Retry, cancel, discard, run now: one job.
 
-use jobs::{ids::DeliveryId, operations::ActOnJobs, posts::PublishPost};
+use jobs::{ids::DeliveryId, noop::Noop, operations::ActOnJobs, posts::PublishPost};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::TestApp;
 use uuid::Uuid;
 
-use super::{assert_problem, do_to, later, noop_later};
+use super::{assert_problem, do_to, later, many_later, noop_later};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn each_action_does_what_it_says(pool: PgPool) {
@@ -61,6 +61,22 @@ async fn a_job_that_was_given_up_and_made_anew_does_not_come_back_beside_its_twi
     do_to(&app, first, "discard").await;
     later(&app, &job).await;
     assert_problem(&do_to(&app, first, "retry").await, 409, "live_twin");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_parent_takes_a_thousand_unfinished_children_along_and_no_more(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let parent = noop_later(&app).await;
+    let children = many_later(&app, app.bench.tenant_id, &Noop::default(), 1_001).await;
+    app.bench.execute("update jobs set parent_id = $1, depth = 1 where id <> $1", parent.0).await;
+    let sql = "update jobs set state = 'suspended', suspended_on = 'children', pending = 1001 where id = $1";
+    app.bench.execute(sql, parent.0).await;
+    assert_problem(&do_to(&app, parent, "cancel").await, 409, "too_many_children");
+    let untouched = [("scheduled".to_owned(), 1_001), ("suspended".to_owned(), 1)];
+    assert_eq!(app.count_jobs("noop").await, untouched);
+    assert_eq!(do_to(&app, children[0], "cancel").await.1["state"], "cancelled");
+    assert_eq!(do_to(&app, parent, "cancel").await.1["state"], "cancelled");
+    assert_eq!(app.count_jobs("noop").await, [("cancelled".to_owned(), 1_002)]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -5,6 +5,7 @@
 mod actions;
 mod audit;
 mod bulk;
+mod enqueue;
 mod health;
 mod queues;
 mod rates;

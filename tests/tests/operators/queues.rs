@@ -2,11 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use jobs::noop::Noop;
+use jobs::{
+    engine::NewJob,
+    fault_probe::{FaultProbe, Probe},
+    noop::Noop,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tests::{TestApp, answer};
+use tests::{TestApp, answer, ledger};
 use uuid::Uuid;
 
 use super::{assert_problem, noop_later, patch};
@@ -71,7 +75,7 @@ async fn limits_are_set_left_alone_and_lifted(pool: PgPool) {
         (json!({ "max_running": 0 }), "max_running"),
         (json!({ "max_per_tenant": 100_001 }), "max_per_tenant"),
         (json!({ "max_per_account": -1 }), "max_per_account"),
-        (json!({ "max_running": "many" }), "integer"),
+        (json!({ "max_running": "many" }), "max_running"),
         (json!({ "slots": 1 }), "slots"),
         (json!({}), "max_running"),
     ] {
@@ -81,6 +85,21 @@ async fn limits_are_set_left_alone_and_lifted(pool: PgPool) {
     }
     assert_problem(&patch(&app, "/api/v1/queues/nope", json!({ "max_running": 1 })).await, 404, "not_found");
     assert_problem(&app.post("/api/v1/queues/nope/pause", json!({})).await, 404, "not_found");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn no_more_jobs_of_a_queue_run_at_once_than_operators_allow(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    patch(&app, "/api/v1/queues/default", json!({ "max_running": 3 })).await;
+    let tenant_id = app.bench.tenant_id;
+    let probe = NewJob::new(tenant_id, &FaultProbe { what: Probe::Sleep, ms: 150, attempts: None });
+    let mut tx = app.bench.engine.db.tenant(tenant_id).await.unwrap();
+    tx.enqueue_all(vec![probe; 20]).await.unwrap();
+    tx.commit().await.unwrap();
+    let _workers = (app.worker(&[]).await, app.worker(&[]).await);
+    app.wait_until_all("fault_probe", "completed", Duration::from_mins(1)).await;
+    let most = ledger::most_at_once(&app.bench.engine.db, "fault_probe").await.unwrap();
+    assert_eq!(most, 3, "of 80 slots");
 }
 
 #[sqlx::test(migrations = "../migrations")]

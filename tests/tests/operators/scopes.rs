@@ -64,6 +64,46 @@ async fn another_tenants_job_and_a_missing_one_look_the_same(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn causes_are_for_operators_and_the_rest_of_a_failure_for_its_tenant(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let tenant = app.bench.tenant_id;
+    let key = tenant_key(&app, tenant).await;
+    let account = app.bench.connect_page().await;
+    app.bench.sandbox.graph_error("publish_feed", 32, 0).await;
+    let body = json!({ "tenant_id": tenant, "account_ids": [account], "caption": "Two for one" });
+    let (_, created) = app.post("/api/v1/posts/create", body).await;
+    app.bench.drain().await;
+    let job = created["job_ids"][0].as_str().unwrap();
+    for (path, failures) in [
+        // The job's, its attempt's and its effect's.
+        (format!("jobs/{job}"), 3),
+        ("jobs?kind=publish_post".to_owned(), 1),
+        ("parked-accounts".to_owned(), 1),
+    ] {
+        assert_causes(&app, &key, &path, failures).await;
+    }
+    let stream = app.anonymous(Method::GET, &format!("/api/v1/jobs/{job}/events")).bearer_auth(&key);
+    let said = stream.send().await.unwrap().chunk().await.unwrap().unwrap();
+    let said = std::str::from_utf8(&said).unwrap();
+    assert!(said.contains("message") && !said.contains("causes"), "{said}");
+    app.post(&format!("/api/v1/parked-accounts/{account}/release"), json!({})).await;
+    assert_causes(&app, &key, &format!("tenants/{tenant}/audit-log"), 1).await;
+    let (_, cancelled) = with(&app, &key, Method::POST, &format!("/api/v1/jobs/{job}/cancel"), json!({})).await;
+    assert_eq!((&cancelled["state"], &cancelled["error"]["class"]), (&json!("cancelled"), &json!("rate")));
+    assert!(cancelled["error"]["causes"].is_null(), "{cancelled}");
+}
+
+/// Operators see what is there with so many failures' causes, a tenant the same without.
+async fn assert_causes(app: &TestApp, key: &str, path: &str, failures: usize) {
+    let path = format!("/api/v1/{path}");
+    let whole = app.get(&path).await.to_string();
+    let part = with(app, key, Method::GET, &path, json!({})).await.1.to_string();
+    let count = |text: &str, word: &str| text.matches(&format!("\"{word}\":")).count();
+    assert_eq!((count(&whole, "causes"), count(&part, "causes")), (failures, 0), "{whole} {part}");
+    assert_eq!((count(&whole, "class"), count(&part, "class")), (failures, failures), "{whole} {part}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn in_bulk_a_tenant_reaches_its_own_jobs_only(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let other = other_tenant(&app).await;

@@ -130,6 +130,24 @@ pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &
     Ok(())
 }
 
+/// The account that a delivery goes to; `None` if there is no such delivery.
+///
+/// # Errors
+/// The database refused.
+pub async fn find_account(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<Option<AccountId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select account_id as "account_id: AccountId" from post_history where tenant_id = $1 and id = $2"#,
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Everything that a delivery needs to go out.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]

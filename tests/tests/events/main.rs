@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod pace;
+mod stream;
+
 use std::time::{Duration, Instant};
 
 use jobs::{
@@ -10,12 +13,14 @@ use jobs::{
     noop::Noop,
     tenants,
 };
-use reqwest::{Method, Response};
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use sqlx::PgPool;
 use tests::{TestApp, answer, setting};
 use uuid::Uuid;
+
+use self::stream::{Message, Stream};
 
 /// Says three things, a while apart.
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,62 +42,6 @@ impl Job for Talk {
 }
 
 static TALK: &[Kind] = &[Kind::of::<Talk>()];
-
-/// The messages of an event stream.
-struct Stream {
-    answer: Response,
-    text: String,
-}
-
-#[derive(Debug, PartialEq)]
-struct Message {
-    event: String,
-    id: Option<i32>,
-    data: Value,
-}
-
-impl Stream {
-    async fn open(app: &TestApp, job: Uuid, after: Option<i32>) -> Self {
-        let request = app.request(Method::GET, &format!("/api/v1/jobs/{job}/events"));
-        let request = match after {
-            Some(id) => request.header("Last-Event-ID", id),
-            None => request,
-        };
-        let answer = request.send().await.unwrap();
-        assert_eq!(answer.status().as_u16(), 200);
-        assert_eq!(answer.headers()["content-type"], "text/event-stream");
-        Self { answer, text: String::new() }
-    }
-
-    /// The next message; none at the end. Comments are passed over.
-    async fn next(&mut self) -> Option<Message> {
-        loop {
-            while let Some((block, rest)) = self.text.split_once("\n\n") {
-                let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
-                let message = field("data: ").map(|data| Message {
-                    event: field("event: ").unwrap_or("message").to_owned(),
-                    id: field("id: ").map(|id| id.parse().unwrap()),
-                    data: serde_json::from_str(data).unwrap(),
-                });
-                let rest = rest.to_owned();
-                self.text = rest;
-                if message.is_some() {
-                    return message;
-                }
-            }
-            let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk()).await;
-            self.text.push_str(std::str::from_utf8(&chunk.expect("in time").unwrap()?).unwrap());
-        }
-    }
-
-    async fn rest(mut self) -> Vec<Message> {
-        let mut messages = Vec::new();
-        while let Some(message) = self.next().await {
-            messages.push(message);
-        }
-        messages
-    }
-}
 
 async fn talking(app: &mut TestApp) -> (Uuid, tokio::task::JoinHandle<()>) {
     app.bench.engine = Engine { kinds: TALK, ..app.bench.engine.clone() };
