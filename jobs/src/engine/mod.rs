@@ -55,7 +55,7 @@ pub use in_hand::InHand;
 pub use job::{Done, Job, JobError, OnFailed, Parked, Priority, Queue, Retry, Setback};
 pub use kind::{Check, Kind, REDACTED};
 pub use periodic::Periodic;
-pub use rate::Limiter;
+pub use rate::{Limiter, Refused};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
 pub use run::{Engine, Interrupt, Outcome};
