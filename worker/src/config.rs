@@ -8,6 +8,9 @@ use jobs::{
     telemetry::LogConfig,
 };
 
+/// A stop ends within 25 seconds: the rest is for what follows the grace.
+pub(crate) const LONGEST_DRAIN_SECONDS: u64 = 20;
+
 /// Runs Linecook's jobs. Every setting is an environment variable.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(name = "worker", version)]
@@ -23,7 +26,8 @@ pub(crate) struct WorkerConfig {
         default_value = "posting:20,oauth:10,ai:8,media:2,default:40")]
     pub(crate) worker_queues: Slots,
     /// How long running jobs may go on after a signal to stop.
-    #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = 20)]
+    #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = LONGEST_DRAIN_SECONDS,
+        value_parser = clap::value_parser!(u64).range(..=LONGEST_DRAIN_SECONDS))]
     pub(crate) worker_drain_seconds: u64,
     /// How long the process is taken for alive without a renewal; renewed every third of it.
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
@@ -65,11 +69,23 @@ fn lease(value: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Parser as _, error::ErrorKind};
+
     use super::*;
 
     #[test]
     fn slots_are_read_by_queue() {
         assert_eq!(slots("posting:3, ai:1").unwrap().0, BTreeMap::from([("posting", 3), ("ai", 1)]));
+    }
+
+    #[test]
+    fn a_grace_that_the_platform_would_cut_is_refused() {
+        let refused = |seconds| {
+            let parsed = WorkerConfig::try_parse_from(["worker", "--worker-drain-seconds", seconds]);
+            parsed.is_err_and(|error| error.kind() == ErrorKind::ValueValidation)
+        };
+        assert!(!refused("20"));
+        assert!(refused("21"));
     }
 
     #[test]
