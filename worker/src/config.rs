@@ -8,7 +8,7 @@ use jobs::{
     telemetry::LogConfig,
 };
 
-/// Platforms kill what has not ended after 30 seconds; a worker ends within 25.
+/// A stop ends within 25 seconds: the rest is for what follows the grace.
 pub(crate) const LONGEST_DRAIN_SECONDS: u64 = 20;
 
 /// Runs Linecook's jobs. Every setting is an environment variable.
@@ -25,9 +25,9 @@ pub(crate) struct WorkerConfig {
     #[arg(long, env = "WORKER_QUEUES", value_parser = slots,
         default_value = "posting:20,oauth:10,ai:8,media:2,default:40")]
     pub(crate) worker_queues: Slots,
-    /// How long running jobs may go on after a signal to stop, 20 seconds at most.
+    /// How long running jobs may go on after a signal to stop.
     #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = LONGEST_DRAIN_SECONDS,
-        value_parser = clap::value_parser!(u64).range(0..=LONGEST_DRAIN_SECONDS))]
+        value_parser = clap::value_parser!(u64).range(..=LONGEST_DRAIN_SECONDS))]
     pub(crate) worker_drain_seconds: u64,
     /// How long the process is taken for alive without a renewal; renewed every third of it.
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
@@ -69,7 +69,7 @@ fn lease(value: &str) -> Result<f64, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
+    use clap::{Parser as _, error::ErrorKind};
 
     use super::*;
 
@@ -79,18 +79,13 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_that_would_outlast_the_platforms_patience_is_refused() {
-        let complaint = |seconds: &str| {
-            let parsed = WorkerConfig::command().try_get_matches_from(["worker", "--worker-drain-seconds", seconds]);
-            // Other settings have no default: they are missed once this one is right.
-            parsed.unwrap_err().to_string()
+    fn a_grace_that_the_platform_would_cut_is_refused() {
+        let refused = |seconds| {
+            let parsed = WorkerConfig::try_parse_from(["worker", "--worker-drain-seconds", seconds]);
+            parsed.is_err_and(|error| error.kind() == ErrorKind::ValueValidation)
         };
-        for seconds in ["0", "20"] {
-            assert!(!complaint(seconds).contains("worker-drain-seconds"), "{seconds}");
-        }
-        for seconds in ["21", "600", "soon"] {
-            assert!(complaint(seconds).contains("worker-drain-seconds"), "{seconds}");
-        }
+        assert!(!refused("20"));
+        assert!(refused("21"));
     }
 
     #[test]

@@ -169,6 +169,7 @@ impl Dispatcher {
             }
         }
         dispatch::resume_kinds(db, &self.capacity.kinds).await?;
+        dispatch::forget_rests(db).await?;
         let marked = dispatch::list_to_push_again(db).await?;
         let marked = marked.into_iter().map(|(queue, jobs)| QueueBatch { queue, jobs, is_marked: true });
         self.push(&marked.collect::<Vec<_>>()).await?;

@@ -80,8 +80,9 @@ impl Feeder {
         }
     }
 
-    /// Ids to claim; none after about a second without work.
+    /// Ids to claim; none after about a second without work. Without a lease it waits: what it popped it could not claim.
     async fn next_ids(&mut self, count: usize) -> Vec<Uuid> {
+        self.process.wait_for_lease().await;
         match self.window.pop(self.queue, count).await {
             Ok(ids) if !ids.is_empty() => {
                 self.last_pop = Instant::now();

@@ -7,13 +7,18 @@ use std::{
 
 use jobs::{
     engine::{
-        Interrupt,
+        Db, Interrupt,
         lease::{self, Renewal},
     },
     ids::WorkerId,
 };
 
+use tokio::time::{error::Elapsed, timeout};
+
 use crate::process::Process;
+
+/// Registering anew takes this long at most, and so does taking over.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Beats until the process has stopped. Loses everything in hand when the lease could not be renewed in time; takes a new
 /// id as soon as that is possible.
@@ -36,13 +41,16 @@ pub(crate) async fn beat(process: Arc<Process>) {
         beats_in_time &= slept.elapsed() < pause + every;
         pause_for = every;
         let Some(id) = process.identity() else {
-            register_anew(&process, &db, &mut renewed, lost).await;
+            if register_anew(&process, &db, &mut renewed, lost).await.is_err() {
+                tracing::warn!("registering anew, or taking over, took too long");
+                db = process.engine.db.own_connection();
+            }
             continue;
         };
         let asked = Instant::now();
         let in_hand = process.in_hand.list();
         let at_most = every.min(lease.mul_f64(0.8).saturating_sub(renewed.elapsed()));
-        let renewal = tokio::time::timeout(at_most, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
+        let renewal = timeout(at_most, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
                 (renewed, beats_in_time) = (asked, true);
@@ -84,24 +92,30 @@ fn lose(process: &Process, id: WorkerId, why: &str) {
 
 /// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not in hand, so
 /// the next renewal hands it back at no cost.
-async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut Instant, lost: Option<WorkerId>) {
+async fn register_anew(
+    process: &Process,
+    db: &Db,
+    renewed: &mut Instant,
+    lost: Option<WorkerId>,
+) -> Result<(), Elapsed> {
     if process.stopping.is_cancelled() {
-        return;
+        return Ok(());
     }
     let asked = Instant::now();
-    let registered = tokio::time::timeout(Duration::from_secs(5), lease::register(db, &process.registration)).await;
-    match registered {
-        Ok(Ok(id)) => {
+    match timeout(PATIENCE, lease::register(db, &process.registration)).await? {
+        Ok(id) => {
             *renewed = asked;
             process.identity.send_replace(Some(id));
             tracing::info!(worker_id = %id, "registered anew");
+            // Before the new lease is to be renewed.
+            let at_most = PATIENCE.min(process.registration.lease / 3);
             if let Some(lost) = lost
-                && let Err(error) = lease::take_over(db, lost, id).await
+                && let Err(error) = timeout(at_most, lease::take_over(db, lost, id)).await?
             {
                 tracing::warn!(%error, "could not take over the old attempts; the rescue finds them");
             }
         }
-        Ok(Err(error)) => tracing::warn!(%error, "could not register anew"),
-        Err(_) => tracing::warn!("registering anew took too long"),
+        Err(error) => tracing::warn!(%error, "could not register anew"),
     }
+    Ok(())
 }

@@ -15,6 +15,7 @@ use jobs::{
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{Notify, Semaphore, mpsc, watch},
+    task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,6 +25,9 @@ use crate::{
     runtime::{self, Tickets},
     signals,
 };
+
+/// A claim that is on its way at the signal to stop may take this long.
+const LAST_CLAIMS: Duration = Duration::from_secs(5);
 
 /// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
 const LAST_CALLS: Duration = Duration::from_secs(2);
@@ -68,6 +72,12 @@ impl Process {
     pub(crate) fn identity(&self) -> Option<WorkerId> {
         *self.identity.borrow()
     }
+
+    /// Waits until this process has a lease.
+    pub(crate) async fn wait_for_lease(&self) {
+        // The sender is in `self`: it is not gone.
+        let _ = self.identity.subscribe().wait_for(Option::is_some).await;
+    }
 }
 
 /// Runs until a signal to stop.
@@ -106,15 +116,19 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     let beating = tokio::spawn(heartbeat::beat(Arc::clone(&process)));
     tokio::spawn(signals::obey_signals(Arc::clone(&process)));
     let dispatching = tokio::spawn(dispatcher::dispatch(Arc::clone(&process)));
-    let mut queues = Vec::new();
+    let (mut queues, mut feeders) = (Vec::new(), JoinSet::new());
     for (&queue, &slots) in &config.worker_queues.0 {
         let (sender, receiver) = mpsc::channel(slots);
         queues.push((queue, Arc::new(Mutex::new(receiver))));
-        tokio::spawn(feeder::feed(Arc::clone(&process), queue, slots, sender));
+        feeders.spawn(feeder::feed(Arc::clone(&process), queue, slots, sender));
     }
     tracing::info!(worker_id = %id, queues = ?config.worker_queues.0, "worker ready");
     let drain = Duration::from_secs(config.worker_drain_seconds);
-    runtime::run(Arc::clone(&process), &queues, drain).await;
+    let running = async {
+        runtime::run(Arc::clone(&process), &queues, drain).await;
+        process.stopping.cancel();
+    };
+    tokio::join!(running, claim_to_the_end(&process, feeders));
     stop(&process, &queues).await;
     let ended = async { tokio::join!(beating, dispatching, settling) };
     if tokio::time::timeout(LAST_TASKS, ended).await.is_err() {
@@ -146,9 +160,17 @@ fn listen_for_signals(process: &Arc<Process>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Waits, once the process is to stop, for claims on their way: what they claim must be in hand to be handed back.
+async fn claim_to_the_end(process: &Process, mut feeders: JoinSet<()>) {
+    process.stopping.cancelled().await;
+    let ended = async { while feeders.join_next().await.is_some() {} };
+    if tokio::time::timeout(LAST_CLAIMS, ended).await.is_err() {
+        tracing::warn!("a claim took too long; the rescue finds what it claims");
+    }
+}
+
 /// Interrupts what still runs after the grace, waits for calls that must not be cut, hands the rest back.
 async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
-    process.stopping.cancel();
     for (_, tickets) in queues {
         feeder::return_unstarted(process, tickets);
     }

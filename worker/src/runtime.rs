@@ -66,8 +66,8 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
 }
 
 async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
-    if let Err(error) = process.limiter.start(&process.engine.db, &ticket.job).await {
-        return process.engine.decline(&ticket.job, error, &ticket.interrupt).await;
+    if let Err(refused) = process.limiter.start(&process.engine.db, &ticket.job).await {
+        return process.engine.put_off(&ticket.job, refused, &ticket.interrupt).await;
     }
     if ticket.job.is_suspect() {
         let (job, interrupt) = ticket.leave_slot();

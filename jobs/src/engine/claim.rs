@@ -55,6 +55,13 @@ pub struct Claimed {
     pub cancel_requested: bool,
 }
 
+impl Claimed {
+    /// Its lane: see `jobs.lane`.
+    pub(super) fn lane(&self) -> Uuid {
+        self.account_id.map_or(self.attempt.tenant_id.0, |id| id.0)
+    }
+}
+
 /// Claims those of `ids` that this process may run; the others leave the window and come back by themselves.
 ///
 /// # Errors
@@ -82,6 +89,11 @@ pub async fn claim(
               select from parked_accounts parked
               where parked.tenant_id = j.tenant_id and parked.account_id = j.account_id and parked.until > engine_now()
             )
+            and not coalesce((
+              select rest.until > engine_now()
+              from resting_lanes rest
+              where rest.queue = j.queue and rest.tenant_id = j.tenant_id and rest.lane = j.lane
+            ), false)
           order by id
           for update skip locked
         )
@@ -151,8 +163,8 @@ impl Row {
     }
 }
 
-/// What could not be claimed though it is available leaves the window: its queue is paused, its account parked, the lease is
-/// over. One whose kind is unknown here waits a second, for another process to come first.
+/// What could not be claimed though it is available leaves the window: its queue is paused, its account parked, its lane rests,
+/// the lease is over. One whose kind is unknown here waits a second, for another process to come first.
 async fn give_up_refused(
     tx: &mut super::Tx,
     kinds: &[String],

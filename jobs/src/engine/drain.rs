@@ -91,8 +91,8 @@ pub(super) async fn claim_due(engine: &Engine, worker_id: WorkerId, kinds: &[Str
     let mut due = Vec::new();
     for queue in dispatch::survey(&mut tx).await?.into_iter().filter(|queue| !queue.is_paused) {
         for &priority in &queue.waiting {
-            let order =
-                Order { queue: &queue.name, priority, kinds, limits: queue.limits, room: 100, is_marked: false };
+            let (limits, at_once) = (queue.limits, queue.at_once);
+            let order = Order { queue: &queue.name, priority, kinds, limits, room: 100, at_once, is_marked: false };
             let released = dispatch::release(&mut tx, &order, &mut Cursor::default()).await?;
             due.push((queue.name.clone(), released));
         }

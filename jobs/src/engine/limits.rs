@@ -1,10 +1,10 @@
-//! Parked accounts: their jobs wait until a time, cost nothing and hold nobody up.
+//! Parked accounts and resting lanes: their jobs wait until a time, cost nothing and hold nobody up.
 
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{Facts, Tx};
+use super::{Claimed, Facts, Tx};
 use crate::ids::{AccountId, TenantId};
 
 /// Parks an account for this long; a longer park that stands already stays.
@@ -27,6 +27,24 @@ pub(super) async fn park(
         account_id.0,
         after.as_secs_f64(),
         facts.map(Facts::to_json).unwrap_or_default()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Has a job's lane rest for this long; a longer rest that stands already stays.
+pub(super) async fn rest(tx: &mut Tx, job: &Claimed, rest: Duration) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into resting_lanes as resting (queue, tenant_id, lane, until)
+        values ($1, $2, $3, engine_stamp() + make_interval(secs => $4))
+        on conflict (queue, tenant_id, lane) do update set until = greatest(resting.until, excluded.until)
+        ",
+        job.queue,
+        job.attempt.tenant_id.0,
+        job.lane(),
+        rest.as_secs_f64()
     )
     .execute(&mut **tx)
     .await?;

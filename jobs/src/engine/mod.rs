@@ -57,7 +57,7 @@ pub use job::{Done, Job, JobError, OnFailed, Parked, Priority, Queue, Retry, Set
 pub use kind::{Check, Kind, REDACTED};
 pub use listen::{SUBSCRIPTION_LIFE, listen};
 pub use periodic::Periodic;
-pub use rate::Limiter;
+pub use rate::{Limiter, Refused};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
 pub use run::{Engine, Interrupt, Outcome};

@@ -65,7 +65,7 @@ pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Err
     .await
 }
 
-/// Sets limits; answers the queue as it is now.
+/// Sets limits; answers the queue as it is now. A new rate counts at once: lanes that rest for the old one wake.
 ///
 /// # Errors
 /// The database refused; the queue is there if [`lock`] found it.
@@ -94,6 +94,9 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
     )
     .fetch_one(&mut **tx)
     .await?;
+    if changes.max_per_minute.is_some() {
+        sqlx::query!("delete from resting_lanes where queue = $1", name).execute(&mut **tx).await?;
+    }
     tx.wake_after_commit();
     Ok(row)
 }

@@ -1,7 +1,8 @@
 //! Rates: how many jobs of a queue may start a minute on one account, or, without an account, of one tenant.
 //!
 //! The generic cell rate algorithm, in Redis, so that all processes share one count. While Redis is away each process counts
-//! by itself and takes its share, so that together they stay below the rate.
+//! by itself and takes its share, so that together they stay below the rate. The lane of a job that may not start rests: until
+//! that is over nothing more of it is released, so that what waits costs nothing.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use std::{
 
 use redis::Script;
 
-use super::{Cause, Claimed, Db, JobError, Parked, Window};
+use super::{Cause, Claimed, Db, JobError, Window};
 
 /// Redis is left alone for so long after it failed.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
@@ -35,6 +36,11 @@ redis.call('SET', KEYS[1], string.format('%.0f', arrival), 'PX', math.ceil((arri
 return 0
 ";
 
+/// How many jobs of a lane may start at once: a tenth of a minute's.
+pub(super) fn at_once(starts: i32) -> i32 {
+    (starts / 10).max(1)
+}
+
 /// Jobs a minute, of which a tenth may start at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rate {
@@ -43,15 +49,24 @@ struct Rate {
 }
 
 impl Rate {
-    fn per_minute(starts: u32) -> Self {
-        let interval = Duration::from_mins(1) / starts.max(1);
-        Self { interval, tolerance: interval * (starts / 10).max(1).saturating_sub(1) }
+    fn per_minute(starts: i32) -> Self {
+        let interval = Duration::from_mins(1) / starts.max(1).unsigned_abs();
+        Self { interval, tolerance: interval * (at_once(starts).unsigned_abs() - 1) }
     }
 
     /// The share of one process of several.
     fn share(self, processes: u32) -> Self {
         Self { interval: self.interval * processes.max(1), tolerance: Duration::ZERO }
     }
+}
+
+/// A start that a rate does not allow yet.
+#[derive(Debug)]
+pub struct Refused {
+    /// How long the lane is to rest.
+    pub(super) rest: Duration,
+    /// What the job is told.
+    pub(super) later: JobError,
 }
 
 /// Counts starts.
@@ -79,28 +94,28 @@ impl Limiter {
     /// Counts the start of a job.
     ///
     /// # Errors
-    /// The rate is used up: the job's account is parked until it may go on, or without one the job is put off. Neither costs
-    /// a failure.
-    pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), JobError> {
-        let Some(starts) = job.max_per_minute.and_then(|starts| u32::try_from(starts).ok()) else {
+    /// The rate is used up: see [`super::Engine::put_off`].
+    pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), Refused> {
+        let Some(starts) = job.max_per_minute else {
             return Ok(());
         };
-        let lane = job.account_id.map_or_else(|| job.attempt.tenant_id.to_string(), |id| id.to_string());
-        let wait = self.take(db, &format!("{}:{lane}", job.queue), Rate::per_minute(starts)).await;
-        if wait.is_zero() {
+        let rest = self.take(db, &format!("{}:{}", job.queue, job.lane()), Rate::per_minute(starts)).await;
+        if rest.is_zero() {
             return Ok(());
         }
         let cause = Cause::plain("rate", format!("The queue {} starts {starts} jobs a minute here.", job.queue));
-        Err(match job.account_id {
-            Some(id) => JobError::Park(Parked::Account(id), Some(wait), cause),
-            None => JobError::Later(wait, cause),
-        })
+        Err(Refused { rest, later: JobError::Later(rest, cause) })
     }
 
+    /// Answers how long the lane is to rest; zero: a job may start, and is counted.
     async fn take(&self, db: &Db, key: &str, rate: Rate) -> Duration {
         if !self.is_alone() {
             match self.window.rate(&self.script, key, rate.interval, rate.tolerance).await {
-                Ok(wait) => return wait,
+                Ok(wait) => {
+                    self.rejoin();
+                    // Until half of what may start at once is there again: one by one, each start would refuse others.
+                    return if wait.is_zero() { wait } else { wait + rate.tolerance / 2 };
+                }
                 Err(error) => {
                     tracing::debug!(%error, "Redis is away: counting starts here");
                     self.alone.lock().unwrap_or_else(PoisonError::into_inner).until =
@@ -116,12 +131,16 @@ impl Limiter {
     }
 
     fn is_alone(&self) -> bool {
+        let alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
+        alone.until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Redis counts again: what was counted here means nothing any more.
+    fn rejoin(&self) {
         let mut alone = self.alone.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_alone = alone.until.is_some_and(|until| until > Instant::now());
-        if !is_alone && alone.until.take().is_some() {
+        if alone.until.take().is_some() {
             alone.arrivals.clear();
         }
-        is_alone
     }
 
     /// As the script does, on this process' clock. What was started before Redis went away is not known here, so the first

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Claimed, Db, Done, JobContext, JobError, Kind,
+    Cause, Claimed, Db, Done, JobContext, JobError, Kind, Refused,
     point::{self, Point},
     setback::{self, Ending, standing},
 };
@@ -95,6 +95,20 @@ impl Engine {
     ) -> Outcome {
         match self.kind(&job.kind) {
             Some(kind) => setback::settle(&self.db, kind, job, None, Ending::Decided(error), interrupt).await,
+            None => Outcome::Returned,
+        }
+    }
+
+    /// Settles an attempt that a rate does not let start, and has the job's lane rest. The job keeps its place, costs no
+    /// failure and is not given up for it.
+    pub async fn put_off(
+        &self,
+        job: &Claimed,
+        refused: Refused,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
+    ) -> Outcome {
+        match self.kind(&job.kind) {
+            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::TooSoon(refused), interrupt).await,
             None => Outcome::Returned,
         }
     }

@@ -7,9 +7,11 @@ use tokio::sync::watch;
 use super::{
     Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, Outcome, Retry, Scope, Setback, Tx,
     effects::{self, CallOutcome},
+    limits,
     point::{self, Point},
+    rate::Refused,
     settle::{self, Verdict},
-    verdict::{Standing, death_facts, decide, decide_death},
+    verdict::{Standing, death_facts, decide, decide_death, decide_refused},
 };
 
 /// How an attempt ended that did not complete its job.
@@ -17,6 +19,8 @@ use super::{
 pub(super) enum Ending {
     /// The job decided, or what cut it short.
     Decided(JobError),
+    /// A rate did not let it start.
+    TooSoon(Refused),
     /// It took down the process in which it ran alone, in this way.
     Died(String),
 }
@@ -87,8 +91,10 @@ async fn set_back(
     if follow {
         (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
     }
-    if matches!(ending, Ending::Died(_)) {
-        count_death(&mut tx, job).await?;
+    match ending {
+        Ending::Decided(_) => {}
+        Ending::TooSoon(refused) => limits::rest(&mut tx, job, refused.rest).await?,
+        Ending::Died(_) => count_death(&mut tx, job).await?,
     }
     let facts = ending.facts(&setback);
     if settle::set_back(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
@@ -104,6 +110,7 @@ impl Ending {
     fn decide(&self, retry: &Retry, job: &Claimed, standing: Standing) -> Option<(Verdict, Setback)> {
         match self {
             Self::Decided(error) => decide(error, retry, standing, rand::random()),
+            Self::TooSoon(refused) => decide_refused(&refused.later, retry, standing),
             Self::Died(how) => Some(decide_death(how, job.poison + 1, standing, rand::random())),
         }
     }
@@ -118,7 +125,9 @@ impl Ending {
                 | Setback::Discarded(facts),
                 _,
             ) => Some(facts.clone()),
-            (Setback::Cancelled, Self::Decided(error)) => error.cause().map(Cause::facts),
+            (Setback::Cancelled, Self::Decided(error) | Self::TooSoon(Refused { later: error, .. })) => {
+                error.cause().map(Cause::facts)
+            }
             (Setback::Cancelled, Self::Died(how)) => Some(death_facts(how, "Somebody had asked to cancel it.")),
         }
     }
@@ -177,6 +186,10 @@ async fn count_death(tx: &mut Tx, job: &Claimed) -> Result<(), sqlx::Error> {
 fn log(job: &Claimed, ending: &Ending) {
     let (error, facts) = match ending {
         Ending::Decided(error) => (error.to_string(), error.cause().map(Cause::facts)),
+        Ending::TooSoon(_) => {
+            tracing::debug!(job_id = %job.attempt.job_id, queue = job.queue, "put off: the rate of its lane is used up");
+            return;
+        }
         Ending::Died(how) => (format!("took its process down: {how}"), None),
     };
     let (class, causes) = facts.map(|facts| (facts.class, facts.causes.join(": "))).unwrap_or_default();

@@ -95,6 +95,14 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
     })
 }
 
+/// Decides about a start that a rate did not allow, whose job is told `later`. That is no reason to give a job up, for however
+/// long it has been due: it keeps its place in its lane, which rests.
+pub(super) fn decide_refused(later: &JobError, retry: &Retry, standing: Standing) -> Option<(Verdict, Setback)> {
+    let (verdict, setback) = decide(later, retry, Standing { due_for: Duration::ZERO, ..standing }, 0.0)?;
+    let waits = verdict.state == "scheduled";
+    Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, setback))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +130,20 @@ mod tests {
         assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
         let late = Standing { due_for: MAX_PUT_OFF, ..Standing::default() };
         assert_eq!(state(&later(), late).0, "discarded");
+    }
+
+    #[test]
+    fn a_rate_never_gives_a_job_up() {
+        let later = JobError::Later(Duration::from_mins(1), cause());
+        let late = Standing { due_for: 2 * MAX_PUT_OFF, ..Standing::default() };
+        let (verdict, setback) = decide_refused(&later, &Retry::ONCE, late).expect("decided");
+        assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
+        assert!(matches!(setback, Setback::Again(_)), "{setback:?}");
+        let asked = Standing { cancel_requested: true, ..late };
+        assert_eq!(decide_refused(&later, &Retry::ONCE, asked).expect("decided").0.state, "cancelled");
+        let open = Standing { open_effect: Some(Duration::from_secs(90)), ..late };
+        let (verdict, _) = decide_refused(&later, &Retry::ONCE, open).expect("decided");
+        assert_eq!((verdict.state, verdict.after), ("suspended", Some(Duration::from_secs(90))));
     }
 
     #[test]

@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use jobs::{
-    engine::NewJob,
+    engine::{NewJob, Window, dispatch::Released},
     fault_probe::{FaultProbe, Probe},
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tests::{
     TestApp, ledger,
+    proxy::{Network, Proxy},
     report::Group,
     servers::PrivatePostgres,
     trial::{Load, Trial, small_or_long},
 };
+use uuid::Uuid;
 
 use crate::TWO_MINUTES;
 
@@ -114,4 +116,26 @@ async fn all_connections_in_use() {
     worker.says("lost the lease").await;
     assert_no_crash_is_counted(&trial).await;
     trial.judge().await;
+}
+
+/// Others would have nothing to do: what is popped and cannot be claimed comes back after two seconds only.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_worker_that_reaches_redis_alone_leaves_the_window_to_others(pool: PgPool) {
+    let mut app = TestApp::new(pool).await;
+    let proxy = Proxy::before(&app.database_url).await;
+    let direct = std::mem::replace(&mut app.database_url, proxy.url.clone());
+    let worker = app.worker(&[]).await;
+    app.database_url = direct;
+    proxy.make(Network::Cut);
+    worker.says("lost the lease").await;
+    // A pop that was on its way then ends within a second.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let window = Window::open(&app.redis_url, &app.redis_prefix).unwrap();
+    let jobs: Vec<Released> = (0..5).map(|place| Released { id: Uuid::now_v7(), place }).collect();
+    window.push("default", &jobs).await.unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(2) {
+        assert_eq!(window.sizes(&["default".to_owned()]).await.unwrap(), [5]);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

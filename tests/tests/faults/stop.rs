@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use jobs::{
-    engine::NewJob,
+    engine::{NewJob, Window, dispatch::Released},
     fault_probe::{FaultProbe, Probe},
+    noop::Noop,
 };
 use serde_json::{Value, json};
-use sqlx::PgPool;
+use sqlx::{Connection as _, PgConnection, PgPool};
 use tests::{
-    ledger,
+    TestApp, ledger,
     report::Group,
     trial::{Load, Trial, small_or_long},
+    until,
 };
 
 use crate::TWO_MINUTES;
@@ -94,4 +96,42 @@ async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool)
     let jobs = app.get("/api/v1/jobs?kind=generate_calendar").await;
     let free = |job: &Value| job["failures"] == json!(0) && job["crashes"] == json!(0);
     assert!(jobs["items"].as_array().unwrap().iter().all(free), "a stop costs nothing");
+}
+
+/// The claim waits for a lock at the signal, and comes through while the worker takes its leave.
+#[sqlx::test(migrations = "../migrations")]
+async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let worker = app.worker(&[("WORKER_LEASE_SECONDS", "30")]).await;
+    let (mut claims, mut leases) = (lock(&app, "lock table queues").await, lock(&app, "select").await);
+    let id = app.bench.enqueue(&Noop::default()).await;
+    let window = Window::open(&app.redis_url, &app.redis_prefix).unwrap();
+    window.push("default", &[Released { id: id.0, place: 0 }]).await.unwrap();
+    let mut observer = PgConnection::connect(&app.database_url).await.unwrap();
+    until("the claim waits", Duration::from_secs(10), async || {
+        let waiting = "
+            select true from pg_stat_activity
+            where datname = current_database() and wait_event_type = 'Lock' and query like '%claimable%' and pid <> pg_backend_pid()";
+        sqlx::query_scalar::<_, bool>(waiting).fetch_optional(&mut observer).await.unwrap()
+    })
+    .await;
+    // Deregistering takes a moment, in which the claim comes through.
+    sqlx::query("select from workers for update").execute(&mut leases).await.unwrap();
+    worker.signal("TERM").await;
+    worker.says("no new work from here on").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sqlx::query("rollback").execute(&mut claims).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    sqlx::query("rollback").execute(&mut leases).await.unwrap();
+    worker.ended(Duration::from_secs(20)).await;
+    let job = app.bench.job(id).await;
+    assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("available", 1, 0));
+}
+
+/// A transaction that holds a lock.
+async fn lock(app: &TestApp, statement: &'static str) -> PgConnection {
+    let mut holder = PgConnection::connect(&app.database_url).await.unwrap();
+    sqlx::query("begin").execute(&mut holder).await.unwrap();
+    sqlx::query(statement).execute(&mut holder).await.unwrap();
+    holder
 }

@@ -47,7 +47,8 @@ impl QueueWindow {
         for (priority, most) in self.shares(queue, slots) {
             // What a higher priority left over goes to the next.
             let room = most.saturating_sub(released.len());
-            let order = Order { queue: &queue.name, priority, kinds, limits: queue.limits, room, is_marked };
+            let (limits, at_once) = (queue.limits, queue.at_once);
+            let order = Order { queue: &queue.name, priority, kinds, limits, room, at_once, is_marked };
             if room > 0 {
                 let cursor = self.cursors.entry(priority).or_default();
                 released.extend(dispatch::release(tx, &order, cursor).await?);
@@ -100,6 +101,7 @@ mod tests {
             name: "default".to_owned(),
             is_paused: false,
             limits: Limits::default(),
+            at_once: None,
             marked: 0,
             executing: 0,
             alone: 0,

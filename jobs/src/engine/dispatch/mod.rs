@@ -20,6 +20,9 @@ use crate::ids::WorkerId;
 /// Promoted in one statement at most.
 const PROMOTED_AT_ONCE: i64 = 500;
 
+/// Lanes that are forgotten in one statement at most.
+const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
+
 /// Takes or keeps the leadership for `lease`, by the database's clock.
 ///
 /// # Errors
@@ -123,21 +126,51 @@ pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error>
     Ok(resumed.rows_affected())
 }
 
-/// How long until the next job's time comes, if there is one.
+/// Forgets lanes that have rested, in chunks.
+///
+/// # Errors
+/// The database refused.
+pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "
+        delete from resting_lanes
+        where (queue, tenant_id, lane) in (
+          select queue, tenant_id, lane
+          from resting_lanes
+          where until <= engine_now()
+          order by until
+          limit $1
+          for update skip locked
+        )
+        ",
+        RESTS_FORGOTTEN_AT_ONCE
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// How long until the next job's time comes or the next lane has rested, if there is one.
 ///
 /// # Errors
 /// The database refused.
 pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"
-        select extract(epoch from run_at - engine_now())::float8 as "seconds!"
-        from jobs
-        where state in ('scheduled', 'retryable', 'suspended') and run_at is not null
-        order by run_at
-        limit 1
+        select extract(epoch from least(
+          (
+            select run_at
+            from jobs
+            where state in ('scheduled', 'retryable', 'suspended') and run_at is not null
+            order by run_at
+            limit 1
+          ),
+          (select until from resting_lanes where until > engine_now() order by until limit 1)
+        ) - engine_now())::float8
         "#
     )
-    .fetch_optional(&mut **tx)
+    .fetch_one(&mut **tx)
     .await?;
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }

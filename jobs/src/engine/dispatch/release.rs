@@ -36,6 +36,8 @@ pub struct Order<'a> {
     pub limits: Limits,
     /// How many at most.
     pub room: usize,
+    /// How many of one lane at most: what its rate lets start at once. `None`: no rate.
+    pub at_once: Option<i32>,
     /// Write down what is released: see [`mark`].
     pub is_marked: bool,
 }
@@ -61,8 +63,8 @@ pub struct Cursor {
 }
 
 /// Releases jobs round-robin over lanes from the cursor on; when few lanes have work each gets a larger share. Answers them
-/// in the order in which they are to run. Lanes at a limit, or whose account is parked for a moment, are passed over. Jobs of
-/// an account that is parked for longer, and of a kind that no live worker runs, are suspended instead.
+/// in the order in which they are to run. Lanes at a limit, that rest, or whose account is parked for a moment, are passed over.
+/// Jobs of an account that is parked for longer, and of a kind that no live worker runs, are suspended instead.
 ///
 /// Releasing writes nothing: the cursor remembers how far it came, and forgets it after two seconds, so that what was lost on
 /// the way is released again. A job in the window twice is claimed once.
@@ -76,9 +78,8 @@ pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Res
     }
     let begun = cursor.lane;
     let released = release_from(tx, order, cursor).await?;
-    // The cursor may have stood behind the last lane with work.
-    if released.is_empty() && begun.is_some() {
-        cursor.lane = None;
+    // The cursor may have stood behind the last lane with work. If the scan was cut, the next release goes on behind it.
+    if released.is_empty() && begun.is_some() && cursor.lane.is_none() {
         return release_from(tx, order, cursor).await;
     }
     Ok(released)
@@ -171,7 +172,11 @@ macro_rules! pick {
                   select from jobs j
                   where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
                     and j.tenant_id = nil and j.lane = nil
-                ) as is_system
+                ) and not coalesce((
+                  select rest.until > engine_now()
+                  from resting_lanes rest
+                  where rest.queue = $1 and rest.tenant_id = nil and rest.lane = nil
+                ), false) as is_system
               ) first
               union all
               select next.tenant_id, next.lane, lanes.number + (not next.is_full)::int, lanes.steps + 1, next.is_full
@@ -179,7 +184,13 @@ macro_rules! pick {
               cross join lateral (
                 select j.tenant_id, j.lane,
                   exists (select from busy where busy.lane = j.lane and busy.number >= $8)
-                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7) as is_full
+                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7)
+                    -- Not `exists`, for which the planner may read all of them.
+                    or coalesce((
+                      select rest.until > engine_now()
+                      from resting_lanes rest
+                      where rest.queue = $1 and rest.tenant_id = j.tenant_id and rest.lane = j.lane
+                    ), false) as is_full
                 from jobs j
                 where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
                   and (j.tenant_id, j.lane) > (
@@ -212,7 +223,7 @@ macro_rules! pick {
             ),
             usable as (
               select visited.tenant_id, visited.lane, parked.until, count(*) over () as lanes,
-                coalesce($8 - busy.number, $8, $5) as allowed,
+                least(coalesce($8 - busy.number, $8, $5), $15::int) as allowed,
                 coalesce(visited.run_at, '-infinity') as run_at,
                 coalesce(visited.id, '00000000-0000-0000-0000-000000000000') as id
               from visited
@@ -290,7 +301,8 @@ macro_rules! pick {
             &$reached.times,
             &$reached.ids,
             $order.is_marked,
-            $order.lanes()
+            $order.lanes(),
+            $order.at_once
         )
     };
 }

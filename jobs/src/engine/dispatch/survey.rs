@@ -1,6 +1,6 @@
 //! What each queue has and may have: read once a pass.
 
-use crate::engine::{Tx, run::SUSPECT};
+use crate::engine::{Tx, rate, run::SUSPECT};
 
 /// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub struct QueueState {
     pub is_paused: bool,
     /// What operators allow.
     pub limits: Limits,
+    /// Jobs of one lane that may start at once, if the queue has a rate.
+    pub at_once: Option<i32>,
     /// Jobs that are written down as released.
     pub marked: usize,
     /// Jobs that run.
@@ -48,6 +50,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select q.name, q.paused_at is not null as "is_paused!", q.max_running, q.max_per_tenant, q.max_per_account,
+          q.max_per_minute,
           (
             select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
           ) as "marked!",
@@ -87,6 +90,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,
             },
+            at_once: row.max_per_minute.map(rate::at_once),
             marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
             alone: usize::try_from(row.alone).unwrap_or(0),

@@ -8,6 +8,7 @@ mod isolation;
 mod lifecycle;
 mod lost_reply;
 mod periodic;
+mod rates;
 mod release;
 mod stop;
 

@@ -31,7 +31,7 @@ fn noops(tenant_id: TenantId, count: usize) -> Vec<NewJob> {
 async fn release(bench: &Bench, room: usize, limits: Limits, cursor: &mut Cursor) -> Vec<Released> {
     let kinds = bench.engine.kind_names();
     let priority = Priority::Normal.number();
-    let order = Order { queue: "default", priority, kinds: &kinds, limits, room, is_marked: true };
+    let order = Order { queue: "default", priority, kinds: &kinds, limits, room, at_once: None, is_marked: true };
     let mut tx = bench.engine.db.system().await.unwrap();
     let released = dispatch::release(&mut tx, &order, cursor).await.unwrap();
     tx.commit().await.unwrap();
