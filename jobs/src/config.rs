@@ -25,7 +25,7 @@ pub struct EngineConfig {
     /// The database: `postgres://user:password@host:port/name`.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = secret)]
     pub database_url: SecretString,
-    /// Connections to the database at most.
+    /// Connections to the database that jobs and requests share, at most. A worker has four of its own beside them.
     #[arg(long, env = "DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
     /// Redis: `redis://host:port` or `rediss://...`.

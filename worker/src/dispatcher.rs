@@ -10,7 +10,7 @@ use std::{
 
 use jobs::{
     engine::{
-        self, Tx,
+        self, Db, Tx,
         dispatch::{self, Capacity, Released},
         periodic,
     },
@@ -46,11 +46,16 @@ const PROMOTIONS: usize = 4;
 pub(crate) async fn dispatch(process: Arc<Process>) {
     let mut dispatcher = Dispatcher::new(Arc::clone(&process));
     loop {
-        let passed = tokio::time::timeout(LONGEST_PASS, dispatcher.pass()).await;
-        let pause = match passed.unwrap_or_else(|_| Err(anyhow::anyhow!("the database took too long"))) {
-            Ok(pause) => pause,
-            Err(error) => {
+        let pause = match tokio::time::timeout(LONGEST_PASS, dispatcher.pass()).await {
+            Ok(Ok(pause)) => pause,
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "could not dispatch");
+                dispatcher.forget();
+                TICK
+            }
+            Err(_) => {
+                tracing::warn!("could not dispatch: the database took too long");
+                dispatcher.db = process.engine.db.own_connection();
                 dispatcher.forget();
                 TICK
             }
@@ -70,6 +75,8 @@ pub(crate) async fn dispatch(process: Arc<Process>) {
 
 struct Dispatcher {
     process: Arc<Process>,
+    /// A connection of its own, that waits for no job and knows the statements.
+    db: Db,
     capacity: Capacity,
     windows: BTreeMap<String, QueueWindow>,
     ticked: Option<Instant>,
@@ -97,6 +104,7 @@ struct QueueBatch {
 impl Dispatcher {
     fn new(process: Arc<Process>) -> Self {
         Self {
+            db: process.engine.db.own_connection(),
             process,
             capacity: Capacity::default(),
             windows: BTreeMap::new(),
@@ -119,9 +127,9 @@ impl Dispatcher {
         let Some(id) = process.identity() else {
             return Ok(TICK);
         };
-        let db = &process.engine.db;
+        let db = self.db.clone();
         if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
-            if !dispatch::lead(db, id, LEADERSHIP).await? {
+            if !dispatch::lead(&db, id, LEADERSHIP).await? {
                 self.forget();
                 return Ok(TICK);
             }
@@ -129,7 +137,7 @@ impl Dispatcher {
         }
         // Before the transaction: it holds rows, and Redis may be slow.
         let sizes = self.sizes().await;
-        let mut tx = dispatch::begin(db).await?;
+        let mut tx = dispatch::begin(&db).await?;
         for _ in 0..PROMOTIONS {
             if !dispatch::promote(&mut tx).await? {
                 break;
@@ -156,7 +164,7 @@ impl Dispatcher {
 
     /// What is done once a second.
     async fn tick(&mut self) -> anyhow::Result<()> {
-        let (db, lease) = (&self.process.engine.db, self.process.registration.lease);
+        let (db, lease) = (&self.db.clone(), self.process.registration.lease);
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
         periodic::tick(db, PERIODIC, self.ticked.is_none()).await?;
         self.ticked = Some(Instant::now());
@@ -181,7 +189,7 @@ impl Dispatcher {
         if self.redis_back > Instant::now() {
             return Ok(());
         }
-        let db = &self.process.engine.db;
+        let db = self.db.clone();
         let mut tx = db.system().await?;
         let overdue = dispatch::place(&mut tx).await? - OVERDUE_MICROSECONDS;
         tx.commit().await?;
@@ -216,7 +224,7 @@ impl Dispatcher {
             }
         }
         if !untold.is_empty() {
-            let mut tx = self.process.engine.db.system().await?;
+            let mut tx = self.db.system().await?;
             dispatch::mark(&mut tx, &untold).await?;
             tx.commit().await?;
         }

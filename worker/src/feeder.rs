@@ -35,15 +35,45 @@ impl Ticket {
     }
 }
 
+/// Feeders of a queue: while one claims, the jobs of the other begin.
+pub(crate) const A_QUEUE: usize = 2;
+
+/// A queue's slots, and the way to them.
+#[derive(Clone)]
+pub(crate) struct Slots {
+    all: usize,
+    free: Arc<Semaphore>,
+    tickets: mpsc::Sender<Ticket>,
+}
+
+impl Slots {
+    pub(crate) fn new(all: usize, tickets: mpsc::Sender<Ticket>) -> Self {
+        Self { all, free: Arc::new(Semaphore::new(all)), tickets }
+    }
+
+    /// Waits for a free slot and takes all that are free then.
+    async fn take(&self) -> Option<OwnedSemaphorePermit> {
+        let mut taken = Arc::clone(&self.free).acquire_owned().await.ok()?;
+        if self.free.available_permits() < self.all / 4 {
+            // While few slots are free more may become so at once: one claim of many costs less than many of few.
+            tokio::time::sleep(GATHER).await;
+        }
+        let others = u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX);
+        if let Ok(others) = Arc::clone(&self.free).try_acquire_many_owned(others) {
+            taken.merge(others);
+        }
+        Some(taken)
+    }
+}
+
 /// Feeds until the process stops.
-pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: usize, tickets: mpsc::Sender<Ticket>) {
+pub(crate) async fn feed(process: Arc<Process>, queue: &'static str, slots: Slots) {
     let Ok(window) = process.window.own_connection() else {
         tracing::error!(queue, "no connection to Redis could be set up");
         return;
     };
     let mut feeder = Feeder { process, window, queue, last_pop: Instant::now() };
-    let free = Arc::new(Semaphore::new(slots));
-    feeder.feed(slots, free, tickets).await;
+    feeder.feed(slots).await;
 }
 
 struct Feeder {
@@ -54,26 +84,20 @@ struct Feeder {
 }
 
 impl Feeder {
-    async fn feed(&mut self, slots: usize, free: Arc<Semaphore>, tickets: mpsc::Sender<Ticket>) {
+    async fn feed(&mut self, slots: Slots) {
         let stopping = self.process.stopping.clone();
         // A claim is never cut: what the database counts to this process must be in hand.
-        while let Some(Ok(first)) = stopping.run_until_cancelled(Arc::clone(&free).acquire_owned()).await {
-            if free.available_permits() < slots / 4 {
-                // While few slots are free more may become so at once: one claim of many costs less than many of few.
-                tokio::time::sleep(GATHER).await;
-            }
-            let count = 1 + free.available_permits();
-            let Some(ids) = stopping.run_until_cancelled(self.next_ids(count)).await else {
+        while let Some(Some(mut taken)) = stopping.run_until_cancelled(slots.take()).await {
+            let Some(ids) = stopping.run_until_cancelled(self.next_ids(taken.num_permits())).await else {
                 return;
             };
-            let mut slot = Some(first);
             for job in self.claim(&ids).await {
                 point::reach(Point::Claimed);
-                let Some(slot) = slot.take().or_else(|| Arc::clone(&free).try_acquire_owned().ok()) else {
+                let Some(slot) = taken.split(1) else {
                     break;
                 };
                 let interrupt = self.process.in_hand.insert(job.attempt);
-                if tickets.send(Ticket { job, interrupt, _slot: slot }).await.is_err() {
+                if slots.tickets.send(Ticket { job, interrupt, _slot: slot }).await.is_err() {
                     return;
                 }
             }

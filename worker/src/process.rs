@@ -21,7 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config::{LONGEST_DRAIN_SECONDS, WorkerConfig},
-    dispatcher, feeder, heartbeat, isolation,
+    dispatcher,
+    feeder::{self, Slots},
+    heartbeat, isolation,
     runtime::{self, Tickets},
     signals,
 };
@@ -120,7 +122,10 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     for (&queue, &slots) in &config.worker_queues.0 {
         let (sender, receiver) = mpsc::channel(slots);
         queues.push((queue, Arc::new(Mutex::new(receiver))));
-        feeders.spawn(feeder::feed(Arc::clone(&process), queue, slots, sender));
+        let slots = Slots::new(slots, sender);
+        for _ in 0..feeder::A_QUEUE {
+            feeders.spawn(feeder::feed(Arc::clone(&process), queue, slots.clone()));
+        }
     }
     tracing::info!(worker_id = %id, queues = ?config.worker_queues.0, "worker ready");
     let drain = Duration::from_secs(config.worker_drain_seconds);

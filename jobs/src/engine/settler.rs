@@ -32,7 +32,7 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Starts the settler. Its task ends when every clone of the handle is gone and all is written, or at `abandon`.
+    /// Starts the settler, on connections of its own: it waits for no job, and each knows its statements. Its task ends when every clone of the handle is gone and all is written, or at `abandon`.
     #[must_use]
     pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
@@ -40,7 +40,7 @@ impl Settler {
         let task = tokio::spawn(async move {
             let mut writers = JoinSet::new();
             for _ in 0..AT_ONCE {
-                writers.spawn(settle_all(db.clone(), in_hand.clone(), Arc::clone(&queue)));
+                writers.spawn(settle_all(db.own_connection(), in_hand.clone(), Arc::clone(&queue)));
             }
             abandon.run_until_cancelled(writers.join_all()).await;
         });
