@@ -7,7 +7,7 @@ use std::{
 
 use jobs::{
     engine::{
-        Interrupt,
+        Db, Interrupt,
         lease::{self, Renewal},
     },
     ids::WorkerId,
@@ -36,7 +36,7 @@ pub(crate) async fn beat(process: Arc<Process>) {
         beats_in_time &= slept.elapsed() < pause + every;
         pause_for = every;
         let Some(id) = process.identity() else {
-            register_anew(&process, &db, &mut renewed, lost).await;
+            register_anew(&process, &mut db, &mut renewed, lost).await;
             continue;
         };
         let asked = Instant::now();
@@ -84,7 +84,7 @@ fn lose(process: &Process, id: WorkerId, why: &str) {
 
 /// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not in hand, so
 /// the next renewal hands it back at no cost.
-async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut Instant, lost: Option<WorkerId>) {
+async fn register_anew(process: &Process, db: &mut Db, renewed: &mut Instant, lost: Option<WorkerId>) {
     if process.stopping.is_cancelled() {
         return;
     }
@@ -95,13 +95,26 @@ async fn register_anew(process: &Process, db: &jobs::engine::Db, renewed: &mut I
             *renewed = asked;
             process.identity.send_replace(Some(id));
             tracing::info!(worker_id = %id, "registered anew");
-            if let Some(lost) = lost
-                && let Err(error) = lease::take_over(db, lost, id).await
-            {
-                tracing::warn!(%error, "could not take over the old attempts; the rescue finds them");
+            if let Some(lost) = lost {
+                take_over(process, db, lost, id).await;
             }
         }
         Ok(Err(error)) => tracing::warn!(%error, "could not register anew"),
-        Err(_) => tracing::warn!("registering anew took too long"),
+        Err(_) => {
+            tracing::warn!("registering anew took too long");
+            *db = process.engine.db.own_connection();
+        }
+    }
+}
+
+/// Takes no longer than there is until the next beat: the new lease is not renewed meanwhile.
+async fn take_over(process: &Process, db: &mut Db, from: WorkerId, to: WorkerId) {
+    match tokio::time::timeout(process.registration.lease / 3, lease::take_over(db, from, to)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "could not take over the old attempts; the rescue finds them"),
+        Err(_) => {
+            tracing::warn!("taking over the old attempts took too long; the rescue finds them");
+            *db = process.engine.db.own_connection();
+        }
     }
 }
