@@ -9,6 +9,8 @@ mod lifecycle;
 mod lost_reply;
 mod periodic;
 mod release;
+mod setbacks;
+mod settler;
 mod stop;
 
 use std::{collections::BTreeMap, time::Duration};
