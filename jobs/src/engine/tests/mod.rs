@@ -11,6 +11,7 @@ mod periodic;
 mod release;
 mod setbacks;
 mod settler;
+mod shield;
 mod stop;
 
 use std::{collections::BTreeMap, time::Duration};
