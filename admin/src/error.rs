@@ -160,6 +160,7 @@ impl From<EnqueueError> for ApiError {
                 "job_suspended",
                 format!("Job {job_id} does the same and waits on {suspended_on}: retry or cancel that one."),
             ),
+            EnqueueError::ParentCancelled => Self::conflict("parent_cancelled", "The parent is to be cancelled."),
             EnqueueError::Database(error) => error.into(),
         }
     }
@@ -174,6 +175,9 @@ impl From<Refused> for ApiError {
             Refused::Database(error) => return error.into(),
             Refused::State(state) => format!("The job is {state}, so that cannot be done to it."),
             Refused::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
+            Refused::Happened(id) => {
+                format!("It happened: the provider answered that it is {id}. The job records that by itself.")
+            }
             refused @ (Refused::OpenEffect
             | Refused::TooLate
             | Refused::StillLooking
@@ -211,9 +215,12 @@ fn words(refused: &Refused) -> &'static str {
              parent_id."
         }
         Refused::Changing => "The job is changing its state right now: try again.",
-        Refused::Missing | Refused::NoEffect | Refused::Database(_) | Refused::State(_) | Refused::Settled(_) => {
-            "That cannot be done now."
-        }
+        Refused::Missing
+        | Refused::NoEffect
+        | Refused::Database(_)
+        | Refused::State(_)
+        | Refused::Settled(_)
+        | Refused::Happened(_) => "That cannot be done now.",
     }
 }
 

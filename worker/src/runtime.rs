@@ -5,6 +5,7 @@
 
 use std::{
     convert::Infallible,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
     time::Duration,
@@ -20,6 +21,7 @@ use apalis_core::{
     backend::{BackendConfig, finalize::Ephemeral},
     layers::Identity,
 };
+use futures_util::FutureExt as _;
 use jobs::engine::Outcome;
 use tokio::sync::mpsc;
 
@@ -55,7 +57,7 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
 /// Runs one claimed job. The only handler: the ledger's row says which kind it is.
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
-    match outcome_of(ticket, &process).await {
+    match lost_in_panic(outcome_of(ticket, &process)).await {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
         Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
         Outcome::Returned => {
@@ -63,6 +65,15 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
             process.in_hand.remove(attempt);
         }
     }
+}
+
+/// What a kind does wrong the engine settles; a panic elsewhere is a bug of ours. Its attempt is let go, so that the next
+/// renewal of the lease hands it back.
+async fn lost_in_panic(outcome: impl Future<Output = Outcome>) -> Outcome {
+    AssertUnwindSafe(outcome).catch_unwind().await.unwrap_or_else(|_| {
+        tracing::error!("a handler panicked; its attempt is handed back");
+        Outcome::Lost
+    })
 }
 
 async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
@@ -118,5 +129,16 @@ impl BackendConfig for Channel {
 
     fn middleware(&mut self, _: &mut WorkerContext) -> Self::Layer {
         Identity::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_handler_that_panics_lets_go_of_its_attempt() {
+        assert!(matches!(lost_in_panic(async { panic!("a bug") }).await, Outcome::Lost));
+        assert!(matches!(lost_in_panic(async { Outcome::Settled }).await, Outcome::Settled));
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
@@ -32,7 +32,7 @@ pub struct JobContext {
     pub(super) events: Reporter,
     db: Db,
     services: Services,
-    shielded: AtomicBool,
+    shielded: Arc<AtomicBool>,
     cancelled: CancellationToken,
     outcome: Mutex<Option<CallOutcome>>,
 }
@@ -45,7 +45,7 @@ impl JobContext {
             events: Reporter::new(job.attempt, db.clone()),
             db,
             services,
-            shielded: AtomicBool::new(false),
+            shielded: Arc::default(),
             cancelled: CancellationToken::new(),
             outcome: Mutex::new(None),
         }
@@ -87,7 +87,8 @@ impl JobContext {
     /// The database is away.
     pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
         let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
-        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone() })
+        let shielded = Arc::clone(&self.shielded);
+        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone(), shielded })
     }
 
     /// Waits until somebody cancels the job; answers the error to return then. A job that returns it within half a second has
@@ -109,7 +110,8 @@ impl JobContext {
         Instant::now()
     }
 
-    /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded.
+    /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded. That
+    /// ends when the call was refused, and with the next commit.
     pub(super) fn shield(&self) {
         self.shielded.store(true, Ordering::Release);
     }
@@ -137,6 +139,7 @@ pub struct AttemptTx {
     tx: Tx,
     attempt: Attempt,
     events: Reporter,
+    shielded: Arc<AtomicBool>,
 }
 
 impl AttemptTx {
@@ -146,7 +149,9 @@ impl AttemptTx {
     /// [`JobError::Superseded`], or the database refused.
     pub async fn commit(mut self) -> Result<(), JobError> {
         self.fence().await?;
-        Ok(self.tx.commit().await?)
+        self.tx.commit().await?;
+        self.shielded.store(false, Ordering::Release);
+        Ok(())
     }
 
     /// Commits that a call may leave, unless somebody asked to cancel before.
@@ -171,10 +176,13 @@ impl AttemptTx {
     /// Commits the job's writes and waits: the job runs again when the children it enqueued have all ended.
     ///
     /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
+    /// [`JobError::Superseded`], somebody asked to cancel the job, or the database refused.
     pub async fn wait_for_children(mut self, on_failed: OnFailed) -> Result<Done, JobError> {
         self.events.write_rest(&mut self.tx).await?;
         let settled = settle::wait_for_children(&mut self.tx, self.attempt, on_failed).await?;
+        if !settled && is_cancel_requested(&mut self.tx, self.attempt).await? {
+            return Err(JobError::cancelled());
+        }
         self.end(settled).await
     }
 
@@ -192,6 +200,7 @@ impl AttemptTx {
         }
         point::reach(Point::BeforeRecord);
         self.tx.commit().await?;
+        self.shielded.store(false, Ordering::Release);
         point::reach(Point::Recorded);
         self.events.committed();
         Ok(Done { result: Value::Null, settled: true })

@@ -128,6 +128,9 @@ pub enum EnqueueError {
         /// What it waits for.
         suspended_on: String,
     },
+    /// Somebody asked to cancel the job whose child it would be.
+    #[error("the job whose child it would be is to be cancelled")]
+    ParentCancelled,
     /// The database refused.
     #[error("could not enqueue")]
     Database(#[from] sqlx::Error),
@@ -135,7 +138,14 @@ pub enum EnqueueError {
 
 impl From<EnqueueError> for super::JobError {
     fn from(error: EnqueueError) -> Self {
-        Self::Retry(super::Cause::new("enqueue", "A follow-up job could not be enqueued; it is tried again.", error))
+        match error {
+            EnqueueError::ParentCancelled => Self::cancelled(),
+            EnqueueError::Suspended { .. } | EnqueueError::Database(_) => Self::Retry(super::Cause::new(
+                "enqueue",
+                "A follow-up job could not be enqueued; it is tried again.",
+                error,
+            )),
+        }
     }
 }
 
@@ -143,15 +153,15 @@ impl Tx {
     /// Enqueues one job.
     ///
     /// # Errors
-    /// [`EnqueueError::Suspended`], or the database refused.
+    /// [`EnqueueError::Suspended`], for a child [`EnqueueError::ParentCancelled`], or the database refused.
     pub async fn enqueue(&mut self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let enqueued = self.enqueue_all(vec![job]).await?;
         Ok(enqueued[0])
     }
 
     /// Enqueues many jobs in one statement. The answers stand in no particular order; jobs that share a unique key give
-    /// one answer. With a waiting job of the same key the earlier time and the higher priority count; an executing one runs
-    /// once more.
+    /// one answer. With a waiting job of the same key the earlier time and the higher priority count, and an earlier request
+    /// to cancel it does not; an executing one runs once more.
     ///
     /// # Errors
     /// As [`Tx::enqueue`].
@@ -210,7 +220,8 @@ async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Err
             when existing.state in ('scheduled', 'retryable') and excluded.state = 'available' then 'available'
             else existing.state
           end,
-          rerun_requested = existing.state = 'executing'
+          rerun_requested = existing.state = 'executing',
+          cancel_requested_at = case when existing.state = 'executing' then existing.cancel_requested_at end
         where existing.state <> 'suspended'
         returning id as "id: JobId", xmax = 0 as "is_new!", state = 'available' as "is_due!"
         "#,
@@ -253,14 +264,15 @@ async fn find_suspended(tx: &mut Tx, jobs: &[NewJob]) -> Result<EnqueueError, sq
 }
 
 /// Adds the children that were really made to their parents' `pending`. The parents are executing in this very
-/// transaction's attempt, so their rows are not settled before it ends.
-async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> Result<(), sqlx::Error> {
+/// transaction's attempt, so their rows are not settled before it ends, and a request to cancel waits for it and then finds
+/// the children. After such a request there are none.
+async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> Result<(), EnqueueError> {
     if jobs.iter().all(|job| job.parent.is_none()) {
         return Ok(());
     }
     let ids: Vec<Uuid> = enqueued.iter().filter(|job| job.is_new).map(|job| job.id.0).collect();
-    sqlx::query!(
-        "
+    let cancelled = sqlx::query_scalar!(
+        r#"
         update jobs parent
         set pending = pending + children.count
         from (
@@ -270,10 +282,11 @@ async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> 
           group by tenant_id, parent_id
         ) children
         where parent.tenant_id = children.tenant_id and parent.id = children.parent_id
-        ",
+        returning parent.cancel_requested_at is not null as "cancelled!"
+        "#,
         &ids
     )
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
-    Ok(())
+    if cancelled.contains(&true) { Err(EnqueueError::ParentCancelled) } else { Ok(()) }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Cause, Facts, JobContext, Tx};
+use super::{Cause, Facts, JobContext, Tx, cause::storable};
 use crate::ids::{AccountId, TenantId};
 
 /// A kind of job. The struct is the payload: ids and small plain values, never a secret.
@@ -47,7 +47,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// Lets the job's own rows follow when an attempt did not complete it, in the transaction that settles the attempt.
     ///
     /// # Errors
-    /// A database error. One that passes by itself is tried again; after another the attempt settles without its rows.
+    /// A database error. One that passes by itself is tried again; after another, or a panic, the attempt settles without its
+    /// rows.
     fn on_setback(
         &self,
         _tenant_id: TenantId,
@@ -183,7 +184,7 @@ impl Done {
     /// There was nothing to do, for this reason; nothing was written.
     #[must_use]
     pub fn nothing(reason: &str) -> Self {
-        Self { result: serde_json::json!({ "nothing": reason }), settled: false }
+        Self { result: serde_json::json!({ "nothing": storable(reason) }), settled: false }
     }
 }
 

@@ -121,7 +121,7 @@ async fn take(db: &Db, periodic: &Periodic, tick: DateTime<Utc>) -> Result<bool,
     match tx.enqueue(periodic.job()).await {
         Ok(_) => {}
         Err(EnqueueError::Database(error)) => return Err(error),
-        Err(error @ EnqueueError::Suspended { .. }) => {
+        Err(error @ (EnqueueError::Suspended { .. } | EnqueueError::ParentCancelled)) => {
             tracing::warn!(name = periodic.name, %tick, %error, "a tick passes: its last job has not ended");
         }
     }

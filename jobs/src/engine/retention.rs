@@ -121,7 +121,7 @@ pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uui
     .await
 }
 
-/// Deletes effects that ended, whose job is pruned and that are older than so many days; answers how many. What is `sent`
+/// Deletes effects that are not open, whose job is pruned and that are older than so many days; answers how many. What is `sent`
 /// or `unknown` stays for good, and so does one whose job could run again.
 ///
 /// # Errors
@@ -130,11 +130,11 @@ pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> R
     let deleted = sqlx::query!(
         "
         delete from effects
-        where state in ('confirmed', 'failed') and id in (
+        where state in ('intended', 'confirmed', 'failed') and id in (
           select id
           from effects e
           where e.created_at < engine_now() - make_interval(days => $1)
-            and e.state in ('confirmed', 'failed')
+            and e.state in ('intended', 'confirmed', 'failed')
             and not exists (select from jobs j where j.id = e.job_id)
             and not exists (select from job_history h where h.id = e.job_id)
           limit $2

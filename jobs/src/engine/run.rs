@@ -79,7 +79,10 @@ impl Engine {
             Ok(Done { settled: true, .. }) => return Outcome::Settled,
             Ok(Done { result, .. }) => return Outcome::Completed(result),
             Err(Stop::Failed(error)) => error,
-            Err(Stop::Interrupted(Interrupt::Stopping)) => return Outcome::Returned,
+            Err(Stop::Interrupted(Interrupt::Stopping)) => {
+                cx.keep_outcome().await;
+                return Outcome::Returned;
+            }
             Err(Stop::Interrupted(Interrupt::Lost)) => return Outcome::Lost,
             Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
         };

@@ -1,7 +1,8 @@
 //! Settling an attempt that did not complete its job: its rows, its effect and the job, in one transaction.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
+use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::{
@@ -13,6 +14,9 @@ use super::{
     settle::{self, Verdict},
     verdict::{Standing, death_facts, decide, decide_death, decide_refused},
 };
+
+/// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
+const REFUSALS: u32 = 3;
 
 /// How an attempt ended that did not complete its job.
 #[derive(Debug)]
@@ -38,18 +42,33 @@ pub(super) async fn settle(
         return Outcome::Lost;
     }
     log(job, &ending);
+    let job_id = job.attempt.job_id;
     let mut follow = true;
+    let mut refusals = 0;
     loop {
         match set_back(db, kind, job, outcome.as_ref(), &ending, follow).await {
             Ok(Settled::Yes) => return Outcome::Settled,
             Ok(Settled::Overtaken) => return Outcome::Lost,
             Ok(Settled::Changed) => continue,
+            Ok(Settled::Panicked) => {
+                tracing::error!(%job_id, "its rows could not follow, for a panic; now without them");
+                follow = false;
+                continue;
+            }
             Err(cause) if is_passing(&cause) => {
-                tracing::warn!(job_id = %job.attempt.job_id, %cause, "could not settle, trying again");
+                tracing::warn!(%job_id, %cause, "could not settle, trying again");
+            }
+            Err(cause) if follow => {
+                tracing::error!(%job_id, %cause, "could not settle; now without its rows");
+                follow = false;
+                continue;
             }
             Err(cause) => {
-                tracing::error!(job_id = %job.attempt.job_id, %cause, "could not settle; now without its rows");
-                follow = false;
+                tracing::error!(%job_id, %cause, "could not settle without its rows either");
+                refusals += 1;
+                if refusals == REFUSALS {
+                    return Outcome::Returned;
+                }
             }
         }
         let seen = *interrupt.borrow();
@@ -67,6 +86,8 @@ enum Settled {
     Changed,
     /// A later attempt exists.
     Overtaken,
+    /// What lets the job's own rows follow panicked.
+    Panicked,
 }
 
 /// One try to settle.
@@ -89,7 +110,11 @@ async fn set_back(
         return Ok(Settled::Overtaken);
     };
     if follow {
-        (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback).await?;
+        let rows = (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback);
+        match AssertUnwindSafe(rows).catch_unwind().await {
+            Ok(followed) => followed?,
+            Err(_) => return Ok(Settled::Panicked),
+        }
     }
     match ending {
         Ending::Decided(_) => {}
@@ -133,12 +158,22 @@ impl Ending {
     }
 }
 
-/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources.
-fn is_passing(error: &sqlx::Error) -> bool {
-    match error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
-        Some(code) => ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)),
-        None => true,
+/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources, a process
+/// that was stopped in the middle of a transaction. What a statement does not find or cannot read does not.
+pub(super) fn is_passing(error: &sqlx::Error) -> bool {
+    if let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
+        return ["08", "25P03", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
     }
+    matches!(
+        error,
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+    )
 }
 
 /// What the ledger knows about the job now; none if it has ended.

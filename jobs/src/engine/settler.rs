@@ -1,6 +1,6 @@
 //! The batching settler: attempts that completed without writes of their own are written many at a time.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, slice, sync::Arc, time::Duration};
 
 use serde_json::Value;
 use tokio::{
@@ -11,9 +11,11 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Attempt, Db, InHand,
+    Attempt, Cause, Db, InHand,
+    context::is_cancel_requested,
     point::{self, Point},
-    settle,
+    setback::is_passing,
+    settle::{self, Verdict},
 };
 
 /// Written in one statement at most.
@@ -75,7 +77,14 @@ async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
                 }
             }
         }
-        match settle_batch(&db, &batch).await {
+        let settled = match settle_batch(&db, &batch).await {
+            Err(error) if !is_passing(&error) => {
+                tracing::error!(%error, jobs = batch.len(), "could not settle a batch; now one by one");
+                Ok(settle_each(&db, &batch).await)
+            }
+            settled => settled,
+        };
+        match settled {
             Ok(carried) => {
                 let kept: HashSet<Attempt> = carried.iter().map(|(attempt, _)| *attempt).collect();
                 for (attempt, _) in batch.iter().filter(|(attempt, _)| !kept.contains(attempt)) {
@@ -106,4 +115,33 @@ async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attemp
     tx.commit().await?;
     point::reach(Point::Settled);
     Ok(held)
+}
+
+/// Settles one by one what the database refuses as a batch; answers the rest that is still ours.
+async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value)> {
+    let mut held = Vec::new();
+    for (at, one) in batch.iter().enumerate() {
+        let settled = match settle_batch(db, slice::from_ref(one)).await {
+            Err(error) if !is_passing(&error) => set_back(db, one.0, error).await.map(|()| Vec::new()),
+            settled => settled,
+        };
+        match settled {
+            Ok(still) => held.extend(still),
+            Err(error) if is_passing(&error) => {
+                held.extend_from_slice(&batch[at..]);
+                break;
+            }
+            Err(error) => tracing::error!(job_id = %one.0.job_id, %error, "let go: the next renewal hands it back"),
+        }
+    }
+    held
+}
+
+/// Sets an attempt back whose completion the database refuses, so that it holds up no other.
+async fn set_back(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
+    let facts = Cause::new("database", "The database refused its result; it is tried again.", refusal).facts();
+    let mut tx = db.system().await?;
+    let cancel = is_cancel_requested(&mut tx, attempt).await?;
+    settle::set_back(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;
+    tx.commit().await
 }

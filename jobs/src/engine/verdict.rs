@@ -14,6 +14,9 @@ const MAX_PUT_OFF: Duration = Duration::from_hours(72);
 /// A job that could not read back for another reason than time tries again after this.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
+/// A job whose completion the database refused is tried again after this.
+const SETTLE_AGAIN: Duration = Duration::from_mins(1);
+
 /// A parked account is released by what it waits for. Its jobs look by themselves after this, in case that came while it was
 /// being parked.
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
@@ -50,6 +53,11 @@ impl Verdict {
         let parks = what.account();
         let after = after.or_else(|| parks.map(|_| LOOK_AGAIN));
         Self { parks, ..Self::suspended(&what.name(), "park", after) }
+    }
+
+    /// The database refused the completion.
+    pub(super) fn refused() -> Self {
+        Self::again("retryable", "retry", SETTLE_AGAIN, true)
     }
 
     pub(super) fn unknown_effect() -> Self {

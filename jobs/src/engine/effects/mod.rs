@@ -130,19 +130,18 @@ impl JobContext {
                 point::reach(Point::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
                 point::reach(Point::Answered);
-                self.answer(row.id, outcome)
+                // What happened is to be recorded before anything cuts the attempt; the rest is noted for its settlement.
+                self.answer(row.id, outcome).inspect_err(|_| self.unshield())
             }
             ("confirmed" | "sent", _, Some(id)) => {
                 let receipt = Receipt { effect_id: row.id, was_read_back: true };
                 Ok(Answer::Happened(receipt, Remote { id, permalink: None }))
             }
             ("sent", Some(sent_at), _) if row.seconds_left <= 0.0 => {
-                self.unshield();
                 let seen = read_back(sent_at - CLOCK_SKEW).await;
                 self.compare(spec, row.id, row.lag_is_over, seen).await
             }
             ("sent", ..) => {
-                self.unshield();
                 let wait = Duration::try_from_secs_f64(row.seconds_left).unwrap_or_default();
                 Err(JobError::Reconcile(wait, Cause::plain("ambiguous", "An earlier call may still be on its way.")))
             }
@@ -154,7 +153,23 @@ impl JobContext {
         }
     }
 
-    /// Finds the effect, and commits `sent` if nothing was sent before. Answers the row as it was.
+    /// Keeps what came of a call when the attempt is handed back; if that fails, the next attempt reads back.
+    pub(super) async fn keep_outcome(&self) {
+        let Some(outcome) = self.take_outcome() else {
+            return;
+        };
+        let kept = async {
+            let mut tx = self.begin().await?;
+            record_outcome(&mut tx, *self.attempt(), &outcome).await?;
+            tx.commit().await
+        };
+        if let Err(error) = kept.await {
+            tracing::warn!(job_id = %self.job_id(), %error, "what came of a call is not kept; it is read back");
+        }
+    }
+
+    /// Finds the effect, and commits `sent` if nothing was sent before; otherwise nothing leaves, and the commit ends the
+    /// shield. Answers the row as it was.
     async fn mark_sent(&self, spec: &EffectSpec) -> Result<Row, JobError> {
         let mut tx = self.begin().await?;
         let attempt = tx.attempt();

@@ -154,7 +154,8 @@ async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Er
 }
 
 async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
-    let ids: Vec<Uuid> = plan.all().map(|(job, _)| job.id).collect();
+    let mut ids: Vec<Uuid> = plan.all().map(|(job, _)| job.id).collect();
+    ids.append(&mut list_uncounted_children(tx, plan).await?);
     sqlx::query!("select id from jobs where id = any($1) order by depth desc, id for update", &ids)
         .fetch_all(&mut **tx)
         .await?;
@@ -162,6 +163,32 @@ async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
         .fetch_all(&mut **tx)
         .await?;
     Ok(())
+}
+
+/// The children for which jobs that are brought back are to wait. One that ends just now is counted neither by what ends it,
+/// which does not find its parent, nor, once its row was waited for, by who brings that back.
+async fn list_uncounted_children(tx: &mut Tx, plan: &Plan) -> Result<Vec<Uuid>, sqlx::Error> {
+    let (tenants, parents): (Vec<Uuid>, Vec<Uuid>) =
+        plan.all().filter(|(_, step)| *step == Step::BringBack).map(|(job, _)| (job.tenant_id.0, job.id)).unzip();
+    if parents.is_empty() {
+        return Ok(Vec::new());
+    }
+    sqlx::query_scalar!(
+        "
+        select child.id
+        from unnest($1::uuid[], $2::uuid[]) as parent (tenant_id, id)
+        cross join lateral (
+          select id
+          from jobs
+          where tenant_id = parent.tenant_id and parent_id = parent.id and not counted
+          offset 0
+        ) child
+        ",
+        &tenants,
+        &parents
+    )
+    .fetch_all(&mut **tx)
+    .await
 }
 
 /// Does what was planned to rows that are locked.
@@ -204,8 +231,8 @@ async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Moves finished jobs back among the unfinished ones, counters kept: an attempt never starts over, it is the fence. Answers
-/// those that no unfinished job with the same key kept away.
+/// Moves finished jobs back among the unfinished ones, with their place and counters: an attempt never starts over, it is the
+/// fence. Answers those that no unfinished job with the same key kept away.
 async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -214,10 +241,11 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error>
         r#"
         with back as (
           insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
-            crashes, poison, unique_key, parent_id, depth, failed_children, counted, error, created_at, started_at,
+            crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at, started_at,
             pending)
           select id, tenant_id, kind, queue, args, 'available', priority, account_id, engine_stamp(), engine_stamp(), attempt,
-            failures, crashes, poison, unique_key, parent_id, depth, failed_children, counted, error, created_at, started_at,
+            failures, crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at,
+            started_at,
             (
               select count(*)
               from jobs child
@@ -244,7 +272,7 @@ async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         update jobs
-        set cancel_requested_at = coalesce(cancel_requested_at, engine_stamp())
+        set cancel_requested_at = coalesce(cancel_requested_at, engine_stamp()), rerun_requested = false
         where id = any($1)
         ",
         ids

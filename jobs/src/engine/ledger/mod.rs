@@ -38,6 +38,9 @@ pub enum Refused {
     /// The effect does not wait for a person; in this state it is.
     #[error("the effect is {0}")]
     Settled(String),
+    /// The provider answered with this id: it cannot be said not to have happened.
+    #[error("the provider answered with {0}")]
+    Happened(String),
     /// The provider may still show the call by itself, or is being read right now.
     #[error("the call is still being looked for")]
     StillLooking,
@@ -73,6 +76,7 @@ impl Refused {
             Self::OpenEffect => "outcome_unknown",
             Self::TooLate => "too_late",
             Self::Settled(_) => "effect_settled",
+            Self::Happened(_) => "effect_happened",
             Self::StillLooking => "still_looking",
             Self::RemoteIdTaken => "remote_id_taken",
             Self::State(_) => "wrong_state",

@@ -54,6 +54,8 @@ struct Open {
     tenant_id: TenantId,
     state: String,
     is_over: bool,
+    /// What the provider answered, if it did.
+    remote_id: Option<String>,
 }
 
 /// Settles an effect by a person's word, and has the job's next attempt record what follows from it.
@@ -74,6 +76,9 @@ pub async fn resolve(
         "sent" => return Err(Refused::StillLooking),
         _ => return Err(Refused::Settled(effect.state)),
     }
+    if let (Resolution::SendAgain | Resolution::GiveUp, Some(id)) = (resolution, effect.remote_id) {
+        return Err(Refused::Happened(id));
+    }
     let state = sqlx::query_scalar!("select state from jobs where id = $1 for update", job_id.0)
         .fetch_optional(&mut **tx)
         .await?
@@ -92,7 +97,7 @@ async fn lock_effect(tx: &mut Tx, job_id: JobId, effect_id: EffectId) -> Result<
     sqlx::query_as!(
         Open,
         r#"
-        select tenant_id as "tenant_id: TenantId", state,
+        select tenant_id as "tenant_id: TenantId", state, remote_id,
           coalesce(engine_now() > send_until + make_interval(secs => coalesce(lag_seconds, 3600)), false) as "is_over!"
         from effects
         where id = $1 and job_id = $2

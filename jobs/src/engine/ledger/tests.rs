@@ -169,6 +169,11 @@ async fn an_effect_is_decided_by_a_person_only_when_the_provider_had_its_time(po
     drop(tx);
     bench.engine.db.shift_clock(Duration::from_secs(61));
     let mut tx = bench.engine.db.system().await.unwrap();
+    let known = "update effects set remote_id = '1_2' where id = $1";
+    sqlx::query(known).bind(effect.0).execute(&mut *tx).await.unwrap();
+    for denial in [Resolution::SendAgain, Resolution::GiveUp] {
+        assert_eq!(resolve(&mut tx, job, effect, &denial, "x").await.unwrap_err().code(), "effect_happened");
+    }
     assert_eq!(resolve(&mut tx, job, effect, &resolution, "x").await.unwrap().after, "confirmed");
     assert_eq!(resolve(&mut tx, job, effect, &resolution, "x").await.unwrap_err().code(), "effect_settled");
     tx.commit().await.unwrap();

@@ -16,7 +16,8 @@ pub(in crate::engine) struct EndedChild {
     pub(in crate::engine) failed: bool,
 }
 
-/// Suspends an attempt until its children ended; available at once if none is pending.
+/// Suspends an attempt until its children ended; available at once if none is pending. False if it is not the latest any
+/// more, or is to be cancelled.
 pub(in crate::engine) async fn wait_for_children(
     tx: &mut Tx,
     attempt: Attempt,
@@ -30,7 +31,7 @@ pub(in crate::engine) async fn wait_for_children(
           run_at = case when pending = 0 then engine_stamp() end,
           fails_with_children = $3,
           worker_id = null
-        where id = $1 and attempt = $2 and state is not distinct from 'executing'
+        where id = $1 and attempt = $2 and state is not distinct from 'executing' and cancel_requested_at is null
         returning state = 'available' as "is_due!"
         "#,
         attempt.job_id.0,

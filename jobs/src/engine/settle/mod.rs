@@ -62,10 +62,8 @@ pub(super) async fn set_back(
     facts: Option<&Facts>,
     cancel_seen: bool,
 ) -> Result<bool, sqlx::Error> {
-    if let (Some(account_id), Some(after)) = (verdict.parks, verdict.after) {
-        limits::park(tx, attempt.tenant_id, account_id, after, facts).await?;
-    }
-    let settled = sqlx::query!(
+    park(tx, attempt, verdict, facts).await?;
+    let Some(row) = sqlx::query!(
         r#"
         with mine as (
           select id, tenant_id, attempt, counted, worker_id, started_at,
@@ -93,6 +91,7 @@ pub(super) async fn set_back(
           failures = case when again then 0 else failures + $6 end,
           due_at = case when again then engine_stamp() else due_at end,
           cancel_requested_at = case when not again then cancel_requested_at end,
+          result = case when not again then result end,
           counted = mine.counted or ($3 in ('cancelled', 'discarded') and not again),
           error = coalesce($7, error),
           worker_id = null
@@ -112,14 +111,22 @@ pub(super) async fn set_back(
         verdict.outcome
     )
     .fetch_optional(&mut **tx)
-    .await?;
-    let Some(row) = settled else {
+    .await?
+    else {
         return Ok(false);
     };
     if row.ended {
         end(tx, attempt, row.parent_id.filter(|_| row.counts)).await?;
     }
     Ok(true)
+}
+
+/// Parks the account, if that is the verdict.
+async fn park(tx: &mut Tx, attempt: Attempt, verdict: &Verdict, facts: Option<&Facts>) -> Result<(), sqlx::Error> {
+    if let (Some(account_id), Some(after)) = (verdict.parks, verdict.after) {
+        limits::park(tx, attempt.tenant_id, account_id, after, facts).await?;
+    }
+    Ok(())
 }
 
 /// Moves a job that ended without completing into its history, and off what its parent waits for.

@@ -42,6 +42,7 @@ impl Job for Scripted {
             "panic" => panic!("scripted"),
             "hang" => std::future::pending().await,
             "nul" => Err(JobError::Fail(Cause::plain("permanent", "a body with a \0 in it"))),
+            "nul result" => Ok(Done::nothing("a body with a \0 in it")),
             "fail" => Err(JobError::Fail(Cause::plain("permanent", "scripted"))),
             "park" => Err(JobError::Park(Parked::Job, None, Cause::plain("reauth", "scripted"))),
             "again" => cx.begin().await?.complete(json!("ran")).await,
@@ -178,11 +179,14 @@ async fn a_payload_that_cannot_be_read_ends_the_job(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn an_error_that_the_database_could_not_store_settles_its_job(pool: PgPool) {
+async fn words_that_the_database_could_not_store_settle_their_job(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&scripted("nul")).await;
     bench.drain().await;
     assert_eq!(state(&bench, id).await, "discarded");
+    let id = bench.enqueue(&scripted("nul result")).await;
+    bench.drain().await;
+    assert_eq!(bench.job(id).await.result, Some(json!({ "nothing": "a body with a  in it" })));
 }
 
 #[sqlx::test(migrations = "../migrations")]

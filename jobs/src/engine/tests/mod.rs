@@ -8,8 +8,13 @@ mod isolation;
 mod lifecycle;
 mod lost_reply;
 mod periodic;
+mod planning;
 mod rates;
 mod release;
+mod rerun;
+mod setbacks;
+mod settler;
+mod shield;
 mod stop;
 
 use std::{collections::BTreeMap, time::Duration};
