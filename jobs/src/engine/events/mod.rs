@@ -76,6 +76,8 @@ pub(super) struct Said {
 #[derive(Debug, Default)]
 struct Unwritten {
     said: Vec<Said>,
+    /// What stands in a transaction of the attempt that is not known to be committed.
+    held: Vec<Said>,
     lines: usize,
     written_at: Option<Instant>,
     /// A task is going to write.
@@ -103,6 +105,18 @@ impl Unwritten {
     fn take(&mut self) -> Vec<Said> {
         self.written_at = Some(Instant::now());
         std::mem::take(&mut self.said)
+    }
+
+    /// Takes what a transaction of the attempt is to write, with what an earlier one held that came to nothing.
+    fn hold(&mut self) -> Vec<Said> {
+        let held = std::mem::take(&mut self.held);
+        self.put_back(held);
+        self.held = std::mem::take(&mut self.said);
+        self.held.clone()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.said.is_empty() && self.held.is_empty()
     }
 
     /// Puts back, before what was said since, what could not be written.
@@ -145,17 +159,17 @@ impl Reporter {
     /// Writes what is left into the transaction that ends the attempt. It is forgotten by [`Reporter::committed`].
     pub(super) async fn write_rest(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         let shared = &self.shared;
-        if shared.unwritten().said.is_empty() || !rows::lock(tx, shared.attempt).await? {
+        if shared.unwritten().is_empty() || !rows::lock(tx, shared.attempt).await? {
             return Ok(());
         }
-        // Read again under the lock of the row: the task may have written in between.
-        let said = shared.unwritten().said.clone();
+        // Taken under the lock of the row: the task may have written in between, and writes none of it from here on.
+        let said = shared.unwritten().hold();
         rows::insert(tx, shared.attempt, &said).await
     }
 
     /// What [`Reporter::write_rest`] wrote is there.
     pub(super) fn committed(&self) {
-        if !std::mem::take(&mut self.shared.unwritten().said).is_empty() {
+        if !std::mem::take(&mut self.shared.unwritten().held).is_empty() {
             self.shared.announce();
         }
     }
@@ -164,7 +178,7 @@ impl Reporter {
     /// what cannot be written is lost.
     pub(super) async fn flush(&self) {
         let shared = &self.shared;
-        if shared.unwritten().said.is_empty() {
+        if shared.unwritten().is_empty() {
             return;
         }
         let written = async {

@@ -64,6 +64,7 @@ macro_rules! complete {
                 run_at = engine_stamp() + case when mine.is_open then interval '30 seconds' else interval '0' end,
                 rerun_requested = false,
                 failures = case when mine.rerun_requested then 0 else failures end,
+                failed_children = case when mine.is_open then failed_children else 0 end,
                 due_at = case when mine.is_open then due_at else engine_stamp() end,
                 cancel_requested_at = case when mine.is_open then cancel_requested_at end,
                 result = case when mine.is_open then mine.result end,

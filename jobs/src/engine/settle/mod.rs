@@ -89,6 +89,7 @@ pub(super) async fn set_back(
           end,
           ended_at = case when $3 in ('cancelled', 'discarded') and not again then engine_stamp() end,
           failures = case when again then 0 else failures + $6 end,
+          failed_children = case when not again then failed_children else 0 end,
           due_at = case when again then engine_stamp() else due_at end,
           cancel_requested_at = case when not again then cancel_requested_at end,
           result = case when not again then result end,

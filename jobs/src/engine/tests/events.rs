@@ -102,6 +102,7 @@ async fn the_last_progress_is_written_however_a_job_ends(pool: PgPool) {
         let events = events(&bench, id).await;
         assert_eq!((events[0].level.as_str(), events[0].message.as_str()), ("info", "begins"), "{ends}");
         assert!(events.len() <= most, "{ends}: {} rows", events.len());
+        assert_eq!(events.iter().filter(|event| event.done == Some(1_000)).count(), 1, "{ends}: the last one, once");
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let progress = events::get_progress(&mut tx, bench.tenant_id, id).await.unwrap();
         assert_eq!(progress, Some(Progress { done: 1_000, total: 1_000, message: "cooking".to_owned() }), "{ends}");

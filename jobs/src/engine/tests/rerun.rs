@@ -51,9 +51,9 @@ async fn running(bench: &Bench) -> (JobId, WorkerId, Claimed) {
     (id, worker, claimed)
 }
 
-/// As a checkpoint does, an hour ago.
+/// As a checkpoint and a child that failed do, an hour ago.
 async fn leave_place(bench: &Bench, id: JobId) {
-    bench.execute("update jobs set result = '{\"place\": 7}' where id = $1", id.0).await;
+    bench.execute("update jobs set result = '{\"place\": 7}', failed_children = 1 where id = $1", id.0).await;
     bench.engine.db.shift_clock(Duration::from_hours(1));
 }
 
@@ -78,6 +78,7 @@ async fn decline(bench: &Bench, job: &Claimed, error: JobError) {
 async fn assert_begins_anew(bench: &Bench, id: JobId) {
     let row = bench.job(id).await;
     assert_eq!((row.state.as_str(), row.cancel_requested_at, row.result), ("available", None, None));
+    assert_eq!(row.failed_children, 0);
     let mut tx = bench.engine.db.system().await.unwrap();
     let due_for: f64 =
         sqlx::query_scalar("select extract(epoch from engine_now() - due_at)::float8 from jobs where id = $1")
