@@ -12,7 +12,6 @@ use jobs::{
     },
     ids::WorkerId,
 };
-
 use tokio::time::{error::Elapsed, timeout};
 
 use crate::process::Process;

@@ -96,10 +96,7 @@ impl Engine {
         error: JobError,
         interrupt: &watch::Receiver<Option<Interrupt>>,
     ) -> Outcome {
-        match self.kind(&job.kind) {
-            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::Decided(error), interrupt).await,
-            None => Outcome::Returned,
-        }
+        self.end(job, Ending::Decided(error), interrupt).await
     }
 
     /// Settles an attempt that a rate does not let start, and has the job's lane rest. The job keeps its place, costs no
@@ -110,16 +107,18 @@ impl Engine {
         refused: Refused,
         interrupt: &watch::Receiver<Option<Interrupt>>,
     ) -> Outcome {
-        match self.kind(&job.kind) {
-            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::TooSoon(refused), interrupt).await,
-            None => Outcome::Returned,
-        }
+        self.end(job, Ending::TooSoon(refused), interrupt).await
     }
 
     /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.
     pub async fn mourn(&self, job: &Claimed, how: String, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
+        self.end(job, Ending::Died(how), interrupt).await
+    }
+
+    /// Settles an attempt that did not run here.
+    async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
         match self.kind(&job.kind) {
-            Some(kind) => setback::settle(&self.db, kind, job, None, Ending::Died(how), interrupt).await,
+            Some(kind) => setback::settle(&self.db, kind, job, None, ending, interrupt).await,
             None => Outcome::Returned,
         }
     }

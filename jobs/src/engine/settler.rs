@@ -34,7 +34,8 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Starts the settler, on connections of its own: it waits for no job, and each knows its statements. Its task ends when every clone of the handle is gone and all is written, or at `abandon`.
+    /// Starts the settler, on connections of its own: it waits for no job, and each knows its statements. Its task ends when
+    /// every clone of the handle is gone and all is written, or at `abandon`.
     #[must_use]
     pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
