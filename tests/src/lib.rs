@@ -110,7 +110,7 @@ impl TestApp {
         });
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(30))
+            .read_timeout(Duration::from_mins(1))
             .build()
             .expect("a client");
         Self { bench, url, key, redis_prefix, redis_url, database_url, client, server }
@@ -230,9 +230,9 @@ impl TestApp {
     /// Waits until at least `count` jobs of a kind are in a state.
     ///
     /// # Panics
-    /// If they are not within half a minute.
+    /// If they are not within a minute.
     pub async fn wait_until_some(&self, kind: &str, state: &str, count: i64) {
-        until(&format!("{count} {kind} jobs are {state}"), Duration::from_secs(30), async || {
+        until(&format!("{count} {kind} jobs are {state}"), Duration::from_mins(1), async || {
             let counts = self.count_jobs(kind).await;
             counts.iter().any(|(found, jobs)| found == state && *jobs >= count).then_some(())
         })

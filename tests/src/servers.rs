@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{setting, until};
 
 /// How long a server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Only the socket's folder is closed to others of this machine, so the superuser logs in there and nowhere else.
 const LOGINS: &str = "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";

@@ -167,7 +167,7 @@ impl Worker {
     /// If it does not end within half a minute.
     pub async fn terminate_impatiently(mut self) -> (Option<i32>, Duration) {
         let begun = std::time::Instant::now();
-        while begun.elapsed() < Duration::from_secs(30) {
+        while begun.elapsed() < Duration::from_mins(1) {
             self.signal("TERM").await;
             // Two signals at one moment would be one.
             if let Ok(status) = tokio::time::timeout(Duration::from_millis(200), self.child.wait()).await {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{TestApp, answer};
 
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_mins(1);
 
 fn photo() -> Vec<u8> {
     let mut jpeg = Cursor::new(Vec::new());

@@ -68,7 +68,7 @@ async fn a_process_that_is_to_stop_ends_its_streams_and_then_itself(pool: PgPool
     let app = TestApp::new(pool).await;
     let job = app.bench.enqueue(&Noop::default()).await;
     let (admin, url) = app.serve_apart().await;
-    let client = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+    let client = reqwest::Client::builder().read_timeout(Duration::from_mins(1)).build().unwrap();
     let request = client.get(format!("{url}/api/v1/jobs/{job}/events"));
     let mut stream = Stream::of(request.bearer_auth(&app.key), None).await;
     assert_eq!(stream.next().await.unwrap().event, "state");
@@ -91,14 +91,14 @@ async fn streams_are_woken_again_after_a_cut_that_nobody_noticed(pool: PgPool) {
     let mut stream = Stream::open(&app, job.0, None).await;
     assert_eq!(stream.next().await.unwrap().event, "state");
     say(&app, job).await;
-    woken(&direct, job, &mut stream, Duration::from_secs(10)).await;
+    woken(&direct, job, &mut stream, Duration::from_mins(1)).await;
     proxy.make(Network::Silent);
     // By then it has subscribed anew, in vain.
     tokio::time::sleep(2 * life).await;
     proxy.forget();
     proxy.make(Network::Whole);
     say(&app, job).await;
-    woken(&direct, job, &mut stream, Duration::from_secs(20)).await;
+    woken(&direct, job, &mut stream, Duration::from_mins(1)).await;
 }
 
 /// Says again and again that the job said something, until that arrives.

@@ -61,7 +61,7 @@ impl Stream {
 
     /// What comes next, as it comes: comments too.
     pub(crate) async fn chunk(&mut self) -> Option<String> {
-        let chunk = tokio::time::timeout(Duration::from_secs(20), self.answer.chunk()).await;
+        let chunk = tokio::time::timeout(Duration::from_mins(1), self.answer.chunk()).await;
         Some(String::from_utf8(chunk.expect("in time").unwrap()?.to_vec()).unwrap())
     }
 

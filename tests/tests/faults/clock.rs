@@ -20,7 +20,7 @@ async fn app(pool: PgPool) -> TestApp {
 
 /// Puts back what was taken, by more than the time between two ticks: the latest is due again.
 async fn make_a_tick_due(app: &TestApp) {
-    until("the list is there", Duration::from_secs(20), async || {
+    until("the list is there", Duration::from_mins(1), async || {
         let list = app.get("/api/v1/periodic").await;
         list["items"].as_array().filter(|items| !items.is_empty()).map(|_| ())
     })
@@ -30,7 +30,7 @@ async fn make_a_tick_due(app: &TestApp) {
 }
 
 async fn leads(app: &TestApp, worker: &Worker) {
-    until("it leads", Duration::from_secs(20), async || {
+    until("it leads", Duration::from_mins(1), async || {
         (ledger::leader(&app.bench.engine.db).await.unwrap() == Some(worker.id())).then_some(())
     })
     .await;

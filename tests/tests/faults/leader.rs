@@ -17,7 +17,7 @@ use crate::TWO_MINUTES;
 const LONGEST_STALL: Duration = Duration::from_secs(10);
 
 async fn leads(trial: &Trial, worker: &Worker) {
-    until("it leads", Duration::from_secs(20), async || {
+    until("it leads", Duration::from_mins(1), async || {
         (ledger::leader(&trial.app.bench.engine.db).await.unwrap() == Some(worker.id())).then_some(())
     })
     .await;

@@ -21,7 +21,7 @@ async fn stopped_at(trial: &mut Trial, point: &str) -> (Worker, Worker) {
     stopped.stops().await;
     let successor = trial.app.worker(&[]).await;
     let already = rescued(trial).await;
-    tests::until("the attempt is rescued", Duration::from_secs(30), async || {
+    tests::until("the attempt is rescued", Duration::from_mins(1), async || {
         (rescued(trial).await > already).then_some(())
     })
     .await;

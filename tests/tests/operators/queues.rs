@@ -143,7 +143,7 @@ async fn a_parked_account_is_shown_and_released(pool: PgPool) {
     let (status, released) = app.post(&path, json!({})).await;
     assert_eq!((status.as_u16(), &released["resumed"]), (200, &json!(1)));
     app.bench.drain().await;
-    app.wait_until_all("publish_post", "completed", Duration::from_secs(1)).await;
+    app.wait_until_all("publish_post", "completed", Duration::from_mins(1)).await;
     assert_problem(&app.post(&path, json!({})).await, 404, "not_found");
     assert_eq!(app.get("/api/v1/parked-accounts").await["items"], json!([]));
     let log = app.get(&format!("/api/v1/tenants/{}/audit-log", app.bench.tenant_id)).await;

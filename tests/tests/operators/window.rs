@@ -86,7 +86,7 @@ async fn what_redis_lost_is_in_the_window_again_by_itself(pool: PgPool) {
     let begun = Instant::now();
     for _ in 0..2 {
         while redis.count().await == 0 {
-            assert!(begun.elapsed() < Duration::from_secs(15), "the second job is in the window");
+            assert!(begun.elapsed() < Duration::from_mins(1), "the second job is in the window");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         redis.remove().await;
@@ -103,5 +103,5 @@ async fn after_redis_lost_everything_all_work_is_done(pool: PgPool) {
         app.bench.enqueue(&Noop::default()).await;
         redis.remove().await;
     }
-    app.wait_until_all("noop", "completed", Duration::from_secs(30)).await;
+    app.wait_until_all("noop", "completed", Duration::from_mins(1)).await;
 }
