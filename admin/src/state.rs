@@ -1,6 +1,6 @@
 //! What handlers share.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jobs::{
     engine::{Db, Window},
@@ -19,7 +19,7 @@ pub struct AppState {
     /// Who follows jobs.
     pub streams: Streams,
     /// Clients of the outside world.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// How long connecting an account may take.
     pub state_life: Duration,
     /// Where browsers reach us, without a slash at the end.

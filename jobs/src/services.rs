@@ -12,7 +12,7 @@ use crate::{
     secrets::Keyring,
 };
 
-/// Clients of the outside world; cheap to clone.
+/// Clients of the outside world.
 #[derive(Debug, Clone)]
 pub struct Services {
     /// Encrypts what is stored.
@@ -29,16 +29,16 @@ pub struct Services {
 }
 
 impl Services {
-    /// The clients as configured.
+    /// The clients as configured, to be shared.
     ///
     /// # Errors
     /// A key is malformed, or the storage cannot be used.
-    pub fn new(config: &ServicesConfig) -> anyhow::Result<Self> {
+    pub fn new(config: &ServicesConfig) -> anyhow::Result<Arc<Self>> {
         let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();
         if is_spread && config.storage_url.scheme() == "file" {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
-        Ok(Self {
+        Ok(Arc::new(Self {
             keyring: Keyring::parse(config.encryption_keys.expose_secret())
                 .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")?,
             storage: Storage::open(&config.storage_url)?,
@@ -46,7 +46,7 @@ impl Services {
             ai: Ai::new(&config.ai),
             upkeep: config.upkeep,
             redirect_base: config.public_url.as_str().trim_end_matches('/').into(),
-        })
+        }))
     }
 
     /// Where Facebook sends a browser back to: the same, to the letter, in the dialog and in the exchange.

@@ -128,12 +128,13 @@ impl Dispatcher {
             return Ok(TICK);
         };
         let db = self.db.clone();
-        if self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK) {
+        let ticks = self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK);
+        if ticks {
             if !dispatch::lead(&db, id, LEADERSHIP).await? {
                 self.forget();
                 return Ok(TICK);
             }
-            self.tick().await?;
+            self.capacity = dispatch::capacity(&db).await?;
         }
         // Before the transaction: it holds rows, and Redis may be slow.
         let sizes = self.sizes().await;
@@ -147,6 +148,10 @@ impl Dispatcher {
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
         self.push(&batch.queues).await?;
+        // After the release, which waits for none of it.
+        if ticks && self.tick().await? {
+            return Ok(SHORTEST_PAUSE);
+        }
         Ok(self.pause_after(&batch, due))
     }
 
@@ -162,13 +167,12 @@ impl Dispatcher {
         self.pause
     }
 
-    /// What is done once a second.
-    async fn tick(&mut self) -> anyhow::Result<()> {
+    /// What is done once a second. Answers whether it made jobs available.
+    async fn tick(&mut self) -> anyhow::Result<bool> {
         let (db, lease) = (&self.db.clone(), self.process.registration.lease);
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
         periodic::tick(db, PERIODIC, self.ticked.is_none()).await?;
         self.ticked = Some(Instant::now());
-        self.capacity = dispatch::capacity(db).await?;
         // After the database was away every lease looks expired: give the others time to renew theirs.
         if answering_since.elapsed() > lease {
             let rescued = engine::rescue(db, lease).await?;
@@ -176,12 +180,13 @@ impl Dispatcher {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }
         }
-        dispatch::resume_kinds(db, &self.capacity.kinds).await?;
+        let resumed = dispatch::resume_kinds(db, &self.capacity.kinds).await?;
         dispatch::forget_rests(db).await?;
         let marked = dispatch::list_to_push_again(db).await?;
         let marked = marked.into_iter().map(|(queue, jobs)| QueueBatch { queue, jobs, is_marked: true });
         self.push(&marked.collect::<Vec<_>>()).await?;
-        self.mark_overdue().await
+        self.mark_overdue().await?;
+        Ok(resumed > 0)
     }
 
     /// What nobody pops (workers that cannot reach Redis) is written down for them.

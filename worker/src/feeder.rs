@@ -38,6 +38,9 @@ impl Ticket {
 /// Feeders of a queue: while one claims, the jobs of the other begin.
 pub(crate) const A_QUEUE: usize = 2;
 
+/// Claimed in one statement at most, so that the first of many begin while the others are claimed.
+const BATCH: usize = 500;
+
 /// A queue's slots, and the way to them.
 #[derive(Clone)]
 pub(crate) struct Slots {
@@ -51,14 +54,14 @@ impl Slots {
         Self { all, free: Arc::new(Semaphore::new(all)), tickets }
     }
 
-    /// Waits for a free slot and takes all that are free then.
+    /// Waits for a free slot and takes those that are free then, up to a batch.
     async fn take(&self) -> Option<OwnedSemaphorePermit> {
         let mut taken = Arc::clone(&self.free).acquire_owned().await.ok()?;
         if self.free.available_permits() < self.all / 4 {
             // While few slots are free more may become so at once: one claim of many costs less than many of few.
             tokio::time::sleep(GATHER).await;
         }
-        let others = u32::try_from(self.free.available_permits()).unwrap_or(u32::MAX);
+        let others = u32::try_from(self.free.available_permits().min(BATCH - 1)).unwrap_or(u32::MAX);
         if let Ok(others) = Arc::clone(&self.free).try_acquire_many_owned(others) {
             taken.merge(others);
         }
@@ -91,6 +94,8 @@ impl Feeder {
             let Some(ids) = stopping.run_until_cancelled(self.next_ids(taken.num_permits())).await else {
                 return;
             };
+            // What there is no work for is free for the other feeder while this one claims.
+            drop(taken.split(taken.num_permits().saturating_sub(ids.len())));
             for job in self.claim(&ids).await {
                 point::reach(Point::Claimed);
                 let Some(slot) = taken.split(1) else {

@@ -8,6 +8,7 @@ use std::{
     panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
+    thread,
     time::Duration,
 };
 
@@ -57,7 +58,7 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
 /// Runs one claimed job. The only handler: the ledger's row says which kind it is.
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
-    match lost_in_panic(outcome_of(ticket, &process)).await {
+    match lost_in_panic(AssertUnwindSafe(outcome_of(ticket, &process)).catch_unwind().await) {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
         Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
         Outcome::Returned => {
@@ -69,8 +70,8 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
 
 /// What a kind does wrong the engine settles; a panic elsewhere is a bug of ours. Its attempt is let go, so that the next
 /// renewal of the lease hands it back.
-async fn lost_in_panic(outcome: impl Future<Output = Outcome>) -> Outcome {
-    AssertUnwindSafe(outcome).catch_unwind().await.unwrap_or_else(|_| {
+fn lost_in_panic(outcome: thread::Result<Outcome>) -> Outcome {
+    outcome.unwrap_or_else(|_| {
         tracing::error!("a handler panicked; its attempt is handed back");
         Outcome::Lost
     })
@@ -136,9 +137,9 @@ impl BackendConfig for Channel {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn a_handler_that_panics_lets_go_of_its_attempt() {
-        assert!(matches!(lost_in_panic(async { panic!("a bug") }).await, Outcome::Lost));
-        assert!(matches!(lost_in_panic(async { Outcome::Settled }).await, Outcome::Settled));
+    #[test]
+    fn a_handler_that_panics_lets_go_of_its_attempt() {
+        assert!(matches!(lost_in_panic(std::panic::catch_unwind(|| panic!("a bug"))), Outcome::Lost));
+        assert!(matches!(lost_in_panic(Ok(Outcome::Settled)), Outcome::Settled));
     }
 }

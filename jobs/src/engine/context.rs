@@ -31,14 +31,14 @@ pub struct JobContext {
     failed_children: u32,
     pub(super) events: Reporter,
     db: Db,
-    services: Services,
+    services: Arc<Services>,
     shielded: Arc<AtomicBool>,
     cancelled: CancellationToken,
     outcome: Mutex<Option<CallOutcome>>,
 }
 
 impl JobContext {
-    pub(super) fn new(job: &Claimed, db: Db, services: Services) -> Self {
+    pub(super) fn new(job: &Claimed, db: Db, services: Arc<Services>) -> Self {
         Self {
             attempt: job.attempt,
             failed_children: job.failed_children,

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     panic::AssertUnwindSafe,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -51,7 +52,7 @@ pub struct Engine {
     /// The ledger.
     pub db: Db,
     /// Clients of the outside world.
-    pub services: Services,
+    pub services: Arc<Services>,
     /// Every kind that this process runs.
     pub kinds: &'static [Kind],
 }

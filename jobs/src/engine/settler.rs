@@ -21,6 +21,10 @@ use super::{
 /// Written in one statement at most.
 const BATCH: usize = 500;
 
+/// While batches are larger than this, more is gathered before the next: few large ones cost less than many small ones.
+const BUSY: usize = 20;
+const GATHER: Duration = Duration::from_millis(2);
+
 /// So many batches are written at a time: while one waits for the disk, the next is on its way.
 const AT_ONCE: usize = 2;
 
@@ -60,12 +64,18 @@ impl Settler {
 
 async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
     let mut batch = Vec::with_capacity(BATCH);
+    let mut is_busy = false;
     loop {
         let room = BATCH - batch.len();
         if batch.is_empty() {
-            if queue.lock().await.recv_many(&mut batch, room).await == 0 {
+            let mut queue = queue.lock().await;
+            if is_busy && queue.len() < BATCH / 2 {
+                tokio::time::sleep(GATHER).await;
+            }
+            if queue.recv_many(&mut batch, room).await == 0 {
                 return;
             }
+            is_busy = batch.len() >= BUSY;
         } else {
             // Carried over: rows that somebody else holds for a moment, or a database that is away.
             tokio::time::sleep(Duration::from_millis(20)).await;

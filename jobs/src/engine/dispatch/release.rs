@@ -91,17 +91,46 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
         return Ok(Vec::new());
     };
     cursor.lane = end.is_cut.then_some((end.last_tenant_id, end.last_lane));
-    let (first, mut batch) = (end.place, rows.iter().filter_map(Row::job).collect::<Vec<_>>());
-    batch.sort_by_key(|job| (job.turn, job.lane));
-    for job in &batch {
+    let first = end.place;
+    let chosen = choose(rows.iter().filter_map(Row::job).collect(), order.room);
+    for job in &chosen {
         if job.is_last {
             cursor.reached.remove(&job.lane);
         } else if !order.is_marked {
             cursor.reached.insert(job.lane, (job.run_at, job.id));
         }
     }
-    let released = batch.into_iter().filter(|job| job.is_released);
+    let (released, suspended): (Vec<_>, Vec<_>) =
+        chosen.into_iter().partition(|job| job.is_known && job.parked_until.is_none());
+    suspend(tx, &suspended).await?;
+    if order.is_marked {
+        mark(tx, &released.iter().map(|job| job.id).collect::<Vec<_>>()).await?;
+    }
     Ok((first..).zip(released).map(|(place, job)| Released { id: job.id, place }).collect())
+}
+
+/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
+/// leaves.
+fn choose(mut picked: Vec<Candidate>, room: usize) -> Vec<Candidate> {
+    picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
+    for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
+        let has_less = lane.len() < lane[0].share;
+        for (turn, job) in lane.iter_mut().enumerate() {
+            (job.turn, job.is_last) = (turn, has_less);
+        }
+    }
+    picked.sort_by_key(|job| (job.turn, job.lane));
+    let mut taken: BTreeMap<Uuid, i64> = BTreeMap::new();
+    picked.retain(|job| {
+        let Some(most) = job.tenant_room else {
+            return true;
+        };
+        let taken = taken.entry(job.lane.0).or_default();
+        *taken += 1;
+        *taken <= most
+    });
+    picked.truncate(room);
+    picked
 }
 
 /// A row of the batch, each with the place at which the scan of lanes ended; a scan that found nothing to release answers
@@ -116,21 +145,29 @@ struct Row {
     tenant_id: Option<Uuid>,
     lane: Option<Uuid>,
     run_at: Option<DateTime<Utc>>,
-    turn: Option<i64>,
-    is_last: Option<bool>,
-    is_released: Option<bool>,
+    parked_until: Option<DateTime<Utc>>,
+    is_known: Option<bool>,
+    share: Option<i64>,
+    tenant_room: Option<i64>,
 }
 
+/// A job that could be released.
 struct Candidate {
     id: Uuid,
     lane: Lane,
     run_at: DateTime<Utc>,
-    /// Its number among those of its lane.
-    turn: i64,
+    /// Until when its account is parked.
+    parked_until: Option<DateTime<Utc>>,
+    /// A live worker runs its kind.
+    is_known: bool,
+    /// How many of its lane were asked for.
+    share: usize,
+    /// How many of its tenant may be released; `None`: no limit.
+    tenant_room: Option<i64>,
+    /// Its place among those of its lane, from 0.
+    turn: usize,
     /// Its lane has no more than was asked for.
     is_last: bool,
-    /// It was not suspended.
-    is_released: bool,
 }
 
 impl Row {
@@ -139,11 +176,45 @@ impl Row {
             id: self.id?,
             lane: (self.tenant_id?, self.lane?),
             run_at: self.run_at?,
-            turn: self.turn?,
-            is_last: self.is_last?,
-            is_released: self.is_released?,
+            parked_until: self.parked_until,
+            is_known: self.is_known?,
+            share: usize::try_from(self.share?).ok()?,
+            tenant_room: self.tenant_room,
+            turn: 0,
+            is_last: false,
         })
     }
+}
+
+/// Suspends jobs that cannot run before their account's park ends, or a worker comes that runs their kind.
+async fn suspend(tx: &mut Tx, jobs: &[Candidate]) -> Result<(), sqlx::Error> {
+    if jobs.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = jobs.iter().map(|job| job.id).collect();
+    let until: Vec<Option<DateTime<Utc>>> = jobs.iter().map(|job| job.parked_until).collect();
+    sqlx::query!(
+        "
+        with waiting as (
+          select j.id, asked.until
+          from jobs j
+          join unnest($1::uuid[], $2::timestamptz[]) as asked (id, until) on asked.id = j.id
+          where j.state is not distinct from 'available'
+          order by j.id
+          for update of j skip locked
+        )
+        update jobs
+        set state = 'suspended', dispatched_at = null, run_at = until,
+          suspended_on = case when until is null then 'kind:' || kind else 'account:' || account_id end
+        from waiting
+        where jobs.id = waiting.id
+        ",
+        &ids,
+        &until as &[Option<DateTime<Utc>>]
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// The statement that picks a batch, with the words that say whether it holds what it picks.
@@ -160,7 +231,7 @@ macro_rules! pick {
               group by tenant_id, lane
             ),
             busy_tenants as (
-              select tenant_id, sum(number) as number from busy group by tenant_id
+              select tenant_id, sum(number)::bigint as number from busy group by tenant_id
             ),
             lanes as (
               -- Nothing is less than the system's lane: the scan begins at it, not behind it.
@@ -204,7 +275,7 @@ macro_rules! pick {
                 order by j.tenant_id, j.lane
                 limit 1
               ) next
-              where lanes.number < $14 and lanes.steps < $14 + 1000
+              where lanes.number < $13 and lanes.steps < $13 + 1000
             ),
             -- Not a join, which the planner would take for a small one and make row by row.
             visited as (
@@ -222,21 +293,22 @@ macro_rules! pick {
               having bool_or(is_visited)
             ),
             usable as (
-              select visited.tenant_id, visited.lane, parked.until, count(*) over () as lanes,
-                least(coalesce($8 - busy.number, $8, $5), $15::int) as allowed,
+              select visited.tenant_id, visited.lane, parked.until, $7 - coalesce(tenant.number, 0) as tenant_room,
+                ($5 + count(*) over () - 1) / count(*) over () as share,
+                least(coalesce($8 - busy.number, $8, $5), $14::int) as allowed,
                 coalesce(visited.run_at, '-infinity') as run_at,
                 coalesce(visited.id, '00000000-0000-0000-0000-000000000000') as id
               from visited
               left join busy on busy.tenant_id = visited.tenant_id and busy.lane = visited.lane
+              left join busy_tenants tenant on tenant.tenant_id = visited.tenant_id
               left join parked_accounts parked
                 on parked.tenant_id = visited.tenant_id and parked.account_id = visited.lane
                   and parked.until > engine_now()
               where parked.until is null or parked.until > engine_now() + interval '5 seconds'
             ),
             picked as (
-              select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known,
-                row_number() over (partition by job.tenant_id, job.lane order by job.run_at, job.id) as turn,
-                count(*) over (partition by job.tenant_id, job.lane) < ($5 + lane.lanes - 1) / lane.lanes as is_last
+              select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known, lane.share,
+                lane.tenant_room
               from usable lane
               cross join lateral (
                 select j.id, j.tenant_id, j.lane, j.kind, j.run_at
@@ -244,49 +316,23 @@ macro_rules! pick {
                 where j.queue = $1 and j.priority = $2 and j.state = 'available' and j.dispatched_at is null
                   and j.tenant_id = lane.tenant_id and j.lane = lane.lane and (j.run_at, j.id) > (lane.run_at, lane.id)
                 order by j.run_at, j.id
-                limit greatest(0, least(lane.allowed, ($5 + lane.lanes - 1) / lane.lanes))
+                limit greatest(0, least(lane.allowed, lane.share))
                 "# + $locked + r#"
               ) job
             ),
-            ranked as (
-              select picked.*, row_number() over (partition by tenant_id order by turn, lane) as tenant_turn
-              from picked
-            ),
-            chosen as (
-              select ranked.*
-              from ranked
-              left join busy_tenants b using (tenant_id)
-              where $7::int is null or tenant_turn <= $7 - coalesce(b.number, 0)
-              order by turn, tenant_id, lane
-              limit $5
-            ),
-            suspended as (
-              update jobs
-              set state = 'suspended', dispatched_at = null,
-                suspended_on = case when chosen.until is null then 'kind:' || kind else 'account:' || account_id end,
-                run_at = chosen.until
-              from chosen
-              where jobs.id = chosen.id and jobs.state = 'available' and (chosen.until is not null or not is_known)
-            ),
-            marked as (
-              update jobs
-              set dispatched_at = engine_stamp()
-              from chosen
-              where $13::bool and jobs.id = chosen.id and chosen.until is null and is_known
-            ),
             last as (
-              select tenant_id, lane, number >= $14 or steps >= $14 + 1000 as is_cut
+              select tenant_id, lane, number >= $13 or steps >= $13 + 1000 as is_cut
               from lanes
               order by steps desc
               limit 1
             )
             select last.tenant_id as "last_tenant_id!", last.lane as "last_lane!", last.is_cut as "is_cut!",
               (extract(epoch from engine_now()) * 1000000)::bigint as "place!",
-              chosen.id as "id?", chosen.tenant_id as "tenant_id?", chosen.lane as "lane?", chosen.run_at as "run_at?",
-              chosen.turn as "turn?", chosen.is_last as "is_last?",
-              chosen.until is null and chosen.is_known as "is_released?"
+              picked.id as "id?", picked.tenant_id as "tenant_id?", picked.lane as "lane?", picked.run_at as "run_at?",
+              picked.until as "parked_until?", picked.is_known as "is_known?", picked.share as "share?",
+              picked.tenant_room as "tenant_room?"
             from last
-            left join chosen on true
+            left join picked on true
             "#,
             $order.queue,
             $order.priority,
@@ -300,7 +346,6 @@ macro_rules! pick {
             &$reached.lanes,
             &$reached.times,
             &$reached.ids,
-            $order.is_marked,
             $order.lanes(),
             $order.at_once
         )

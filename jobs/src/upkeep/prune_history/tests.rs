@@ -1,11 +1,11 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::PruneHistory;
-use crate::{engine::Engine, ids::JobId, noop::Noop, testing::Bench};
+use crate::{ids::JobId, noop::Noop, testing::Bench};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -79,9 +79,7 @@ async fn the_oldest_go_when_there_are_too_many(pool: PgPool) {
     finished(&bench, 1_200, "discarded").await;
     bench.engine.db.shift_clock(DAY);
     finished(&bench, 1_000, "completed").await;
-    let mut services = bench.engine.services.clone();
-    services.upkeep.job_history_rows = 1_100;
-    bench.engine = Engine { services, ..bench.engine };
+    Arc::make_mut(&mut bench.engine.services).upkeep.job_history_rows = 1_100;
     assert_eq!(prune(&bench).await["jobs"], 1_100, "also discarded ones");
     assert_eq!(rows(&bench).await, (1_100, 1_100, 1_100));
 }
