@@ -43,7 +43,7 @@ struct Case {
     /// Tenants that have work.
     tenants: usize,
     beside: Beside,
-    /// No more than so many wait at a time; the others are enqueued while the worker runs.
+    /// No more than so many wait at a time: when they have ended, as many are enqueued.
     at_once: Option<u32>,
 }
 
@@ -64,12 +64,9 @@ const CASES: [Case; 8] = [
 /// Tenants that there are, whether they have work or not.
 const TENANTS: u32 = 5_000;
 
-/// How soon is looked again whether there is room for more to wait.
-const TOP_UP_PAUSE: Duration = Duration::from_millis(2);
-
 /// Measures, for every case, `scale.<case>_us`: microseconds a job from the worker's registration to the last end; and
 /// `scale.<case>_ratio`: the same relative to the base case. The cases take turns, so that a machine that gets busy meanwhile
-/// slows all of them. In `waiting_1k` enqueueing shares the machine with the worker.
+/// slows all of them. In `waiting_1k` the clock runs from the first start to the last end of every 1,000.
 ///
 /// # Errors
 /// A server or the worker failed, or a job ended more than once or at a later attempt.
@@ -134,7 +131,7 @@ async fn work_off(servers: &Servers, case: &Case, sizes: Sizes, base_us: f64) ->
     let stage = servers.set_stage_like(&format!("{}_run", case.name), case.name).await?;
     let worker = stage.start_worker().await?;
     if let Some(at_once) = case.at_once {
-        top_up(&stage, case, sizes.jobs, at_once).await?;
+        enqueue_in_turns(&stage, case, sizes.jobs, at_once).await?;
     }
     let all = match case.beside {
         Beside::Nothing => sizes.jobs,
@@ -152,29 +149,25 @@ async fn work_off(servers: &Servers, case: &Case, sizes: Sizes, base_us: f64) ->
     ensure!(run.ended > 0, "no job ended");
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let ended = run.ended as f64;
+    let seconds = if case.at_once.is_some() { run.seconds_of_turns } else { run.seconds };
     stage.strike().await?;
-    Ok(run.seconds * 1e6 / ended)
+    Ok(seconds * 1e6 / ended)
 }
 
-/// Enqueues what is left of `jobs` while the worker runs, so that no more than `at_once` wait.
-async fn top_up(stage: &Stage, case: &Case, jobs: u32, at_once: u32) -> anyhow::Result<()> {
+/// Enqueues what is left of `jobs`, `at_once` in a transaction, each time when everything has ended.
+async fn enqueue_in_turns(stage: &Stage, case: &Case, jobs: u32, at_once: u32) -> anyhow::Result<()> {
     let db = stage.connect(1).await?;
-    let mut ledger = stage.ledger.acquire().await?;
-    let tenants = store::list_tenants(&mut ledger, case.tenants).await?;
+    let tenants = store::list_tenants(&mut *stage.ledger.acquire().await?, case.tenants).await?;
     let mut turn = tenants.iter().cycle();
     let mut left = jobs.saturating_sub(at_once);
     while left > 0 {
-        let room = at_once - store::count_waiting(&mut ledger, at_once).await?;
-        if room < left.min(at_once / 2) {
-            tokio::time::sleep(TOP_UP_PAUSE).await;
-            continue;
-        }
-        let batch = usize::try_from(room.min(left))?;
+        wait_until_worked_off(stage).await?;
+        let batch = at_once.min(left);
+        let tenants = turn.by_ref().take(usize::try_from(batch)?);
         let mut tx = db.system().await?;
-        tx.enqueue_all(turn.by_ref().take(batch).map(|&tenant_id| NewJob::new(tenant_id, &Noop::default())).collect())
-            .await?;
+        tx.enqueue_all(tenants.map(|&tenant_id| NewJob::new(tenant_id, &Noop::default())).collect()).await?;
         tx.commit().await?;
-        left -= room.min(left);
+        left -= batch;
     }
     Ok(())
 }

@@ -179,6 +179,8 @@ pub(crate) struct Run {
     pub(crate) all: i64,
     /// From the worker's registration to the last end.
     pub(crate) seconds: f64,
+    /// From the first start to the last end of what was enqueued in one transaction, all of these together.
+    pub(crate) seconds_of_turns: f64,
 }
 
 /// Reads what the run of the only worker came to.
@@ -195,7 +197,14 @@ pub(crate) async fn get_run(conn: &mut PgConnection) -> Result<Run, sqlx::Error>
           (select count(*) from job_attempts) as "set_back!",
           count(distinct id) as "all!",
           coalesce(extract(epoch from max(ended_at) filter (where started_at is not null)
-            - (select min(started_at) from workers))::float8, 0) as "seconds!"
+            - (select min(started_at) from workers))::float8, 0) as "seconds!",
+          (select coalesce(sum(extract(epoch from took)), 0)::float8
+            from (
+              select max(ended_at) - min(started_at) as took
+              from job_ledger
+              where started_at is not null
+              group by run_at
+            ) turn) as "seconds_of_turns!"
         from job_ledger
         "#
     )
