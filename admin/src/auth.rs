@@ -1,7 +1,15 @@
 //! Who calls, and what they may see: the one place that decides.
 
-use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::keys};
-use poem::Request;
+use jobs::{
+    audit::Actor,
+    engine::Scope,
+    ids::TenantId,
+    tenants::{
+        keys,
+        permissions::{self, Permissions},
+    },
+};
+use poem::{Request, http::Method};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 use serde_json::Value;
 
@@ -15,17 +23,52 @@ pub(crate) struct Caller(Identity);
 /// Whose key it is, and who uses it.
 pub(crate) struct Identity {
     tenant_id: TenantId,
+    permissions: Permissions,
     actor: Actor,
 }
 
 async fn check(request: &Request, bearer: Bearer) -> poem::Result<Identity> {
     let holder = find_holder(request, &bearer.token).await?.ok_or_else(ApiError::unauthorized)?;
+    let needed = needed_permission(request.method(), request.original_uri().path());
+    if !needed.as_ref().is_some_and(|needed| holder.permissions.allow(needed)) {
+        return Err(ApiError::missing_permission(needed.as_deref().unwrap_or("*")).into());
+    }
     // The connection's other end: what headers say about it can be forged.
     let remote_address = request.remote_addr().as_socket_addr().map(|address| address.ip().to_string());
     Ok(Identity {
         tenant_id: holder.tenant_id,
+        permissions: holder.permissions,
         actor: Actor { key_id: holder.key_id, name: holder.name, remote_address },
     })
+}
+
+/// Actions on jobs that staff take; what else is written there is new work.
+const STAFF_ACTIONS: [&str; 6] = ["retry", "cancel", "discard", "run-now", "bulk", "resolve"];
+
+/// What an operation asks for, told by its address; `None`: nobody has said.
+pub(crate) fn needed_permission(method: &Method, path: &str) -> Option<String> {
+    let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
+    let named = match segments.as_slice() {
+        ["tenants", _, inside, ..] => inside,
+        [area, ..] => area,
+        [] => return None,
+    };
+    let area = match *named {
+        "queues" | "workers" | "periodic" | "stats" | "parked-accounts" => "engine",
+        "folders" => "assets",
+        "oauth" => "accounts",
+        "audit-log" => "audit",
+        area => area,
+    };
+    let action = match segments.last() {
+        // A connection begins there, though it is a GET.
+        Some(&"authorize") => "write",
+        _ if *method == Method::GET => "read",
+        Some(last) if area == "jobs" && STAFF_ACTIONS.contains(last) => "retry",
+        _ => "write",
+    };
+    let needed = format!("{area}:{action}");
+    permissions::ALL.contains(&needed.as_str()).then_some(needed)
 }
 
 async fn find_holder(request: &Request, key: &str) -> Result<Option<keys::Holder>, ApiError> {
@@ -42,6 +85,16 @@ impl Caller {
     /// What the caller may see: everything for operators, otherwise the tenant of the key.
     pub(crate) fn scope(&self) -> Scope {
         Scope::of(self.0.tenant_id)
+    }
+
+    /// Refuses to give what the caller does not have.
+    pub(crate) fn may_give(&self, permissions: &Permissions) -> Result<(), ApiError> {
+        self.0.permissions.first_beyond(permissions).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
+    }
+
+    /// Whose key it is: a tenant's, or the system's for operators.
+    pub(crate) fn home(&self) -> TenantId {
+        self.0.tenant_id
     }
 
     /// Who does what is done, for the audit log.
@@ -101,5 +154,33 @@ fn drop_causes(facts: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_causes),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_say_what_they_ask_for() {
+        let table = [
+            (Method::GET, "/api/v1/jobs", Some("jobs:read")),
+            (Method::POST, "/api/v1/jobs", Some("jobs:write")),
+            (Method::POST, "/api/v1/jobs/bulk", Some("jobs:retry")),
+            (Method::POST, "/api/v1/jobs/0/effects/0/resolve", Some("jobs:retry")),
+            (Method::GET, "/api/v1/jobs/retry", Some("jobs:read")),
+            (Method::GET, "/api/v1/tenants/0", Some("tenants:read")),
+            (Method::GET, "/api/v1/tenants/0/posts", Some("posts:read")),
+            (Method::GET, "/api/v1/oauth/facebook/authorize", Some("accounts:write")),
+            (Method::PATCH, "/api/v1/queues/ai", Some("engine:write")),
+            (Method::DELETE, "/api/v1/api-keys/0", Some("api-keys:write")),
+            (Method::GET, "/api/v1/secrets", None),
+            (Method::GET, "/api/v1/tenants/0/secrets", None),
+            (Method::GET, "/health", None),
+            (Method::GET, "/api/v1/", None),
+        ];
+        for (method, path, needed) in table {
+            assert_eq!(needed_permission(&method, path).as_deref(), needed, "{method} {path}");
+        }
     }
 }

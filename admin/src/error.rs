@@ -44,7 +44,7 @@ pub enum ApiError {
     /// No key, or one that is not valid.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorized(Json<Problem>),
-    /// The key is valid, but not an operator's.
+    /// The key is valid, but does not allow that.
     #[oai(status = 403, content_type = "application/problem+json")]
     Forbidden(Json<Problem>),
     /// There is no such thing, or it is another tenant's.
@@ -76,13 +76,18 @@ impl ApiError {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        let detail = "Send an operator's key as `Authorization: Bearer lk_...`; `admin create-operator` makes one.";
+        let detail = "Send a key as `Authorization: Bearer lk_...`; `admin create-operator` makes the first.";
         Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)))
     }
 
     pub(crate) fn operators_only() -> Self {
         let detail = "This concerns every tenant: it takes an operator's key.";
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail)))
+    }
+
+    pub(crate) fn missing_permission(needed: &str) -> Self {
+        let detail = format!("This takes a key with the permission {needed}.");
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "missing_permission", detail)))
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
@@ -142,9 +147,15 @@ impl From<sqlx::Error> for ApiError {
             return Self::unavailable("database", error);
         }
         match (&error, constraint) {
-            (_, Some("jobs_tenant_id_fkey" | "asset_folders_tenant_id_fkey" | "oauth_state_tenant_id_fkey")) => {
-                Self::not_found("tenant")
-            }
+            (
+                _,
+                Some(
+                    "jobs_tenant_id_fkey"
+                    | "api_keys_tenant_id_fkey"
+                    | "asset_folders_tenant_id_fkey"
+                    | "oauth_state_tenant_id_fkey",
+                ),
+            ) => Self::not_found("tenant"),
             (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed, _) => {
                 Self::unavailable("database", error)
             }

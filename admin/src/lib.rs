@@ -3,6 +3,7 @@
 //! One module a subject; [`app`] puts them together. Who may do what is decided in `auth`, how errors look in `error`.
 
 mod accounts;
+mod api_keys;
 mod assets;
 mod audit;
 mod auth;
@@ -58,6 +59,8 @@ enum Tag {
     Engine,
     /// Who did what.
     Audit,
+    /// Who may call.
+    Access,
 }
 
 /// What staff see and do; a tuple of its own, as those have a greatest length.
@@ -70,6 +73,7 @@ type StaffApis = (
     workers::WorkersApi,
     parked::ParkedApi,
     audit::AuditApi,
+    api_keys::KeysApi,
 );
 
 type Apis = (
@@ -104,6 +108,7 @@ fn service(state: &AppState) -> OpenApiService<Apis, ()> {
             workers::WorkersApi { state: state() },
             parked::ParkedApi { state: state() },
             audit::AuditApi { state: state() },
+            api_keys::KeysApi { state: state() },
         ),
         job_events::JobEventsApi { state: state() },
         periodic::PeriodicApi { state: state() },

@@ -12,7 +12,7 @@ use jobs::{
     ids::TenantId,
     services::Services,
     telemetry::LogConfig,
-    tenants::keys,
+    tenants::{keys, permissions::Permissions},
 };
 use poem::{Server, listener::TcpListener};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -44,6 +44,9 @@ enum Command {
         /// Whose key it is, such as a person's name.
         #[arg(long)]
         name: String,
+        /// It reads everything and changes nothing.
+        #[arg(long)]
+        read_only: bool,
     },
 }
 
@@ -80,7 +83,7 @@ async fn main() -> anyhow::Result<()> {
         Command::Serve(config) => serve(*config).await,
         Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await,
         Command::RebuildQueue(config) => rebuild_queue(&config).await,
-        Command::CreateOperator { database, name } => create_operator(&database, &name).await,
+        Command::CreateOperator { database, name, read_only } => create_operator(&database, &name, read_only).await,
     }
 }
 
@@ -137,14 +140,16 @@ async fn rebuild_queue(config: &EngineConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn create_operator(config: &DatabaseConfig, name: &str) -> anyhow::Result<()> {
+async fn create_operator(config: &DatabaseConfig, name: &str, read_only: bool) -> anyhow::Result<()> {
     if name.trim().is_empty() {
         bail!("--name should say whose key it is");
     }
     let db = Db::connect(config.database_url.expose_secret(), 1, None).await?;
     let mut tx = db.system().await?;
-    let key =
-        keys::insert_operator_key(&mut tx, name).await.context("could not store the key; was `admin migrate` run?")?;
+    let permissions = if read_only { Permissions::read_only() } else { Permissions::full() };
+    let (_, key) = keys::insert(&mut tx, TenantId::SYSTEM, name, &permissions)
+        .await
+        .context("could not store the key; was `admin migrate` run?")?;
     tx.commit().await?;
     println!("{key}");
     Ok(())

@@ -69,10 +69,11 @@ pub(crate) struct TenantsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Tenants")]
 impl TenantsApi {
-    /// Make a tenant.
+    /// Make a tenant. For operators.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
     async fn create(&self, caller: Caller, body: Body<NewTenant>) -> Result<CreatedTenant, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
         let tenant = store::insert(&mut tx, &body.name, &body.email, body.plan.name()).await?;
         tx.commit().await?;
         Ok(CreatedTenant::Created(Json(tenant.into())))

@@ -17,7 +17,12 @@ use std::{
 };
 
 use admin::Pace;
-use jobs::{engine::Window, tenants::keys, testing::Bench};
+use jobs::{
+    engine::Window,
+    ids::TenantId,
+    tenants::{keys, permissions::Permissions},
+    testing::Bench,
+};
 use poem::{
     Server,
     listener::{Acceptor as _, Listener as _, TcpListener},
@@ -92,7 +97,7 @@ impl TestApp {
         let database_url = pool.connect_options().to_url_lossy().to_string();
         let bench = Bench::with_window(pool, Some(window.clone())).await;
         let mut tx = bench.engine.db.system().await.expect("a transaction");
-        let key = keys::insert_operator_key(&mut tx, "test").await.expect("a key");
+        let (_, key) = keys::insert(&mut tx, TenantId::SYSTEM, "test", &Permissions::full()).await.expect("a key");
         tx.commit().await.expect("a commit");
         let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
         let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");

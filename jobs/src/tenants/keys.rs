@@ -1,8 +1,13 @@
 //! Keys for the API: shown once, stored as a hash.
+//!
+//! A key is `lk_`, eight characters to recognise it by, `_`, 256 random bits and a checksum over all that, so that a mistyped
+//! one is told from a revoked one without the database, and a leaked one is found by a scanner.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::permissions::Permissions;
 use crate::{
     ids::TenantId,
     secrets::{fingerprint, random_token},
@@ -10,6 +15,12 @@ use crate::{
 
 /// How every key begins.
 const PREFIX: &str = "lk_";
+
+/// Characters behind it that are no secret.
+const SHOWN: usize = 8;
+
+/// Characters at the end that follow from the others.
+const CHECKSUM: usize = 6;
 
 /// Who holds a key that is valid.
 #[derive(Debug, Clone)]
@@ -20,47 +31,175 @@ pub struct Holder {
     pub name: String,
     /// Whose key it is; [`TenantId::SYSTEM`] for operators, who see every tenant.
     pub tenant_id: TenantId,
+    /// What it may do there.
+    pub permissions: Permissions,
 }
 
-/// Makes an operator's key; needs the system scope. The answer is the only time the key is to be seen.
+/// A key as stored: not the key itself.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct KeyRow {
+    pub id: Uuid,
+    pub tenant_id: TenantId,
+    pub name: String,
+    pub prefix: String,
+    pub permissions: Vec<String>,
+    pub created_at: DateTime<Utc>,
+    pub last_used_at: Option<DateTime<Utc>>,
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+/// Makes a key, an operator's if the tenant is [`TenantId::SYSTEM`]. The answer is the only time that it is to be seen.
 ///
 /// # Errors
 /// The database refused.
-pub async fn insert_operator_key(conn: &mut PgConnection, name: &str) -> Result<String, sqlx::Error> {
-    let key = format!("{PREFIX}{}", random_token());
-    sqlx::query!(
-        "
-        insert into api_keys (id, tenant_id, name, prefix, secret_sha256)
-        values ($1, $2, $3, $4, $5)
-        ",
+pub async fn insert(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    name: &str,
+    permissions: &Permissions,
+) -> Result<(KeyRow, String), sqlx::Error> {
+    let key = new_key();
+    let row = sqlx::query_as!(
+        KeyRow,
+        r#"
+        insert into api_keys (id, tenant_id, name, prefix, secret_sha256, permissions)
+        values ($1, $2, $3, $4, $5, $6)
+        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        "#,
         Uuid::now_v7(),
-        TenantId::SYSTEM.0,
+        tenant_id.0,
         name,
-        &key[..PREFIX.len() + 6],
-        fingerprint(&key)
+        &key[..PREFIX.len() + SHOWN],
+        fingerprint(&key),
+        permissions.names()
     )
-    .execute(conn)
+    .fetch_one(conn)
     .await?;
-    Ok(key)
+    Ok((row, key))
 }
 
-/// The holder of a key that exists and is not revoked; needs the system scope.
+fn new_key() -> String {
+    let shown = &hex::encode(rand::random::<[u8; SHOWN / 2]>());
+    let body = format!("{PREFIX}{shown}_{}", random_token());
+    let checksum = checksum(&body);
+    body + &checksum
+}
+
+fn checksum(body: &str) -> String {
+    hex::encode(&fingerprint(body)[..CHECKSUM / 2])
+}
+
+/// Whether it can be a key at all.
+fn is_whole(key: &str) -> bool {
+    let Some((body, end)) = key.len().checked_sub(CHECKSUM).and_then(|at| key.split_at_checked(at)) else {
+        return false;
+    };
+    body.starts_with(PREFIX) && checksum(body) == end
+}
+
+/// The holder of a key that exists and is not revoked; needs the system scope. Notes that it was used, once a minute.
 ///
 /// # Errors
 /// The database refused.
 pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Holder>, sqlx::Error> {
-    if !key.starts_with(PREFIX) {
+    if !is_whole(key) {
         return Ok(None);
     }
-    sqlx::query_as!(
-        Holder,
+    let row = sqlx::query!(
         r#"
-        select id as key_id, name, tenant_id as "tenant_id: TenantId"
-        from api_keys
-        where secret_sha256 = $1 and revoked_at is null
+        with holder as (
+          select id, name, tenant_id, permissions, last_used_at
+          from api_keys
+          where secret_sha256 = $1 and revoked_at is null
+        ),
+        used as (
+          update api_keys
+          set last_used_at = engine_stamp()
+          from holder
+          where api_keys.id = holder.id
+            and (holder.last_used_at is null or holder.last_used_at < engine_stamp() - interval '1 minute')
+        )
+        select id, name, tenant_id as "tenant_id: TenantId", permissions from holder
         "#,
         fingerprint(key)
     )
     .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Holder {
+        key_id: row.id,
+        name: row.name,
+        tenant_id: row.tenant_id,
+        permissions: Permissions::stored(row.permissions),
+    }))
+}
+
+/// A tenant's keys, revoked ones too, newest first.
+///
+/// # Errors
+/// The database refused.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<KeyRow>, sqlx::Error> {
+    let (created_at, id) = after.unzip();
+    sqlx::query_as!(
+        KeyRow,
+        r#"
+        select id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        from api_keys
+        where tenant_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3))
+        order by created_at desc, id desc
+        limit $4
+        "#,
+        tenant_id.0,
+        created_at,
+        id,
+        limit
+    )
+    .fetch_all(conn)
     .await
+}
+
+/// Revokes a key: from the next request on it is none. Answers it as it is now; `None`: there is none in this scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
+    sqlx::query_as!(
+        KeyRow,
+        r#"
+        update api_keys
+        set revoked_at = coalesce(revoked_at, engine_stamp())
+        where id = $1
+        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_random_and_ends_with_its_checksum() {
+        let (key, other) = (new_key(), new_key());
+        assert!(is_whole(&key) && key != other && key.starts_with(PREFIX), "{key}");
+        assert_eq!(key.len(), PREFIX.len() + SHOWN + 1 + 43 + CHECKSUM);
+    }
+
+    #[test]
+    fn what_is_mistyped_is_no_key() {
+        let key = new_key();
+        let other_end = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
+        for mistyped in ["", "lk_", "é", "lk_éééééé", &key[1..], &key[..key.len() - 1], &other_end, &key.to_uppercase()]
+        {
+            assert!(!is_whole(mistyped), "{mistyped}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! Tenants and keys for the API.
+//! Tenants, keys for the API, and what those allow.
 
 pub mod keys;
+pub mod permissions;
 pub mod store;

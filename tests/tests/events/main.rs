@@ -11,7 +11,7 @@ use jobs::{
     engine::{Done, Engine, Job, JobContext, JobError, Kind, Level, Queue, Retry, Window},
     kinds::PERIODIC,
     noop::Noop,
-    tenants,
+    tenants::{self, permissions::Permissions},
 };
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
@@ -120,12 +120,7 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
     let job = app.bench.enqueue(&Noop::default()).await;
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
-    let key = tenants::keys::insert_operator_key(&mut tx, "other").await.unwrap();
-    sqlx::query("update api_keys set tenant_id = $1 where name = 'other'")
-        .bind(other.0)
-        .execute(&mut *tx)
-        .await
-        .unwrap();
+    let (_, key) = tenants::keys::insert(&mut tx, other, "other", &Permissions::full()).await.unwrap();
     tx.commit().await.unwrap();
     let path = format!("/api/v1/jobs/{job}/events");
     let (status, body) = answer(app.anonymous(Method::GET, &path).bearer_auth(&key)).await;

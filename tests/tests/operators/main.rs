@@ -17,7 +17,7 @@ use jobs::{
     engine::{Job, NewJob},
     ids::{JobId, TenantId},
     noop::Noop,
-    tenants::{self, keys},
+    tenants::{self, keys, permissions::Permissions},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -56,9 +56,8 @@ async fn other_tenant(app: &TestApp) -> TenantId {
 /// A key that is one tenant's.
 async fn tenant_key(app: &TestApp, tenant_id: TenantId) -> String {
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let key = keys::insert_operator_key(&mut tx, "a tenant's").await.unwrap();
+    let (_, key) = keys::insert(&mut tx, tenant_id, "a tenant's", &Permissions::full()).await.unwrap();
     tx.commit().await.unwrap();
-    app.bench.execute("update api_keys set tenant_id = $1 where name = 'a tenant''s'", tenant_id.0).await;
     key
 }
 

@@ -29,6 +29,8 @@ async fn what_concerns_everybody_is_for_operators(pool: PgPool) {
         let answered = with(&app, &key, method, &format!("/api/v1/{path}"), json!({})).await;
         assert_problem(&answered, 403, "operators_only");
     }
+    let tenant = json!({ "name": "Hults Cafe", "email": "h@example.com", "plan": "basic" });
+    assert_problem(&with(&app, &key, Method::POST, "/api/v1/tenants", tenant).await, 403, "operators_only");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod keys;
+
 use std::io::Cursor;
 
 use jobs::tenants;

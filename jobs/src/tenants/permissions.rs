@@ -1,0 +1,136 @@
+//! What a caller may do: names like `jobs:read`.
+
+/// Everything that an operation of the API can ask for.
+pub const ALL: [&str; 18] = [
+    "accounts:read",
+    "accounts:write",
+    "api-keys:read",
+    "api-keys:write",
+    "assets:read",
+    "assets:write",
+    "audit:read",
+    "calendars:read",
+    "calendars:write",
+    "engine:read",
+    "engine:write",
+    "jobs:read",
+    "jobs:retry",
+    "jobs:write",
+    "posts:read",
+    "posts:write",
+    "tenants:read",
+    "tenants:write",
+];
+
+/// Does everything.
+const FULL: &str = "*";
+
+/// Reads everything.
+const READ_ONLY: &str = "*:read";
+
+/// A name that is none.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no permission")]
+pub struct NoPermission(pub String);
+
+/// Permissions of a caller, within what its tenant may see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Permissions(Vec<String>);
+
+impl Permissions {
+    /// Does everything.
+    #[must_use]
+    pub fn full() -> Self {
+        Self(vec![FULL.to_owned()])
+    }
+
+    /// Reads everything, changes nothing.
+    #[must_use]
+    pub fn read_only() -> Self {
+        Self(vec![READ_ONLY.to_owned()])
+    }
+
+    /// Permissions by their names; `*:read` and `*` stand for many.
+    ///
+    /// # Errors
+    /// A name is none.
+    pub fn named(mut names: Vec<String>) -> Result<Self, NoPermission> {
+        let is_one = |name: &String| [FULL, READ_ONLY].contains(&name.as_str()) || ALL.contains(&name.as_str());
+        if let Some(unknown) = names.iter().find(|name| !is_one(name)) {
+            return Err(NoPermission(unknown.clone()));
+        }
+        names.sort();
+        names.dedup();
+        Ok(Self(names))
+    }
+
+    /// Permissions as they were stored.
+    #[must_use]
+    pub fn stored(names: Vec<String>) -> Self {
+        Self(names)
+    }
+
+    /// Their names.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether they allow what `needed` names.
+    #[must_use]
+    pub fn allow(&self, needed: &str) -> bool {
+        self.0.iter().any(|held| held == needed || held == FULL || (held == READ_ONLY && needed.ends_with(":read")))
+    }
+
+    /// The first of `others` that goes beyond these.
+    #[must_use]
+    pub fn first_beyond<'a>(&self, others: &'a Self) -> Option<&'a str> {
+        others.0.iter().map(String::as_str).find(|other| !self.allow(other))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn named(names: &[&str]) -> Permissions {
+        Permissions::named(names.iter().map(|&name| name.to_owned()).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_permission_allows_itself_and_stars_allow_many() {
+        let table = [
+            (named(&["jobs:read"]), "jobs:read", true),
+            (named(&["jobs:read"]), "jobs:retry", false),
+            (named(&["jobs:read"]), "posts:read", false),
+            (Permissions::read_only(), "posts:read", true),
+            (Permissions::read_only(), "posts:write", false),
+            (Permissions::full(), "engine:write", true),
+        ];
+        for (held, needed, allowed) in table {
+            assert_eq!(held.allow(needed), allowed, "{held:?} {needed}");
+        }
+    }
+
+    #[test]
+    fn nobody_gives_more_than_he_has() {
+        let table = [
+            (named(&["jobs:read", "posts:write"]), named(&["posts:write"]), None),
+            (named(&["jobs:read"]), named(&["jobs:read", "jobs:write"]), Some("jobs:write")),
+            (named(&["jobs:read"]), Permissions::read_only(), Some("*:read")),
+            (Permissions::read_only(), Permissions::full(), Some("*")),
+            (Permissions::full(), Permissions::full(), None),
+            (Permissions::full(), Permissions::read_only(), None),
+        ];
+        for (giver, given, beyond) in table {
+            assert_eq!(giver.first_beyond(&given), beyond, "{giver:?} {given:?}");
+        }
+    }
+
+    #[test]
+    fn other_names_are_refused() {
+        for name in ["", "jobs", "jobs:*", "jobs:sing", "JOBS:READ", "* "] {
+            assert_eq!(Permissions::named(vec![name.to_owned()]), Err(NoPermission(name.to_owned())));
+        }
+    }
+}
