@@ -132,11 +132,12 @@ impl KeysApi {
         Ok(Json(KeyPage { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Revoke a key: the next request with it is refused. May be repeated.
+    /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
     #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
     async fn revoke(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<KeyView>, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()).await?;
         let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
+        caller.may_give(&Permissions::stored(row.permissions.clone()))?;
         audit::store::insert(&mut tx, caller.actor(), &[entry("api_key.revoke", &row)]).await?;
         tx.commit().await?;
         Ok(Json(row.into()))

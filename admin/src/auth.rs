@@ -87,7 +87,7 @@ impl Caller {
         Scope::of(self.0.tenant_id)
     }
 
-    /// Refuses to give what the caller does not have.
+    /// Refuses to give, or take, what the caller does not have.
     pub(crate) fn may_give(&self, permissions: &Permissions) -> Result<(), ApiError> {
         self.0.permissions.first_beyond(permissions).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
     }

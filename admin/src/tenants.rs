@@ -2,10 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use jobs::tenants::store::{self, TenantRow};
-use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    ApiResponse, Enum, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
 use uuid::Uuid;
 
-use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
+use crate::{ApiError, Tag, auth::Caller, body::Body, page, state::AppState};
 
 /// What a tenant pays for.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -56,6 +60,14 @@ impl From<TenantRow> for TenantView {
     }
 }
 
+/// A page of tenants.
+#[derive(Debug, Object)]
+pub(crate) struct TenantPage {
+    items: Vec<TenantView>,
+    /// Where the next page begins; absent on the last.
+    next: Option<String>,
+}
+
 #[derive(ApiResponse)]
 pub(crate) enum CreatedTenant {
     /// The tenant is there.
@@ -77,6 +89,23 @@ impl TenantsApi {
         let tenant = store::insert(&mut tx, &body.name, &body.email, body.plan.name()).await?;
         tx.commit().await?;
         Ok(CreatedTenant::Created(Json(tenant.into())))
+    }
+
+    /// The caller's own tenant; for operators all of them, newest first.
+    #[oai(path = "/tenants", method = "get", operation_id = "list_tenants")]
+    async fn list(
+        &self,
+        caller: Caller,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<TenantPage>, ApiError> {
+        let limit = page::limit(limit.0)?;
+        let after = page::after(after.0.as_deref())?;
+        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let rows = store::list(&mut tx, after, limit).await?;
+        tx.commit().await?;
+        let next = page::next(rows.last().map(|row| (row.created_at, row.id.0)), rows.len(), limit);
+        Ok(Json(TenantPage { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
     /// One tenant.

@@ -164,7 +164,7 @@ impl Worker {
     /// Asks it to stop again and again; answers its exit code and how long that took.
     ///
     /// # Panics
-    /// If it does not end within half a minute.
+    /// If it does not end within a minute.
     pub async fn terminate_impatiently(mut self) -> (Option<i32>, Duration) {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_mins(1) {

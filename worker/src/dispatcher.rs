@@ -134,11 +134,26 @@ impl Dispatcher {
                 self.forget();
                 return Ok(TICK);
             }
+            // At once, while the leadership is fresh: no other process may have another list of the clock's.
+            periodic::tick(&db, PERIODIC, self.ticked.is_none()).await?;
+            self.ticked = Some(Instant::now());
             self.capacity = dispatch::capacity(&db).await?;
         }
+        let released = self.fill_windows().await;
+        // After the release, which waits for none of it, and also where that failed.
+        if ticks && self.tidy().await? {
+            released?;
+            return Ok(SHORTEST_PAUSE);
+        }
+        let (batch, due) = released?;
+        Ok(self.pause_after(&batch, due))
+    }
+
+    /// Promotes and releases; answers what, and when the next job is due.
+    async fn fill_windows(&mut self) -> anyhow::Result<(Batch, Duration)> {
         // Before the transaction: it holds rows, and Redis may be slow.
         let sizes = self.sizes().await;
-        let mut tx = dispatch::begin(&db).await?;
+        let mut tx = dispatch::begin(&self.db.clone()).await?;
         for _ in 0..PROMOTIONS {
             if !dispatch::promote(&mut tx).await? {
                 break;
@@ -148,11 +163,7 @@ impl Dispatcher {
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
         self.push(&batch.queues).await?;
-        // After the release, which waits for none of it.
-        if ticks && self.tick().await? {
-            return Ok(SHORTEST_PAUSE);
-        }
-        Ok(self.pause_after(&batch, due))
+        Ok((batch, due))
     }
 
     /// A backlog is worked on at once; while it does not move, ever less often.
@@ -167,15 +178,14 @@ impl Dispatcher {
         self.pause
     }
 
-    /// What is done once a second. Answers whether it made jobs available.
-    async fn tick(&mut self) -> anyhow::Result<bool> {
+    /// What is done once a second. Answers whether it may have made jobs due.
+    async fn tidy(&mut self) -> anyhow::Result<bool> {
         let (db, lease) = (&self.db.clone(), self.process.registration.lease);
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
-        periodic::tick(db, PERIODIC, self.ticked.is_none()).await?;
-        self.ticked = Some(Instant::now());
+        let mut rescued = 0;
         // After the database was away every lease looks expired: give the others time to renew theirs.
         if answering_since.elapsed() > lease {
-            let rescued = engine::rescue(db, lease).await?;
+            rescued = engine::rescue(db, lease).await?;
             if rescued > 0 {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }
@@ -186,7 +196,7 @@ impl Dispatcher {
         let marked = marked.into_iter().map(|(queue, jobs)| QueueBatch { queue, jobs, is_marked: true });
         self.push(&marked.collect::<Vec<_>>()).await?;
         self.mark_overdue().await?;
-        Ok(resumed > 0)
+        Ok(rescued + resumed > 0)
     }
 
     /// What nobody pops (workers that cannot reach Redis) is written down for them.

@@ -21,7 +21,7 @@ use super::{
 /// Written in one statement at most.
 const BATCH: usize = 500;
 
-/// While batches are larger than this, more is gathered before the next: few large ones cost less than many small ones.
+/// While batches are this large, more is gathered before the next: few large ones cost less than many small ones.
 const BUSY: usize = 20;
 const GATHER: Duration = Duration::from_millis(2);
 

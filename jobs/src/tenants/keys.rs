@@ -1,7 +1,7 @@
 //! Keys for the API: shown once, stored as a hash.
 //!
 //! A key is `lk_`, eight characters to recognise it by, `_`, 256 random bits and a checksum over all that, so that a mistyped
-//! one is told from a revoked one without the database, and a leaked one is found by a scanner.
+//! one is refused without the database, and a leaked one is found by a scanner. Keys of before were `lk_` and the bits.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -18,6 +18,9 @@ const PREFIX: &str = "lk_";
 
 /// Characters behind it that are no secret.
 const SHOWN: usize = 8;
+
+/// Characters of the random bits.
+const SECRET: usize = 43;
 
 /// Characters at the end that follow from the others.
 const CHECKSUM: usize = 6;
@@ -91,11 +94,13 @@ fn checksum(body: &str) -> String {
 }
 
 /// Whether it can be a key at all.
-fn is_whole(key: &str) -> bool {
-    let Some((body, end)) = key.len().checked_sub(CHECKSUM).and_then(|at| key.split_at_checked(at)) else {
-        return false;
-    };
-    body.starts_with(PREFIX) && checksum(body) == end
+fn can_be(key: &str) -> bool {
+    if key.len() == PREFIX.len() + SECRET {
+        return key.starts_with(PREFIX);
+    }
+    let body = PREFIX.len() + SHOWN + 1 + SECRET;
+    key.len() == body + CHECKSUM
+        && key.split_at_checked(body).is_some_and(|(body, end)| body.starts_with(PREFIX) && checksum(body) == end)
 }
 
 /// The holder of a key that exists and is not revoked; needs the system scope. Notes that it was used, once a minute.
@@ -103,22 +108,26 @@ fn is_whole(key: &str) -> bool {
 /// # Errors
 /// The database refused.
 pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Holder>, sqlx::Error> {
-    if !is_whole(key) {
+    if !can_be(key) {
         return Ok(None);
     }
     let row = sqlx::query!(
         r#"
         with holder as (
-          select id, name, tenant_id, permissions, last_used_at
+          select id, name, tenant_id, permissions
           from api_keys
           where secret_sha256 = $1 and revoked_at is null
         ),
         used as (
           update api_keys
           set last_used_at = engine_stamp()
-          from holder
-          where api_keys.id = holder.id
-            and (holder.last_used_at is null or holder.last_used_at < engine_stamp() - interval '1 minute')
+          where id in (
+            select id
+            from api_keys
+            where id = (select id from holder)
+              and (last_used_at is null or last_used_at < engine_stamp() - interval '1 minute')
+            for update skip locked
+          )
         )
         select id, name, tenant_id as "tenant_id: TenantId", permissions from holder
         "#,
@@ -189,8 +198,8 @@ mod tests {
     #[test]
     fn a_key_is_random_and_ends_with_its_checksum() {
         let (key, other) = (new_key(), new_key());
-        assert!(is_whole(&key) && key != other && key.starts_with(PREFIX), "{key}");
-        assert_eq!(key.len(), PREFIX.len() + SHOWN + 1 + 43 + CHECKSUM);
+        assert!(can_be(&key) && key != other && key.starts_with(PREFIX), "{key}");
+        assert!(can_be(&format!("{PREFIX}{}", random_token())), "one of before");
     }
 
     #[test]
@@ -199,7 +208,7 @@ mod tests {
         let other_end = format!("{}{}", &key[..key.len() - 1], if key.ends_with('0') { '1' } else { '0' });
         for mistyped in ["", "lk_", "é", "lk_éééééé", &key[1..], &key[..key.len() - 1], &other_end, &key.to_uppercase()]
         {
-            assert!(!is_whole(mistyped), "{mistyped}");
+            assert!(!can_be(mistyped), "{mistyped}");
         }
     }
 }

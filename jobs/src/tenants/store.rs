@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::ids::TenantId;
 
@@ -52,5 +53,33 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
         id.0
     )
     .fetch_optional(conn)
+    .await
+}
+
+/// The tenants that this scope sees, newest first; the system's own is none.
+///
+/// # Errors
+/// The database refused.
+pub async fn list(
+    conn: &mut PgConnection,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<TenantRow>, sqlx::Error> {
+    let (created_at, id) = after.unzip();
+    sqlx::query_as!(
+        TenantRow,
+        r#"
+        select id as "id: TenantId", name, email, plan, created_at
+        from tenants
+        where id <> $4 and ($1::timestamptz is null or (created_at, id) < ($1, $2))
+        order by created_at desc, id desc
+        limit $3
+        "#,
+        created_at,
+        id,
+        limit,
+        TenantId::SYSTEM.0
+    )
+    .fetch_all(conn)
     .await
 }

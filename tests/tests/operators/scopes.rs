@@ -34,6 +34,22 @@ async fn what_concerns_everybody_is_for_operators(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn operators_see_all_tenants_and_a_tenant_itself(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (own, other) = (app.bench.tenant_id, other_tenant(&app).await);
+    let ids = |body: &Value| -> Vec<String> {
+        body["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let first = app.get("/api/v1/tenants?limit=1").await;
+    assert_eq!(ids(&first), [other.to_string()], "the newest first");
+    let rest = app.get(&format!("/api/v1/tenants?after={}", first["next"].as_str().unwrap())).await;
+    assert_eq!((ids(&rest), &rest["next"]), (vec![own.to_string()], &Value::Null));
+    let key = tenant_key(&app, own).await;
+    let (_, seen) = with(&app, &key, Method::GET, "/api/v1/tenants", json!({})).await;
+    assert_eq!(ids(&seen), [own.to_string()]);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn another_tenants_job_and_a_missing_one_look_the_same(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let other = other_tenant(&app).await;

@@ -4,6 +4,7 @@
 
 mod release;
 mod survey;
+mod turns;
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -8,7 +8,10 @@ use std::{
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Limits;
+use super::{
+    Limits,
+    turns::{Candidate, Lane, choose},
+};
 use crate::engine::Tx;
 
 /// Jobs that were released and not claimed within this time are released again.
@@ -49,9 +52,6 @@ impl Order<'_> {
         i64::try_from(self.room.min(64).max(self.room.div_ceil(8))).unwrap_or(i64::MAX)
     }
 }
-
-/// A tenant and its account.
-type Lane = (Uuid, Uuid);
 
 /// Where a release goes on: behind the lane at which the one before ended, and in each lane behind what was released.
 #[derive(Debug, Default, Clone)]
@@ -109,30 +109,6 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
     Ok((first..).zip(released).map(|(place, job)| Released { id: job.id, place }).collect())
 }
 
-/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
-/// leaves.
-fn choose(mut picked: Vec<Candidate>, room: usize) -> Vec<Candidate> {
-    picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
-    for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
-        let has_less = lane.len() < lane[0].share;
-        for (turn, job) in lane.iter_mut().enumerate() {
-            (job.turn, job.is_last) = (turn, has_less);
-        }
-    }
-    picked.sort_by_key(|job| (job.turn, job.lane));
-    let mut taken: BTreeMap<Uuid, i64> = BTreeMap::new();
-    picked.retain(|job| {
-        let Some(most) = job.tenant_room else {
-            return true;
-        };
-        let taken = taken.entry(job.lane.0).or_default();
-        *taken += 1;
-        *taken <= most
-    });
-    picked.truncate(room);
-    picked
-}
-
 /// A row of the batch, each with the place at which the scan of lanes ended; a scan that found nothing to release answers
 /// one row without a job.
 struct Row {
@@ -149,25 +125,6 @@ struct Row {
     is_known: Option<bool>,
     share: Option<i64>,
     tenant_room: Option<i64>,
-}
-
-/// A job that could be released.
-struct Candidate {
-    id: Uuid,
-    lane: Lane,
-    run_at: DateTime<Utc>,
-    /// Until when its account is parked.
-    parked_until: Option<DateTime<Utc>>,
-    /// A live worker runs its kind.
-    is_known: bool,
-    /// How many of its lane were asked for.
-    share: usize,
-    /// How many of its tenant may be released; `None`: no limit.
-    tenant_room: Option<i64>,
-    /// Its place among those of its lane, from 0.
-    turn: usize,
-    /// Its lane has no more than was asked for.
-    is_last: bool,
 }
 
 impl Row {
@@ -200,6 +157,11 @@ async fn suspend(tx: &mut Tx, jobs: &[Candidate]) -> Result<(), sqlx::Error> {
           from jobs j
           join unnest($1::uuid[], $2::timestamptz[]) as asked (id, until) on asked.id = j.id
           where j.state is not distinct from 'available'
+            -- A park that ended meanwhile has resumed what it held.
+            and (asked.until is null or exists (
+              select from parked_accounts parked
+              where parked.tenant_id = j.tenant_id and parked.account_id = j.account_id and parked.until > engine_now()
+            ))
           order by j.id
           for update of j skip locked
         )
