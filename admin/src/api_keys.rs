@@ -144,9 +144,12 @@ impl KeysApi {
     }
 }
 
-/// Whose keys a request is about.
+/// Whose keys a request is about; the system's are operators'.
 fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
-    named.map_or_else(|| Ok(caller.home()), |named| caller.tenant(named))
+    match named {
+        Some(named) => caller.tenant(named),
+        None => Ok(caller.own_tenant().unwrap_or(TenantId::SYSTEM)),
+    }
 }
 
 fn entry(action: &str, key: &KeyRow) -> Entry {

@@ -1,4 +1,4 @@
-//! Who calls, and what they may see: the one place that decides.
+//! Who calls, and what they may see and do: the one place that decides.
 
 use jobs::{
     audit::Actor,
@@ -90,11 +90,6 @@ impl Caller {
     /// Refuses to give, or take, what the caller does not have.
     pub(crate) fn may_give(&self, permissions: &Permissions) -> Result<(), ApiError> {
         self.0.permissions.first_beyond(permissions).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
-    }
-
-    /// Whose key it is: a tenant's, or the system's for operators.
-    pub(crate) fn home(&self) -> TenantId {
-        self.0.tenant_id
     }
 
     /// Who does what is done, for the audit log.
