@@ -68,6 +68,9 @@ pub struct ServicesConfig {
     /// Keys for secrets at rest: `id:base64,id:base64` of 32 bytes each; the first encrypts.
     #[arg(long, env = "ENCRYPTION_KEYS", hide_env_values = true, value_parser = secret)]
     pub encryption_keys: SecretString,
+    /// What links in mails and access tokens are signed with: 32 random characters or more.
+    #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
+    pub secret_key: SecretString,
     /// Where pictures are kept: `file:///folder` or `s3://bucket?region=...&endpoint=...`.
     #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
     pub storage_url: Url,

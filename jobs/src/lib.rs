@@ -20,6 +20,7 @@ pub mod posts;
 pub mod providers;
 pub mod secrets;
 pub mod services;
+pub mod signer;
 pub mod telemetry;
 pub mod tenants;
 #[cfg(any(test, feature = "testing"))]

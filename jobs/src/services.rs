@@ -10,6 +10,7 @@ use crate::{
     config::{ServicesConfig, UpkeepConfig},
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
+    signer::Signer,
 };
 
 /// Clients of the outside world.
@@ -17,6 +18,8 @@ use crate::{
 pub struct Services {
     /// Encrypts what is stored.
     pub keyring: Keyring,
+    /// Signs what is not stored.
+    pub signer: Signer,
     /// Where pictures are.
     pub storage: Storage,
     /// Facebook.
@@ -41,6 +44,7 @@ impl Services {
         Ok(Arc::new(Self {
             keyring: Keyring::parse(config.encryption_keys.expose_secret())
                 .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")?,
+            signer: Signer::new(config.secret_key.expose_secret())?,
             storage: Storage::open(&config.storage_url)?,
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),

@@ -269,6 +269,7 @@ impl Sandbox {
         let url = |path: &str| Url::parse(&format!("{}/{path}", self.base)).expect("an address");
         ServicesConfig {
             encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into(),
+            secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
             storage_url: self.storage.clone(),
             dyno: None,
             railway_environment_id: None,

@@ -63,8 +63,10 @@ program_environment() {
   local dir
   dir=$(instance_dir "$1")
   [ -s "$dir/encryption_keys" ] || printf 'local:%s\n' "$(random_base64)" >"$dir/encryption_keys"
+  [ -s "$dir/secret_key" ] || printf '%s\n' "$(random_base64)" >"$dir/secret_key"
   mkdir -p "$dir/storage"
   set_default ENCRYPTION_KEYS "$(cat "$dir/encryption_keys")"
+  set_default SECRET_KEY "$(cat "$dir/secret_key")"
   set_default STORAGE_URL "file://$dir/storage"
   # Listen on this machine only, unless told to listen everywhere. (Some tools put a name of the machine into HOST.)
   case ${HOST:-} in 0.0.0.0 | ::) ;; *) HOST=127.0.0.1 ;; esac

@@ -26,6 +26,7 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
         .env("DATABASE_CONNECTIONS", "8")
         .env("WORKER_LEASE_SECONDS", "1")
         .env("ENCRYPTION_KEYS", "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
+        .env("SECRET_KEY", "a-secret-key-for-tests-and-nothing-else")
         .env("STORAGE_URL", config.storage_url.as_str())
         .env("PUBLIC_URL", config.public_url.as_str())
         .env("FACEBOOK_APP_ID", &config.meta.facebook_app_id)

@@ -1,0 +1,97 @@
+//! Codes that follow from `SECRET_KEY`: links in mails, the signature of access tokens. None of them is stored.
+
+use std::fmt;
+
+use anyhow::ensure;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+use uuid::Uuid;
+
+/// Characters that `SECRET_KEY` has at least.
+const SHORTEST: usize = 32;
+
+/// Makes and checks codes.
+#[derive(Clone)]
+pub struct Signer {
+    root: Hmac<Sha256>,
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signer")
+    }
+}
+
+impl Signer {
+    /// A signer with a secret of 32 characters or more.
+    ///
+    /// # Errors
+    /// It is shorter.
+    ///
+    /// # Panics
+    /// Never: HMAC takes keys of any length.
+    pub fn new(secret: &str) -> anyhow::Result<Self> {
+        ensure!(
+            secret.len() >= SHORTEST,
+            "SECRET_KEY should have 32 random characters or more: openssl rand -base64 48"
+        );
+        Ok(Self { root: Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length") })
+    }
+
+    /// A key for one purpose, which says nothing about those for others.
+    #[must_use]
+    pub fn key(&self, purpose: &str) -> [u8; 32] {
+        self.root.clone().chain_update(purpose.as_bytes()).finalize().into_bytes().into()
+    }
+
+    /// A code that names `id` and cannot be guessed: 64 characters of base64url. The same each time.
+    #[must_use]
+    pub fn code(&self, purpose: &str, id: Uuid) -> String {
+        let mac = self.mac(purpose, id).finalize().into_bytes();
+        URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), mac.as_slice()].concat())
+    }
+
+    /// The id that a code names, if this signer made it for that purpose.
+    #[must_use]
+    pub fn read(&self, purpose: &str, code: &str) -> Option<Uuid> {
+        let bytes = URL_SAFE_NO_PAD.decode(code).ok()?;
+        let (id, mac) = bytes.split_at_checked(16)?;
+        let id = Uuid::from_slice(id).ok()?;
+        self.mac(purpose, id).verify_slice(mac).ok().map(|()| id)
+    }
+
+    fn mac(&self, purpose: &str, id: Uuid) -> Hmac<Sha256> {
+        let key = self.key(purpose);
+        Hmac::<Sha256>::new_from_slice(&key).expect("a key of any length").chain_update(id.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_read_for_its_purpose_by_its_signer_only() {
+        let (signer, id) = (Signer::new(&"a".repeat(32)).unwrap(), Uuid::now_v7());
+        let code = signer.code("verify_email", id);
+        assert_eq!((code.len(), signer.read("verify_email", &code)), (64, Some(id)));
+        assert_eq!(signer.read("reset_password", &code), None);
+        assert_eq!(Signer::new(&"b".repeat(32)).unwrap().read("verify_email", &code), None);
+    }
+
+    #[test]
+    fn what_is_no_code_is_none() {
+        let signer = Signer::new(&"a".repeat(32)).unwrap();
+        let code = signer.code("verify_email", Uuid::now_v7());
+        for other in ["", "!", "AAAA", &code[1..], &code[..62], &format!("{code}AAAA")] {
+            assert_eq!(signer.read("verify_email", other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_short_secret_is_refused_without_being_repeated() {
+        let error = Signer::new("short-secret").unwrap_err().to_string();
+        assert!(error.contains("SECRET_KEY") && !error.contains("short-secret"), "{error}");
+    }
+}
