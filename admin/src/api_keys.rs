@@ -104,7 +104,7 @@ impl KeysApi {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
             ApiError::unprocessable("unknown_permission", detail)
         })?;
-        caller.may_give(&permissions)?;
+        caller.may_give(tenant_id, &permissions)?;
         let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, &permissions).await?;
@@ -135,9 +135,9 @@ impl KeysApi {
     /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
     #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
     async fn revoke(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<KeyView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
-        caller.may_give(&Permissions::stored(row.permissions.clone()))?;
+        caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
         audit::store::insert(&mut tx, caller.actor(), &[entry("api_key.revoke", &row)]).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
@@ -148,7 +148,7 @@ impl KeysApi {
 fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
     match named {
         Some(named) => caller.tenant(named),
-        None => Ok(caller.own_tenant().unwrap_or(TenantId::SYSTEM)),
+        None => Ok(caller.own_tenant()?.unwrap_or(TenantId::SYSTEM)),
     }
 }
 

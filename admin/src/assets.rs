@@ -257,14 +257,14 @@ impl AssetsApi {
 
 impl AssetsApi {
     async fn folder(&self, caller: &Caller, id: Uuid) -> Result<FolderRow, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let folder = store::get_folder(&mut tx, FolderId(id)).await?;
         tx.commit().await?;
         folder.ok_or_else(|| ApiError::not_found("folder"))
     }
 
     async fn asset(&self, caller: &Caller, id: Uuid) -> Result<AssetRow, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let asset = store::get_asset(&mut tx, AssetId(id)).await?;
         tx.commit().await?;
         asset.ok_or_else(|| ApiError::not_found("picture"))

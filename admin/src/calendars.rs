@@ -104,7 +104,7 @@ impl CalendarsApi {
     /// One calendar with its posts.
     #[oai(path = "/calendars/:id", method = "get", operation_id = "get_calendar")]
     async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<CalendarView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let calendar = store::get(&mut tx, CalendarId(id.0)).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
         let posts = posts::store::list_by_calendar(&mut tx, calendar.tenant_id, calendar.id).await?;
         let posts = crate::posts::with_deliveries(&mut tx, calendar.tenant_id, posts).await?;

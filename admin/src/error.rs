@@ -41,10 +41,10 @@ pub enum ApiError {
     /// The request cannot be read.
     #[oai(status = 400, content_type = "application/problem+json")]
     BadRequest(Json<Problem>),
-    /// No key, or one that is not valid.
+    /// No credentials, or some that are not valid.
     #[oai(status = 401, content_type = "application/problem+json")]
     Unauthorized(Json<Problem>),
-    /// The key is valid, but does not allow that.
+    /// The credentials are valid, but do not allow that.
     #[oai(status = 403, content_type = "application/problem+json")]
     Forbidden(Json<Problem>),
     /// There is no such thing, or it is another tenant's.
@@ -76,7 +76,8 @@ impl ApiError {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        let detail = "Send a key as `Authorization: Bearer lk_...`; `admin create-operator` makes the first.";
+        let detail = "Send an API key or an access token as `Authorization: Bearer ...`; `admin create-operator` makes the first \
+                      key, POST /api/v1/auth/login a token.";
         Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)))
     }
 
@@ -85,8 +86,18 @@ impl ApiError {
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail)))
     }
 
+    pub(crate) fn people_only() -> Self {
+        let detail = "This is about a person: sign in, and send the access token instead of a key.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "people_only", detail)))
+    }
+
+    pub(crate) fn no_tenant() -> Self {
+        let detail = "You are in no tenant: make one, or have somebody invite you.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "no_tenant", detail)))
+    }
+
     pub(crate) fn missing_permission(needed: &str) -> Self {
-        let detail = format!("This takes a key with the permission {needed}.");
+        let detail = format!("This takes the permission {needed}.");
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "missing_permission", detail)))
     }
 

@@ -2,7 +2,11 @@
 //!
 //! The table is read again whenever something may be new; no transaction stays open in between.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ::jobs::{
     engine::{
@@ -26,13 +30,16 @@ use uuid::Uuid;
 
 use crate::{
     ApiError, Tag,
-    auth::{Audience, Caller},
+    auth::{Audience, Caller, Identity},
     state::AppState,
     streams::Following,
 };
 
 /// Read at once.
 const BATCH: i64 = 200;
+
+/// The credentials are looked at again so often: a revoked key sees nothing more within five seconds.
+const CREDENTIALS_HOLD: Duration = Duration::from_secs(3);
 
 /// What a job says, or becomes. In the stream the word `event` is the type of the message, `seq` its id.
 #[derive(Debug, Clone, Object)]
@@ -125,14 +132,16 @@ impl JobEventsApi {
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
     ) -> Result<EventStream<BoxStream<'static, JobEventView>>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         tx.commit().await?;
         let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
         let pace = self.state.streams.pace();
         let reader = Reader {
             db: self.state.db.clone(),
-            scope: caller.scope(),
+            scope: caller.scope()?,
+            identity: caller.identity(),
+            looked_at: Instant::now(),
             audience: caller.audience(),
             tenant_id: job.tenant_id,
             job_id: job.id,
@@ -152,6 +161,8 @@ impl JobEventsApi {
 struct Reader {
     db: Db,
     scope: Scope,
+    identity: Arc<Identity>,
+    looked_at: Instant,
     audience: Audience,
     tenant_id: TenantId,
     job_id: JobId,
@@ -184,8 +195,23 @@ impl Reader {
         }
     }
 
+    async fn may_still_read(&mut self) -> Result<bool, sqlx::Error> {
+        if self.looked_at.elapsed() < CREDENTIALS_HOLD {
+            return Ok(true);
+        }
+        let mut tx = self.db.system().await?;
+        let may = self.identity.still_sees(&mut tx, self.tenant_id).await?;
+        tx.commit().await?;
+        self.looked_at = Instant::now();
+        Ok(may)
+    }
+
     /// Reads what is new. The state first: then all events of a job that has ended are there.
     async fn read(&mut self) -> Result<(), sqlx::Error> {
+        if !self.may_still_read().await? {
+            self.following = None;
+            return Ok(());
+        }
         let mut tx = self.db.begin(self.scope).await?;
         let job = ledger::get_job(&mut tx, self.job_id).await?;
         let events = events::list_events(&mut tx, self.tenant_id, self.job_id, self.after, BATCH).await?;

@@ -127,6 +127,7 @@ pub fn openapi(state: &AppState) -> String {
 #[must_use]
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = service(&state);
+    let identifying = state.clone();
     Route::new()
         .at("/openapi.json", api.spec_endpoint())
         .nest("/docs", api.swagger_ui())
@@ -136,6 +137,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .with(CookieJarManager::new())
         .data(state)
         .around(limit_body)
+        .around(move |endpoint, request| auth::identify(endpoint, request, identifying.clone()))
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .catch_all_error(error::from_framework)
         .with(

@@ -69,6 +69,10 @@ struct ServeConfig {
     /// The port to listen on.
     #[arg(long, env = "PORT", default_value_t = 8080)]
     port: u16,
+    /// Proxies in front of the admin that add to `X-Forwarded-For`: 1 on Heroku and Railway. Without any, that header is not
+    /// believed.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0)]
+    trusted_proxies: u8,
     /// How long connecting an account may take.
     #[arg(long, env = "OAUTH_STATE_EXPIRATION_MINUTES", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=60))]
@@ -98,6 +102,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         services,
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
         public_url,
+        trusted_proxies: config.trusted_proxies,
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let streams = state.streams.clone();

@@ -78,11 +78,12 @@ impl ParkedApi {
     ) -> Result<Json<ParkedPage>, ApiError> {
         let limit = page::limit(limit.0)?;
         let after = page::after(after.0.as_deref())?;
+        let scope = caller.scope_of(tenant_id.0)?;
         let tenant_id = match tenant_id.0 {
             Some(named) => Some(caller.tenant(named)?),
-            None => caller.own_tenant(),
+            None => caller.own_tenant()?,
         };
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(scope).await?;
         let rows = parked::list(&mut tx, tenant_id, after, limit).await?;
         tx.commit().await?;
         let next = page::next(rows.last().map(|row| (row.parked_at, row.account_id)), rows.len(), limit);
@@ -95,7 +96,7 @@ impl ParkedApi {
     /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.
     #[oai(path = "/parked-accounts/:account_id/release", method = "post", operation_id = "release_parked_account")]
     async fn release(&self, caller: Caller, account_id: Path<Uuid>) -> Result<Json<ReleasedView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let released = parked::release(&mut tx, AccountId(account_id.0)).await?;
         let released = released.ok_or_else(|| ApiError::not_found("parked account"))?;
         let entry = Entry {

@@ -24,4 +24,6 @@ pub struct AppState {
     pub state_life: Duration,
     /// Where browsers reach us, without a slash at the end.
     pub public_url: String,
+    /// Proxies in front of us that add to `X-Forwarded-For`: what they say is believed.
+    pub trusted_proxies: u8,
 }

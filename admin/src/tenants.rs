@@ -101,7 +101,7 @@ impl TenantsApi {
     ) -> Result<Json<TenantPage>, ApiError> {
         let limit = page::limit(limit.0)?;
         let after = page::after(after.0.as_deref())?;
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let rows = store::list(&mut tx, after, limit).await?;
         tx.commit().await?;
         let next = page::next(rows.last().map(|row| (row.created_at, row.id.0)), rows.len(), limit);

@@ -31,6 +31,10 @@ macro_rules! ids {
 ids! {
     /// A tenant: whatever is not an operator's belongs to exactly one.
     TenantId;
+    /// A person who signs in.
+    UserId;
+    /// A person's being signed in, in one browser or program.
+    SessionId;
     /// A job: one row of the ledger.
     JobId;
     /// A worker process for the length of one lease.

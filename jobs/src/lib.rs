@@ -16,6 +16,7 @@ pub mod media;
 pub mod noop;
 pub mod oauth;
 pub mod operations;
+pub mod people;
 pub mod posts;
 pub mod providers;
 pub mod secrets;

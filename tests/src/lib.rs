@@ -109,6 +109,7 @@ impl TestApp {
             services: bench.engine.services.clone(),
             state_life: Duration::from_mins(10),
             public_url: url.clone(),
+            trusted_proxies: 0,
         };
         let server = tokio::spawn(async move {
             Server::new_with_acceptor(acceptor).run(admin::app(state)).await.expect("it serves");

@@ -48,7 +48,7 @@ impl ActionsApi {
 
 async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Result<Json<JobView>, ApiError> {
     let id = JobId(id);
-    let mut tx = state.db.begin(caller.scope()).await?;
+    let mut tx = state.db.begin(caller.scope()?).await?;
     let before = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     let acted = ledger::act_on(&mut tx, kinds::KINDS, action, id).await?;
     audit::store::insert(&mut tx, caller.actor(), &[entry(action, &before, &acted)]).await?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ::jobs::{
     audit::{self, Entry},
     engine::{
-        NewJob,
+        NewJob, Scope,
         ledger::{Action, JobFilter},
     },
     ids::{JobId, TenantId},
@@ -138,7 +138,7 @@ impl BulkApi {
         ids: &[JobId],
         dry_run: bool,
     ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let tally = if dry_run {
             operations::preview_selection(&mut tx, action, ids).await?
         } else {
@@ -150,7 +150,7 @@ impl BulkApi {
     }
 
     async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
         let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
         let tally = operations::preview_selection(&mut tx, action, &selection.ids).await?;
         tx.commit().await?;
@@ -163,7 +163,7 @@ impl BulkApi {
         action: Action,
         mut filter: JobFilter,
     ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(filter_scope(caller, &filter)?).await?;
         let now = tx.now().await?;
         filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
         let selection = operations::select(&mut tx, &filter, operations::MAX_AT_ONCE).await?;
@@ -190,6 +190,10 @@ impl BulkApi {
         tx.commit().await?;
         Ok(response)
     }
+}
+
+fn filter_scope(caller: &Caller, filter: &JobFilter) -> Result<Scope, ApiError> {
+    caller.scope_of(filter.tenant_id.map(|id| id.0))
 }
 
 fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {

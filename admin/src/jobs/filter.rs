@@ -89,7 +89,7 @@ impl FilterBody {
         }
         let tenant_id = match self.tenant_id {
             Some(named) => Some(caller.tenant(named)?),
-            None => caller.own_tenant(),
+            None => caller.own_tenant()?,
         };
         Ok(JobFilter {
             tenant_id,

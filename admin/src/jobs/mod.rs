@@ -130,7 +130,7 @@ impl JobsApi {
         };
         let mut filter = filter.checked(&caller)?;
         filter.after = page::after(after.0.as_deref())?;
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope_of(tenant_id.0)?).await?;
         let listed = ledger::list_jobs(&mut tx, &filter, limit).await?;
         tx.commit().await?;
         let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
@@ -140,7 +140,7 @@ impl JobsApi {
     /// One job, with its attempts that did not complete it, its effects and its children.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
     async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobDetail>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
         let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;

@@ -76,7 +76,7 @@ impl ResolveApi {
     ) -> Result<Json<JobView>, ApiError> {
         let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
         let resolution = body.0.checked()?;
-        let mut tx = self.state.db.begin(caller.scope()).await?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
         ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, &caller.actor().name).await?;
         audit::store::insert(&mut tx, caller.actor(), &[entry(id, effect_id, &resolution, &resolved)]).await?;

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How every key begins.
-const PREFIX: &str = "lk_";
+pub const PREFIX: &str = "lk_";
 
 /// Characters behind it that are no secret.
 const SHOWN: usize = 8;
@@ -141,6 +141,19 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
         tenant_id: row.tenant_id,
         permissions: Permissions::stored(row.permissions),
     }))
+}
+
+/// Whether a key is not revoked; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn is_valid(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from api_keys where id = $1 and revoked_at is null) as "is_valid!""#,
+        id
+    )
+    .fetch_one(conn)
+    .await
 }
 
 /// A tenant's keys, revoked ones too, newest first.

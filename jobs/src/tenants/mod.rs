@@ -2,4 +2,5 @@
 
 pub mod keys;
 pub mod permissions;
+pub mod roles;
 pub mod store;

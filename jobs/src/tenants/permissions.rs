@@ -1,7 +1,7 @@
 //! What a caller may do: names like `jobs:read`.
 
 /// Everything that an operation of the API can ask for.
-pub const ALL: [&str; 18] = [
+pub const ALL: [&str; 20] = [
     "accounts:read",
     "accounts:write",
     "api-keys:read",
@@ -16,6 +16,8 @@ pub const ALL: [&str; 18] = [
     "jobs:read",
     "jobs:retry",
     "jobs:write",
+    "members:read",
+    "members:write",
     "posts:read",
     "posts:write",
     "tenants:read",
@@ -27,6 +29,20 @@ const FULL: &str = "*";
 
 /// Reads everything.
 const READ_ONLY: &str = "*:read";
+
+/// What those may do who make content for a tenant.
+const OF_MEMBERS: [&str; 10] = [
+    "accounts:read",
+    "assets:read",
+    "assets:write",
+    "calendars:read",
+    "calendars:write",
+    "jobs:read",
+    "members:read",
+    "posts:read",
+    "posts:write",
+    "tenants:read",
+];
 
 /// A name that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +64,12 @@ impl Permissions {
     #[must_use]
     pub fn read_only() -> Self {
         Self(vec![READ_ONLY.to_owned()])
+    }
+
+    /// Makes content: pictures, calendars, posts.
+    #[must_use]
+    pub fn of_members() -> Self {
+        Self(OF_MEMBERS.map(str::to_owned).to_vec())
     }
 
     /// Permissions by their names; `*:read` and `*` stand for many.

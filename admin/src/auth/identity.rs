@@ -1,0 +1,184 @@
+//! Who a request comes from: read once, before its body is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use jobs::{
+    audit::Actor,
+    engine::Tx,
+    ids::{SessionId, TenantId, UserId},
+    people::{
+        access_token,
+        sessions::{self, Named, SignedIn},
+    },
+    secrets::fingerprint,
+    tenants::{keys, permissions::Permissions},
+};
+use poem::{
+    Endpoint, Request, Response,
+    http::{Method, header},
+};
+use uuid::Uuid;
+
+use super::client::Client;
+use crate::{ApiError, state::AppState};
+
+/// The browser's cookie that names its session.
+pub(crate) const SESSION_COOKIE: &str = "linecook_session";
+
+/// Names one of the caller's tenants, for a request whose address and body name none.
+const TENANT_HEADER: &str = "linecook-tenant";
+
+/// Somebody with valid credentials.
+#[derive(Debug)]
+pub(crate) struct Identity {
+    /// The person, if it is one and no key.
+    pub(crate) person: Option<Person>,
+    pub(crate) reach: Reach,
+    pub(crate) actor: Actor,
+    credential: Credential,
+}
+
+/// Who is signed in.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Person {
+    pub(crate) user_id: UserId,
+    pub(crate) session_id: SessionId,
+}
+
+/// Where somebody may do what.
+#[derive(Debug)]
+pub(crate) enum Reach {
+    /// In every tenant, and in what concerns all: operators.
+    Everywhere(Permissions),
+    /// In some tenants; `current` is meant where none is named.
+    Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions> },
+}
+
+impl Reach {
+    fn sees(&self, tenant_id: TenantId) -> bool {
+        match self {
+            Self::Everywhere(_) => true,
+            Self::Tenants { held, .. } => held.contains_key(&tenant_id),
+        }
+    }
+}
+
+/// What a caller proved itself with.
+#[derive(Debug, Clone, Copy)]
+enum Credential {
+    Key(Uuid),
+    Session(SessionId),
+}
+
+/// Finds out whose request it is, before anything of its body is read. Wrong credentials are none: the operation refuses.
+pub(crate) async fn identify<E: Endpoint>(
+    endpoint: E,
+    mut request: Request,
+    state: AppState,
+) -> poem::Result<Response> {
+    let client = Client::of(&request, state.trusted_proxies);
+    if let Some(identity) = find(&state, &request, &client).await? {
+        request.extensions_mut().insert(Arc::new(identity));
+    }
+    request.extensions_mut().insert(client);
+    endpoint.call(request).await.map(poem::IntoResponse::into_response)
+}
+
+async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
+    let authorization = request.headers().get(header::AUTHORIZATION);
+    let Some(authorization) = authorization else {
+        return find_by_cookie(state, request, client).await;
+    };
+    let Some(token) = authorization.to_str().ok().and_then(bearer) else {
+        return Ok(None);
+    };
+    if token.starts_with(keys::PREFIX) {
+        return find_by_key(state, token, client).await;
+    }
+    let Some(claims) = access_token::read(&state.services.signer, &state.public_url, token) else {
+        return Ok(None);
+    };
+    let mut tx = state.db.system().await?;
+    let found = sessions::find(&mut tx, Named::Id(claims.sid)).await?;
+    tx.commit().await?;
+    let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
+    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
+    let mut tx = state.db.system().await?;
+    let holder = keys::find_by_key(&mut tx, key).await?;
+    tx.commit().await?;
+    Ok(holder.map(|holder| {
+        let reach = if holder.tenant_id == TenantId::SYSTEM {
+            Reach::Everywhere(holder.permissions)
+        } else {
+            let held = BTreeMap::from([(holder.tenant_id, holder.permissions)]);
+            Reach::Tenants { current: Some(holder.tenant_id), held }
+        };
+        let actor = Actor { key_id: holder.key_id, name: holder.name, remote_address: client.address() };
+        Identity { person: None, reach, actor, credential: Credential::Key(holder.key_id) }
+    }))
+}
+
+/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages.
+async fn find_by_cookie(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
+    let Some(cookie) = request.cookie().get(SESSION_COOKIE) else {
+        return Ok(None);
+    };
+    if !is_safe(request.method()) && !is_ours(request, &state.public_url) {
+        return Ok(None);
+    }
+    let mut tx = state.db.system().await?;
+    let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie.value_str()))).await?;
+    tx.commit().await?;
+    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+}
+
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether one of our own pages sent it.
+pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
+    request.header(header::ORIGIN).is_some_and(|origin| origin == public_url)
+}
+
+impl Identity {
+    fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
+        let reach = match person.operator_role.as_deref() {
+            Some("full") => Reach::Everywhere(Permissions::full()),
+            Some(_) => Reach::Everywhere(Permissions::read_only()),
+            None => {
+                let held: BTreeMap<_, _> =
+                    person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
+                let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
+                Reach::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
+            }
+        };
+        Self {
+            person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
+            reach,
+            actor: Actor { key_id: person.user_id.0, name: person.email.clone(), remote_address: client.address() },
+            credential: Credential::Session(person.session_id),
+        }
+    }
+
+    /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.
+    pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+        match self.credential {
+            Credential::Key(id) => Ok(self.reach.sees(tenant_id) && keys::is_valid(tx, id).await?),
+            Credential::Session(id) => {
+                let found = sessions::find(tx, Named::Id(id)).await?;
+                Ok(found.is_some_and(|(person, _)| {
+                    person.operator_role.is_some() || person.memberships.iter().any(|(id, _)| *id == tenant_id)
+                }))
+            }
+        }
+    }
+}

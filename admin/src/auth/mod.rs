@@ -1,0 +1,197 @@
+//! Who calls, and what they may see and do: the one place that decides.
+
+mod client;
+mod identity;
+mod needs;
+
+use std::sync::Arc;
+
+use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::permissions::Permissions};
+use poem::{Request, RequestBody};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaSecurityScheme, Registry},
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::needs::Need;
+pub(crate) use self::{
+    client::Client,
+    identity::{Identity, Person, Reach, SESSION_COOKIE, identify, is_ours},
+};
+use crate::ApiError;
+
+/// A caller with valid credentials, which allow what the operation asks for somewhere; in which tenants is asked as they are
+/// named. Every operation that is not open takes one.
+pub(crate) struct Caller {
+    identity: Arc<Identity>,
+    need: Need,
+}
+
+impl<'a> ApiExtractor<'a> for Caller {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        let bearer = MetaSecurityScheme {
+            ty: "http",
+            description: Some("An API key, or an access token of somebody who signed in."),
+            name: None,
+            key_in: None,
+            scheme: Some("bearer"),
+            bearer_format: Some("lk_... or a JWT"),
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme("bearer", bearer);
+        let session = MetaSecurityScheme {
+            ty: "apiKey",
+            description: Some("A browser's session. What changes something has to come from our own pages."),
+            name: Some(SESSION_COOKIE),
+            key_in: Some("cookie"),
+            scheme: None,
+            bearer_format: None,
+            flows: None,
+            openid_connect_url: None,
+        };
+        registry.create_security_scheme("session", session);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        vec!["bearer", "session"]
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<Self::ParamType>,
+    ) -> poem::Result<Self> {
+        let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
+        let need = needs::of(request.method(), request.original_uri().path());
+        let need = need.ok_or_else(|| ApiError::missing_permission("*"))?;
+        let is_met = match (&need, &identity.reach) {
+            (Need::Person, _) => identity.person.is_some(),
+            (Need::Permission(needed), Reach::Everywhere(held)) => held.allow(needed),
+            // Who is in no tenant is refused as soon as one is asked for.
+            (Need::Permission(needed), Reach::Tenants { held, .. }) => {
+                held.is_empty() || held.values().any(|held| held.allow(needed))
+            }
+        };
+        if is_met { Ok(Self { identity, need }) } else { Err(need.refusal().into()) }
+    }
+}
+
+impl Caller {
+    /// What the caller may see where no tenant is named: everything for operators, else the tenant that it works in.
+    pub(crate) fn scope(&self) -> Result<Scope, ApiError> {
+        Ok(self.own_tenant()?.map_or(Scope::System, Scope::Tenant))
+    }
+
+    /// The same where a tenant may be named.
+    pub(crate) fn scope_of(&self, named: Option<Uuid>) -> Result<Scope, ApiError> {
+        named.map_or_else(|| self.scope(), |named| self.tenant(named).map(Scope::Tenant))
+    }
+
+    /// The tenant that is meant where none is named; `None` for operators.
+    pub(crate) fn own_tenant(&self) -> Result<Option<TenantId>, ApiError> {
+        match &self.identity.reach {
+            Reach::Everywhere(_) => Ok(None),
+            Reach::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
+            Reach::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
+        }
+    }
+
+    /// The tenant that a request names, if the caller may do this in it. One that the caller is not in is as if there were none.
+    pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
+        let tenant_id = TenantId(named);
+        let held = match &self.identity.reach {
+            Reach::Everywhere(held) => Some(held).filter(|_| tenant_id != TenantId::SYSTEM),
+            Reach::Tenants { held, .. } => held.get(&tenant_id),
+        };
+        match held {
+            Some(held) if self.need.is_met_by(held) => Ok(tenant_id),
+            Some(_) => Err(self.need.refusal()),
+            None => Err(ApiError::not_found("tenant")),
+        }
+    }
+
+    /// The tenants that the caller is in; `None` for operators, who see all.
+    pub(crate) fn tenants(&self) -> Option<Vec<TenantId>> {
+        match &self.identity.reach {
+            Reach::Everywhere(_) => None,
+            Reach::Tenants { held, .. } => Some(held.keys().copied().collect()),
+        }
+    }
+
+    /// Refuses to give, or take, in a tenant what the caller does not have there.
+    pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
+        let held = match &self.identity.reach {
+            Reach::Everywhere(held) => held,
+            Reach::Tenants { held, .. } => held.get(&tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?,
+        };
+        held.first_beyond(given).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
+    }
+
+    /// Refuses everybody but operators.
+    pub(crate) fn operator(&self) -> Result<(), ApiError> {
+        match self.identity.reach {
+            Reach::Everywhere(_) => Ok(()),
+            Reach::Tenants { .. } => Err(ApiError::operators_only()),
+        }
+    }
+
+    /// Who does what is done, for the audit log.
+    pub(crate) fn actor(&self) -> &Actor {
+        &self.identity.actor
+    }
+
+    /// The person who calls; `None`: a key.
+    pub(crate) fn person(&self) -> Option<Person> {
+        self.identity.person
+    }
+
+    /// The credentials, for answers that go on for minutes.
+    pub(crate) fn identity(&self) -> Arc<Identity> {
+        Arc::clone(&self.identity)
+    }
+
+    /// Who reads the answer.
+    pub(crate) fn audience(&self) -> Audience {
+        match self.identity.reach {
+            Reach::Everywhere(_) => Audience::Operators,
+            Reach::Tenants { .. } => Audience::Tenant,
+        }
+    }
+}
+
+/// Who reads an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    Operators,
+    Tenant,
+}
+
+impl Audience {
+    /// Facts about failures as these readers may see them. Causes are for operators: they hold words of the database, of
+    /// providers and of panics, which may quote what a payload keeps to itself.
+    pub(crate) fn facts(self, mut facts: Value) -> Value {
+        if self == Self::Tenant {
+            drop_causes(&mut facts);
+        }
+        facts
+    }
+}
+
+fn drop_causes(facts: &mut Value) {
+    match facts {
+        Value::Object(fields) => {
+            fields.remove("causes");
+            fields.values_mut().for_each(drop_causes);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_causes),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}

@@ -1,0 +1,131 @@
+//! Access tokens: JWTs that name a session for 15 minutes. They say who calls, never what a caller may do: that is read from the
+//! database at each request, so that a change of roles or a sign-out counts at once.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{SessionId, UserId},
+    signer::Signer,
+};
+
+/// How long a token is good.
+pub const LIFE: Duration = Duration::from_mins(15);
+
+/// How far clocks may differ, in seconds.
+const LEEWAY_SECONDS: i64 = 30;
+
+/// Who is to read the tokens.
+const AUDIENCE: &str = "linecook-api";
+
+/// What a token says.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Claims {
+    iss: String,
+    aud: String,
+    /// The person.
+    pub sub: UserId,
+    /// The session.
+    pub sid: SessionId,
+    iat: i64,
+    nbf: i64,
+    exp: i64,
+}
+
+impl Claims {
+    /// Whether the token is good at that time.
+    #[must_use]
+    pub fn hold_at(&self, now: DateTime<Utc>) -> bool {
+        let now = now.timestamp();
+        self.nbf - LEEWAY_SECONDS <= now && now < self.exp + LEEWAY_SECONDS
+    }
+}
+
+/// A token for a session, good from `now` on. `issuer` is the address of the installation.
+///
+/// # Panics
+/// Never: the claims are plain.
+#[must_use]
+pub fn issue(signer: &Signer, issuer: &str, user_id: UserId, session_id: SessionId, now: DateTime<Utc>) -> String {
+    let now = now.timestamp();
+    let claims = Claims {
+        iss: issuer.to_owned(),
+        aud: AUDIENCE.to_owned(),
+        sub: user_id,
+        sid: session_id,
+        iat: now,
+        nbf: now,
+        exp: now + LIFE.as_secs().cast_signed(),
+    };
+    let key = EncodingKey::from_secret(&signer.key("access_token"));
+    encode(&Header::new(Algorithm::HS256), &claims, &key).expect("plain claims")
+}
+
+/// What a token says, if we made it for this installation. Whether it is good by now is [`Claims::hold_at`]'s: time is the
+/// database's.
+#[must_use]
+pub fn read(signer: &Signer, issuer: &str, token: &str) -> Option<Claims> {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.set_required_spec_claims(&["iss", "aud", "sub", "nbf", "exp"]);
+    validation.set_issuer(&[issuer]);
+    validation.set_audience(&[AUDIENCE]);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    let key = DecodingKey::from_secret(&signer.key("access_token"));
+    decode::<Claims>(token, &key, &validation).ok().map(|token| token.claims)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const HERE: &str = "https://linecook.example.com";
+
+    fn signer() -> Signer {
+        Signer::new(&"k".repeat(32)).unwrap()
+    }
+
+    fn forged(header: &Header, changed: &[(&str, Option<Value>)], key: &[u8]) -> String {
+        let mut claims = json!({ "iss": HERE, "aud": AUDIENCE, "sub": UserId::new(), "sid": SessionId::new(), "iat": 0, "nbf": 0,
+            "exp": 900 });
+        for (name, value) in changed {
+            match value {
+                Some(value) => claims[*name] = value.clone(),
+                None => drop(claims.as_object_mut().unwrap().remove(*name)),
+            }
+        }
+        encode(header, &claims, &EncodingKey::from_secret(key)).unwrap()
+    }
+
+    #[test]
+    fn a_token_holds_for_fifteen_minutes_and_what_clocks_differ() {
+        let (now, user, session) = (DateTime::UNIX_EPOCH, UserId::new(), SessionId::new());
+        let claims = read(&signer(), HERE, &issue(&signer(), HERE, user, session, now)).unwrap();
+        assert_eq!((claims.sub, claims.sid), (user, session));
+        for (seconds, holds) in [(-31, false), (-30, true), (0, true), (929, true), (930, false)] {
+            assert_eq!(claims.hold_at(now + TimeDelta::seconds(seconds)), holds, "{seconds}");
+        }
+    }
+
+    #[test]
+    fn what_is_forged_or_lacks_a_claim_is_none() {
+        let (key, plain) = (signer().key("access_token"), Header::new(Algorithm::HS256));
+        assert!(read(&signer(), HERE, &forged(&plain, &[], &key)).is_some());
+        for name in ["iss", "aud", "sub", "sid", "nbf", "exp"] {
+            assert!(read(&signer(), HERE, &forged(&plain, &[(name, None)], &key)).is_none(), "without {name}");
+        }
+        for (name, value) in [("iss", "https://elsewhere.example.com"), ("aud", "others"), ("exp", "soon")] {
+            assert!(read(&signer(), HERE, &forged(&plain, &[(name, Some(json!(value)))], &key)).is_none(), "{name}");
+        }
+        assert!(read(&signer(), HERE, &forged(&plain, &[], b"another key")).is_none());
+        assert!(read(&signer(), HERE, &forged(&Header::new(Algorithm::HS384), &[], &key)).is_none());
+        let unsigned = "eyJhbGciOiJub25lIn0.eyJzdWIiOiIwIn0.";
+        assert!(read(&signer(), HERE, unsigned).is_none() && read(&signer(), HERE, "").is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! What somebody is in a tenant, and what that allows.
+
+use super::permissions::Permissions;
+
+/// What a person is in a tenant; later ones do less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum Role {
+    /// Does everything, and decides who else owns it. A tenant has one at least.
+    Owner,
+    /// Does everything but what concerns owners and the tenant's end.
+    Admin,
+    /// Makes content: pictures, calendars, posts.
+    Member,
+}
+
+impl Role {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Admin, Self::Member];
+
+    /// As stored and as clients write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+        }
+    }
+
+    /// The role of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.name() == name)
+    }
+
+    /// What it allows in its tenant.
+    #[must_use]
+    pub fn permissions(self) -> Permissions {
+        match self {
+            Self::Owner | Self::Admin => Permissions::full(),
+            Self::Member => Permissions::of_members(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_found_by_its_name() {
+        for role in Role::ALL {
+            assert_eq!(Role::named(role.name()), Some(role));
+        }
+        assert_eq!(Role::named("root"), None);
+    }
+
+    #[test]
+    fn members_make_content_and_neither_connect_nor_let_in() {
+        let member = Role::Member.permissions();
+        for allowed in ["posts:write", "assets:write", "calendars:write", "jobs:read", "tenants:read", "members:read"] {
+            assert!(member.allow(allowed), "{allowed}");
+        }
+        for refused in [
+            "accounts:write",
+            "api-keys:read",
+            "audit:read",
+            "jobs:retry",
+            "jobs:write",
+            "members:write",
+            "tenants:write",
+        ] {
+            assert!(!member.allow(refused), "{refused}");
+        }
+    }
+}
