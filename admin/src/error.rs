@@ -1,5 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code.
 
+use std::time::Duration;
+
 use jobs::{
     assets::{PictureError, StorageError},
     engine::{EnqueueError, ledger::Refused},
@@ -62,6 +64,14 @@ pub enum ApiError {
     /// The request can be read, but says something that cannot be.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unprocessable(Json<Problem>),
+    /// Too much in too short a time.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooMany(
+        Json<Problem>,
+        /// Seconds after which it may be tried again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// A bug on our side.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Json<Problem>),
@@ -71,6 +81,32 @@ pub enum ApiError {
 }
 
 impl ApiError {
+    fn problem(&self) -> &Problem {
+        match self {
+            Self::BadRequest(Json(problem))
+            | Self::Unauthorized(Json(problem))
+            | Self::Forbidden(Json(problem))
+            | Self::NotFound(Json(problem))
+            | Self::Conflict(Json(problem))
+            | Self::TooLarge(Json(problem))
+            | Self::MediaType(Json(problem))
+            | Self::Unprocessable(Json(problem))
+            | Self::TooMany(Json(problem), _)
+            | Self::Internal(Json(problem))
+            | Self::Unavailable(Json(problem)) => problem,
+        }
+    }
+
+    /// What to do, for people.
+    pub(crate) fn detail(&self) -> &str {
+        &self.problem().detail
+    }
+
+    /// The HTTP status.
+    pub(crate) fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.problem().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     pub(crate) fn bad_request(code: &str, detail: impl Into<String>) -> Self {
         Self::BadRequest(Json(Problem::new(StatusCode::BAD_REQUEST, code, detail)))
     }
@@ -89,6 +125,46 @@ impl ApiError {
     pub(crate) fn people_only() -> Self {
         let detail = "This is about a person: sign in, and send the access token instead of a key.";
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "people_only", detail)))
+    }
+
+    pub(crate) fn unverified() -> Self {
+        let detail = "Open the link in the mail first: another one was sent if the last is some minutes old.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "email_not_verified", detail)))
+    }
+
+    pub(crate) fn foreign_form() -> Self {
+        let detail = "This form was not sent by a page of ours: open the page again and send it from there.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "foreign_form", detail)))
+    }
+
+    pub(crate) fn owners_only() -> Self {
+        let detail = "Only owners of the tenant decide about owners: ask one of them.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "owners_only", detail)))
+    }
+
+    pub(crate) fn wrong_password() -> Self {
+        let detail = "The address or the password is wrong.";
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", detail)))
+    }
+
+    pub(crate) fn bad_refresh_token() -> Self {
+        let detail = "The refresh token is not good, or not any more: sign in again.";
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "bad_refresh_token", detail)))
+    }
+
+    pub(crate) fn bad_code() -> Self {
+        let detail = "The link is not valid, was used, or its time is over: ask for a new one.";
+        Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_code", detail)))
+    }
+
+    pub(crate) fn last_owner() -> Self {
+        Self::conflict("last_owner", "A tenant keeps one owner at least: make somebody else an owner first.")
+    }
+
+    pub(crate) fn too_many_tries(wait: Duration) -> Self {
+        let seconds = wait.as_secs().max(1);
+        let detail = format!("There were too many tries: wait for {seconds} seconds.");
+        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail)), seconds)
     }
 
     pub(crate) fn no_tenant() -> Self {

@@ -17,6 +17,7 @@ mod oauth;
 mod page;
 mod pages;
 mod parked;
+mod people;
 mod periodic;
 mod posts;
 mod queues;
@@ -59,6 +60,8 @@ enum Tag {
     Engine,
     /// Who did what.
     Audit,
+    /// Who signs in, and who is in which tenant.
+    People,
     /// Who may call.
     Access,
 }
@@ -76,6 +79,9 @@ type StaffApis = (
     api_keys::KeysApi,
 );
 
+/// What people do about themselves and each other.
+type PeopleApis = (people::SignUpApi, people::SessionsApi, people::MeApi, people::MembersApi);
+
 type Apis = (
     health::HealthApi,
     tenants::TenantsApi,
@@ -85,6 +91,7 @@ type Apis = (
     calendars::CalendarsApi,
     posts::PostsApi,
     StaffApis,
+    PeopleApis,
     job_events::JobEventsApi,
     periodic::PeriodicApi,
 );
@@ -110,6 +117,12 @@ fn service(state: &AppState) -> OpenApiService<Apis, ()> {
             audit::AuditApi { state: state() },
             api_keys::KeysApi { state: state() },
         ),
+        (
+            people::SignUpApi { state: state() },
+            people::SessionsApi { state: state() },
+            people::MeApi { state: state() },
+            people::MembersApi { state: state() },
+        ),
         job_events::JobEventsApi { state: state() },
         periodic::PeriodicApi { state: state() },
     );
@@ -128,16 +141,16 @@ pub fn openapi(state: &AppState) -> String {
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = service(&state);
     let identifying = state.clone();
-    Route::new()
+    pages::add_to(Route::new())
         .at("/openapi.json", api.spec_endpoint())
         .nest("/docs", api.swagger_ui())
         .nest("/redoc", api.redoc())
         .at("/connect/:ticket", get(oauth::connect))
         .nest("/", api)
-        .with(CookieJarManager::new())
         .data(state)
         .around(limit_body)
         .around(move |endpoint, request| auth::identify(endpoint, request, identifying.clone()))
+        .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .catch_all_error(error::from_framework)
         .with(

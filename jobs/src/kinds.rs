@@ -9,6 +9,7 @@ use crate::{
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::ActOnJobs,
+    people::{EraseUser, PrunePeople},
     posts::PublishPost,
     upkeep::PruneHistory,
 };
@@ -24,6 +25,8 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<PublishPost>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
+    Kind::of::<PrunePeople>(),
+    Kind::of::<EraseUser>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -34,6 +37,7 @@ pub static KINDS: &[Kind] = &[
 /// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
+    Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
 ];
 

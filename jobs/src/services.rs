@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
+    people::password::Passwords,
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
@@ -18,6 +19,8 @@ use crate::{
 pub struct Services {
     /// Encrypts what is stored.
     pub keyring: Keyring,
+    /// Hashes passwords.
+    pub passwords: Passwords,
     /// Signs what is not stored.
     pub signer: Signer,
     /// Where pictures are.
@@ -44,6 +47,7 @@ impl Services {
         Ok(Arc::new(Self {
             keyring: Keyring::parse(config.encryption_keys.expose_secret())
                 .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")?,
+            passwords: Passwords::default(),
             signer: Signer::new(config.secret_key.expose_secret())?,
             storage: Storage::open(&config.storage_url)?,
             meta: Meta::new(config.meta.clone()),

@@ -4,9 +4,11 @@
 
 pub mod law;
 pub mod ledger;
+pub mod people;
 pub mod proxy;
 mod pulse;
 pub mod report;
+pub mod sample;
 pub mod servers;
 pub mod trial;
 mod worker;

@@ -8,7 +8,7 @@ use poem::Request;
 const FORWARDED: &str = "x-forwarded-for";
 
 /// The machine that a request comes from, as far as it can be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Client(Option<IpAddr>);
 
 impl Client {

@@ -77,7 +77,9 @@ pub(crate) async fn identify<E: Endpoint>(
     state: AppState,
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
-    if let Some(identity) = find(&state, &request, &client).await? {
+    // Whether the process runs is asked while the database is away too.
+    let is_health = request.uri().path().starts_with("/health");
+    if !is_health && let Some(identity) = find(&state, &request, &client).await? {
         request.extensions_mut().insert(Arc::new(identity));
     }
     request.extensions_mut().insert(client);

@@ -148,9 +148,9 @@ impl Caller {
         &self.identity.actor
     }
 
-    /// The person who calls; `None`: a key.
-    pub(crate) fn person(&self) -> Option<Person> {
-        self.identity.person
+    /// The person who calls; keys are refused.
+    pub(crate) fn person(&self) -> Result<Person, ApiError> {
+        self.identity.person.ok_or_else(ApiError::people_only)
     }
 
     /// The credentials, for answers that go on for minutes.

@@ -38,7 +38,7 @@ impl Need {
 pub(crate) fn of(method: &Method, path: &str) -> Option<Need> {
     let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
     let named = match segments.as_slice() {
-        ["auth", ..] | ["tenants", _, "switch"] => return Some(Need::Person),
+        ["auth", ..] | ["tenants", _, "switch" | "leave"] => return Some(Need::Person),
         ["tenants", _, inside, ..] => inside,
         [area, ..] => area,
         [] => return None,

@@ -2,9 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use crate::{
     ids::{SessionId, TenantId, UserId},
+    secrets::{fingerprint, random_token},
     tenants::roles::Role,
 };
 
@@ -78,4 +80,141 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
         };
         (signed_in, row.now)
     }))
+}
+
+/// How long a session lives without being used, in days.
+const LIFE_DAYS: i32 = 30;
+
+/// Begins a session: of a program if there is no cookie. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert(
+    conn: &mut PgConnection,
+    user_id: UserId,
+    cookie: Option<&str>,
+    remote_address: Option<&str>,
+) -> Result<SessionId, sqlx::Error> {
+    let id = SessionId::new();
+    sqlx::query!(
+        "
+        insert into sessions (id, user_id, cookie_sha256, remote_address, expires_at)
+        values ($1, $2, $3, $4, engine_stamp() + make_interval(days => $5))
+        ",
+        id.0,
+        user_id.0,
+        cookie.map(fingerprint),
+        remote_address,
+        LIFE_DAYS
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Makes a session's next refresh token; the answer is the only time that it is to be seen. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert_refresh_token(conn: &mut PgConnection, session_id: SessionId) -> Result<String, sqlx::Error> {
+    let token = random_token();
+    sqlx::query!(
+        "insert into refresh_tokens (id, session_id, secret_sha256) values ($1, $2, $3)",
+        Uuid::now_v7(),
+        session_id.0,
+        fingerprint(&token)
+    )
+    .execute(conn)
+    .await?;
+    Ok(token)
+}
+
+/// What a refresh token turns out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    /// Good: it is used from now on, and its session lives on.
+    Good {
+        /// The session.
+        session_id: SessionId,
+        /// Whose it is.
+        user_id: UserId,
+    },
+    /// Unknown, or of a session that has ended.
+    Invalid,
+    /// It was exchanged before: somebody else has it. Its session has been ended.
+    Stolen {
+        /// Whose session it was.
+        user_id: UserId,
+    },
+}
+
+/// Exchanges a refresh token. One that was exchanged within the last ten seconds is good again, as its answer may have been lost.
+/// Needs the system scope, and to be committed whatever it comes to.
+///
+/// # Errors
+/// The database refused.
+pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select t.id, t.session_id as "session_id: SessionId", s.user_id as "user_id: UserId",
+          t.used_at is null or t.used_at > engine_now() - interval '10 seconds' as "is_good!"
+        from refresh_tokens t
+        join sessions s on s.id = t.session_id
+        where t.secret_sha256 = $1 and s.revoked_at is null and s.expires_at > engine_now()
+        for update of s, t
+        "#,
+        fingerprint(token)
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else {
+        return Ok(Exchange::Invalid);
+    };
+    if !row.is_good {
+        revoke(conn, row.session_id).await?;
+        return Ok(Exchange::Stolen { user_id: row.user_id });
+    }
+    sqlx::query!(
+        "
+        with used as (
+          update refresh_tokens
+          set used_at = coalesce(used_at, engine_stamp())
+          where id = $1
+        )
+        update sessions
+        set expires_at = engine_stamp() + make_interval(days => $3)
+        where id = $2
+        ",
+        row.id,
+        row.session_id.0,
+        LIFE_DAYS
+    )
+    .execute(conn)
+    .await?;
+    Ok(Exchange::Good { session_id: row.session_id, user_id: row.user_id })
+}
+
+/// Ends a session; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update sessions set revoked_at = coalesce(revoked_at, engine_stamp()) where id = $1", id.0)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Ends all sessions of a person; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn revoke_all(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update sessions set revoked_at = engine_stamp() where user_id = $1 and revoked_at is null",
+        user_id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

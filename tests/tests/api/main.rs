@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod keys;
+mod routes;
 
 use std::io::Cursor;
 
@@ -13,8 +14,21 @@ use sqlx::PgPool;
 use tests::{TestApp, answer};
 use uuid::Uuid;
 
-/// Operations that need no key: health, and the provider's way back.
-const OPEN: [&str; 5] = ["get_health", "get_health_db", "get_health_redis", "get_health_workers", "callback_facebook"];
+/// Operations that need no credentials: health, the provider's way back, and how one comes by credentials.
+const OPEN: [&str; 12] = [
+    "get_health",
+    "get_health_db",
+    "get_health_redis",
+    "get_health_workers",
+    "callback_facebook",
+    "register",
+    "verify_email",
+    "login",
+    "refresh",
+    "forgot_password",
+    "reset_password",
+    "accept_invitation",
+];
 
 async fn operations(app: &TestApp) -> Vec<(Method, String, String)> {
     let spec = app.get("/openapi.json").await;

@@ -1,0 +1,179 @@
+//! What links in mails lead to. Opening one changes nothing, as programs that look into mails open them too; its button does. The
+//! code is in the address only, never in a page.
+
+use jobs::{
+    people::{
+        accept::{self, Newcomer},
+        recover, sign_up,
+    },
+    tenants,
+};
+use poem::{
+    Request, Response, Result, handler,
+    http::StatusCode,
+    web::{Data, Path},
+};
+use serde::Deserialize;
+
+use super::{Field, FormPage, Link, Sent, message_page};
+use crate::{
+    ApiError,
+    people::{checked_password, count_client, origin},
+    state::AppState,
+};
+
+const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+fn verify_form() -> FormPage {
+    FormPage {
+        title: "Is this your address?",
+        lead: Some("Confirm that you registered with Linecook. If it was somebody else, close this page.".to_owned()),
+        button: "Confirm",
+        ..FormPage::default()
+    }
+}
+
+/// Asks whether somebody registered.
+#[handler]
+pub(super) async fn show_verify() -> Response {
+    verify_form().response()
+}
+
+/// Verifies an address.
+#[handler]
+pub(super) async fn submit_verify(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(code): Path<String>,
+    Sent(Nothing {}): Sent<Nothing>,
+) -> Result<Response> {
+    let verified = async {
+        count_client(state, request).await?;
+        let mut tx = state.db.system().await?;
+        let verified = sign_up::verify(&mut tx, &state.services, &code, origin(request).remote_address).await?;
+        tx.commit().await?;
+        verified.ok_or_else(ApiError::bad_code)
+    };
+    match verified.await {
+        Ok(_) => Ok(message_page(StatusCode::OK, "You can sign in now", "The address is confirmed.", &TO_SIGN_IN)),
+        Err(error) => Ok(verify_form().refused(&error)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Reset {
+    password: String,
+}
+
+fn reset_form() -> FormPage {
+    FormPage {
+        title: "Choose another password",
+        fields: vec![Field::new_password()],
+        button: "Save",
+        links: vec![("/forgot-password", "Ask for a new link")],
+        ..FormPage::default()
+    }
+}
+
+/// The form for another password.
+#[handler]
+pub(super) async fn show_reset() -> Response {
+    reset_form().response()
+}
+
+/// Changes a password.
+#[handler]
+pub(super) async fn submit_reset(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(code): Path<String>,
+    Sent(sent): Sent<Reset>,
+) -> Result<Response> {
+    let reset = async {
+        let password = checked_password(sent.password, "")?;
+        count_client(state, request).await?;
+        let hash = state.services.passwords.hash(password).await;
+        let mut tx = state.db.system().await?;
+        let from = origin(request).remote_address;
+        let reset = recover::reset(&mut tx, &state.services, &code, &hash, from).await?;
+        tx.commit().await?;
+        reset.ok_or_else(ApiError::bad_code)
+    };
+    match reset.await {
+        Ok(_) => Ok(message_page(StatusCode::OK, "Password changed", "You were signed out everywhere.", &TO_SIGN_IN)),
+        Err(error) => Ok(reset_form().refused(&error)),
+    }
+}
+
+#[derive(Deserialize)]
+struct Accept {
+    name: Option<String>,
+    password: Option<String>,
+}
+
+/// The form for an invitation that can be accepted: whoever has no account makes one.
+async fn invitation_form(state: &AppState, code: &str) -> Result<FormPage, ApiError> {
+    let mut tx = state.db.system().await?;
+    let (invitation, has_account) = accept::read(&mut tx, &state.services, code).await?;
+    let tenant = tenants::store::get(&mut tx, invitation.tenant_id).await?.ok_or_else(ApiError::bad_code)?;
+    tx.commit().await?;
+    Ok(FormPage {
+        title: "You are invited",
+        lead: Some(format!("{} would like {} to join as {}.", tenant.name, invitation.email, invitation.role.name())),
+        fields: if has_account { Vec::new() } else { vec![Field::name(""), Field::new_password()] },
+        button: "Join",
+        ..FormPage::default()
+    })
+}
+
+/// Shows an invitation.
+#[handler]
+pub(super) async fn show_invitation(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(code): Path<String>,
+) -> Result<Response> {
+    let form = async {
+        count_client(state, request).await?;
+        invitation_form(state, &code).await
+    };
+    match form.await {
+        Ok(form) => Ok(form.response()),
+        Err(error) => Ok(not_valid(&error)),
+    }
+}
+
+/// Accepts an invitation.
+#[handler]
+pub(super) async fn submit_invitation(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(code): Path<String>,
+    Sent(sent): Sent<Accept>,
+) -> Result<Response> {
+    let accepted = async {
+        count_client(state, request).await?;
+        let newcomer = match (sent.name, sent.password) {
+            (Some(name), Some(password)) if !name.trim().is_empty() => {
+                Some(Newcomer { name, password: checked_password(password, "")? })
+            }
+            (Some(_) | None, Some(_) | None) => None,
+        };
+        let from = origin(request).remote_address;
+        Ok::<_, ApiError>(accept::accept(&state.db, &state.services, &code, newcomer, from).await?)
+    };
+    match accepted.await {
+        Ok(_) => Ok(message_page(StatusCode::OK, "Welcome", "You have joined: sign in to begin.", &TO_SIGN_IN)),
+        Err(error) => match invitation_form(state, &code).await {
+            Ok(form) => Ok(form.refused(&error)),
+            Err(error) => Ok(not_valid(&error)),
+        },
+    }
+}
+
+fn not_valid(error: &ApiError) -> Response {
+    message_page(error.status(), "This link does not work", error.detail(), &TO_SIGN_IN)
+}

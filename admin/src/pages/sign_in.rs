@@ -1,0 +1,119 @@
+//! Signing in and out in a browser.
+
+use std::{sync::Arc, time::Duration};
+
+use jobs::{
+    people::{sessions, sign_in},
+    tenants::members::{self, MembershipRow},
+};
+use poem::{
+    Request, Response, Result, handler,
+    web::{
+        Data,
+        cookie::{Cookie, CookieJar, SameSite},
+    },
+};
+use serde::Deserialize;
+
+use super::{Field, FormPage, Link, Sent, page, redirect};
+use crate::{
+    ApiError,
+    auth::{Identity, SESSION_COOKIE},
+    people::origin,
+    state::AppState,
+};
+
+/// How long a browser keeps the cookie; the session may end before.
+const COOKIE_LIFE: Duration = Duration::from_hours(24 * 30);
+
+const LINKS: [Link; 2] = [("/sign-up", "Make an account"), ("/forgot-password", "Forgot the password?")];
+
+#[derive(Deserialize)]
+struct SignIn {
+    email: String,
+    password: String,
+}
+
+fn form(email: &str) -> FormPage {
+    FormPage {
+        title: "Sign in",
+        fields: vec![Field::email(email), Field::password()],
+        button: "Sign in",
+        links: LINKS.to_vec(),
+        ..FormPage::default()
+    }
+}
+
+/// The form.
+#[handler]
+pub(super) async fn show() -> Response {
+    form("").response()
+}
+
+/// Signs a browser in.
+#[handler]
+pub(super) async fn submit(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    cookies: &CookieJar,
+    Sent(sent): Sent<SignIn>,
+) -> Result<Response> {
+    let from = origin(request);
+    let checked = sign_in::check(&state.db, &state.services, &sent.email, sent.password.into(), &from).await;
+    let user = match checked.map_err(ApiError::from) {
+        Ok(user) => user,
+        Err(error) => return Ok(form(&sent.email).refused(&error)),
+    };
+    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let cookie = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
+    tx.commit().await.map_err(ApiError::from)?;
+    cookies.add(session_cookie(state, cookie));
+    Ok(redirect("/"))
+}
+
+fn session_cookie(state: &AppState, value: String) -> Cookie {
+    let mut cookie = Cookie::new_with_str(SESSION_COOKIE, value);
+    cookie.set_path("/");
+    cookie.set_http_only(true);
+    // Lax: links in mails and the providers' ways back lead here signed in.
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_secure(state.public_url.starts_with("https:"));
+    cookie.set_max_age(COOKIE_LIFE);
+    cookie
+}
+
+#[derive(askama::Template)]
+#[template(path = "home.html")]
+struct Home<'a> {
+    title: &'a str,
+    email: &'a str,
+    tenants: &'a [MembershipRow],
+}
+
+/// Who is signed in, and where they belong.
+#[handler]
+pub(super) async fn home(Data(state): Data<&AppState>, request: &Request) -> Result<Response> {
+    let identity = request.extensions().get::<Arc<Identity>>();
+    let Some((identity, person)) = identity.and_then(|identity| Some((identity, identity.person?))) else {
+        return Ok(redirect("/sign-in"));
+    };
+    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let tenants = members::list_of_user(&mut tx, person.user_id).await.map_err(ApiError::from)?;
+    tx.commit().await.map_err(ApiError::from)?;
+    let home = Home { title: "Welcome", email: &identity.actor.name, tenants: &tenants };
+    Ok(page(poem::http::StatusCode::OK, &home))
+}
+
+/// Signs a browser out.
+#[handler]
+pub(super) async fn sign_out(Data(state): Data<&AppState>, request: &Request, cookies: &CookieJar) -> Result<Response> {
+    if let Some(person) = request.extensions().get::<Arc<Identity>>().and_then(|identity| identity.person) {
+        let mut tx = state.db.system().await.map_err(ApiError::from)?;
+        sessions::revoke(&mut tx, person.session_id).await.map_err(ApiError::from)?;
+        tx.commit().await.map_err(ApiError::from)?;
+        let mut cookie = session_cookie(state, String::new());
+        cookie.make_removal();
+        cookies.add(cookie);
+    }
+    Ok(redirect("/sign-in"))
+}

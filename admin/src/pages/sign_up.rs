@@ -1,0 +1,133 @@
+//! Registering and forgotten passwords, in a browser.
+
+use jobs::people::{
+    recover,
+    sign_up::{self, NewPerson},
+};
+use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
+use serde::Deserialize;
+
+use super::{Field, FormPage, Link, Sent, message_page};
+use crate::{
+    ApiError,
+    people::{checked_password, count_client, evenly, is_address},
+    state::AppState,
+};
+
+const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
+
+#[derive(Deserialize)]
+struct SignUp {
+    name: String,
+    email: String,
+    password: String,
+    organization_name: String,
+}
+
+fn form(sent: Option<&SignUp>) -> FormPage {
+    let said = |field: fn(&SignUp) -> &String| sent.map_or("", |sent| field(sent));
+    let organization = Field {
+        label: "Restaurant, agency or artist",
+        name: "organization_name",
+        kind: "text",
+        autocomplete: "organization",
+        value: said(|sent| &sent.organization_name).to_owned(),
+        hint: None,
+    };
+    FormPage {
+        title: "Make an account",
+        fields: vec![
+            Field::name(said(|sent| &sent.name)),
+            organization,
+            Field::email(said(|sent| &sent.email)),
+            Field::new_password(),
+        ],
+        button: "Make an account",
+        links: TO_SIGN_IN.to_vec(),
+        ..FormPage::default()
+    }
+}
+
+/// The form.
+#[handler]
+pub(super) async fn show() -> Response {
+    form(None).response()
+}
+
+/// Registers somebody.
+#[handler]
+pub(super) async fn submit(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Sent(sent): Sent<SignUp>,
+) -> Result<Response> {
+    if let Err(error) = register(state, request, &sent).await {
+        return Ok(form(Some(&sent)).refused(&error));
+    }
+    Ok(mailed(&sent.email))
+}
+
+async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<(), ApiError> {
+    if sent.name.trim().is_empty() || sent.name.chars().count() > 100 {
+        return Err(ApiError::unprocessable("bad_name", "Your name should have 1 to 100 characters."));
+    }
+    if sent.organization_name.trim().is_empty() || sent.organization_name.chars().count() > 200 {
+        return Err(ApiError::unprocessable("bad_name", "The organization should have a name of 1 to 200 characters."));
+    }
+    is_address(&sent.email)?;
+    let password = checked_password(sent.password.clone(), &sent.email)?;
+    count_client(state, request).await?;
+    let person = NewPerson {
+        name: sent.name.clone(),
+        email: sent.email.clone(),
+        password,
+        organization_name: sent.organization_name.clone(),
+    };
+    Ok(evenly(sign_up::register(&state.db, &state.services.passwords, person)).await?)
+}
+
+fn mailed(email: &str) -> Response {
+    let words =
+        format!("Open the link in the mail that goes to {email}. It may take a minute; look into the spam folder too.");
+    message_page(StatusCode::ACCEPTED, "Look into your mail", &words, &TO_SIGN_IN)
+}
+
+#[derive(Deserialize)]
+struct Forgot {
+    email: String,
+}
+
+fn forgot_form(email: &str) -> FormPage {
+    FormPage {
+        title: "Forgot the password?",
+        lead: Some("A mail brings a link to choose another one.".to_owned()),
+        fields: vec![Field::email(email)],
+        button: "Send the mail",
+        links: TO_SIGN_IN.to_vec(),
+        ..FormPage::default()
+    }
+}
+
+/// The form for a forgotten password.
+#[handler]
+pub(super) async fn show_forgot() -> Response {
+    forgot_form("").response()
+}
+
+/// Mails a link to choose another password.
+#[handler]
+pub(super) async fn submit_forgot(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Sent(sent): Sent<Forgot>,
+) -> Result<Response> {
+    let asked = async {
+        is_address(&sent.email)?;
+        count_client(state, request).await?;
+        Ok::<_, ApiError>(evenly(recover::forgot(&state.db, &sent.email)).await?)
+    };
+    match asked.await {
+        Ok(()) => Ok(mailed(&sent.email)),
+        Err(error) => Ok(forgot_form(&sent.email).refused(&error)),
+    }
+}

@@ -1,0 +1,94 @@
+//! Joining a tenant by an invitation.
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::store::{self, Names};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{Db, Tx},
+    ids::{TenantId, UserId},
+    services::Services,
+    tenants::{
+        invitations::{self, InvitationRow, PURPOSE},
+        members,
+    },
+};
+
+/// What somebody without an account says to get one.
+#[derive(Debug)]
+pub struct Newcomer {
+    /// The whole name.
+    pub name: String,
+    /// The password.
+    pub password: SecretString,
+}
+
+/// Why an invitation is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The code is none, or the invitation was accepted, taken back, or is over.
+    #[error("no such invitation")]
+    Invalid,
+    /// The address has no account: a name and a password would make one.
+    #[error("a name and a password are needed")]
+    Newcomer,
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Whom a code invites, and whether that address has an account. Needs the system scope.
+///
+/// # Errors
+/// [`AcceptError`].
+pub async fn read(tx: &mut Tx, services: &Services, code: &str) -> Result<(InvitationRow, bool), AcceptError> {
+    let id = services.signer.read(PURPOSE, code).ok_or(AcceptError::Invalid)?;
+    let invitation = invitations::find_open(tx, id).await?.ok_or(AcceptError::Invalid)?;
+    let user = store::find_by_email(tx, &invitation.email).await?;
+    Ok((invitation, user.is_some_and(|user| user.email_verified_at.is_some())))
+}
+
+/// Accepts an invitation for the account of its address, which is made if there is none: the code came by mail, so whoever has it
+/// reads that address. Nobody is signed in by that. Answers the tenant.
+///
+/// # Errors
+/// [`AcceptError`], with nothing done.
+pub async fn accept(
+    db: &Db,
+    services: &Services,
+    code: &str,
+    newcomer: Option<Newcomer>,
+    remote_address: Option<String>,
+) -> Result<TenantId, AcceptError> {
+    let newcomer = match newcomer {
+        Some(newcomer) => Some((newcomer.name, services.passwords.hash(newcomer.password).await)),
+        None => None,
+    };
+    let mut tx = db.system().await?;
+    let (invitation, has_account) = read(&mut tx, services, code).await?;
+    if !has_account && newcomer.is_none() {
+        return Err(AcceptError::Newcomer);
+    }
+    let user_id = store::ensure(&mut tx, &invitation.email).await?;
+    if let (false, Some((name, hash))) = (has_account, newcomer) {
+        store::mark_verified(&mut tx, user_id, Some(&hash), Names::of(&name)).await?;
+        store::delete_links(&mut tx, user_id).await?;
+    }
+    members::insert(&mut tx, invitation.tenant_id, user_id, invitation.role).await?;
+    invitations::mark_accepted(&mut tx, invitation.tenant_id, invitation.id).await?;
+    let actor = Actor::person(user_id.0, invitation.email.clone(), remote_address);
+    audit::append(&mut tx, &services.keyring, &actor, &[entry(&invitation, user_id)]).await?;
+    tx.commit().await?;
+    Ok(invitation.tenant_id)
+}
+
+fn entry(invitation: &InvitationRow, user_id: UserId) -> Entry {
+    Entry {
+        tenant_id: invitation.tenant_id,
+        action: "invitation.accept".to_owned(),
+        object_type: "invitation",
+        object_id: invitation.id.to_string(),
+        details: json!({ "user_id": user_id, "role": invitation.role.name() }),
+    }
+}

@@ -1,0 +1,79 @@
+//! Removes what signing in leaves behind.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::store;
+use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+
+/// Rows of each sort removed in one transaction.
+const AT_ONCE: i64 = 1_000;
+
+/// Prune ended sessions, spent tokens, old links, throttles that are over, and addresses that nobody verified.
+///
+/// Safe to repeat: what is gone is gone.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct PrunePeople {}
+
+impl Job for PrunePeople {
+    const KIND: &'static str = "prune_people";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::ONCE;
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut pruned = 0;
+        loop {
+            let mut tx = cx.begin().await?;
+            let some = store::prune(&mut tx, AT_ONCE).await?;
+            tx.commit().await?;
+            pruned += some;
+            if some < AT_ONCE {
+                return cx.begin().await?.complete(json!({ "rows": pruned })).await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{
+        people::{sessions, store::Names, throttle::Throttle},
+        testing::Bench,
+    };
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        assert_eq!(serde_json::to_value(PrunePeople {}).unwrap(), json!({}));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn what_nobody_can_use_goes_and_people_stay(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let mut tx = bench.engine.db.system().await.unwrap();
+        let user = store::ensure(&mut tx, "somebody@example.com").await.unwrap();
+        store::mark_verified(&mut tx, user, None, Names::of("Some Body")).await.unwrap();
+        let session = sessions::insert(&mut tx, user, None, None).await.unwrap();
+        let token = sessions::insert_refresh_token(&mut tx, session).await.unwrap();
+        sessions::exchange(&mut tx, &token).await.unwrap();
+        store::ensure(&mut tx, "nobody@example.com").await.unwrap();
+        Throttle::MAIL.take(&mut tx, "somebody@example.com").await.unwrap();
+        tx.commit().await.unwrap();
+
+        let prune = async || {
+            let job = bench.enqueue_for_system(&PrunePeople {}).await;
+            bench.drain().await;
+            bench.job(job).await.result.unwrap()["rows"].as_i64().unwrap()
+        };
+        assert_eq!(prune().await, 0, "all of it is of use");
+        bench.engine.db.shift_clock(Duration::from_hours(24 * 61));
+        assert_eq!(prune().await, 3, "the session with its token, the throttle, and who never verified");
+        assert_eq!(prune().await, 0);
+        let mut tx = bench.engine.db.system().await.unwrap();
+        assert!(store::get(&mut tx, user).await.unwrap().is_some());
+    }
+}

@@ -1,0 +1,194 @@
+//! Signing in with a password, and staying signed in.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{
+    access_token,
+    password::Verdict,
+    sessions::{self, Exchange},
+    store::{self, UserRow},
+    throttle::Throttle,
+};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{Db, Tx},
+    ids::{SessionId, TenantId, UserId},
+    mail::{self, Letter},
+    secrets::random_token,
+    services::Services,
+};
+
+/// Why somebody is not signed in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// The address or the password is wrong; which is not said.
+    #[error("the address or the password is wrong")]
+    Wrong,
+    /// The password is right, but the address was not verified; another mail goes out.
+    #[error("the address is not verified")]
+    Unverified,
+    /// There were too many tries.
+    #[error("too many tries")]
+    TooMany(Duration),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Where somebody signs in from.
+#[derive(Debug, Clone)]
+pub struct From {
+    /// What tries are counted by.
+    pub counted_as: String,
+    /// For the audit log.
+    pub remote_address: Option<String>,
+}
+
+/// Checks an address and a password; answers whose they are. Tries are counted by account and by client, and forgiven where the
+/// password is right.
+///
+/// # Errors
+/// [`SignInError`].
+pub async fn check(
+    db: &Db,
+    services: &Services,
+    email: &str,
+    password: SecretString,
+    from: &From,
+) -> Result<UserRow, SignInError> {
+    count_try(db, email, from).await?;
+    let mut tx = db.system().await?;
+    let user = store::find_by_email(&mut tx, email).await?;
+    let registered = match &user {
+        Some(user) if user.email_verified_at.is_none() => store::find_registration(&mut tx, user.id).await?,
+        Some(_) | None => None,
+    };
+    tx.commit().await?;
+    let hash = user.as_ref().and_then(|user| user.password_hash.clone());
+    let waiting = registered.as_ref().and_then(|(_, hash)| hash.clone());
+    let Verdict::Right { rehashed } = services.passwords.verify(password, hash.or(waiting)).await else {
+        return Err(SignInError::Wrong);
+    };
+    let user = user.ok_or(SignInError::Wrong)?;
+    let mut tx = db.system().await?;
+    if let Some((link_id, _)) = registered {
+        if Throttle::MAIL.take(&mut tx, email).await?.is_none() {
+            mail::enqueue(&mut tx, TenantId::SYSTEM, Letter::VerifyEmail { link_id }).await?;
+        }
+        tx.commit().await?;
+        return Err(SignInError::Unverified);
+    }
+    if let Some(hash) = rehashed {
+        store::set_password(&mut tx, user.id, &hash).await?;
+    }
+    Throttle::ACCOUNT.forgive(&mut tx, email).await?;
+    tx.commit().await?;
+    Ok(user)
+}
+
+async fn count_try(db: &Db, email: &str, from: &From) -> Result<(), SignInError> {
+    let mut tx = db.system().await?;
+    let client = Throttle::CLIENT.take(&mut tx, &from.counted_as).await?;
+    let account = if client.is_none() { Throttle::ACCOUNT.take(&mut tx, email).await? } else { None };
+    tx.commit().await?;
+    client.or(account).map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
+}
+
+/// What a program holds that is signed in.
+#[derive(Debug)]
+pub struct Tokens {
+    /// Good for [`access_token::LIFE`].
+    pub access: String,
+    /// Good for one exchange.
+    pub refresh: String,
+}
+
+/// Signs a program in; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn begin(
+    tx: &mut Tx,
+    services: &Services,
+    issuer: &str,
+    user: &UserRow,
+    from: &From,
+) -> Result<Tokens, sqlx::Error> {
+    let session_id = sessions::insert(tx, user.id, None, from.remote_address.as_deref()).await?;
+    record(tx, services, user, from, "program").await?;
+    tokens(tx, services, issuer, user.id, session_id).await
+}
+
+/// Signs a browser in: answers what its cookie holds. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn begin_in_browser(
+    tx: &mut Tx,
+    services: &Services,
+    user: &UserRow,
+    from: &From,
+) -> Result<String, sqlx::Error> {
+    let cookie = random_token();
+    sessions::insert(tx, user.id, Some(&cookie), from.remote_address.as_deref()).await?;
+    record(tx, services, user, from, "browser").await?;
+    Ok(cookie)
+}
+
+async fn record(tx: &mut Tx, services: &Services, user: &UserRow, from: &From, into: &str) -> Result<(), sqlx::Error> {
+    let actor = Actor::person(user.id.0, user.email.clone(), from.remote_address.clone());
+    let entry = Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: "user.sign_in".to_owned(),
+        object_type: "user",
+        object_id: user.id.to_string(),
+        details: json!({ "into": into }),
+    };
+    audit::append(tx, &services.keyring, &actor, &[entry]).await
+}
+
+async fn tokens(
+    tx: &mut Tx,
+    services: &Services,
+    issuer: &str,
+    user_id: UserId,
+    session_id: SessionId,
+) -> Result<Tokens, sqlx::Error> {
+    let refresh = sessions::insert_refresh_token(tx, session_id).await?;
+    let now = tx.now().await?;
+    Ok(Tokens { access: access_token::issue(&services.signer, issuer, user_id, session_id, now), refresh })
+}
+
+/// Exchanges a refresh token for the next pair; `None`: it is not good. One that comes back ends its session, and is written down.
+/// Needs the system scope, and to be committed in any case.
+///
+/// # Errors
+/// The database refused.
+pub async fn refresh(
+    tx: &mut Tx,
+    services: &Services,
+    issuer: &str,
+    token: &str,
+    from: &From,
+) -> Result<Option<Tokens>, sqlx::Error> {
+    match sessions::exchange(tx, token).await? {
+        Exchange::Good { session_id, user_id } => tokens(tx, services, issuer, user_id, session_id).await.map(Some),
+        Exchange::Invalid => Ok(None),
+        Exchange::Stolen { user_id } => {
+            let email = store::get(tx, user_id).await?.map_or_else(String::new, |user| user.email);
+            let actor = Actor::person(user_id.0, email, from.remote_address.clone());
+            let entry = Entry {
+                tenant_id: TenantId::SYSTEM,
+                action: "session.reuse".to_owned(),
+                object_type: "user",
+                object_id: user_id.to_string(),
+                details: json!({ "why": "a refresh token came back after it was exchanged: the session was ended" }),
+            };
+            audit::append(tx, &services.keyring, &actor, &[entry]).await?;
+            Ok(None)
+        }
+    }
+}

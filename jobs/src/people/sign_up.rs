@@ -1,0 +1,114 @@
+//! Registering, and showing that the address is one's own.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::{
+    password::Passwords,
+    store::{self, Names, Purpose, Registration},
+    throttle::Throttle,
+};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{Db, Tx},
+    ids::{TenantId, UserId},
+    mail::{self, Letter},
+    services::Services,
+    tenants::{self, members, roles::Role},
+};
+
+/// How long a link to verify an address is good.
+pub const LINK_LIFE: Duration = Duration::from_hours(24);
+
+/// Somebody who registers.
+#[derive(Debug)]
+pub struct NewPerson {
+    /// The whole name.
+    pub name: String,
+    /// The address.
+    pub email: String,
+    /// The password.
+    pub password: SecretString,
+    /// What the tenant is called that is made.
+    pub organization_name: String,
+}
+
+/// Registers somebody: a mail says how it goes on. An address that has an account gets a mail that says so; whoever asked learns
+/// nothing of that.
+///
+/// # Errors
+/// The database refused.
+pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Result<(), sqlx::Error> {
+    let password_hash = passwords.hash(person.password).await;
+    let mut tx = db.system().await?;
+    if Throttle::MAIL.take(&mut tx, &person.email).await?.is_some() {
+        return tx.commit().await;
+    }
+    let user_id = store::ensure(&mut tx, &person.email).await?;
+    let is_taken = store::get(&mut tx, user_id).await?.is_some_and(|user| user.email_verified_at.is_some());
+    let letter = if is_taken {
+        Letter::AddressTaken { user_id }
+    } else {
+        let names = Names::of(&person.name);
+        let waiting = Registration {
+            password_hash: Some(password_hash),
+            first_name: names.first.to_owned(),
+            last_name: names.last.to_owned(),
+            organization_name: Some(person.organization_name),
+        };
+        let link_id = store::insert_link(&mut tx, user_id, Purpose::VerifyEmail, LINK_LIFE, &waiting).await?;
+        Letter::VerifyEmail { link_id }
+    };
+    mail::enqueue(&mut tx, TenantId::SYSTEM, letter).await?;
+    tx.commit().await
+}
+
+/// Verifies an address by the code of its link: the person gets the password and the tenant that were registered with it. `None`:
+/// the code is none, was used, or its time is over. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn verify(
+    tx: &mut Tx,
+    services: &Services,
+    code: &str,
+    remote_address: Option<String>,
+) -> Result<Option<UserId>, sqlx::Error> {
+    let Some(link_id) = services.signer.read(Purpose::VerifyEmail.name(), code) else {
+        return Ok(None);
+    };
+    let Some((user_id, waiting)) = store::use_link(tx, link_id, Purpose::VerifyEmail).await? else {
+        return Ok(None);
+    };
+    let names = Names { first: &waiting.first_name, last: &waiting.last_name };
+    if !store::mark_verified(tx, user_id, waiting.password_hash.as_deref(), names).await? {
+        return Ok(None);
+    }
+    store::delete_links(tx, user_id).await?;
+    let Some(user) = store::get(tx, user_id).await? else {
+        return Ok(None);
+    };
+    let actor = Actor::person(user_id.0, user.email.clone(), remote_address);
+    let mut entries = vec![Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: "user.register".to_owned(),
+        object_type: "user",
+        object_id: user_id.to_string(),
+        details: json!({}),
+    }];
+    if let Some(name) = waiting.organization_name {
+        let tenant = tenants::store::insert(tx, &name, &user.email, "basic").await?;
+        members::insert(tx, tenant.id, user_id, Role::Owner).await?;
+        entries.push(Entry {
+            tenant_id: tenant.id,
+            action: "tenant.create".to_owned(),
+            object_type: "tenant",
+            object_id: tenant.id.to_string(),
+            details: json!({ "name": name, "plan": "basic" }),
+        });
+    }
+    audit::append(tx, &services.keyring, &actor, &entries).await?;
+    Ok(Some(user_id))
+}

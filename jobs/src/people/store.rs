@@ -1,0 +1,398 @@
+//! The SQL of people and of the links that are mailed to them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{PgConnection, postgres::types::PgInterval};
+use uuid::Uuid;
+
+use crate::ids::{TenantId, UserId};
+
+/// A person.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct UserRow {
+    pub id: UserId,
+    pub email: String,
+    pub email_verified_at: Option<DateTime<Utc>>,
+    pub password_hash: Option<String>,
+    pub first_name: String,
+    pub last_name: String,
+    pub picture_url: Option<String>,
+    pub operator_role: Option<String>,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Whoever has that address, however it is written; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<UserRow>, sqlx::Error> {
+    sqlx::query_as!(
+        UserRow,
+        r#"
+        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
+          operator_role, created_at
+        from users
+        where lower(email) = lower($1)
+        "#,
+        email
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// One person; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>, sqlx::Error> {
+    sqlx::query_as!(
+        UserRow,
+        r#"
+        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
+          operator_role, created_at
+        from users
+        where id = $1
+        "#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Makes sure that there is a person with that address, verified or not; needs the system scope. Of two at once, one makes it.
+///
+/// # Errors
+/// The database refused.
+pub async fn ensure(conn: &mut PgConnection, email: &str) -> Result<UserId, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        insert into users (id, email)
+        values ($1, $2)
+        on conflict (lower(email)) do update
+        set email = users.email
+        returning id as "id: UserId"
+        "#,
+        UserId::new().0,
+        email
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// What a verified person is called.
+#[derive(Debug, Clone, Copy)]
+pub struct Names<'a> {
+    /// The first name.
+    pub first: &'a str,
+    /// The last name; may be empty.
+    pub last: &'a str,
+}
+
+impl<'a> Names<'a> {
+    /// A whole name, split at its first space.
+    #[must_use]
+    pub fn of(name: &'a str) -> Self {
+        let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), ""));
+        Self { first, last: last.trim() }
+    }
+}
+
+/// Has a person's address be verified from now on, with a password (none: signs in elsewhere) and names; needs the system scope.
+/// Answers whether it was not.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_verified(
+    conn: &mut PgConnection,
+    id: UserId,
+    password_hash: Option<&str>,
+    names: Names<'_>,
+) -> Result<bool, sqlx::Error> {
+    let verified = sqlx::query!(
+        "
+        update users
+        set email_verified_at = engine_stamp(), password_hash = $2, first_name = $3, last_name = $4
+        where id = $1 and email_verified_at is null
+        ",
+        id.0,
+        password_hash,
+        names.first,
+        names.last
+    )
+    .execute(conn)
+    .await?;
+    Ok(verified.rows_affected() > 0)
+}
+
+/// Changes a password; whoever could do so reads the mail, so the address counts as verified. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update users
+        set password_hash = $2, email_verified_at = coalesce(email_verified_at, engine_stamp())
+        where id = $1
+        ",
+        id.0,
+        password_hash
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What people change about themselves; `None`: stays. An empty address of a picture takes it away.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct UserPatch {
+    pub first_name: Option<String>,
+    pub last_name: Option<String>,
+    pub picture_url: Option<String>,
+}
+
+/// Changes what a person says about itself; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn update(conn: &mut PgConnection, id: UserId, patch: &UserPatch) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update users
+        set first_name = coalesce($2, first_name),
+          last_name = coalesce($3, last_name),
+          picture_url = case when $4::text is null then picture_url else nullif($4, '') end
+        where id = $1
+        ",
+        id.0,
+        patch.first_name,
+        patch.last_name,
+        patch.picture_url
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Remembers the tenant that a person switched to; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn switch(conn: &mut PgConnection, id: UserId, tenant_id: TenantId) -> Result<(), sqlx::Error> {
+    sqlx::query!("update users set current_tenant_id = $2 where id = $1", id.0, tenant_id.0).execute(conn).await?;
+    Ok(())
+}
+
+/// Makes a person staff: `full` or `read_only`; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn make_operator(
+    conn: &mut PgConnection,
+    id: UserId,
+    role: &str,
+    names: Names<'_>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update users
+        set operator_role = $2, first_name = $3, last_name = $4
+        where id = $1
+        ",
+        id.0,
+        role,
+        names.first,
+        names.last
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a link is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To show that an address is one's own.
+    VerifyEmail,
+    /// To choose another password.
+    ResetPassword,
+}
+
+impl Purpose {
+    /// As stored, and as [`crate::signer::Signer`] takes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::VerifyEmail => "verify_email",
+            Self::ResetPassword => "reset_password",
+        }
+    }
+}
+
+/// What waits for a link to be opened.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the columns are described in the migration that adds them")]
+pub struct Registration {
+    pub password_hash: Option<String>,
+    pub first_name: String,
+    pub last_name: String,
+    pub organization_name: Option<String>,
+}
+
+/// Makes a link that is good for `life`; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert_link(
+    conn: &mut PgConnection,
+    user_id: UserId,
+    purpose: Purpose,
+    life: Duration,
+    waiting: &Registration,
+) -> Result<Uuid, sqlx::Error> {
+    let id = Uuid::now_v7();
+    let life = PgInterval::try_from(TimeDelta::from_std(life).expect("days")).expect("whole microseconds");
+    sqlx::query!(
+        "
+        insert into mail_links
+          (id, user_id, purpose, expires_at, password_hash, first_name, last_name, organization_name)
+        values ($1, $2, $3, engine_stamp() + $4, $5, $6, $7, $8)
+        ",
+        id,
+        user_id.0,
+        purpose.name(),
+        life,
+        waiting.password_hash,
+        waiting.first_name,
+        waiting.last_name,
+        waiting.organization_name
+    )
+    .execute(conn)
+    .await?;
+    Ok(id)
+}
+
+/// Uses a link, once; needs the system scope. `None`: there is none, it was used or its time is over.
+///
+/// # Errors
+/// The database refused.
+pub async fn use_link(
+    conn: &mut PgConnection,
+    id: Uuid,
+    purpose: Purpose,
+) -> Result<Option<(UserId, Registration)>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        update mail_links
+        set used_at = engine_stamp()
+        where id = $1 and purpose = $2 and used_at is null and expires_at > engine_now()
+        returning user_id as "user_id: UserId", password_hash, first_name, last_name, organization_name
+        "#,
+        id,
+        purpose.name()
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| {
+        let waiting = Registration {
+            password_hash: row.password_hash,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            organization_name: row.organization_name,
+        };
+        (row.user_id, waiting)
+    }))
+}
+
+/// The newest registration of somebody who is not verified yet, and its link; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn find_registration(
+    conn: &mut PgConnection,
+    user_id: UserId,
+) -> Result<Option<(Uuid, Option<String>)>, sqlx::Error> {
+    let row = sqlx::query!(
+        "
+        select id, password_hash
+        from mail_links
+        where user_id = $1 and purpose = 'verify_email' and used_at is null and expires_at > engine_now()
+        order by created_at desc, id desc
+        limit 1
+        ",
+        user_id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| (row.id, row.password_hash)))
+}
+
+/// Makes all links of a person useless, with what waits for them; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete_links(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from mail_links where user_id = $1", user_id.0).execute(conn).await?;
+    Ok(())
+}
+
+/// Removes what signing in left behind and nobody can use any more: ended sessions, old tokens and links, throttles that are
+/// over, and addresses that were registered and never verified. At most `limit` rows of each; answers how many in all.
+///
+/// # Errors
+/// The database refused.
+pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        with ended as (
+          delete from sessions
+          where id in (select id from sessions where expires_at < engine_now() - interval '30 days' limit $1)
+          returning 1
+        ),
+        spent as (
+          delete from refresh_tokens
+          where id in (select id from refresh_tokens where used_at < engine_now() - interval '30 days' limit $1)
+          returning 1
+        ),
+        links as (
+          delete from mail_links
+          where id in (select id from mail_links where expires_at < engine_now() - interval '1 day' limit $1)
+          returning 1
+        ),
+        over as (
+          delete from throttles
+          where key_sha256 in (select key_sha256 from throttles where next_at < engine_now() limit $1)
+          returning 1
+        ),
+        nobody as (
+          delete from users
+          where id in (
+            select id
+            from users
+            where email_verified_at is null and operator_role is null and created_at < engine_now() - interval '7 days'
+              and not exists (select from mail_links where mail_links.user_id = users.id)
+              and not exists (select from tenant_users where tenant_users.user_id = users.id)
+            limit $1
+          )
+          returning 1
+        )
+        select (select count(*) from ended) + (select count(*) from spent) + (select count(*) from links)
+          + (select count(*) from over) + (select count(*) from nobody) as "pruned!"
+        "#,
+        limit
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Removes a person, with sessions, links and memberships; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete(conn: &mut PgConnection, id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!("delete from users where id = $1", id.0).execute(conn).await?;
+    Ok(())
+}

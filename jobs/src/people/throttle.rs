@@ -1,0 +1,117 @@
+//! How often somebody may try: counted in PostgreSQL, so that it holds across processes and while Redis is away.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use sqlx::{PgConnection, postgres::types::PgInterval};
+
+use crate::secrets::fingerprint;
+
+/// So many tries at once, then one in an interval.
+#[derive(Debug, Clone, Copy)]
+pub struct Throttle {
+    /// What is tried: part of what is counted.
+    pub name: &'static str,
+    /// Tries at once.
+    pub burst: u32,
+    /// The time until one more is allowed.
+    pub interval: Duration,
+}
+
+impl Throttle {
+    /// Signing in to one account.
+    pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
+    /// Signing in, registering and the like from one client.
+    pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
+    /// Mails to one address that anybody can ask for.
+    pub const MAIL: Self = Self { name: "mail", burst: 3, interval: Duration::from_mins(10) };
+
+    /// Counts a try of `whom`; needs the system scope, and to be committed. `Some`: refused, for so long.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn take(self, conn: &mut PgConnection, whom: &str) -> Result<Option<Duration>, sqlx::Error> {
+        let key = self.key(whom);
+        let (interval, whole) = (span(self.interval), span(self.interval * self.burst));
+        let taken = sqlx::query!(
+            "
+            insert into throttles (key_sha256, next_at)
+            values ($1, engine_now() + $2)
+            on conflict (key_sha256) do update
+            set next_at = greatest(throttles.next_at, engine_now()) + $2
+            where greatest(throttles.next_at, engine_now()) + $2 <= engine_now() + $3
+            ",
+            key,
+            interval,
+            whole
+        )
+        .execute(&mut *conn)
+        .await?;
+        if taken.rows_affected() > 0 {
+            return Ok(None);
+        }
+        let wait = sqlx::query_scalar!(
+            r#"
+            select extract(epoch from next_at + $2 - engine_now() - $3)::float8 as "seconds!"
+            from throttles
+            where key_sha256 = $1
+            "#,
+            key,
+            interval,
+            whole
+        )
+        .fetch_optional(conn)
+        .await?;
+        // Forgiven in between.
+        Ok(wait.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
+    }
+
+    /// Forgets the tries of `whom`, who turned out to be right; needs the system scope.
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn forgive(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
+        sqlx::query!("delete from throttles where key_sha256 = $1", self.key(whom)).execute(conn).await?;
+        Ok(())
+    }
+
+    fn key(self, whom: &str) -> Vec<u8> {
+        fingerprint(&format!("{}\0{}", self.name, whom.to_lowercase()))
+    }
+}
+
+fn span(duration: Duration) -> PgInterval {
+    PgInterval::try_from(TimeDelta::from_std(duration).expect("minutes")).expect("whole microseconds")
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_burst_is_allowed_and_then_one_in_an_interval(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let throttle = Throttle { name: "test", burst: 3, interval: Duration::from_mins(10) };
+        let take = async |whom: &str| {
+            let mut tx = bench.engine.db.system().await.unwrap();
+            let wait = throttle.take(&mut tx, whom).await.unwrap();
+            tx.commit().await.unwrap();
+            wait
+        };
+        for _ in 0..3 {
+            assert_eq!(take("a").await, None);
+        }
+        let wait = take("A").await.expect("refused, however it is written");
+        assert!(wait > Duration::from_mins(9) && wait <= Duration::from_mins(10), "{wait:?}");
+        assert_eq!(take("b").await, None, "others are counted apart");
+        bench.engine.db.shift_clock(Duration::from_mins(10));
+        assert_eq!((take("a").await, take("a").await.is_some()), (None, true));
+        let mut tx = bench.engine.db.system().await.unwrap();
+        throttle.forgive(&mut tx, "a").await.unwrap();
+        tx.commit().await.unwrap();
+        assert_eq!(take("a").await, None);
+    }
+}

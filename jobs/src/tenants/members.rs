@@ -1,0 +1,263 @@
+//! Who belongs to a tenant.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::roles::Role;
+use crate::{
+    engine::Tx,
+    ids::{TenantId, UserId},
+};
+
+/// Somebody who belongs to a tenant.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct MemberRow {
+    pub user_id: UserId,
+    pub email: String,
+    pub first_name: String,
+    pub last_name: String,
+    pub picture_url: Option<String>,
+    pub role: Role,
+    pub created_at: DateTime<Utc>,
+}
+
+/// Why a membership is not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum MemberError {
+    /// There is nobody of that id in the tenant.
+    #[error("no such member")]
+    Missing,
+    /// The tenant would have no owner left.
+    #[error("the last owner stays")]
+    LastOwner,
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Adds somebody to a tenant, unless they are in it already; answers whether they were not.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    user_id: UserId,
+    role: Role,
+) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query!(
+        "
+        insert into tenant_users (tenant_id, user_id, role)
+        values ($1, $2, $3)
+        on conflict (tenant_id, user_id) do nothing
+        ",
+        tenant_id.0,
+        user_id.0,
+        role.name()
+    )
+    .execute(conn)
+    .await?;
+    Ok(inserted.rows_affected() > 0)
+}
+
+/// A tenant's people, in the order of joining.
+///
+/// # Errors
+/// The database refused.
+pub async fn list(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<MemberRow>, sqlx::Error> {
+    let (created_at, id) = after.unzip();
+    sqlx::query_as!(
+        MemberRow,
+        r#"
+        select u.id as "user_id: UserId", u.email, u.first_name, u.last_name, u.picture_url, m.role as "role: Role",
+          m.created_at
+        from tenant_users m
+        join users u on u.id = m.user_id
+        where m.tenant_id = $1 and ($2::timestamptz is null or (m.created_at, m.user_id) > ($2, $3))
+        order by m.created_at, m.user_id
+        limit $4
+        "#,
+        tenant_id.0,
+        created_at,
+        id,
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What somebody is in a tenant.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_role(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    user_id: UserId,
+) -> Result<Option<Role>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select role as "role: Role" from tenant_users where tenant_id = $1 and user_id = $2"#,
+        tenant_id.0,
+        user_id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Gives somebody another role; answers the one that it was.
+///
+/// # Errors
+/// [`MemberError`].
+pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: Role) -> Result<Role, MemberError> {
+    let before = leave_an_owner(tx, tenant_id, user_id, Some(role)).await?;
+    sqlx::query!(
+        "update tenant_users set role = $3 where tenant_id = $1 and user_id = $2",
+        tenant_id.0,
+        user_id.0,
+        role.name()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(before)
+}
+
+/// Removes somebody from a tenant; answers the role that it was.
+///
+/// # Errors
+/// [`MemberError`].
+pub async fn delete(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<Role, MemberError> {
+    let before = leave_an_owner(tx, tenant_id, user_id, None).await?;
+    sqlx::query!("delete from tenant_users where tenant_id = $1 and user_id = $2", tenant_id.0, user_id.0)
+        .execute(&mut **tx)
+        .await?;
+    Ok(before)
+}
+
+/// Locks the tenant's owners, so that of two who leave at once one stays.
+async fn leave_an_owner(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    user_id: UserId,
+    becomes: Option<Role>,
+) -> Result<Role, MemberError> {
+    let owners: Vec<UserId> = sqlx::query_scalar!(
+        r#"
+        select user_id as "user_id: UserId"
+        from tenant_users
+        where tenant_id = $1 and role = 'owner'
+        order by user_id
+        for update
+        "#,
+        tenant_id.0
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let before = get_role(tx, tenant_id, user_id).await?.ok_or(MemberError::Missing)?;
+    if becomes != Some(Role::Owner) && owners == [user_id] {
+        return Err(MemberError::LastOwner);
+    }
+    Ok(before)
+}
+
+/// The tenants that somebody owns alone, with how many others are in them; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_owned_alone(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<(TenantId, i64)>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select m.tenant_id as "tenant_id: TenantId",
+          (select count(*) from tenant_users o where o.tenant_id = m.tenant_id and o.user_id <> $1) as "others!"
+        from tenant_users m
+        where m.user_id = $1 and m.role = 'owner'
+          and not exists (
+            select from tenant_users o
+            where o.tenant_id = m.tenant_id and o.role = 'owner' and o.user_id <> $1
+          )
+        order by m.tenant_id
+        "#,
+        user_id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.tenant_id, row.others)).collect())
+}
+
+/// A tenant that somebody is in.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migrations that make the tables")]
+pub struct MembershipRow {
+    pub tenant_id: TenantId,
+    pub name: String,
+    pub role: Role,
+}
+
+/// The tenants that somebody is in, in the order of joining; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_of_user(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<MembershipRow>, sqlx::Error> {
+    sqlx::query_as!(
+        MembershipRow,
+        r#"
+        select t.id as "tenant_id: TenantId", t.name, m.role as "role: Role"
+        from tenant_users m
+        join tenants t on t.id = m.tenant_id
+        where m.user_id = $1
+        order by m.created_at, m.tenant_id
+        "#,
+        user_id.0
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// One of a tenant's people.
+///
+/// # Errors
+/// The database refused.
+pub async fn get(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    user_id: UserId,
+) -> Result<Option<MemberRow>, sqlx::Error> {
+    sqlx::query_as!(
+        MemberRow,
+        r#"
+        select u.id as "user_id: UserId", u.email, u.first_name, u.last_name, u.picture_url, m.role as "role: Role",
+          m.created_at
+        from tenant_users m
+        join users u on u.id = m.user_id
+        where m.tenant_id = $1 and m.user_id = $2
+        "#,
+        tenant_id.0,
+        user_id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Whether somebody with that address is in a tenant.
+///
+/// # Errors
+/// The database refused.
+pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from tenant_users m join users u on u.id = m.user_id where m.tenant_id = $1 and lower(u.email) = lower($2)
+        ) as "is_member!"
+        "#,
+        tenant_id.0,
+        email
+    )
+    .fetch_one(conn)
+    .await
+}

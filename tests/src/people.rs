@@ -1,0 +1,85 @@
+//! People of a test's own, who register and sign in as anybody would.
+
+use jobs::people::store::Purpose;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{TestApp, answer};
+
+/// What everybody's password is.
+pub const PASSWORD: &str = "correct horse battery";
+
+/// Somebody who is signed in.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    /// The access token.
+    pub token: String,
+    /// The refresh token.
+    pub refresh: String,
+}
+
+impl SignedIn {
+    /// The tokens that an answer holds.
+    ///
+    /// # Panics
+    /// If it holds none.
+    #[must_use]
+    pub fn of(tokens: &Value) -> Self {
+        let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
+        Self { token: token("access_token"), refresh: token("refresh_token") }
+    }
+}
+
+impl TestApp {
+    /// Somebody who registered an organization of the same name as the address, verified it and signed in.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn person(&self, email: &str) -> SignedIn {
+        assert_eq!(self.register(email, PASSWORD).await, 202);
+        let code = self.last_code(email, Purpose::VerifyEmail).await;
+        let (status, body) = self.open("verify-email", json!({ "code": code })).await;
+        assert_eq!(status, 200, "{body}");
+        self.sign_in(email, PASSWORD).await
+    }
+
+    /// Registers somebody.
+    pub async fn register(&self, email: &str, password: &str) -> StatusCode {
+        let body = json!({ "name": "Some Body", "email": email, "password": password, "organization_name": email });
+        self.open("register", body).await.0
+    }
+
+    /// Signs somebody in.
+    ///
+    /// # Panics
+    /// If that is refused.
+    pub async fn sign_in(&self, email: &str, password: &str) -> SignedIn {
+        let (status, tokens) = self.open("login", json!({ "email": email, "password": password })).await;
+        assert_eq!(status, 200, "{tokens}");
+        SignedIn::of(&tokens)
+    }
+
+    /// Posts to an address below `/api/v1/auth` without credentials.
+    pub async fn open(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        answer(self.anonymous(Method::POST, &format!("/api/v1/auth/{path}")).json(&body)).await
+    }
+
+    /// Calls an address below `/api/v1` as somebody.
+    pub async fn call(&self, who: &SignedIn, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+        answer(self.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(&who.token).json(&body)).await
+    }
+
+    /// The code of the last link that was made for an address.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn last_code(&self, email: &str, purpose: Purpose) -> String {
+        let sql = "select l.id from mail_links l join users u on u.id = l.user_id
+            where u.email = $1 and l.purpose = $2 order by l.created_at desc limit 1";
+        let mut tx = self.bench.engine.db.system().await.expect("a transaction");
+        let link: Uuid =
+            sqlx::query_scalar(sql).bind(email).bind(purpose.name()).fetch_one(&mut *tx).await.expect("a link");
+        self.bench.engine.services.signer.code(purpose.name(), link)
+    }
+}

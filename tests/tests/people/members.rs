@@ -1,0 +1,178 @@
+//! Who is in which tenant, and as what.
+
+use jobs::tenants::invitations::PURPOSE;
+use reqwest::Method;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use tests::{
+    TestApp, answer,
+    people::{PASSWORD, SignedIn},
+};
+use uuid::Uuid;
+
+use super::assert_problem;
+
+async fn me(app: &TestApp, who: &SignedIn) -> Value {
+    app.call(who, Method::GET, "auth/me", Value::Null).await.1
+}
+
+async fn tenant_of(app: &TestApp, who: &SignedIn) -> String {
+    me(app, who).await["tenants"][0]["tenant_id"].as_str().unwrap().to_owned()
+}
+
+fn code(app: &TestApp, invitation: &Value) -> String {
+    app.bench.engine.services.signer.code(PURPOSE, invitation["id"].as_str().unwrap().parse().unwrap())
+}
+
+/// Invites somebody who then joins, making an account if there is none.
+async fn join(app: &TestApp, by: &SignedIn, tenant: &str, email: &str, role: &str) {
+    let body = json!({ "email": email, "role": role });
+    let (status, invitation) = app.call(by, Method::POST, &format!("tenants/{tenant}/invitations"), body).await;
+    assert_eq!(status, 201, "{invitation}");
+    let accept = json!({ "code": code(app, &invitation), "name": "New Comer", "password": PASSWORD });
+    let (status, joined) = app.open("accept-invitation", accept).await;
+    assert_eq!((status.as_u16(), &joined["tenant_id"]), (200, &json!(tenant)), "{joined}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn people_are_invited_join_and_do_what_their_role_allows(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    for (email, role) in [("admin@example.com", "admin"), ("member@example.com", "member")] {
+        join(&app, &owner, &tenant, email, role).await;
+    }
+    let admin = app.sign_in("admin@example.com", PASSWORD).await;
+    let member = app.sign_in("member@example.com", PASSWORD).await;
+    let (_, people) = app.call(&member, Method::GET, &format!("tenants/{tenant}/members"), Value::Null).await;
+    let people: Vec<_> = people["items"].as_array().unwrap().iter().map(|row| (&row["email"], &row["role"])).collect();
+    assert_eq!(
+        json!(people),
+        json!([["owner@example.com", "owner"], ["admin@example.com", "admin"], ["member@example.com", "member"]])
+    );
+
+    let invitations = format!("tenants/{tenant}/invitations");
+    let as_member = json!({ "email": "x@example.com", "role": "member" });
+    assert_problem(&app.call(&member, Method::POST, &invitations, as_member).await, 403, "missing_permission");
+    let as_owner = json!({ "email": "x@example.com", "role": "owner" });
+    assert_problem(&app.call(&admin, Method::POST, &invitations, as_owner).await, 403, "owners_only");
+    let folder = json!({ "tenant_id": tenant, "name": "Photos" });
+    assert_eq!(app.call(&member, Method::POST, "folders", folder).await.0, 201);
+    let job = json!({ "tenant_id": tenant, "kind": "noop", "args": {} });
+    assert_problem(&app.call(&member, Method::POST, "jobs", job).await, 403, "missing_permission");
+    let key = json!({ "name": "x", "permissions": ["*"] });
+    assert_problem(&app.call(&member, Method::POST, "api-keys", key).await, 403, "missing_permission");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn roles_change_people_go_and_the_last_owner_stays(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    join(&app, &owner, &tenant, "other@example.com", "admin").await;
+    let other = app.sign_in("other@example.com", PASSWORD).await;
+    let id_of = async |who: &SignedIn| me(&app, who).await["id"].as_str().unwrap().to_owned();
+    let (owner_id, other_id) = (id_of(&owner).await, id_of(&other).await);
+    let path = |id: &str| format!("tenants/{tenant}/members/{id}");
+
+    let patch = |role: &str| json!({ "role": role });
+    assert_problem(&app.call(&other, Method::PATCH, &path(&owner_id), patch("member")).await, 403, "owners_only");
+    assert_problem(&app.call(&other, Method::PATCH, &path(&other_id), patch("owner")).await, 403, "owners_only");
+    assert_problem(&app.call(&other, Method::DELETE, &path(&owner_id), Value::Null).await, 403, "owners_only");
+    assert_problem(&app.call(&owner, Method::PATCH, &path(&owner_id), patch("admin")).await, 409, "last_owner");
+    let leave = format!("tenants/{tenant}/leave");
+    assert_problem(&app.call(&owner, Method::POST, &leave, Value::Null).await, 409, "last_owner");
+
+    assert_eq!(app.call(&owner, Method::PATCH, &path(&other_id), patch("owner")).await.1["role"], json!("owner"));
+    let (left, went) = tokio::join!(
+        app.call(&owner, Method::POST, &leave, Value::Null),
+        app.call(&other, Method::POST, &leave, Value::Null),
+    );
+    let mut statuses = [left.0.as_u16(), went.0.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 409], "of two owners who leave at once one stays");
+    let members = app.get(&format!("/api/v1/tenants/{tenant}/members")).await;
+    assert_eq!(members["items"].as_array().unwrap().len(), 1);
+    let log = app.get(&format!("/api/v1/tenants/{tenant}/audit-log")).await;
+    let actions: Vec<&str> =
+        log["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
+    assert_eq!(actions, ["member.remove", "member.update", "invitation.accept", "invitation.create", "tenant.create"]);
+    assert_eq!(log["items"][1]["details"], json!({ "before": "admin", "after": "owner" }));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn who_is_removed_sees_nothing_more(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    join(&app, &owner, &tenant, "member@example.com", "member").await;
+    let member = app.sign_in("member@example.com", PASSWORD).await;
+    let path = format!("tenants/{tenant}");
+    assert_eq!(app.call(&member, Method::GET, &path, Value::Null).await.0, 200);
+    let id = me(&app, &member).await["id"].as_str().unwrap().to_owned();
+    assert_eq!(app.call(&owner, Method::DELETE, &format!("{path}/members/{id}"), Value::Null).await.0, 204);
+    let gone = app.call(&member, Method::GET, &path, Value::Null).await;
+    let missing = app.call(&member, Method::GET, &format!("tenants/{}", Uuid::now_v7()), Value::Null).await;
+    assert_eq!(gone, missing);
+    assert_problem(&gone, 404, "not_found");
+    assert_problem(&app.call(&member, Method::GET, "jobs", Value::Null).await, 403, "no_tenant");
+    assert_eq!(app.call(&member, Method::GET, "tenants", Value::Null).await.1["items"], json!([]));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_invitation_is_good_once_for_its_address_until_it_is_taken_back(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    let path = format!("tenants/{tenant}/invitations");
+    let invite =
+        async |email: &str| app.call(&owner, Method::POST, &path, json!({ "email": email, "role": "member" })).await;
+    let accept =
+        async |invitation: &Value| app.open("accept-invitation", json!({ "code": code(&app, invitation) })).await;
+    assert_problem(&invite("Owner@example.com").await, 409, "already_member");
+
+    let (_, first) = invite("new@example.com").await;
+    let (_, second) = invite("new@example.com").await;
+    assert_problem(&accept(&first).await, 422, "bad_code");
+    assert_problem(&accept(&second).await, 422, "name_and_password");
+    let revoked =
+        app.call(&owner, Method::DELETE, &format!("{path}/{}", second["id"].as_str().unwrap()), Value::Null).await;
+    assert!(revoked.0 == 200 && revoked.1["revoked_at"].is_string(), "{}", revoked.1);
+    assert_problem(&accept(&second).await, 422, "bad_code");
+
+    let known = app.person("known@example.com").await;
+    let (_, third) = invite("known@example.com").await;
+    assert_eq!(accept(&third).await.0, 200, "who has an account needs neither name nor password");
+    assert_problem(&accept(&third).await, 422, "bad_code");
+    assert_eq!(me(&app, &known).await["tenants"].as_array().unwrap().len(), 2);
+    let (_, list) = app.call(&owner, Method::GET, &path, Value::Null).await;
+    assert_eq!(list["items"].as_array().unwrap().len(), 3);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn one_works_in_the_first_tenant_until_one_switches(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let guest = app.person("guest@example.com").await;
+    let (own, other) = (tenant_of(&app, &guest).await, tenant_of(&app, &owner).await);
+    join(&app, &owner, &other, "guest@example.com", "member").await;
+    let folder = |tenant: &str| json!({ "tenant_id": tenant, "name": "Photos" });
+    let (_, theirs) = app.call(&guest, Method::POST, "folders", folder(&other)).await;
+    let path = format!("folders/{}/assets", theirs["id"].as_str().unwrap());
+    assert_eq!(app.call(&guest, Method::GET, &path, Value::Null).await.0, 404, "the first tenant is meant");
+    let named = app.anonymous(Method::GET, &format!("/api/v1/{path}")).bearer_auth(&guest.token);
+    assert_eq!(answer(named.header("linecook-tenant", &other)).await.0, 200, "unless a request names another");
+
+    let (_, switched) = app.call(&guest, Method::POST, &format!("tenants/{other}/switch"), Value::Null).await;
+    assert_eq!(switched["current_tenant_id"], json!(other));
+    let again = app.sign_in("guest@example.com", PASSWORD).await;
+    assert_eq!(me(&app, &again).await["current_tenant_id"], json!(other), "it is remembered");
+    assert_eq!(app.call(&again, Method::GET, &path, Value::Null).await.0, 200);
+    let key = json!({ "name": "x", "permissions": ["*"] });
+    assert_problem(&app.call(&again, Method::POST, "api-keys", key.clone()).await, 403, "missing_permission");
+    let mut elsewhere = key;
+    elsewhere["tenant_id"] = json!(own);
+    assert_eq!(app.call(&again, Method::POST, "api-keys", elsewhere).await.0, 201, "an owner there");
+    let stranger = format!("tenants/{}/switch", app.bench.tenant_id);
+    assert_problem(&app.call(&again, Method::POST, &stranger, Value::Null).await, 404, "not_found");
+}
