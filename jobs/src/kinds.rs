@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
     media::RenderOverlay,
@@ -24,6 +25,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<PublishPost>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
+    Kind::of::<AnchorAuditLog>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -33,6 +35,7 @@ pub static KINDS: &[Kind] = &[
 
 /// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
+    Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
 ];
