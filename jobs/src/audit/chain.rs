@@ -65,6 +65,7 @@ impl Sealed<'_> {
 
 /// Where a chain ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 pub(super) struct Head {
     pub(super) tenant_id: TenantId,
     pub(super) seq: i64,

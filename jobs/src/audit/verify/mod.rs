@@ -108,8 +108,7 @@ pub async fn verify(
 ) -> Result<Report, sqlx::Error> {
     let mut report = Report::default();
     let mut operators = Operators::new(known);
-    let mut found = operators.read_on(db, keyring).await?;
-    settle(&mut report, std::mem::take(&mut found), tell);
+    settle(&mut report, &operators.read_on(db, keyring).await?, tell);
     let mut after = TenantId::SYSTEM;
     loop {
         let mut tx = db.system().await?;
@@ -121,22 +120,20 @@ pub async fn verify(
             let mut found = tenant::check(db, keyring, &operators, tenant_id).await?;
             if !found.breaks.is_empty() {
                 // It may have been erased since.
-                let more = operators.read_on(db, keyring).await?;
-                settle(&mut report, more, tell);
+                settle(&mut report, &operators.read_on(db, keyring).await?, tell);
                 found = tenant::check(db, keyring, &operators, tenant_id).await?;
             }
-            settle(&mut report, found, tell);
+            settle(&mut report, &found, tell);
         }
     }
-    let more = operators.read_on(db, keyring).await?;
-    settle(&mut report, more, tell);
-    settle(&mut report, operators.end(), tell);
+    settle(&mut report, &operators.read_on(db, keyring).await?, tell);
+    settle(&mut report, &operators.end(), tell);
     report.erased = operators.count_erased();
     report.head = operators.head();
     Ok(report)
 }
 
-fn settle(report: &mut Report, found: Found, tell: &mut (dyn FnMut(&Break) + Send)) {
+fn settle(report: &mut Report, found: &Found, tell: &mut (dyn FnMut(&Break) + Send)) {
     report.chains += u64::from(found.is_chain);
     report.entries += found.entries;
     report.of_before += found.of_before;

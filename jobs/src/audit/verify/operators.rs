@@ -83,7 +83,7 @@ impl Operators {
                 match fault {
                     None => self.take(db, &row).await?,
                     Some(fault) if found.breaks.len() < TOLD => {
-                        found.breaks.push(self.walk.broken(before, &row, fault))
+                        found.breaks.push(self.walk.broken(before, &row, fault));
                     }
                     Some(_) => {}
                 }
@@ -94,9 +94,9 @@ impl Operators {
             self.is_read = true;
             found.is_chain = last_seq.is_some();
             found.of_before = u64::try_from(of_before).unwrap_or(0);
-            let system = |(seq, fault)| Break { tenant_id: TenantId::SYSTEM, seq, fault };
-            found.breaks.extend((late > 0).then_some((0, Fault::Unchained(late))).map(system));
-            found.breaks.extend(end_faults(keyring, &self.walk, head.as_ref(), last_seq).map(system));
+            let fault = Fault::Unchained(late);
+            found.breaks.extend((late > 0).then_some(Break { tenant_id: TenantId::SYSTEM, seq: 0, fault }));
+            found.breaks.extend(end_faults(keyring, &self.walk, head.as_ref(), last_seq));
         }
         Ok(found)
     }

@@ -73,32 +73,24 @@ pub(super) async fn follow(
             before = before.max(row.seq);
         }
     }
-    found.breaks.extend(end_faults(keyring, &walk, head, last_seq).map(|(seq, fault)| Break { tenant_id, seq, fault }));
+    found.breaks.extend(end_faults(keyring, &walk, head, last_seq));
     Ok(())
 }
 
 /// What is wrong with the end of a chain that was followed up to its head.
-pub(super) fn end_faults(
-    keyring: &Keyring,
-    walk: &Walk,
-    head: Option<&Head>,
-    last_seq: Option<i64>,
-) -> impl Iterator<Item = (i64, Fault)> {
+pub(super) fn end_faults(keyring: &Keyring, walk: &Walk, head: Option<&Head>, last_seq: Option<i64>) -> Vec<Break> {
+    let broken = |seq, fault| Break { tenant_id: walk.tenant_id, seq, fault };
     let Some(head) = head else {
-        return vec![last_seq.map(|seq| (seq, Fault::HeadMissing))].into_iter().flatten();
+        return last_seq.map(|seq| broken(seq, Fault::HeadMissing)).into_iter().collect();
     };
+    let is_other = walk.seq == head.seq && head.seq > 0 && head.mac.as_deref() != Some(walk.mac.as_slice());
     let own = match head.verify(keyring) {
+        Ok(()) if is_other => Some(Fault::HeadChanged),
         Ok(()) => None,
-        Err(SecretError::UnknownKey(key)) => Some((head.seq, Fault::UnknownKey(key))),
-        Err(SecretError::Refused | SecretError::Malformed) => Some((head.seq, Fault::HeadChanged)),
+        Err(SecretError::UnknownKey(key)) => Some(Fault::UnknownKey(key)),
+        Err(SecretError::Refused | SecretError::Malformed) => Some(Fault::HeadChanged),
     };
-    let is_cut = walk.seq < head.seq;
-    let is_other = !is_cut && head.seq > 0 && head.mac.as_deref() != Some(walk.mac.as_slice());
-    let tail = if is_cut {
-        Some((walk.seq + 1, Fault::TailCut(head.seq)))
-    } else {
-        is_other.then_some((head.seq, Fault::HeadChanged)).filter(|_| own.is_none())
-    };
-    let beyond = last_seq.filter(|seq| *seq > head.seq).map(|_| (head.seq + 1, Fault::BehindHead));
-    vec![own, tail, beyond].into_iter().flatten()
+    let cut = (walk.seq < head.seq).then(|| broken(walk.seq + 1, Fault::TailCut(head.seq)));
+    let behind = last_seq.filter(|seq| *seq > head.seq).map(|_| broken(head.seq + 1, Fault::BehindHead));
+    own.map(|fault| broken(head.seq, fault)).into_iter().chain(cut).chain(behind).collect()
 }

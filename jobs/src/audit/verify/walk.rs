@@ -24,7 +24,7 @@ pub(super) struct Found {
 /// How far a chain was followed.
 #[derive(Debug)]
 pub(super) struct Walk {
-    tenant_id: TenantId,
+    pub(super) tenant_id: TenantId,
     /// The last entry that was read; none of a chain has this one, so that forged ones before the first are read too.
     read: i64,
     /// The place of the last entry that was in its place.
