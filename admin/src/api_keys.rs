@@ -108,7 +108,7 @@ impl KeysApi {
         let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, &permissions).await?;
-        audit::store::insert(&mut tx, caller.actor(), &[entry("api_key.create", &row)]).await?;
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry("api_key.create", &row)]).await?;
         tx.commit().await?;
         Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))
     }
@@ -138,7 +138,7 @@ impl KeysApi {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
         caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
-        audit::store::insert(&mut tx, caller.actor(), &[entry("api_key.revoke", &row)]).await?;
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry("api_key.revoke", &row)]).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
     }
@@ -158,6 +158,6 @@ fn entry(action: &str, key: &KeyRow) -> Entry {
         action: action.to_owned(),
         object_type: "api_key",
         object_id: key.id.to_string(),
-        details: json!({ "name": key.name, "prefix": key.prefix, "permissions": key.permissions }),
+        details: json!({ "name": key.name, "prefix": key.prefix, "permissions": key.permissions, "revoked_at": key.revoked_at }),
     }
 }

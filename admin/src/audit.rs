@@ -17,15 +17,19 @@ use crate::{
     state::AppState,
 };
 
-/// Something done by a person.
+/// Something done.
 #[derive(Debug, Object)]
 struct EntryView {
     id: Uuid,
     /// Whose thing it was done to; all zeros for what concerns everybody.
     tenant_id: Uuid,
-    /// The API key; all zeros for a command on the server.
+    /// The place in the tenant's chain; absent for entries from before there were chains.
+    seq: Option<i64>,
+    /// The API key, the person or the job; all zeros for a command on the server.
     actor_id: Uuid,
-    /// What that key is called.
+    /// Which of them: key, person, command or job.
+    actor_kind: String,
+    /// What the key, the person or the job is called.
     actor_name: String,
     /// What was done, such as `job.retry`.
     action: String,
@@ -44,7 +48,9 @@ impl EntryView {
         Self {
             id: row.id,
             tenant_id: row.tenant_id.0,
+            seq: row.seq,
             actor_id: row.actor_id,
+            actor_kind: row.actor_kind,
             actor_name: row.actor_name,
             action: row.action,
             object_type: row.object_type,

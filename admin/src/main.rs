@@ -1,13 +1,15 @@
 //! The admin's commands.
 
-use std::time::Duration;
+mod verify_audit;
+
+use std::{process::ExitCode, time::Duration};
 
 use admin::{AppState, Pace, Streams};
 use anyhow::{Context as _, bail};
 use clap::{Parser, Subcommand};
 use jobs::{
     audit::{self, Actor, Entry},
-    config::{EngineConfig, ServicesConfig, secret},
+    config::{EngineConfig, KeyringConfig, ServicesConfig, secret},
     engine::{Db, rebuild},
     ids::TenantId,
     services::Services,
@@ -36,11 +38,18 @@ enum Command {
     /// Apply the migrations.
     Migrate(DatabaseConfig),
     /// Empty this installation's windows in Redis and push what the ledger has as dispatched anew. May be repeated.
-    RebuildQueue(EngineConfig),
+    RebuildQueue {
+        #[command(flatten)]
+        engine: EngineConfig,
+        #[command(flatten)]
+        keys: KeyringConfig,
+    },
     /// Make a key for an operator and print it: the only time that it is to be seen.
     CreateOperator {
         #[command(flatten)]
         database: DatabaseConfig,
+        #[command(flatten)]
+        keys: KeyringConfig,
         /// Whose key it is, such as a person's name.
         #[arg(long)]
         name: String,
@@ -48,6 +57,8 @@ enum Command {
         #[arg(long)]
         read_only: bool,
     },
+    /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2 if that cannot be said.
+    VerifyAudit(verify_audit::Config),
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,15 +91,27 @@ struct ServeConfig {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let cli = Cli::parse();
+    let is_check = matches!(cli.command, Command::VerifyAudit(_));
+    match run(cli).await {
+        Err(error) if is_check => Ok(verify_audit::cannot_say(&error)),
+        outcome => outcome,
+    }
+}
+
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     cli.log.start()?;
     match cli.command {
-        Command::Serve(config) => serve(*config).await,
-        Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await,
-        Command::RebuildQueue(config) => rebuild_queue(&config).await,
-        Command::CreateOperator { database, name, read_only } => create_operator(&database, &name, read_only).await,
+        Command::Serve(config) => serve(*config).await?,
+        Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await?,
+        Command::RebuildQueue { engine, keys } => rebuild_queue(&engine, &keys).await?,
+        Command::CreateOperator { database, keys, name, read_only } => {
+            create_operator(&database, &keys, &name, read_only).await?;
+        }
+        Command::VerifyAudit(config) => return verify_audit::run(config).await,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn serve(config: ServeConfig) -> anyhow::Result<()> {
@@ -121,7 +144,8 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         .context("could not serve")
 }
 
-async fn rebuild_queue(config: &EngineConfig) -> anyhow::Result<()> {
+async fn rebuild_queue(config: &EngineConfig, keys: &KeyringConfig) -> anyhow::Result<()> {
+    let keyring = keys.keyring()?;
     let window = config.window()?;
     let db = config.connect(window.clone()).await?;
     let rebuilt = rebuild(&db, &window).await?;
@@ -137,7 +161,7 @@ async fn rebuild_queue(config: &EngineConfig) -> anyhow::Result<()> {
         details: json!({ "queues": counts }),
     };
     let mut tx = db.system().await?;
-    audit::store::insert(&mut tx, &Actor::command_line(), &[entry]).await?;
+    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
     tx.commit().await?;
     for queue in rebuilt {
         println!("{}: removed {}, pushed {}", queue.queue, queue.removed, queue.pushed);
@@ -145,16 +169,30 @@ async fn rebuild_queue(config: &EngineConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn create_operator(config: &DatabaseConfig, name: &str, read_only: bool) -> anyhow::Result<()> {
+async fn create_operator(
+    config: &DatabaseConfig,
+    keys: &KeyringConfig,
+    name: &str,
+    read_only: bool,
+) -> anyhow::Result<()> {
     if name.trim().is_empty() {
         bail!("--name should say whose key it is");
     }
+    let keyring = keys.keyring()?;
     let db = Db::connect(config.database_url.expose_secret(), 1, None).await?;
     let mut tx = db.system().await?;
     let permissions = if read_only { Permissions::read_only() } else { Permissions::full() };
-    let (_, key) = keys::insert(&mut tx, TenantId::SYSTEM, name, &permissions)
+    let (row, key) = keys::insert(&mut tx, TenantId::SYSTEM, name, &permissions)
         .await
         .context("could not store the key; was `admin migrate` run?")?;
+    let entry = Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: "api_key.create".to_owned(),
+        object_type: "api_key",
+        object_id: row.id.to_string(),
+        details: json!({ "name": row.name, "prefix": row.prefix, "permissions": row.permissions }),
+    };
+    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
     tx.commit().await?;
     println!("{key}");
     Ok(())

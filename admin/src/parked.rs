@@ -106,7 +106,7 @@ impl ParkedApi {
             object_id: account_id.0.to_string(),
             details: json!({ "reason": released.reason, "resumed": released.resumed }),
         };
-        audit::store::insert(&mut tx, caller.actor(), &[entry]).await?;
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
         tx.commit().await?;
         Ok(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed }))
     }

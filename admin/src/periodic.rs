@@ -74,7 +74,8 @@ impl PeriodicApi {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
-        record(&mut tx, &caller, "periodic.run", &name, json!({ "job_id": job.id, "is_new": job.is_new })).await?;
+        let details = json!({ "job_id": job.id, "is_new": job.is_new });
+        self.record(&mut tx, &caller, "periodic.run", &name, details).await?;
         tx.commit().await?;
         Ok(Accepted::job(job.id, job.is_new, 1))
     }
@@ -96,23 +97,32 @@ impl PeriodicApi {
     async fn set_paused(&self, caller: &Caller, name: &str, paused: bool) -> Result<Json<PeriodicView>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
-        let row = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
+        let before = periodic::lock(&mut tx, name).await?.ok_or_else(missing)?;
+        let after = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
         let action = if paused { "periodic.pause" } else { "periodic.resume" };
-        record(&mut tx, caller, action, name, json!({})).await?;
+        let details = json!({ "before": { "paused_at": before.paused_at }, "after": { "paused_at": after.paused_at } });
+        self.record(&mut tx, caller, action, name, details).await?;
         tx.commit().await?;
-        Ok(Json(row.into()))
+        Ok(Json(after.into()))
     }
-}
 
-async fn record(tx: &mut Tx, caller: &Caller, action: &str, name: &str, details: Value) -> Result<(), sqlx::Error> {
-    let entry = Entry {
-        tenant_id: TenantId::SYSTEM,
-        action: action.to_owned(),
-        object_type: "periodic",
-        object_id: name.to_owned(),
-        details,
-    };
-    audit::store::insert(tx, caller.actor(), &[entry]).await
+    async fn record(
+        &self,
+        tx: &mut Tx,
+        caller: &Caller,
+        action: &str,
+        name: &str,
+        details: Value,
+    ) -> Result<(), sqlx::Error> {
+        let entry = Entry {
+            tenant_id: TenantId::SYSTEM,
+            action: action.to_owned(),
+            object_type: "periodic",
+            object_id: name.to_owned(),
+            details,
+        };
+        audit::append(tx, &self.state.services.keyring, caller.actor(), &[entry]).await
+    }
 }
 
 fn missing() -> ApiError {

@@ -204,7 +204,7 @@ impl QueuesApi {
             object_id: after.name.clone(),
             details: json!({ "before": settings(&before), "after": settings(&after) }),
         };
-        audit::store::insert(&mut tx, caller.actor(), &[entry]).await?;
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
         tx.commit().await?;
         Ok(Json(after.into()))
     }

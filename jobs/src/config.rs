@@ -2,12 +2,14 @@
 
 use std::{convert::Infallible, time::Duration};
 
+use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::{
     engine::{Db, Window},
     providers::{ai::AiConfig, meta::MetaConfig},
+    secrets::Keyring,
 };
 
 /// Reads a secret for clap.
@@ -62,12 +64,31 @@ impl EngineConfig {
     }
 }
 
+/// The keys for what is stored.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeyringConfig {
+    /// Keys for secrets at rest and the audit log: `id:base64,id:base64` of 32 bytes each; the first encrypts and signs.
+    #[arg(long, env = "ENCRYPTION_KEYS", hide_env_values = true, value_parser = secret)]
+    pub encryption_keys: SecretString,
+}
+
+impl KeyringConfig {
+    /// The keys.
+    ///
+    /// # Errors
+    /// One is malformed; the message does not repeat it.
+    pub fn keyring(&self) -> anyhow::Result<Keyring> {
+        Keyring::parse(self.encryption_keys.expose_secret())
+            .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")
+    }
+}
+
 /// Keys, storage and the services outside.
 #[derive(Debug, Clone, clap::Args)]
 pub struct ServicesConfig {
-    /// Keys for secrets at rest: `id:base64,id:base64` of 32 bytes each; the first encrypts.
-    #[arg(long, env = "ENCRYPTION_KEYS", hide_env_values = true, value_parser = secret)]
-    pub encryption_keys: SecretString,
+    /// The keys for what is stored.
+    #[command(flatten)]
+    pub keys: KeyringConfig,
     /// What links in mails and access tokens are signed with: 32 random characters or more.
     #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
     pub secret_key: SecretString,

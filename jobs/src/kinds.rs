@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
     media::RenderOverlay,
@@ -27,6 +28,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<PruneHistory>(),
     Kind::of::<PrunePeople>(),
     Kind::of::<EraseUser>(),
+    Kind::of::<AnchorAuditLog>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -36,6 +38,7 @@ pub static KINDS: &[Kind] = &[
 
 /// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
+    Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),

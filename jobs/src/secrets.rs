@@ -1,4 +1,5 @@
-//! Secrets at rest: AES-256-GCM with a keyring, each ciphertext bound to the place it is stored in.
+//! Secrets at rest: AES-256-GCM with a keyring, each ciphertext bound to the place it is stored in. The same keys, one
+//! derived for each purpose, sign what nobody else may write.
 
 use std::{fmt, sync::Arc};
 
@@ -8,6 +9,7 @@ use aes_gcm::{
 };
 use anyhow::{Context as _, bail, ensure};
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -30,15 +32,31 @@ pub struct Place {
     pub row_id: Uuid,
 }
 
-/// The keys: the first encrypts, all decrypt.
+/// The keys: the first encrypts and signs, all decrypt and verify.
 #[derive(Clone)]
 pub struct Keyring {
-    keys: Arc<[(String, Aes256Gcm)]>,
+    keys: Arc<[Key]>,
+}
+
+struct Key {
+    id: String,
+    cipher: Aes256Gcm,
+    /// What keys that sign are derived from.
+    root: Hmac<Sha256>,
+}
+
+/// A code that only a holder of the key can make for a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mac {
+    /// The key.
+    pub key_id: String,
+    /// HMAC-SHA256.
+    pub bytes: [u8; 32],
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.keys.iter().map(|(id, _)| id)).finish()
+        f.debug_list().entries(self.keys.iter().map(|key| &key.id)).finish()
     }
 }
 
@@ -86,7 +104,7 @@ impl Keyring {
     /// If the secret is longer than 64 GiB.
     #[must_use]
     pub fn encrypt(&self, place: Place, secret: &SecretString) -> String {
-        let (id, cipher) = &self.keys[0];
+        let Key { id, cipher, .. } = &self.keys[0];
         let nonce: [u8; 12] = rand::random();
         let aad = associated_data(place, id);
         let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: aad.as_bytes() };
@@ -103,8 +121,7 @@ impl Keyring {
         let &["v1", id, nonce, ciphertext] = parts.as_slice() else {
             return Err(SecretError::Malformed);
         };
-        let (_, cipher) =
-            self.keys.iter().find(|(key_id, _)| key_id == id).ok_or_else(|| SecretError::UnknownKey(id.to_owned()))?;
+        let Key { cipher, .. } = self.key(id)?;
         let nonce = URL_SAFE_NO_PAD.decode(nonce).map_err(|_| SecretError::Malformed)?;
         let nonce: [u8; 12] = nonce.try_into().map_err(|_| SecretError::Malformed)?;
         let ciphertext = URL_SAFE_NO_PAD.decode(ciphertext).map_err(|_| SecretError::Malformed)?;
@@ -114,9 +131,38 @@ impl Keyring {
             .map_err(|_| SecretError::Refused)?;
         String::from_utf8(plain).map(SecretString::from).map_err(|_| SecretError::Refused)
     }
+
+    /// Signs a message for a purpose, with the first key.
+    #[must_use]
+    pub fn mac(&self, purpose: &str, message: &[u8]) -> Mac {
+        let key = &self.keys[0];
+        Mac { key_id: key.id.clone(), bytes: key.signer(purpose).chain_update(message).finalize().into_bytes().into() }
+    }
+
+    /// Whether a key signed this message for this purpose; takes the same time wherever codes differ.
+    ///
+    /// # Errors
+    /// [`SecretError::UnknownKey`], or [`SecretError::Refused`]: it did not.
+    pub fn verify(&self, purpose: &str, message: &[u8], key_id: &str, mac: &[u8]) -> Result<(), SecretError> {
+        let signer = self.key(key_id)?.signer(purpose);
+        signer.chain_update(message).verify_slice(mac).map_err(|_| SecretError::Refused)
+    }
+
+    fn key(&self, id: &str) -> Result<&Key, SecretError> {
+        self.keys.iter().find(|key| key.id == id).ok_or_else(|| SecretError::UnknownKey(id.to_owned()))
+    }
 }
 
-fn parse_key(entry: &str) -> anyhow::Result<(String, Aes256Gcm)> {
+impl Key {
+    /// The key for one purpose, with its own id in front of what it signs.
+    fn signer(&self, purpose: &str) -> Hmac<Sha256> {
+        let derived = self.root.clone().chain_update(purpose.as_bytes()).finalize().into_bytes();
+        let signer = Hmac::<Sha256>::new_from_slice(&derived).expect("a key of any length");
+        signer.chain_update(self.id.as_bytes()).chain_update([0])
+    }
+}
+
+fn parse_key(entry: &str) -> anyhow::Result<Key> {
     let Some((id, key)) = entry.trim().split_once(':') else {
         bail!("should look like id:base64");
     };
@@ -124,7 +170,8 @@ fn parse_key(entry: &str) -> anyhow::Result<(String, Aes256Gcm)> {
     ensure!(!id.is_empty() && id.chars().all(is_plain), "the id should be of letters, digits, - and _");
     let key = STANDARD.decode(key).ok().context("the key should be base64")?;
     let cipher = Aes256Gcm::new_from_slice(&key).ok().context("the key should be of 32 bytes")?;
-    Ok((id.to_owned(), cipher))
+    let root = Hmac::new_from_slice(&key).expect("a key of any length");
+    Ok(Key { id: id.to_owned(), cipher, root })
 }
 
 fn associated_data(place: Place, key_id: &str) -> String {
@@ -180,6 +227,26 @@ mod tests {
         let envelope = ring(&["old"]).encrypt(here, &SecretString::from("x"));
         assert!(ring(&["new", "old"]).decrypt(here, &envelope).is_ok());
         assert!(matches!(ring(&["new"]).decrypt(here, &envelope), Err(SecretError::UnknownKey(id)) if id == "old"));
+    }
+
+    #[test]
+    fn a_message_is_verified_for_its_purpose_by_its_key_only() {
+        let keys = ring(&["new", "old"]);
+        let Mac { key_id, bytes } = keys.mac("audit_log", b"message");
+        assert_eq!(key_id, "new");
+        assert!(ring(&["newer", "new"]).verify("audit_log", b"message", "new", &bytes).is_ok());
+        for (purpose, message, key_id, mac) in [
+            ("audit_head", "message", "new", &bytes[..]),
+            ("audit_log", "messagE", "new", &bytes[..]),
+            ("audit_log", "message", "old", &bytes[..]),
+            ("audit_log", "message", "new", &bytes[..31]),
+            ("audit_log", "message", "new", &[]),
+        ] {
+            let refused = keys.verify(purpose, message.as_bytes(), key_id, mac);
+            assert!(matches!(refused, Err(SecretError::Refused)), "{purpose} {message} {key_id}");
+        }
+        let unknown = ring(&["old"]).verify("audit_log", b"message", "new", &bytes);
+        assert!(matches!(unknown, Err(SecretError::UnknownKey(id)) if id == "new"));
     }
 
     #[test]

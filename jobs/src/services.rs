@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use secrecy::ExposeSecret as _;
 
 use crate::{
@@ -45,8 +45,7 @@ impl Services {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
         Ok(Arc::new(Self {
-            keyring: Keyring::parse(config.encryption_keys.expose_secret())
-                .context("ENCRYPTION_KEYS should look like id:base64,id:base64 with 32 bytes in each base64")?,
+            keyring: config.keys.keyring()?,
             passwords: Passwords::default(),
             signer: Signer::new(config.secret_key.expose_secret())?,
             storage: Storage::open(&config.storage_url)?,

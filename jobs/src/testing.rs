@@ -19,7 +19,7 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
-    config::{ServicesConfig, UpkeepConfig},
+    config::{KeyringConfig, ServicesConfig, UpkeepConfig},
     engine::{Db, Engine, Job, NewJob, Window, drain, ledger, run_one},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
@@ -268,7 +268,7 @@ impl Sandbox {
     pub fn services_config(&self) -> ServicesConfig {
         let url = |path: &str| Url::parse(&format!("{}/{path}", self.base)).expect("an address");
         ServicesConfig {
-            encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into(),
+            keys: KeyringConfig { encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into() },
             secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
             storage_url: self.storage.clone(),
             dyno: None,

@@ -165,16 +165,27 @@ impl TestApp {
     /// # Panics
     /// If it fails.
     pub async fn admin(&self, arguments: &[&str]) -> String {
+        let (code, said) = self.try_admin(arguments).await;
+        assert_eq!(code, Some(0), "{said}");
+        said
+    }
+
+    /// The same whatever comes of it: the exit code, and what it prints and complains of.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub async fn try_admin(&self, arguments: &[&str]) -> (Option<i32>, String) {
         let output = tokio::process::Command::new(format!("{}/admin", setting("LINECOOK_BIN_DIR")))
             .args(arguments)
             .env("DATABASE_URL", &self.database_url)
             .env("REDIS_URL", &self.redis_url)
             .env("REDIS_PREFIX", &self.redis_prefix)
+            .env("ENCRYPTION_KEYS", worker::ENCRYPTION_KEYS)
             .output()
             .await
             .expect("the admin starts");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).expect("text")
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(said).expect("text"))
     }
 
     /// The same without waiting until it is ready, for one that may die before.

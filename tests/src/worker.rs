@@ -18,6 +18,9 @@ use crate::{setting, until};
 /// How long a worker may take for what a test waits for.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// The keys that all programs of a test share.
+pub(crate) const ENCRYPTION_KEYS: &str = "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
 /// A program of ours with a sandbox for its providers.
 pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
     let config = sandbox.services_config();
@@ -25,7 +28,7 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
     command
         .env("DATABASE_CONNECTIONS", "8")
         .env("WORKER_LEASE_SECONDS", "1")
-        .env("ENCRYPTION_KEYS", "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=")
+        .env("ENCRYPTION_KEYS", ENCRYPTION_KEYS)
         .env("SECRET_KEY", "a-secret-key-for-tests-and-nothing-else")
         .env("STORAGE_URL", config.storage_url.as_str())
         .env("PUBLIC_URL", config.public_url.as_str())

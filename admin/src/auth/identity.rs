@@ -123,7 +123,7 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
             let held = BTreeMap::from([(holder.tenant_id, holder.permissions)]);
             Reach::Tenants { current: Some(holder.tenant_id), held }
         };
-        let actor = Actor { key_id: holder.key_id, name: holder.name, remote_address: client.address() };
+        let actor = Actor::key(holder.key_id, holder.name, client.address());
         Identity { person: None, reach, actor, credential: Credential::Key(holder.key_id) }
     }))
 }
@@ -166,7 +166,7 @@ impl Identity {
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
             reach,
-            actor: Actor { key_id: person.user_id.0, name: person.email.clone(), remote_address: client.address() },
+            actor: Actor::person(person.user_id.0, person.email.clone(), client.address()),
             credential: Credential::Session(person.session_id),
         }
     }

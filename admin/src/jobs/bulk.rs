@@ -142,7 +142,9 @@ impl BulkApi {
         let tally = if dry_run {
             operations::preview_selection(&mut tx, action, ids).await?
         } else {
-            let order = Order { actor: caller.actor(), action, asked: &json!({ "ids": ids.len() }), job_id: None };
+            let keyring = &self.state.services.keyring;
+            let order =
+                Order { keyring, actor: caller.actor(), action, asked: &json!({ "ids": ids.len() }), job_id: None };
             operations::act_on_selection(&mut tx, kinds::KINDS, &order, ids).await?
         };
         tx.commit().await?;
@@ -168,7 +170,8 @@ impl BulkApi {
         filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
         let selection = operations::select(&mut tx, &filter, operations::MAX_AT_ONCE).await?;
         let response = if selection.is_complete {
-            let order = Order { actor: caller.actor(), action, asked: &json!(filter), job_id: None };
+            let keyring = &self.state.services.keyring;
+            let order = Order { keyring, actor: caller.actor(), action, asked: &json!(filter), job_id: None };
             let tally = operations::act_on_selection(&mut tx, kinds::KINDS, &order, &selection.ids).await?;
             BulkResponse::tally(tally, true, false)
         } else {
@@ -183,7 +186,7 @@ impl BulkApi {
                 object_id: enqueued.id.to_string(),
                 details,
             };
-            audit::store::insert(&mut tx, caller.actor(), &[entry]).await?;
+            audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
             let location = format!("/api/v1/jobs/{}", enqueued.id);
             BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
         };

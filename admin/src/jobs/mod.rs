@@ -181,7 +181,7 @@ impl JobsApi {
                 "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
             }),
         };
-        audit::store::insert(&mut tx, caller.actor(), &[entry]).await?;
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
         tx.commit().await?;
         Ok(Accepted::job(first.id, first.is_new, copies))
     }

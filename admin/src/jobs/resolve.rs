@@ -79,7 +79,13 @@ impl ResolveApi {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, &caller.actor().name).await?;
-        audit::store::insert(&mut tx, caller.actor(), &[entry(id, effect_id, &resolution, &resolved)]).await?;
+        audit::append(
+            &mut tx,
+            &self.state.services.keyring,
+            caller.actor(),
+            &[entry(id, effect_id, &resolution, &resolved)],
+        )
+        .await?;
         let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
         tx.commit().await?;
         Ok(Json(JobView::of(job, caller.audience())))

@@ -175,6 +175,25 @@ pub async fn set_paused(conn: &mut PgConnection, name: &str, paused: bool) -> Re
     .await
 }
 
+/// An entry, locked until the transaction ends.
+///
+/// # Errors
+/// The database refused.
+pub async fn lock(conn: &mut PgConnection, name: &str) -> Result<Option<PeriodicRow>, sqlx::Error> {
+    sqlx::query_as!(
+        PeriodicRow,
+        r#"
+        select name, kind, cron, last_tick, paused_at, engine_now() as "now!"
+        from periodic
+        where name = $1
+        for update
+        "#,
+        name
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Enqueues the job of an entry now, also of a paused one; no tick is taken. `None`: there is no such entry.
 ///
 /// # Errors

@@ -59,7 +59,13 @@ impl Job for ActOnJobs {
             let filter = JobFilter { after: progress.place, ..self.filter.clone() };
             let part = ledger::list_jobs(&mut tx, &filter, CHUNK).await?;
             let ids: Vec<_> = part.jobs.iter().map(|job| job.id).filter(|id| *id != cx.job_id()).collect();
-            let order = Order { actor: &self.actor, action: self.action, asked: &asked, job_id: Some(cx.job_id()) };
+            let order = Order {
+                keyring: &cx.services().keyring,
+                actor: &self.actor,
+                action: self.action,
+                asked: &asked,
+                job_id: Some(cx.job_id()),
+            };
             let tally = act_on_selection(&mut tx, KINDS, &order, &ids).await?;
             progress.tally.merge(tally);
             progress.place = part.next;

@@ -12,6 +12,7 @@ use crate::{
         ledger::{self, Acted, Action, Done, JobFilter},
     },
     ids::{JobId, TenantId},
+    secrets::Keyring,
 };
 
 /// So many jobs are acted on in one transaction; more are a job of their own.
@@ -129,6 +130,8 @@ pub async fn act_on_selection(
 /// Who wants what done, and how it was put.
 #[derive(Debug, Clone, Copy)]
 pub struct Order<'a> {
+    /// Signs what is written down about it.
+    pub keyring: &'a Keyring,
     /// Who.
     pub actor: &'a Actor,
     /// What.
@@ -161,5 +164,5 @@ async fn record(tx: &mut Tx, order: &Order<'_>, acted: &Acted) -> Result<(), sql
             }
         })
         .collect();
-    audit::store::insert(tx, order.actor, &entries).await
+    audit::append(tx, order.keyring, order.actor, &entries).await
 }

@@ -76,3 +76,56 @@ async fn nobody_changes_or_removes_an_entry(pool: PgPool) {
     }
     assert_eq!(actions(&app, "/api/v1/audit-log").await, ["queue.pause"]);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_entry_says_what_sort_of_actor_it_was_and_its_place_in_the_chain(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let printed = app.admin(&["create-operator", "--name", "Lisa"]).await;
+    app.post("/api/v1/periodic/none/pause", json!({})).await;
+    app.post("/api/v1/queues/media/pause", json!({})).await;
+    let log = app.get("/api/v1/audit-log").await;
+    let items = log["items"].as_array().unwrap();
+    let said: Vec<_> = items.iter().map(|entry| (&entry["action"], &entry["actor_kind"], &entry["seq"])).collect();
+    assert_eq!(
+        json!(said),
+        json!([["queue.pause", "key", 2], ["api_key.create", "command", 1]]),
+        "what was refused has no place"
+    );
+    assert_eq!((&items[1]["details"]["name"], &items[1]["details"]["permissions"]), (&json!("Lisa"), &json!(["*"])));
+    assert!(printed.contains(items[1]["details"]["prefix"].as_str().unwrap()));
+    assert!(!log.to_string().contains(printed.trim()), "the key itself is nowhere");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn the_command_says_whether_the_log_is_whole(pool: PgPool) {
+    let app = TestApp::new(pool.clone()).await;
+    noop_later(&app).await;
+    for action in ["pause", "resume"] {
+        app.post(&format!("/api/v1/queues/media/{action}"), json!({})).await;
+    }
+    let (code, said) = app.try_admin(&["verify-audit"]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 entries in 1 chains"), "{said}");
+    let head = said.split("ends at ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    assert_eq!(app.try_admin(&["verify-audit", "--known-head", head]).await.0, Some(0));
+    let other = format!("2:{}", "00".repeat(32));
+    let (code, said) = app.try_admin(&["verify-audit", "--known-head", &other]).await;
+    assert_eq!(code, Some(1), "{said}");
+
+    let sql = "set app.scope = 'system'; alter table audit_log disable trigger user;
+        update audit_log set details = '{}' where seq = 1";
+    sqlx::raw_sql(sql).execute(&pool).await.unwrap();
+    let (code, said) = app.try_admin(&["verify-audit"]).await;
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("entry 1: was changed") && said.contains("broken in 1 places"), "{said}");
+
+    for arguments in [
+        ["verify-audit", "--database-url", "postgres://nobody@127.0.0.1:1/none"],
+        ["verify-audit", "--encryption-keys", "no keys"],
+        ["verify-audit", "--known-head", "no head"],
+    ] {
+        let (code, said) = app.try_admin(&arguments).await;
+        assert_eq!(code, Some(2), "{said}");
+        assert!(!said.contains("no keys"), "{said}");
+    }
+}

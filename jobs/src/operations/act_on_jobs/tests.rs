@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn actor() -> Actor {
-    Actor { key_id: Uuid::nil(), name: "test".to_owned(), remote_address: Some("192.0.2.1".to_owned()) }
+    Actor::person(Uuid::nil(), "test".to_owned(), Some("192.0.2.1".to_owned()))
 }
 
 /// As many jobs for later.
@@ -52,9 +52,10 @@ fn the_payload_keeps_its_form() {
     assert_eq!(payload["filter"]["tenant_id"], "00000000-0000-0000-0000-000000000000");
     let shown = crate::kinds::find(ActOnJobs::KIND).unwrap().shown(payload);
     assert_eq!(shown["actor"]["remote_address"], "[redacted]");
-    assert_eq!(shown["actor"]["name"], "test");
+    assert_eq!((&shown["actor"]["name"], &shown["actor"]["kind"]), (&json!("test"), &json!("person")));
     let least = json!({ "action": "cancel", "filter": {}, "actor": { "key_id": Uuid::nil(), "name": "x" } });
-    assert!(serde_json::from_value::<ActOnJobs>(least).is_ok(), "what older versions enqueued is still read");
+    let of_before: ActOnJobs = serde_json::from_value(least).expect("what older versions enqueued is still read");
+    assert_eq!(of_before.actor, Actor::key(Uuid::nil(), "x".to_owned(), None));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -74,7 +75,7 @@ async fn every_job_that_matches_is_met_once(pool: PgPool) {
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let entries = audit::store::list(&mut tx, Some(bench.tenant_id), None, 10).await.unwrap();
     assert_eq!(entries.len(), 3, "one for each chunk");
-    assert!(entries.iter().all(|entry| entry.actor_name == "test" && entry.object_id == job.to_string()));
+    assert!(entries.iter().all(|entry| entry.actor_kind == "person" && entry.object_id == job.to_string()));
 }
 
 #[sqlx::test(migrations = "../migrations")]
