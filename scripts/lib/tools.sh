@@ -37,6 +37,20 @@ ensure_faketime() {
   export LINECOOK_FAKETIME
 }
 
+# Export LINECOOK_PGBOUNCER, the program: as it is given in the environment, else installed if it is missing.
+ensure_pgbouncer() {
+  if [ -z "${LINECOOK_PGBOUNCER:-}" ]; then
+    ensure_installed pgbouncer
+    LINECOOK_PGBOUNCER=$(find_pgbouncer)
+  fi
+  export LINECOOK_PGBOUNCER
+}
+
+# Debian has it in a folder that only root searches.
+find_pgbouncer() {
+  PATH=$PATH:/usr/sbin command -v pgbouncer
+}
+
 # Print the library for programs with threads.
 find_faketime() {
   local library
@@ -49,7 +63,8 @@ find_faketime() {
   return 1
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime.
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime,
+# pgbouncer.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -73,6 +88,7 @@ tool_is_there() {
     postgresql) find_postgres >/dev/null ;;
     redis) has redis-server && has redis-cli ;;
     faketime) find_faketime >/dev/null ;;
+    pgbouncer) find_pgbouncer >/dev/null ;;
     *) has "$1" ;;
   esac
 }
@@ -185,6 +201,7 @@ apt_install_quietly() (
   case " $* " in *' postgresql '*) prepare_postgres_package || exit 1 ;; esac
   apt_install "$@" || exit 1
   case " $* " in *' redis-server '*) as_root update-rc.d redis-server disable || true ;; esac
+  case " $* " in *' pgbouncer '*) as_root update-rc.d pgbouncer disable || true ;; esac
 )
 
 # See that apt offers a new enough PostgreSQL, and that a first installation makes no cluster of its own.

@@ -2,9 +2,11 @@
 //!
 //! `scripts/test` starts the servers and the sandbox and says where the programs are.
 
+pub mod catalogue;
 pub mod law;
 pub mod ledger;
 pub mod people;
+pub mod pooler;
 pub mod proxy;
 mod pulse;
 pub mod report;

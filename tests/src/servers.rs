@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::{setting, until};
 
 /// How long a server may take to answer.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Only the socket's folder is closed to others of this machine, so the superuser logs in there and nowhere else.
 const LOGINS: &str = "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";
@@ -183,8 +183,8 @@ fn postgres_program(name: &str) -> String {
     format!("{}/{name}", setting("LINECOOK_POSTGRES_BIN"))
 }
 
-/// A command as the user who may run PostgreSQL.
-fn as_server_user(program: &str) -> Command {
+/// A command as the user who may run PostgreSQL, which does not run as root.
+pub(crate) fn as_server_user(program: &str) -> Command {
     let words = setting("LINECOOK_SERVER_RUN");
     let mut words = words.split(' ');
     let mut command = Command::new(words.next().expect("a word"));
@@ -193,7 +193,7 @@ fn as_server_user(program: &str) -> Command {
 }
 
 /// Ends a server and waits for that, if it has not ended.
-fn end(child: &mut Child, signal: &str) {
+pub(crate) fn end(child: &mut Child, signal: &str) {
     if matches!(child.try_wait(), Ok(None)) {
         let _ = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
         let _ = child.wait();
@@ -202,7 +202,7 @@ fn end(child: &mut Child, signal: &str) {
 
 /// A port that nobody listens on, among those that are not given to outgoing connections: a server that comes back finds it
 /// free.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     loop {
         let port = rand::rng().random_range(20_000..32_000);
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {

@@ -11,9 +11,12 @@ use std::{
 
 use anyhow::{Context, bail};
 use chrono::{DateTime, Utc};
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, Postgres, Transaction, postgres::PgPoolOptions};
+use sqlx::{
+    PgConnection, PgPool, Postgres, Transaction,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
 
-use super::Window;
+use super::{Window, begin::Begin};
 use crate::ids::{JobId, TenantId};
 
 /// The unprivileged role that transactions take on where the login could bypass row-level security. Created by whoever
@@ -56,7 +59,7 @@ impl Db {
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
-            .connect(url)
+            .connect_with(session(url)?)
             .await
             .context("could not connect to DATABASE_URL")?;
         Self::from_pool(pool, window).await
@@ -107,8 +110,7 @@ impl Db {
             "begin; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
-        // Boxed: the futures of those who begin would be four kilobytes larger, and are moved.
-        let inner = Box::pin(self.begin_with(begin)).await?;
+        let inner = self.begin_with(begin).await?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }
 
@@ -116,12 +118,12 @@ impl Db {
     /// to be broken by its first message is left for another.
     async fn begin_with(&self, begin: String) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         for _ in 0..self.pool.size() {
-            match self.pool.begin_with(AssertSqlSafe(begin.clone())).await {
+            match Begin::new(self.pool.clone(), begin.clone()).await {
                 Err(error) if is_broken(&error) => {}
                 result => return result,
             }
         }
-        self.pool.begin_with(AssertSqlSafe(begin)).await
+        Begin::new(self.pool.clone(), begin).await
     }
 
     /// Opens a transaction that sees one tenant.
@@ -174,8 +176,8 @@ impl Db {
     /// # Errors
     /// The database cannot be reached, or a migration fails; what did not apply is named.
     pub async fn migrate(url: &str) -> anyhow::Result<()> {
-        let pool =
-            PgPoolOptions::new().max_connections(1).connect(url).await.context("could not connect to DATABASE_URL")?;
+        let pool = PgPoolOptions::new().max_connections(1).connect_with(session(url)?);
+        let pool = pool.await.context("could not connect to DATABASE_URL")?;
         sqlx::migrate!("../migrations").run(&pool).await.context("a migration failed")?;
         sqlx::query!(
             "do $$ begin
@@ -190,6 +192,13 @@ impl Db {
         .context("could not grant the role linecook_app its rights")?;
         Ok(())
     }
+}
+
+/// How a session begins: without the setting that sqlx adds by itself, which concerns numbers as text, and which pgbouncer
+/// refuses.
+fn session(url: &str) -> anyhow::Result<PgConnectOptions> {
+    let options: PgConnectOptions = url.parse().context("could not read DATABASE_URL")?;
+    Ok(options.extra_float_digits(None))
 }
 
 /// Whether a connection broke, or was ended by the server (a restart, an administrator), rather than a statement refused.

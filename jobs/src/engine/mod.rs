@@ -9,6 +9,7 @@
 //! their ids therefore compare the state by `is not distinct from`, which no partial index matches: with `=`, the planner has
 //! been seen to walk all available jobs once for each id.
 
+mod begin;
 mod cause;
 mod checkpoint;
 mod claim;
