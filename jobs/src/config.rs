@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::{
     engine::{Db, Window},
+    mail::MailConfig,
     providers::{ai::AiConfig, meta::MetaConfig},
 };
 
@@ -92,6 +93,9 @@ pub struct ServicesConfig {
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailConfig,
 }
 
 /// What periodic jobs keep and renew.

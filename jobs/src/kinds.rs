@@ -5,10 +5,11 @@ use serde_json::Value;
 use crate::{
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
+    mail::SendMail,
     media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
-    operations::ActOnJobs,
+    operations::{ActOnJobs, ReportPoison},
     posts::PublishPost,
     upkeep::PruneHistory,
 };
@@ -22,8 +23,10 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
+    Kind::of::<SendMail>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
+    Kind::of::<ReportPoison>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -35,6 +38,7 @@ pub static KINDS: &[Kind] = &[
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
+    Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
 ];
 
 /// The kind of that name, if tenants may have jobs of it: what the clock enqueues is for the system only.
