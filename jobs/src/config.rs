@@ -8,6 +8,7 @@ use url::Url;
 
 use crate::{
     engine::{Db, Window},
+    mail::MailConfig,
     providers::{ai::AiConfig, meta::MetaConfig},
     secrets::Keyring,
 };
@@ -113,6 +114,9 @@ pub struct ServicesConfig {
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
+    /// Mail.
+    #[command(flatten)]
+    pub mail: MailConfig,
 }
 
 /// What periodic jobs keep and renew.

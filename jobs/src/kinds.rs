@@ -6,10 +6,11 @@ use crate::{
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
+    mail::SendMail,
     media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
-    operations::ActOnJobs,
+    operations::{ActOnJobs, ReportPoison},
     people::{EraseUser, PrunePeople},
     posts::PublishPost,
     upkeep::PruneHistory,
@@ -24,11 +25,13 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
+    Kind::of::<SendMail>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
     Kind::of::<PrunePeople>(),
     Kind::of::<EraseUser>(),
     Kind::of::<AnchorAuditLog>(),
+    Kind::of::<ReportPoison>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -42,6 +45,7 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
+    Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
 ];
 
 /// The kind of that name, if tenants may have jobs of it: what the clock enqueues is for the system only.

@@ -12,6 +12,7 @@ pub mod engine;
 pub mod fault_probe;
 pub mod ids;
 pub mod kinds;
+pub mod mail;
 pub mod media;
 pub mod noop;
 pub mod oauth;

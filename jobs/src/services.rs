@@ -9,6 +9,7 @@ use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     people::password::Passwords,
+    mail::Mailer,
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
@@ -29,9 +30,11 @@ pub struct Services {
     pub meta: Meta,
     /// The language model.
     pub ai: Ai,
+    /// Sends mail.
+    pub mail: Mailer,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
-    redirect_base: Arc<str>,
+    public_url: Arc<str>,
 }
 
 impl Services {
@@ -51,14 +54,21 @@ impl Services {
             storage: Storage::open(&config.storage_url)?,
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),
+            mail: Mailer::new(&config.mail)?,
             upkeep: config.upkeep,
-            redirect_base: config.public_url.as_str().trim_end_matches('/').into(),
+            public_url: config.public_url.as_str().trim_end_matches('/').into(),
         }))
+    }
+
+    /// Where people's browsers reach us, without a slash at the end.
+    #[must_use]
+    pub fn public_url(&self) -> &str {
+        &self.public_url
     }
 
     /// Where Facebook sends a browser back to: the same, to the letter, in the dialog and in the exchange.
     #[must_use]
     pub fn facebook_redirect_uri(&self) -> String {
-        format!("{}/api/v1/oauth/facebook/callback", self.redirect_base)
+        format!("{}/api/v1/oauth/facebook/callback", self.public_url)
     }
 }

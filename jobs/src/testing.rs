@@ -23,6 +23,7 @@ use crate::{
     engine::{Db, Engine, Job, NewJob, Window, drain, ledger, run_one},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
+    mail::MailConfig,
     oauth,
     providers::{ai::AiConfig, http, meta::MetaConfig},
     services::Services,
@@ -233,6 +234,36 @@ impl Bench {
     }
 }
 
+/// The letters that somebody got, oldest first, as a reader of mail sees them: `{"headers": {"subject": ["..."]}, "plain":
+/// "...", "html": "..."}`.
+///
+/// # Panics
+/// If `scripts/test` did not start the mail server.
+#[must_use]
+pub fn letters_to(address: &str) -> Vec<Value> {
+    #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
+    let folder = std::env::var("MAIL_SERVER_DIR").expect("MAIL_SERVER_DIR is set: run the tests by scripts/test");
+    let Ok(files) = std::fs::read_dir(std::path::Path::new(&folder).join(address)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    let read = |path| serde_json::from_slice(&std::fs::read(path).expect("a letter")).expect("a letter");
+    paths.into_iter().map(read).collect()
+}
+
+/// The mail server of `scripts/test`; whoever runs the sandbox without one sends no mail.
+fn mail_config() -> MailConfig {
+    #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
+    let url = std::env::var("MAIL_SERVER_URL").ok();
+    MailConfig {
+        smtp_url: url.map(SecretString::from),
+        mail_from: Some("Linecook <linecook@example.com>".to_owned()),
+        alert_email: Some("operators@example.com".to_owned()),
+    }
+}
+
 /// A world of its own in the sandbox process.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -294,6 +325,7 @@ impl Sandbox {
                 openai_base_url: format!("{}/openai/v1", self.base),
                 gpt_text_model: "gpt-4o".to_owned(),
             },
+            mail: mail_config(),
         }
     }
 

@@ -174,7 +174,7 @@ die_of() {
 stop_programs() {
   local dir program
   dir=$(instance_dir "$1")
-  for program in worker admin sandbox; do
+  for program in worker admin sandbox mail; do
     stop_recorded "$dir/run/$program"
   done
 }

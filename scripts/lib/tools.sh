@@ -63,8 +63,8 @@ find_faketime() {
   return 1
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime,
-# pgbouncer.
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime, pgbouncer,
+# python.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -89,6 +89,7 @@ tool_is_there() {
     redis) has redis-server && has redis-cli ;;
     faketime) find_faketime >/dev/null ;;
     pgbouncer) find_pgbouncer >/dev/null ;;
+    python) has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     *) has "$1" ;;
   esac
 }
@@ -170,6 +171,7 @@ install_with_apt() {
     case $tool in
       compiler) packages="$packages gcc libc6-dev" ;;
       redis) packages="$packages redis-server" ;;
+      python) packages="$packages python3 python3-venv" ;;
       curl) packages="$packages curl ca-certificates" ;;
       *) packages="$packages $tool" ;;
     esac

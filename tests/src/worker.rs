@@ -38,6 +38,8 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
         .env("META_DIALOG_URL", config.meta.meta_dialog_url.as_str())
         .env("OPENAI_API_KEY", "sk-sandbox")
         .env("OPENAI_BASE_URL", &config.ai.openai_base_url)
+        .env("SMTP_URL", setting("MAIL_SERVER_URL"))
+        .env("MAIL_FROM", "linecook@example.com")
         .env("RUST_LOG", "info");
     command
 }

@@ -8,10 +8,9 @@ mod views;
 
 use ::jobs::{
     audit::{self, Entry},
-    engine::{Enqueued, Job as _, Kind, NewJob, events, ledger},
+    engine::{Enqueued, Kind, NewJob, events, ledger},
     ids::{JobId, TenantId},
     kinds,
-    operations::ActOnJobs,
 };
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -188,15 +187,15 @@ impl JobsApi {
 }
 
 fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kind, NewJob), ApiError> {
-    if kind == ActOnJobs::KIND {
-        // Its payload says who wants it, which is for the audit log and not for the caller to say.
-        return Err(ApiError::unprocessable("bad_kind", "This kind is enqueued by POST /jobs/bulk only."));
-    }
     let Some(kind) = kinds::find(kind) else {
-        let names: Vec<&str> = kinds::KINDS.iter().map(|kind| kind.name).collect();
+        let names: Vec<&str> = kinds::KINDS.iter().filter(|kind| kind.by_hand).map(|kind| kind.name).collect();
         let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));
         return Err(ApiError::unprocessable("unknown_kind", detail));
     };
+    if !kind.by_hand {
+        let detail = format!("Jobs of kind {} come of other requests only.", kind.name);
+        return Err(ApiError::unprocessable("bad_kind", detail));
+    }
     let job = NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
         ApiError::unprocessable("bad_args", format!("args is not a payload of {}: {error}.", kind.name))
     })?;

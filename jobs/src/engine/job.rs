@@ -22,6 +22,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const PRIORITY: Priority = Priority::Normal;
     /// Fields of the payload that nobody is shown, at any depth.
     const REDACTED: &'static [&'static str] = &[];
+    /// Whether callers of the API may enqueue it (`POST /jobs`). Not where the payload says what is not for them to say.
+    const BY_HAND: bool = true;
 
     /// At most one unfinished job of this kind and tenant has this key.
     fn unique_key(&self) -> Option<String> {

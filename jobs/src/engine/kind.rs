@@ -33,6 +33,8 @@ pub struct Kind {
     pub priority: Priority,
     /// Fields of the payload that nobody is shown.
     pub redacted: &'static [&'static str],
+    /// Whether callers of the API may enqueue it.
+    pub by_hand: bool,
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
     pub check: Check,
     pub(super) account: Account,
@@ -57,6 +59,7 @@ impl Kind {
             timeout: J::TIMEOUT,
             priority: J::PRIORITY,
             redacted: J::REDACTED,
+            by_hand: J::BY_HAND,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;
                 Ok((serde_json::to_value(&job)?, job.unique_key()))

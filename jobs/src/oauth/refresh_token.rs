@@ -7,6 +7,7 @@ use super::{connection::Connection, store};
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
     ids::{TenantId, TokenId},
+    mail::{self, Letter},
 };
 
 /// Refresh the user token `token_id`.
@@ -48,7 +49,9 @@ impl Job for RefreshToken {
         };
         if facts.class == "reauth" || facts.class == "permission" {
             let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
-            store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
+            let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
+            let letters = marked.into_iter().map(|account_id| Letter::AccountNeedsAttention { account_id });
+            mail::enqueue_all(tx, tenant_id, letters).await?;
             store::insert_refresh(tx, tenant_id, self.token_id, Some(&facts.message)).await?;
         }
         Ok(())

@@ -46,6 +46,8 @@ struct Progress {
 
 impl Job for ActOnJobs {
     const KIND: &'static str = "act_on_jobs";
+    /// Its payload says who wants it, which is for the audit log and not for the caller to say.
+    const BY_HAND: bool = false;
     const QUEUE: Queue = Queue::Default;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_hours(1);

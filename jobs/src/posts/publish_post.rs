@@ -16,6 +16,7 @@ use crate::{
         Setback, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
+    mail::{self, Letter},
     oauth,
     providers::meta::PageApi,
 };
@@ -77,9 +78,15 @@ impl Job for PublishPost {
                 if facts.class != "reauth" && facts.class != "permission" {
                     return Ok(());
                 }
-                store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await
+                let marked = store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await?;
+                let letters = marked.map(|account_id| Letter::AccountNeedsAttention { account_id });
+                mail::enqueue_all(tx, tenant_id, letters).await
             }
-            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.delivery_id, facts).await,
+            Setback::Discarded(facts) => {
+                let is_news = store::mark_failed(tx, tenant_id, self.delivery_id, facts).await?;
+                let letters = is_news.then_some(Letter::PostFailed { delivery_id: self.delivery_id });
+                mail::enqueue_all(tx, tenant_id, letters).await
+            }
             Setback::Cancelled => store::mark_cancelled(tx, tenant_id, self.delivery_id).await,
         }
     }
@@ -165,7 +172,10 @@ async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done
         Answer::Unknown(receipt) => {
             let words = "Nobody can tell whether this post went out: look at the Page, then settle it.";
             let cause = Cause::plain("ambiguous", words);
-            store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await?;
+            if store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await? {
+                let letter = Letter::PostUnknown { delivery_id: parcel.delivery_id };
+                mail::enqueue(&mut tx, cx.tenant_id(), letter).await?;
+            }
             tx.leave_unknown(&receipt, &cause).await
         }
     }
@@ -173,5 +183,7 @@ async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_of_letters;
 #[cfg(test)]
 mod tests_of_resolving;

@@ -118,7 +118,7 @@ pub async fn list_account_ids_of_user_token(
     .await
 }
 
-/// Marks accounts that need their user again.
+/// Marks accounts that need their user again; answers those that did not before.
 ///
 /// # Errors
 /// The database refused.
@@ -127,19 +127,19 @@ pub async fn mark_needs_reauth(
     tenant_id: TenantId,
     accounts: &[AccountId],
     reason: &str,
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<AccountId>, sqlx::Error> {
     let ids: Vec<Uuid> = accounts.iter().map(|id| id.0).collect();
-    sqlx::query!(
-        "
+    sqlx::query_scalar!(
+        r#"
         update social_accounts
         set status = 'needs_reauth', status_reason = $3
-        where tenant_id = $1 and id = any($2)
-        ",
+        where tenant_id = $1 and id = any($2) and status <> 'needs_reauth'
+        returning id as "id: AccountId"
+        "#,
         tenant_id.0,
         &ids,
         reason
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_all(conn)
+    .await
 }

@@ -243,7 +243,7 @@ pub async fn mark_published(
     Ok(())
 }
 
-/// Marks a delivery of which nobody can tell whether it went out.
+/// Marks a delivery of which nobody can tell whether it went out; answers whether its tenant has not been told that yet.
 ///
 /// # Errors
 /// The database refused.
@@ -252,7 +252,7 @@ pub async fn mark_unknown(
     tenant_id: TenantId,
     id: DeliveryId,
     facts: &Facts,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     mark(conn, tenant_id, id, "unknown", Some(facts), None).await
 }
 
@@ -267,10 +267,11 @@ pub async fn mark_waiting(
     facts: &Facts,
     blocked_by: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await
+    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await?;
+    Ok(())
 }
 
-/// Marks a delivery that will not go out.
+/// Marks a delivery that will not go out; answers whether its tenant has not been told that yet.
 ///
 /// # Errors
 /// The database refused.
@@ -279,7 +280,7 @@ pub async fn mark_failed(
     tenant_id: TenantId,
     id: DeliveryId,
     facts: &Facts,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     mark(conn, tenant_id, id, "failed", Some(facts), None).await
 }
 
@@ -288,9 +289,11 @@ pub async fn mark_failed(
 /// # Errors
 /// The database refused.
 pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "cancelled", None, None).await
+    mark(conn, tenant_id, id, "cancelled", None, None).await?;
+    Ok(())
 }
 
+/// Answers whether this is an outcome that its tenant is to be told, and has not been.
 async fn mark(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -298,13 +301,22 @@ async fn mark(
     state: &str,
     facts: Option<&Facts>,
     blocked_by: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
-        update post_history
-        set state = $3, error_class = $4, error = $5, blocked_by = $6
-        where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
-        ",
+) -> Result<bool, sqlx::Error> {
+    let is_news = sqlx::query_scalar!(
+        r#"
+        with before as (
+          select id, told_of
+          from post_history
+          where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
+          for update
+        )
+        update post_history delivery
+        set state = $3, error_class = $4, error = $5, blocked_by = $6,
+          told_of = case when $3 in ('failed', 'unknown') then $3 else delivery.told_of end
+        from before
+        where delivery.tenant_id = $1 and delivery.id = before.id
+        returning $3 in ('failed', 'unknown') and before.told_of is distinct from $3 as "is_news!"
+        "#,
         tenant_id.0,
         id.0,
         state,
@@ -312,12 +324,13 @@ async fn mark(
         facts.map(|facts| facts.message.as_str()),
         blocked_by
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    Ok(())
+    Ok(is_news.unwrap_or(false))
 }
 
-/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began.
+/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began; answers it if
+/// it did not need its user before.
 ///
 /// # Errors
 /// The database refused.
@@ -326,9 +339,9 @@ pub async fn mark_account_needs_reauth(
     tenant_id: TenantId,
     id: DeliveryId,
     reason: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
+) -> Result<Option<AccountId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
         update social_accounts account
         set status = 'needs_reauth', status_reason = $3
         from post_history delivery, jobs job, oauth_tokens token
@@ -336,12 +349,13 @@ pub async fn mark_account_needs_reauth(
           and job.tenant_id = $1 and job.id = delivery.job_id
           and account.tenant_id = $1 and account.id = delivery.account_id
           and token.tenant_id = $1 and token.id = account.token_id and token.refreshed_at < job.started_at
-        ",
+          and account.status <> 'needs_reauth'
+        returning account.id as "id: AccountId"
+        "#,
         tenant_id.0,
         id.0,
         reason
     )
-    .execute(conn)
-    .await?;
-    Ok(())
+    .fetch_optional(conn)
+    .await
 }

@@ -1,0 +1,214 @@
+//! Why a letter was not sent, and what that means for its job.
+
+use std::{error::Error as StdError, fmt, io};
+
+use lettre::transport::smtp;
+
+use crate::engine::{Cause, JobError};
+
+/// How far the conversation with the server had come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Connecting, and the server's greeting.
+    Connect,
+    /// Beginning to encrypt.
+    Encrypt,
+    /// Signing in.
+    SignIn,
+    /// Saying who writes.
+    Sender,
+    /// Saying to whom.
+    Recipient,
+    /// The letter itself. The server may have it.
+    Content,
+}
+
+impl fmt::Display for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "connecting",
+            Self::Encrypt => "beginning to encrypt",
+            Self::SignIn => "signing in",
+            Self::Sender => "naming the sender",
+            Self::Recipient => "naming the recipient",
+            Self::Content => "sending the letter",
+        })
+    }
+}
+
+/// Why a letter was not sent. Holds neither addresses nor anything of the letter: what a server says once it knows them is
+/// left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// There is no mail server.
+    #[error("SMTP_URL is not set")]
+    NotConfigured,
+    /// The recipient's address, or a header with it, cannot be written.
+    #[error("the recipient's address is malformed")]
+    BadAddress,
+    /// The server is not what `SMTP_URL` says: no encryption, a certificate that nobody vouches for, no way to sign in.
+    #[error("{0}: {1}")]
+    Unfit(Stage, String),
+    /// The connection broke, or the server took too long.
+    #[error("{0}: {1}")]
+    Broken(Stage, String),
+    /// The server refused: its code, and what it said unless that could hold what must not be kept.
+    #[error("{stage}: the server answered {code} {words}")]
+    Refused {
+        /// Where.
+        stage: Stage,
+        /// The reply's three digits.
+        code: u16,
+        /// The enhanced status code (RFC 3463), or all that the server said.
+        words: String,
+    },
+}
+
+impl MailError {
+    /// What the server, or the way to it, refused.
+    pub(super) fn of(stage: Stage, error: &smtp::Error) -> Self {
+        let source = error.source().map(ToString::to_string).unwrap_or_default();
+        if let Some(code) = error.status() {
+            let code = code.to_string().parse().unwrap_or(0);
+            return Self::Refused { stage, code, words: keepable(stage, &source) };
+        }
+        if error.is_client() {
+            return Self::Unfit(stage, source);
+        }
+        if error.is_response() {
+            // What could not be understood may be anything.
+            return Self::Broken(
+                stage,
+                "the server stopped in the middle, or answered something else than SMTP".to_owned(),
+            );
+        }
+        if is_untrusted(error) { Self::Unfit(stage, source) } else { Self::Broken(stage, source) }
+    }
+
+    fn is_refused_for(&self, prefixes: &[&str]) -> bool {
+        matches!(self, Self::Refused { words, .. } if prefixes.iter().any(|prefix| words.starts_with(prefix)))
+    }
+
+    /// Whether only an operator can mend it.
+    fn is_for_operator(&self) -> bool {
+        match self {
+            Self::NotConfigured | Self::Unfit(..) => true,
+            Self::BadAddress | Self::Broken(..) => false,
+            Self::Refused { code, .. } if *code < 500 => false,
+            Self::Refused { stage: Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender, .. } => true,
+            // Many servers say what they think of us and of the sender only now: sign in first, not from here, not as him.
+            Self::Refused { stage: Stage::Recipient, code, .. } => {
+                matches!(code, 530 | 534 | 535 | 538) || self.is_refused_for(&["5.7.", "5.1.7", "5.1.8"])
+            }
+            Self::Refused { stage: Stage::Content, .. } => false,
+        }
+    }
+}
+
+/// Before the recipient is named the server knows nothing that must not be kept. After that, only the enhanced status code is.
+fn keepable(stage: Stage, words: &str) -> String {
+    match stage {
+        Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender => words.to_owned(),
+        Stage::Recipient | Stage::Content => {
+            let first = words.split_whitespace().next().unwrap_or_default();
+            let parts: Vec<&str> = first.split('.').collect();
+            let is_code = parts.len() == 3
+                && parts.iter().all(|part| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit()));
+            if is_code { first.to_owned() } else { String::new() }
+        }
+    }
+}
+
+/// Whether TLS was refused: rustls reports that as data that is not valid.
+fn is_untrusted(error: &smtp::Error) -> bool {
+    let mut next = error.source();
+    while let Some(source) = next {
+        if source.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            return true;
+        }
+        next = source.source();
+    }
+    error.is_tls()
+}
+
+impl From<MailError> for JobError {
+    fn from(error: MailError) -> Self {
+        if error == MailError::NotConfigured {
+            let words = "Mail cannot be sent: set SMTP_URL and MAIL_FROM, then retry this job.";
+            return Self::Fail(Cause::new("config", words, error));
+        }
+        if error.is_for_operator() {
+            let words = "The mail server does not let us send: an operator has to look at SMTP_URL and MAIL_FROM.";
+            return Self::Retry(Cause::new("config", words, error));
+        }
+        match error {
+            MailError::Refused { code: 500.., stage: Stage::Content, .. } => {
+                Self::Fail(Cause::new("permanent", "The mail server refused the letter.", error))
+            }
+            MailError::Refused { code: 500.., .. } | MailError::BadAddress => {
+                Self::Fail(Cause::new("recipient", "The mail server takes no letters to this address.", error))
+            }
+            MailError::Refused { .. } | MailError::Broken(..) | MailError::Unfit(..) | MailError::NotConfigured => {
+                Self::Retry(Cause::new(
+                    "transient",
+                    "The mail server did not take the letter; it is tried again.",
+                    error,
+                ))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(stage: Stage, code: u16, words: &str) -> MailError {
+        MailError::Refused { stage, code, words: keepable(stage, words) }
+    }
+
+    #[test]
+    fn who_refuses_what_decides() {
+        use Stage::{Connect, Content, Recipient, Sender, SignIn};
+        let table = [
+            (refused(Connect, 421, "4.3.2 shutting down"), "again", "transient"),
+            (refused(Connect, 554, "no service for you"), "again", "config"),
+            (refused(SignIn, 454, "4.7.0 try later"), "again", "transient"),
+            (refused(SignIn, 535, "5.7.8 wrong password"), "again", "config"),
+            (refused(Sender, 553, "5.1.8 unknown sender"), "again", "config"),
+            (refused(Recipient, 451, "4.2.0 greylisted"), "again", "transient"),
+            (refused(Recipient, 550, "5.1.1 no such user"), "never", "recipient"),
+            (refused(Recipient, 550, "no such user"), "never", "recipient"),
+            (refused(Recipient, 530, "sign in first"), "again", "config"),
+            (refused(Recipient, 554, "5.7.1 relay access denied"), "again", "config"),
+            (refused(Content, 452, "4.3.1 disk full"), "again", "transient"),
+            (refused(Content, 554, "5.7.1 spam"), "never", "permanent"),
+            (MailError::Broken(Content, "reset".to_owned()), "again", "transient"),
+            (MailError::Unfit(Stage::Encrypt, "no STARTTLS".to_owned()), "again", "config"),
+            (MailError::BadAddress, "never", "recipient"),
+            (MailError::NotConfigured, "never", "config"),
+        ];
+        for (error, again, class) in table {
+            let words = error.to_string();
+            let decided = match JobError::from(error) {
+                JobError::Retry(cause) => ("again", cause.class),
+                JobError::Fail(cause) => ("never", cause.class),
+                other => panic!("{words}: {other:?}"),
+            };
+            assert_eq!(decided, (again, class), "{words}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_about_recipients_and_letters_is_not_kept() {
+        let said = "5.1.1 <bob@example.com>: no such user";
+        assert_eq!(
+            refused(Stage::Recipient, 550, said).to_string(),
+            "naming the recipient: the server answered 550 5.1.1"
+        );
+        for said in ["https://linecook/verify-email/c0de", "1.2.c0de", "5.7.1.c0de", "bob@example.com"] {
+            assert_eq!(keepable(Stage::Content, said), "", "{said}");
+        }
+        assert_eq!(keepable(Stage::SignIn, "5.7.8 wrong password"), "5.7.8 wrong password");
+    }
+}

@@ -1,0 +1,226 @@
+//! The mail server: one connection a letter, every step with a time limit of its own.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail, ensure};
+use lettre::{
+    Message,
+    message::Mailbox,
+    transport::smtp::{
+        self, Error,
+        authentication::{Credentials, DEFAULT_MECHANISMS},
+        client::{AsyncSmtpConnection, TlsParameters},
+        commands::{Data, Mail, Rcpt},
+        extension::{ClientId, Extension, MailParameter},
+    },
+};
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
+use url::Url;
+
+use super::{MailError, error::Stage, store::Address};
+use crate::{config::secret, ids::JobId};
+
+/// Where mail goes out, and whom it is from.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub struct MailConfig {
+    /// The mail server: `smtps://user:password@host`, or `smtp://user:password@host?tls=required` for STARTTLS.
+    #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = secret)]
+    pub smtp_url: Option<SecretString>,
+    /// Whom mail is from: `Linecook <linecook@example.com>`.
+    #[arg(long, env = "MAIL_FROM")]
+    pub mail_from: Option<String>,
+    /// Who is told when something needs an operator.
+    #[arg(long, env = "ALERT_EMAIL")]
+    pub alert_email: Option<String>,
+}
+
+/// Sends mail, where that is configured.
+#[derive(Debug, Clone)]
+pub struct Mailer {
+    smtp: Option<Arc<Smtp>>,
+    alert_address: Option<Address>,
+}
+
+impl Mailer {
+    /// A mailer; connects to nothing yet.
+    ///
+    /// # Errors
+    /// A setting is malformed, or there is a server but no sender.
+    pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
+        let from = given(&config.mail_from).map(|from| from.parse::<Mailbox>()).transpose();
+        let from = from.ok().context("MAIL_FROM should look like Linecook <linecook@example.com>")?;
+        let url = config.smtp_url.as_ref().map(|url| url.expose_secret()).filter(|url| !url.is_empty());
+        let smtp = match (url, from) {
+            (None, _) => None,
+            (Some(_), None) => bail!("SMTP_URL is set, so set MAIL_FROM too: Linecook <linecook@example.com>"),
+            (Some(url), Some(from)) => Some(Arc::new(Smtp::parse(url, from)?)),
+        };
+        let alert_address = given(&config.alert_email);
+        let is_address = |email: &String| email.trim().parse::<lettre::Address>().is_ok();
+        ensure!(alert_address.iter().all(is_address), "ALERT_EMAIL should look like you@example.com");
+        Ok(Self { smtp, alert_address: alert_address.map(|email| Address { email, name: String::new() }) })
+    }
+
+    /// The server.
+    pub(super) fn smtp(&self) -> Result<&Smtp, MailError> {
+        self.smtp.as_deref().ok_or(MailError::NotConfigured)
+    }
+
+    /// Where operators are written to.
+    pub(super) fn alert_address(&self) -> Option<&Address> {
+        self.alert_address.as_ref()
+    }
+}
+
+/// How long steps may take.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Connecting, TLS and greeting included.
+    connect: Duration,
+    /// One command.
+    command: Duration,
+    /// From the first byte of a letter to the server's taking it: it may look for viruses meanwhile.
+    content: Duration,
+    /// A farewell, when all is said.
+    farewell: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    connect: Duration::from_secs(15),
+    command: Duration::from_secs(20),
+    content: Duration::from_mins(1),
+    farewell: Duration::from_secs(1),
+};
+
+enum Encryption {
+    None,
+    Upgraded(TlsParameters),
+    FromTheStart(TlsParameters),
+}
+
+/// A mail server.
+pub(super) struct Smtp {
+    host: String,
+    port: u16,
+    encryption: Encryption,
+    hello: ClientId,
+    credentials: Option<Credentials>,
+    from: Mailbox,
+    limits: Limits,
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Smtp").field("host", &self.host).field("port", &self.port).finish_non_exhaustive()
+    }
+}
+
+impl Smtp {
+    /// A server by its address, in the form that lettre's transport takes, without the encryption that may be left out.
+    ///
+    /// # Errors
+    /// It is malformed. The error does not repeat it.
+    fn parse(url: &str, from: Mailbox) -> anyhow::Result<Self> {
+        const FORM: &str = "SMTP_URL should look like smtps://user:password@host, \
+            smtp://user:password@host?tls=required, or smtp://host:25 without encryption";
+        let url = Url::parse(url).ok().context(FORM)?;
+        let host = url.host_str().filter(|host| !host.is_empty()).context(FORM)?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let tls = url.query_pairs().find(|(key, _)| key == "tls").map(|(_, value)| value.into_owned());
+        let parameters = || TlsParameters::new(host.clone()).context("TLS cannot be set up for the host of SMTP_URL");
+        let (encryption, port) = match (url.scheme(), tls.as_deref()) {
+            ("smtp", None) => (Encryption::None, smtp::SMTP_PORT),
+            ("smtp", Some("required")) => (Encryption::Upgraded(parameters()?), smtp::SUBMISSION_PORT),
+            ("smtps", None | Some("required")) => (Encryption::FromTheStart(parameters()?), smtp::SUBMISSIONS_PORT),
+            _ => bail!(FORM),
+        };
+        let decoded = |part: &str| percent_decode_str(part).decode_utf8().map(std::borrow::Cow::into_owned);
+        let credentials = match url.password() {
+            Some(password) => {
+                Some(Credentials::new(decoded(url.username()).context(FORM)?, decoded(password).ok().context(FORM)?))
+            }
+            None => None,
+        };
+        let name = url.path().trim_matches('/');
+        let hello = if name.is_empty() { ClientId::default() } else { ClientId::Domain(name.to_owned()) };
+        let port = url.port().unwrap_or(port);
+        Ok(Self { host, port, encryption, hello, credentials, from, limits: LIMITS })
+    }
+
+    /// Whom mail is from.
+    pub(super) fn from(&self) -> &Mailbox {
+        &self.from
+    }
+
+    /// The id of a job's letter, however often it is sent.
+    pub(super) fn message_id(&self, job_id: JobId) -> String {
+        format!("<{job_id}@{}>", self.from.email.domain())
+    }
+
+    /// Sends a message to its recipients. After an error the server may have it nevertheless: see [`Stage::Content`].
+    ///
+    /// # Errors
+    /// [`MailError`].
+    pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
+        let mut connection = self.connect().await?;
+        let outcome = self.converse(&mut connection, message).await;
+        // What was said counts, whether or not the server answers the farewell.
+        let _ = timeout(self.limits.farewell, connection.abort()).await;
+        outcome
+    }
+
+    async fn connect(&self) -> Result<AsyncSmtpConnection, MailError> {
+        let tls = match &self.encryption {
+            Encryption::FromTheStart(tls) => Some(tls.clone()),
+            Encryption::None | Encryption::Upgraded(_) => None,
+        };
+        // Half of the time for each of the host's addresses, so that a second one is tried.
+        let each = Some(self.limits.connect / 2);
+        let server = (self.host.as_str(), self.port);
+        let connected = AsyncSmtpConnection::connect_tokio1(server, each, &self.hello, tls, None);
+        within(self.limits.connect, Stage::Connect, connected).await
+    }
+
+    async fn converse(&self, connection: &mut AsyncSmtpConnection, message: &Message) -> Result<(), MailError> {
+        let limit = self.limits.command;
+        if let Encryption::Upgraded(tls) = &self.encryption {
+            within(limit, Stage::Encrypt, connection.starttls(tls.clone(), &self.hello)).await?;
+        }
+        if let Some(credentials) = &self.credentials {
+            within(limit, Stage::SignIn, connection.auth(DEFAULT_MECHANISMS, credentials)).await?;
+        }
+        let envelope = message.envelope();
+        let options = if envelope.to().iter().all(|to| to.to_string().is_ascii()) {
+            Vec::new()
+        } else if connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            vec![MailParameter::SmtpUtfEight]
+        } else {
+            return Err(MailError::BadAddress);
+        };
+        let sender = Mail::new(envelope.from().cloned(), options);
+        within(limit, Stage::Sender, connection.command(sender)).await?;
+        for to in envelope.to() {
+            within(limit, Stage::Recipient, connection.command(Rcpt::new(to.clone(), Vec::new()))).await?;
+        }
+        within(limit, Stage::Content, connection.command(Data)).await?;
+        within(self.limits.content, Stage::Content, connection.message(&message.formatted())).await?;
+        Ok(())
+    }
+}
+
+async fn within<T>(
+    limit: Duration,
+    stage: Stage,
+    step: impl Future<Output = Result<T, Error>>,
+) -> Result<T, MailError> {
+    match timeout(limit, step).await {
+        Ok(answer) => answer.map_err(|error| MailError::of(stage, &error)),
+        Err(_) => Err(MailError::Broken(stage, format!("no answer within {} s", limit.as_secs()))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

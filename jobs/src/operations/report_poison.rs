@@ -1,0 +1,99 @@
+//! Tells the operators of jobs that were given up because they took down their process.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, gauges},
+    mail,
+};
+
+/// Jobs named in one letter.
+const NAMED: i64 = 20;
+
+/// Report jobs that took down their process.
+///
+/// Safe to repeat: operators are told at most once an hour, of all that happened since a little before they last were.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct ReportPoison {}
+
+impl Job for ReportPoison {
+    const KIND: &'static str = "report_poison";
+    const QUEUE: Queue = Queue::Default;
+    const RETRY: Retry = Retry::ONCE;
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut tx = cx.begin().await?;
+        let jobs = gauges::list_poisoned(&mut tx, NAMED).await?;
+        if jobs.is_empty() {
+            return Ok(Done::nothing("no job took down its process"));
+        }
+        let mut words =
+            "These jobs were given up, each of them after it took down the process in which it ran alone. Look \
+            at them, and report them to the developers:\n"
+                .to_owned();
+        for (kind, id) in &jobs {
+            write!(words, "\n{kind} {id}").expect("a string takes it");
+        }
+        let told = mail::alert(&mut tx, "Jobs took down their process", &words).await?;
+        tx.complete(json!({ "jobs": jobs.len(), "told": told })).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{ids::JobId, noop::Noop, testing::Bench};
+
+    /// A job that ended because of its third death.
+    async fn poisoned(bench: &Bench) -> JobId {
+        let id = bench.enqueue(&Noop::default()).await;
+        bench.drain().await;
+        let sql = "
+            update job_history
+            set state = 'discarded', poison = 3, error = '{\"class\": \"poison\", \"message\": \"died\"}'
+            where id = $1";
+        bench.execute(sql, id.0).await;
+        id
+    }
+
+    /// What operators would be told.
+    async fn alerts(bench: &Bench) -> Vec<mail::SendMail> {
+        let job = bench.enqueue_for_system(&ReportPoison::default()).await;
+        let job = bench.run(job).await;
+        assert_eq!(job.state, "completed", "{:?}", job.error);
+        bench.enqueued::<mail::SendMail>().await
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        assert_eq!(serde_json::to_value(ReportPoison::default()).unwrap(), json!({}));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_job_that_took_down_its_process_is_told_once_an_hour(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let failed = bench.enqueue(&Noop::default()).await;
+        bench.drain().await;
+        bench.execute("update job_history set state = 'discarded' where id = $1", failed.0).await;
+        assert!(alerts(&bench).await.is_empty(), "an ordinary failure is none");
+        let id = poisoned(&bench).await;
+        let told = alerts(&bench).await;
+        assert_eq!(told.len(), 1);
+        let mail::Letter::OperatorAlert { words, .. } = &told[0].letter else { panic!("{told:?}") };
+        assert!(words.contains(&format!("noop {id}")) && !words.contains(&failed.to_string()), "{words}");
+        bench.drain().await;
+        assert!(alerts(&bench).await.is_empty(), "within the hour");
+        bench.engine.db.shift_clock(Duration::from_mins(61));
+        assert_eq!(alerts(&bench).await.len(), 1, "what came after the last letter must not be missed");
+        bench.drain().await;
+        bench.engine.db.shift_clock(Duration::from_mins(130));
+        assert!(alerts(&bench).await.is_empty(), "long over");
+    }
+}
