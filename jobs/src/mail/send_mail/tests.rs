@@ -308,6 +308,8 @@ async fn what_only_an_operator_can_mend_waits_for_him(pool: PgPool) {
     let bench = Bench { engine: Engine { services: mended, ..bench.engine }, ..bench };
     bench.drain_after(Duration::from_secs(5)).await;
     assert_eq!((bench.job(id).await.state.as_str(), letters_to(&email).len()), ("completed", 1));
+    let id = verify_email(&bench, &address("relay")).await;
+    assert_eq!((bench.run(id).await.state.as_str(), bench.error_class(id).await.as_str()), ("retryable", "config"));
 }
 
 #[sqlx::test(migrations = "../migrations")]
