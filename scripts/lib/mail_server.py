@@ -11,7 +11,7 @@ address, up to the first dot:
     relay.     554 5.7.1, as for somebody who may not send from here
     hangup.    the first time, the connection ends where the recipient is named
     busy.      452 after the letter, the first time
-    spam.      554 after the letter, quoting it
+    spam.      554 after the letter, quoting its text
     cut.       the first time, the letter is kept and the connection ends without an answer
 
 A sender whose address begins with `refused.` gets 553. Who signs in needs the password `right`; nobody has to. On a second
@@ -67,7 +67,7 @@ class Letters:
         address = envelope.rcpt_tos[0]
         fault = address.split(".")[0]
         if fault == "spam":
-            return "554 5.7.1 refused: " + " ".join(envelope.content.decode("utf-8", "replace").split())[:400]
+            return "554 5.7.1 refused: " + " ".join(read(envelope.content)["plain"].split())[:400]
         if fault == "busy" and self.is_first(address):
             return "452 4.3.1 disk full"
         for recipient in envelope.rcpt_tos:

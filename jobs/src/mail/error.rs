@@ -94,13 +94,17 @@ impl MailError {
         match self {
             Self::NotConfigured | Self::Unfit(..) => true,
             Self::BadAddress | Self::Broken(..) => false,
-            Self::Refused { code, .. } if *code < 500 => false,
-            Self::Refused { stage: Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender, .. } => true,
-            // Many servers say what they think of us and of the sender only now: sign in first, not from here, not as him.
-            Self::Refused { stage: Stage::Recipient, code, .. } => {
-                matches!(code, 530 | 534 | 535 | 538) || self.is_refused_for(&["5.7.", "5.1.7", "5.1.8"])
+            Self::Refused { stage, code, .. } => {
+                *code >= 500
+                    && match stage {
+                        Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender => true,
+                        // Many servers say what they think of us and of the sender only now: sign in first, not from here, not as him.
+                        Stage::Recipient => {
+                            matches!(code, 530 | 534 | 535 | 538) || self.is_refused_for(&["5.7.", "5.1.7", "5.1.8"])
+                        }
+                        Stage::Content => false,
+                    }
             }
-            Self::Refused { stage: Stage::Content, .. } => false,
         }
     }
 }
@@ -193,7 +197,9 @@ mod tests {
             let decided = match JobError::from(error) {
                 JobError::Retry(cause) => ("again", cause.class),
                 JobError::Fail(cause) => ("never", cause.class),
-                other => panic!("{words}: {other:?}"),
+                other @ (JobError::Later(..) | JobError::Park(..) | JobError::Reconcile(..) | JobError::Superseded) => {
+                    panic!("{words}: {other:?}")
+                }
             };
             assert_eq!(decided, (again, class), "{words}");
         }

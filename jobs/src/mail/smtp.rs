@@ -15,7 +15,7 @@ use lettre::{
     },
 };
 use percent_encoding::percent_decode_str;
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
@@ -52,7 +52,7 @@ impl Mailer {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let from = given(&config.mail_from).map(|from| from.parse::<Mailbox>()).transpose();
         let from = from.ok().context("MAIL_FROM should look like Linecook <linecook@example.com>")?;
-        let url = config.smtp_url.as_ref().map(|url| url.expose_secret()).filter(|url| !url.is_empty());
+        let url = config.smtp_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
         let smtp = match (url, from) {
             (None, _) => None,
             (Some(_), None) => bail!("SMTP_URL is set, so set MAIL_FROM too: Linecook <linecook@example.com>"),

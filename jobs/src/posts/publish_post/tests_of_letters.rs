@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     ids::JobId,
+    posts,
     testing::{Bench, letters_to},
 };
 
@@ -61,7 +62,13 @@ async fn a_post_that_is_settled_before_the_letter_leaves_is_not_written_about(po
 #[sqlx::test(migrations = "../migrations")]
 async fn an_account_that_needs_its_user_is_written_about_once_each_time(pool: PgPool) {
     let (bench, address) = bench(pool).await;
-    let jobs = [due(&bench, false).await, due(&bench, false).await];
+    let account = bench.connect_page().await;
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let mut jobs = Vec::new();
+    for caption in ["Two for one", "Three for two"] {
+        jobs.push(posts::create(&mut tx, bench.tenant_id, caption, None, &[account]).await.unwrap().1[0].id);
+    }
+    tx.commit().await.unwrap();
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
     bench.drain().await;
     for job in jobs {
