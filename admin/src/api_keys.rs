@@ -45,6 +45,8 @@ struct KeyView {
     /// How it begins.
     prefix: String,
     permissions: Vec<String>,
+    /// The person who made it; absent where a key or a command did, or whoever did is gone.
+    created_by: Option<Uuid>,
     created_at: DateTime<Utc>,
     /// To the minute.
     last_used_at: Option<DateTime<Utc>>,
@@ -59,6 +61,7 @@ impl From<KeyRow> for KeyView {
             name: row.name,
             prefix: row.prefix,
             permissions: row.permissions,
+            created_by: row.created_by.map(|id| id.0),
             created_at: row.created_at,
             last_used_at: row.last_used_at,
             revoked_at: row.revoked_at,
@@ -105,9 +108,10 @@ impl KeysApi {
             ApiError::unprocessable("unknown_permission", detail)
         })?;
         caller.may_give(tenant_id, &permissions)?;
+        let maker = caller.person().ok().map(|person| person.user_id);
         let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, &permissions).await?;
+        let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, maker, &permissions).await?;
         audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry("api_key.create", &row)]).await?;
         tx.commit().await?;
         Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))

@@ -1,11 +1,12 @@
 //! The admin's commands.
 
+mod create_operator;
 mod verify_audit;
 
 use std::{process::ExitCode, time::Duration};
 
 use admin::{AppState, Pace, Streams};
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use jobs::{
     audit::{self, Actor, Entry},
@@ -14,7 +15,6 @@ use jobs::{
     ids::TenantId,
     services::Services,
     telemetry::LogConfig,
-    tenants::{keys, permissions::Permissions},
 };
 use poem::{Server, listener::TcpListener};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -44,19 +44,9 @@ enum Command {
         #[command(flatten)]
         keys: KeyringConfig,
     },
-    /// Make a key for an operator and print it: the only time that it is to be seen.
-    CreateOperator {
-        #[command(flatten)]
-        database: DatabaseConfig,
-        #[command(flatten)]
-        keys: KeyringConfig,
-        /// Whose key it is, such as a person's name.
-        #[arg(long)]
-        name: String,
-        /// It reads everything and changes nothing.
-        #[arg(long)]
-        read_only: bool,
-    },
+    /// Let an operator in: print a key, or with --email a link at which the person chooses a password. Either is to be seen this
+    /// once.
+    CreateOperator(Box<create_operator::Config>),
     /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2 if that cannot be said.
     VerifyAudit(verify_audit::Config),
 }
@@ -106,9 +96,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(config) => serve(*config).await?,
         Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await?,
         Command::RebuildQueue { engine, keys } => rebuild_queue(&engine, &keys).await?,
-        Command::CreateOperator { database, keys, name, read_only } => {
-            create_operator(&database, &keys, &name, read_only).await?;
-        }
+        Command::CreateOperator(config) => create_operator::run(*config).await?,
         Command::VerifyAudit(config) => return verify_audit::run(config).await,
     }
     Ok(ExitCode::SUCCESS)
@@ -166,34 +154,5 @@ async fn rebuild_queue(config: &EngineConfig, keys: &KeyringConfig) -> anyhow::R
     for queue in rebuilt {
         println!("{}: removed {}, pushed {}", queue.queue, queue.removed, queue.pushed);
     }
-    Ok(())
-}
-
-async fn create_operator(
-    config: &DatabaseConfig,
-    keys: &KeyringConfig,
-    name: &str,
-    read_only: bool,
-) -> anyhow::Result<()> {
-    if name.trim().is_empty() {
-        bail!("--name should say whose key it is");
-    }
-    let keyring = keys.keyring()?;
-    let db = Db::connect(config.database_url.expose_secret(), 1, None).await?;
-    let mut tx = db.system().await?;
-    let permissions = if read_only { Permissions::read_only() } else { Permissions::full() };
-    let (row, key) = keys::insert(&mut tx, TenantId::SYSTEM, name, &permissions)
-        .await
-        .context("could not store the key; was `admin migrate` run?")?;
-    let entry = Entry {
-        tenant_id: TenantId::SYSTEM,
-        action: "api_key.create".to_owned(),
-        object_type: "api_key",
-        object_id: row.id.to_string(),
-        details: json!({ "name": row.name, "prefix": row.prefix, "permissions": row.permissions }),
-    };
-    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
-    tx.commit().await?;
-    println!("{key}");
     Ok(())
 }

@@ -8,8 +8,8 @@ use secrecy::ExposeSecret as _;
 use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
-    people::password::Passwords,
     mail::Mailer,
+    people::password::Passwords,
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,

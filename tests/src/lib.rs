@@ -101,7 +101,8 @@ impl TestApp {
         let database_url = pool.connect_options().to_url_lossy().to_string();
         let bench = Bench::with_window(pool, Some(window.clone())).await;
         let mut tx = bench.engine.db.system().await.expect("a transaction");
-        let (_, key) = keys::insert(&mut tx, TenantId::SYSTEM, "test", &Permissions::full()).await.expect("a key");
+        let (_, key) =
+            keys::insert(&mut tx, TenantId::SYSTEM, "test", None, &Permissions::full()).await.expect("a key");
         tx.commit().await.expect("a commit");
         let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
         let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");

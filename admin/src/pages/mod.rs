@@ -21,7 +21,7 @@ type Link = (&'static str, &'static str);
 /// Adds the pages.
 pub(crate) fn add_to(route: Route) -> Route {
     route
-        .at("/", get(sign_in::home))
+        .at("/home", get(sign_in::home))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/sign-up", get(sign_up::show).post(sign_up::submit))

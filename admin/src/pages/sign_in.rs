@@ -68,7 +68,7 @@ pub(super) async fn submit(
     let cookie = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await.map_err(ApiError::from)?;
     cookies.add(session_cookie(state, cookie));
-    Ok(redirect("/"))
+    Ok(redirect("/home"))
 }
 
 fn session_cookie(state: &AppState, value: String) -> Cookie {

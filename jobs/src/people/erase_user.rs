@@ -8,7 +8,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::{TenantId, UserId},
-    tenants::{self, members},
+    tenants::{erase, members},
 };
 
 /// Erase the person `user_id`, and the tenants that nobody else is in.
@@ -24,6 +24,7 @@ impl Job for EraseUser {
     const KIND: &'static str = "erase_user";
     const QUEUE: Queue = Queue::Default;
     const RETRY: Retry = Retry::PATIENT;
+    const BY_HAND: bool = false;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.user_id.to_string())
@@ -41,7 +42,7 @@ impl Job for EraseUser {
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
         for (tenant_id, _) in &owned {
-            tenants::erase(&mut tx, *tenant_id).await?;
+            erase::erase(&mut tx, &cx.services().keyring, &actor, *tenant_id).await?;
         }
         store::delete(&mut tx, self.user_id).await?;
         let entry = Entry {

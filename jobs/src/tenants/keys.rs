@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::permissions::Permissions;
 use crate::{
-    ids::TenantId,
+    ids::{TenantId, UserId},
     secrets::{fingerprint, random_token},
 };
 
@@ -47,6 +47,7 @@ pub struct KeyRow {
     pub name: String,
     pub prefix: String,
     pub permissions: Vec<String>,
+    pub created_by: Option<UserId>,
     pub created_at: DateTime<Utc>,
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
@@ -60,22 +61,25 @@ pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     name: &str,
+    created_by: Option<UserId>,
     permissions: &Permissions,
 ) -> Result<(KeyRow, String), sqlx::Error> {
     let key = new_key();
     let row = sqlx::query_as!(
         KeyRow,
         r#"
-        insert into api_keys (id, tenant_id, name, prefix, secret_sha256, permissions)
-        values ($1, $2, $3, $4, $5, $6)
-        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        insert into api_keys (id, tenant_id, name, prefix, secret_sha256, permissions, created_by)
+        values ($1, $2, $3, $4, $5, $6, $7)
+        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions,
+          created_by as "created_by: UserId", created_at, last_used_at, revoked_at
         "#,
         Uuid::now_v7(),
         tenant_id.0,
         name,
         &key[..PREFIX.len() + SHOWN],
         fingerprint(&key),
-        permissions.names()
+        permissions.names(),
+        created_by.map(|id| id.0)
     )
     .fetch_one(conn)
     .await?;
@@ -170,7 +174,8 @@ pub async fn list(
     sqlx::query_as!(
         KeyRow,
         r#"
-        select id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        select id, tenant_id as "tenant_id: TenantId", name, prefix, permissions,
+          created_by as "created_by: UserId", created_at, last_used_at, revoked_at
         from api_keys
         where tenant_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3))
         order by created_at desc, id desc
@@ -196,7 +201,8 @@ pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>,
         update api_keys
         set revoked_at = coalesce(revoked_at, engine_stamp())
         where id = $1
-        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions, created_at, last_used_at, revoked_at
+        returning id, tenant_id as "tenant_id: TenantId", name, prefix, permissions,
+          created_by as "created_by: UserId", created_at, last_used_at, revoked_at
         "#,
         id
     )

@@ -80,7 +80,7 @@ const PERSON: &str = "a person";
 async fn key(app: &TestApp, tenant_id: TenantId, permissions: &[&str]) -> String {
     let names = permissions.iter().map(|&name| name.to_owned()).collect();
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let (_, key) = keys::insert(&mut tx, tenant_id, "a key", &Permissions::named(names).unwrap()).await.unwrap();
+    let (_, key) = keys::insert(&mut tx, tenant_id, "a key", None, &Permissions::named(names).unwrap()).await.unwrap();
     tx.commit().await.unwrap();
     key
 }

@@ -36,7 +36,7 @@ async fn credentials_that_are_none_or_are_over_are_refused_everywhere(pool: PgPo
     app.call(&out, Method::POST, "auth/logout", Value::Null).await;
     let services = &app.bench.engine.services;
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let (row, revoked) = keys::insert(&mut tx, app.bench.tenant_id, "x", &Permissions::full()).await.unwrap();
+    let (row, revoked) = keys::insert(&mut tx, app.bench.tenant_id, "x", None, &Permissions::full()).await.unwrap();
     keys::revoke(&mut tx, row.id).await.unwrap();
     let now = tx.now().await.unwrap();
     tx.commit().await.unwrap();
@@ -161,7 +161,7 @@ async fn things_of_another(app: &TestApp) -> BTreeMap<&'static str, String> {
         ("accounts", account.to_string()),
         ("assets", asset.to_string()),
         ("folders", text(&folders["items"][0]["id"])),
-        ("calendars", text(&calendar["calendar_id"])),
+        ("calendars", text(&calendar["id"])),
         ("jobs", text(&post["job_ids"][0])),
         ("posts", text(&post["posts"][0]["id"])),
         ("api-keys", text(&key["id"])),
