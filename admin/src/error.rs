@@ -212,7 +212,8 @@ impl ApiError {
     }
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+/// What failed, and why.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut causes = vec![error.to_string()];
     let mut next = error.source();
     while let Some(error) = next {

@@ -9,6 +9,7 @@ use url::Url;
 use crate::{
     engine::{Db, Window},
     mail::MailConfig,
+    people::outside::OutsideConfig,
     providers::{ai::AiConfig, meta::MetaConfig},
     secrets::Keyring,
 };
@@ -117,6 +118,9 @@ pub struct ServicesConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
+    /// Google and GitHub, where people sign in.
+    #[command(flatten)]
+    pub outside: OutsideConfig,
 }
 
 /// What periodic jobs keep and renew.

@@ -9,7 +9,7 @@ use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     mail::Mailer,
-    people::password::Passwords,
+    people::{outside::Outside, password::Passwords},
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
@@ -32,6 +32,8 @@ pub struct Services {
     pub ai: Ai,
     /// Sends mail.
     pub mail: Mailer,
+    /// Where people sign in elsewhere.
+    pub outside: Outside,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
     public_url: Arc<str>,
@@ -47,6 +49,7 @@ impl Services {
         if is_spread && config.storage_url.scheme() == "file" {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
+        let public_url = config.public_url.as_str().trim_end_matches('/');
         Ok(Arc::new(Self {
             keyring: config.keys.keyring()?,
             passwords: Passwords::default(),
@@ -55,8 +58,9 @@ impl Services {
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
+            outside: Outside::new(&config.outside, public_url)?,
             upkeep: config.upkeep,
-            public_url: config.public_url.as_str().trim_end_matches('/').into(),
+            public_url: public_url.into(),
         }))
     }
 

@@ -25,6 +25,7 @@ use crate::{
     kinds::KINDS,
     mail::MailConfig,
     oauth,
+    people::outside::OutsideConfig,
     providers::{ai::AiConfig, http, meta::MetaConfig},
     services::Services,
     tenants,
@@ -326,6 +327,17 @@ impl Sandbox {
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),
+            outside: OutsideConfig {
+                google_client_id: Some("google-sandbox-app".to_owned()),
+                google_client_secret: Some("google-sandbox-secret".into()),
+                google_auth_url: url("google/o/oauth2/v2/auth"),
+                google_token_url: url("google/token"),
+                google_api_url: url("google"),
+                github_client_id: Some("github-sandbox-app".to_owned()),
+                github_client_secret: Some("github-sandbox-secret".into()),
+                github_url: url("github"),
+                github_api_url: url("github/api"),
+            },
         }
     }
 

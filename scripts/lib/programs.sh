@@ -49,6 +49,15 @@ sandbox_environment() {
   set_default OPENAI_API_KEY sk-sandbox
   set_default OPENAI_BASE_URL "$SANDBOX_URL/$1/openai/v1"
   set_default GPT_TEXT_MODEL gpt-4o
+  set_default GOOGLE_CLIENT_ID google-sandbox-app
+  set_default GOOGLE_CLIENT_SECRET google-sandbox-secret
+  set_default GOOGLE_AUTH_URL "$SANDBOX_URL/$1/google/o/oauth2/v2/auth"
+  set_default GOOGLE_TOKEN_URL "$SANDBOX_URL/$1/google/token"
+  set_default GOOGLE_API_URL "$SANDBOX_URL/$1/google"
+  set_default GITHUB_CLIENT_ID github-sandbox-app
+  set_default GITHUB_CLIENT_SECRET github-sandbox-secret
+  set_default GITHUB_URL "$SANDBOX_URL/$1/github"
+  set_default GITHUB_API_URL "$SANDBOX_URL/$1/github/api"
   bypass_proxies
 }
 

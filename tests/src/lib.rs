@@ -205,7 +205,16 @@ impl TestApp {
     /// # Panics
     /// If it does not start.
     pub async fn serve_apart(&self) -> (Worker, String) {
-        let admin = self.start("admin", &["serve"], &[("HOST", "127.0.0.1"), ("PORT", "0")]);
+        self.serve_apart_with(&[]).await
+    }
+
+    /// The same with settings of its own.
+    ///
+    /// # Panics
+    /// As [`TestApp::serve_apart`].
+    pub async fn serve_apart_with(&self, settings: &[(&str, &str)]) -> (Worker, String) {
+        let settings = [&[("HOST", "127.0.0.1"), ("PORT", "0")], settings].concat();
+        let admin = self.start("admin", &["serve"], &settings);
         let line = admin.says("addr=socket://").await;
         let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
         (admin, format!("http://{}", address.expect("an address")))

@@ -40,6 +40,15 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
         .env("OPENAI_BASE_URL", &config.ai.openai_base_url)
         .env("SMTP_URL", setting("MAIL_SERVER_URL"))
         .env("MAIL_FROM", "linecook@example.com")
+        .env("GOOGLE_CLIENT_ID", "google-sandbox-app")
+        .env("GOOGLE_CLIENT_SECRET", "google-sandbox-secret")
+        .env("GOOGLE_AUTH_URL", config.outside.google_auth_url.as_str())
+        .env("GOOGLE_TOKEN_URL", config.outside.google_token_url.as_str())
+        .env("GOOGLE_API_URL", config.outside.google_api_url.as_str())
+        .env("GITHUB_CLIENT_ID", "github-sandbox-app")
+        .env("GITHUB_CLIENT_SECRET", "github-sandbox-secret")
+        .env("GITHUB_URL", config.outside.github_url.as_str())
+        .env("GITHUB_API_URL", config.outside.github_api_url.as_str())
         .env("RUST_LOG", "info");
     command
 }
@@ -87,6 +96,12 @@ impl Worker {
         let said = tokio::time::timeout(PATIENCE, said).await.ok().and_then(Result::ok);
         let line = said.and_then(|lines| lines.iter().find(|line| line.contains(words)).cloned());
         line.unwrap_or_else(|| panic!("the worker never said {words:?}"))
+    }
+
+    /// The lines of its log so far.
+    #[must_use]
+    pub fn log(&self) -> Vec<String> {
+        self.log.borrow().clone()
     }
 
     /// Its process id.

@@ -15,7 +15,7 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, page, redirect};
+use super::{Field, FormPage, Link, Sent, outside, page, redirect};
 use crate::{
     ApiError,
     auth::{Identity, SESSION_COOKIE},
@@ -34,20 +34,21 @@ struct SignIn {
     password: String,
 }
 
-fn form(email: &str) -> FormPage {
+fn form(state: &AppState, email: &str) -> FormPage {
     FormPage {
         title: "Sign in",
         fields: vec![Field::email(email), Field::password()],
         button: "Sign in",
+        ways: outside::ways(state),
         links: LINKS.to_vec(),
         ..FormPage::default()
     }
 }
 
-/// The form.
+/// The form, with what became of signing in elsewhere.
 #[handler]
-pub(super) async fn show() -> Response {
-    form("").response()
+pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response {
+    FormPage { error: outside::refusal(request), ..form(state, "") }.response()
 }
 
 /// Signs a browser in.
@@ -62,7 +63,7 @@ pub(super) async fn submit(
     let checked = sign_in::check(&state.db, &state.services, &sent.email, sent.password.into(), &from).await;
     let user = match checked.map_err(ApiError::from) {
         Ok(user) => user,
-        Err(error) => return Ok(form(&sent.email).refused(&error)),
+        Err(error) => return Ok(form(state, &sent.email).refused(&error)),
     };
     let mut tx = state.db.system().await.map_err(ApiError::from)?;
     let cookie = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
@@ -71,7 +72,7 @@ pub(super) async fn submit(
     Ok(redirect("/home"))
 }
 
-fn session_cookie(state: &AppState, value: String) -> Cookie {
+pub(super) fn session_cookie(state: &AppState, value: String) -> Cookie {
     let mut cookie = Cookie::new_with_str(SESSION_COOKIE, value);
     cookie.set_path("/");
     cookie.set_http_only(true);

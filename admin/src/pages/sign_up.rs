@@ -7,7 +7,7 @@ use jobs::people::{
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, message_page};
+use super::{Field, FormPage, Link, Sent, message_page, outside};
 use crate::{
     ApiError,
     people::{checked_password, count_client, evenly, is_address},
@@ -24,7 +24,7 @@ struct SignUp {
     organization_name: String,
 }
 
-fn form(sent: Option<&SignUp>) -> FormPage {
+fn form(state: &AppState, sent: Option<&SignUp>) -> FormPage {
     let said = |field: fn(&SignUp) -> &String| sent.map_or("", |sent| field(sent));
     let organization = Field {
         label: "Restaurant, agency or artist",
@@ -43,6 +43,7 @@ fn form(sent: Option<&SignUp>) -> FormPage {
             Field::new_password(),
         ],
         button: "Make an account",
+        ways: outside::ways(state),
         links: TO_SIGN_IN.to_vec(),
         ..FormPage::default()
     }
@@ -50,8 +51,8 @@ fn form(sent: Option<&SignUp>) -> FormPage {
 
 /// The form.
 #[handler]
-pub(super) async fn show() -> Response {
-    form(None).response()
+pub(super) fn show(Data(state): Data<&AppState>) -> Response {
+    form(state, None).response()
 }
 
 /// Registers somebody.
@@ -62,7 +63,7 @@ pub(super) async fn submit(
     Sent(sent): Sent<SignUp>,
 ) -> Result<Response> {
     if let Err(error) = register(state, request, &sent).await {
-        return Ok(form(Some(&sent)).refused(&error));
+        return Ok(form(state, Some(&sent)).refused(&error));
     }
     Ok(mailed(&sent.email))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     password::Passwords,
-    store::{self, Names, Purpose, Registration},
+    store::{self, Names, Purpose, Registration, UserRow},
     throttle::Throttle,
 };
 use crate::{
@@ -82,8 +82,38 @@ pub async fn verify(
     let Some((user_id, waiting)) = store::use_link(tx, link_id, Purpose::VerifyEmail).await? else {
         return Ok(None);
     };
-    let names = Names { first: &waiting.first_name, last: &waiting.last_name };
-    if !store::mark_verified(tx, user_id, waiting.password_hash.as_deref(), names).await? {
+    let verified = Verified {
+        password_hash: waiting.password_hash.as_deref(),
+        names: Names { first: &waiting.first_name, last: &waiting.last_name },
+        organization_name: waiting.organization_name.as_deref(),
+    };
+    let welcomed = welcome(tx, services, user_id, &verified, remote_address).await?;
+    Ok(welcomed.map(|user| user.id))
+}
+
+/// What somebody gets whose address turned out to be their own.
+#[derive(Debug)]
+pub(super) struct Verified<'a> {
+    /// None: signs in elsewhere.
+    pub(super) password_hash: Option<&'a str>,
+    pub(super) names: Names<'a>,
+    /// What the tenant is called that is made; none is made without.
+    pub(super) organization_name: Option<&'a str>,
+}
+
+/// Makes a person of an address that was not verified so far; what others registered for it is gone. `None`: it was verified.
+/// Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub(super) async fn welcome(
+    tx: &mut Tx,
+    services: &Services,
+    user_id: UserId,
+    verified: &Verified<'_>,
+    remote_address: Option<String>,
+) -> Result<Option<UserRow>, sqlx::Error> {
+    if !store::mark_verified(tx, user_id, verified.password_hash, verified.names).await? {
         return Ok(None);
     }
     store::delete_links(tx, user_id).await?;
@@ -98,8 +128,8 @@ pub async fn verify(
         object_id: user_id.to_string(),
         details: json!({}),
     }];
-    if let Some(name) = waiting.organization_name {
-        let tenant = tenants::store::insert(tx, &name, &user.email, "basic").await?;
+    if let Some(name) = verified.organization_name {
+        let tenant = tenants::store::insert(tx, name, &user.email, "basic").await?;
         members::insert(tx, tenant.id, user_id, Role::Owner).await?;
         entries.push(Entry {
             tenant_id: tenant.id,
@@ -110,5 +140,5 @@ pub async fn verify(
         });
     }
     audit::append(tx, &services.keyring, &actor, &entries).await?;
-    Ok(Some(user_id))
+    Ok(Some(user))
 }

@@ -34,6 +34,20 @@ pub(crate) enum Operation {
     DeletePost,
     /// A chat completion.
     ChatCompletion,
+    /// The browser opens Google's page to sign in.
+    GoogleDialog,
+    /// A code of Google's is exchanged.
+    GoogleToken,
+    /// Who somebody is at Google.
+    GoogleUser,
+    /// The browser opens GitHub's page to sign in.
+    GithubDialog,
+    /// A code of GitHub's is exchanged.
+    GithubToken,
+    /// Who somebody is at GitHub.
+    GithubUser,
+    /// Which addresses somebody has at GitHub.
+    GithubEmails,
     /// A call that no provider answers.
     Unknown,
 }

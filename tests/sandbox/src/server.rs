@@ -7,7 +7,7 @@ use poem::{EndpointExt, Route, Server};
 
 use crate::connection::{Connections, CuttableAcceptor};
 use crate::world::Worlds;
-use crate::{control, meta, openai};
+use crate::{control, identity, meta, openai};
 
 /// A sandbox that is bound to its address and ready to serve.
 pub struct Sandbox {
@@ -40,7 +40,9 @@ impl Sandbox {
         let routes = Route::new()
             .at("/:world/facebook/*path", meta::login_dialog)
             .at("/:world/graph/*path", meta::graph)
-            .at("/:world/openai/*path", openai::serve);
+            .at("/:world/openai/*path", openai::serve)
+            .at("/:world/google/*path", identity::serve_google)
+            .at("/:world/github/*path", identity::serve_github);
         let endpoint = control::add_routes(routes).data(Worlds::default()).data(self.connections);
         Server::new_with_acceptor(self.acceptor).run(endpoint).await
     }

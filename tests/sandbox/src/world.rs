@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use crate::calls::Calls;
 use crate::clock::Clock;
 use crate::faults::{Fault, FaultPlan};
+use crate::identity::Identities;
 use crate::ledger::Ledger;
 use crate::operation::Operation;
 use crate::people::{Grant, Page, Person};
@@ -26,6 +27,8 @@ pub(crate) struct World {
     /// What each person granted, by the person's id.
     pub(crate) grants: BTreeMap<String, Grant>,
     pub(crate) tokens: Tokens,
+    /// Accounts at Google and GitHub.
+    pub(crate) identities: Identities,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
     pub(crate) calls: Calls,
@@ -41,6 +44,7 @@ impl Default for World {
             people: vec![person],
             grants: BTreeMap::new(),
             tokens: Tokens::default(),
+            identities: Identities::default(),
             ledger: Ledger::default(),
             faults: FaultPlan::default(),
             calls: Calls::default(),

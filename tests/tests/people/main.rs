@@ -4,6 +4,7 @@
 
 mod browser;
 mod members;
+mod outside;
 mod sessions;
 
 use std::time::Duration;

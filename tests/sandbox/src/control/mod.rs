@@ -21,6 +21,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/tokens", get(observe::tokens))
         .at("/:world/control/people", post(scene::replace_people))
         .at("/:world/control/login", post(scene::log_in))
+        .at("/:world/control/visitor", post(scene::seat_visitor))
         .at("/:world/control/switches", get(scene::switches).post(scene::change_switches))
         .at("/:world/control/clock", get(scene::clock).post(scene::set_clock))
         .at("/:world/control/reset", post(scene::reset))

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::control::{InWorld, refused};
+use crate::identity::{GithubAccount, GoogleAccount};
 use crate::people::Person;
 use crate::world::World;
 
@@ -23,6 +24,14 @@ struct People {
 #[serde(deny_unknown_fields)]
 struct Login {
     person_id: String,
+}
+
+/// The accounts at Google and GitHub of whoever signs in next; one that is left out stays.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Visitor {
+    google: Option<GoogleAccount>,
+    github: Option<GithubAccount>,
 }
 
 /// How to change the clock.
@@ -55,6 +64,19 @@ pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result
     }
     world.current = body.person_id;
     Ok(Json(json!({"current": world.current})))
+}
+
+/// Seats somebody with other accounts at Google or GitHub at the browser.
+#[handler]
+pub(super) fn seat_visitor(InWorld(world): InWorld, Json(body): Json<Visitor>) -> Json<Value> {
+    let identities = &mut world.lock().identities;
+    if let Some(google) = body.google {
+        identities.google = google;
+    }
+    if let Some(github) = body.github {
+        identities.github = github;
+    }
+    Json(json!({"google": identities.google, "github": identities.github}))
 }
 
 /// All switches.

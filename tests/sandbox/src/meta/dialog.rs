@@ -118,7 +118,8 @@ fn approve(world: &mut World, scopes: &[&str], asked_again: bool, redirect_uri: 
     Ok(world.tokens.mint_code(now, &user_id, redirect_uri))
 }
 
-fn absolute(redirect_uri: &str) -> Option<Url> {
+/// An address that a browser can be sent back to.
+pub(crate) fn absolute(redirect_uri: &str) -> Option<Url> {
     let address = Url::parse(redirect_uri).ok()?;
     let usable = matches!(address.scheme(), "http" | "https") && address.has_host() && address.fragment().is_none();
     usable.then_some(address)

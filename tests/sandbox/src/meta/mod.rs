@@ -17,7 +17,7 @@ mod token_info;
 use poem::{Body, Request, Response, handler};
 use serde_json::{Value, json};
 
-pub(crate) use dialog::login_dialog;
+pub(crate) use dialog::{absolute, login_dialog};
 pub(crate) use error::GraphError;
 
 use crate::meta::call::Call;
@@ -96,9 +96,16 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         Operation::ReadFeed => feed::read(world, call),
         Operation::ReadPost => post::read(world, call),
         Operation::DeletePost => post::delete(world, call),
-        Operation::LoginDialog | Operation::ChatCompletion | Operation::Unknown => {
-            Err(GraphError::unknown_path(&call.path.join("/")))
-        }
+        Operation::LoginDialog
+        | Operation::ChatCompletion
+        | Operation::GoogleDialog
+        | Operation::GoogleToken
+        | Operation::GoogleUser
+        | Operation::GithubDialog
+        | Operation::GithubToken
+        | Operation::GithubUser
+        | Operation::GithubEmails
+        | Operation::Unknown => Err(GraphError::unknown_path(&call.path.join("/"))),
     }
 }
 
