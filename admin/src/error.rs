@@ -62,6 +62,14 @@ pub enum ApiError {
     /// The request can be read, but says something that cannot be.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unprocessable(Json<Problem>),
+    /// Too much within some time.
+    #[oai(status = 429, content_type = "application/problem+json")]
+    TooMany(
+        Json<Problem>,
+        /// Seconds until it may be tried again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
     /// A bug on our side.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Json<Problem>),
@@ -89,6 +97,14 @@ impl ApiError {
     pub(crate) fn people_only() -> Self {
         let detail = "This is about a person: sign in, and send the access token instead of a key.";
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "people_only", detail)))
+    }
+
+    pub(crate) fn forbidden(code: &str, detail: impl Into<String>) -> Self {
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, code, detail)))
+    }
+
+    pub(crate) fn too_many(code: &str, detail: impl Into<String>, wait_seconds: u64) -> Self {
+        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail)), wait_seconds)
     }
 
     pub(crate) fn no_tenant() -> Self {
@@ -164,9 +180,21 @@ impl From<sqlx::Error> for ApiError {
                     "jobs_tenant_id_fkey"
                     | "api_keys_tenant_id_fkey"
                     | "asset_folders_tenant_id_fkey"
-                    | "oauth_state_tenant_id_fkey",
+                    | "oauth_state_tenant_id_fkey"
+                    | "brand_assets_tenant_id_fkey"
+                    | "content_calendar_tenant_id_fkey"
+                    | "posts_tenant_id_fkey"
+                    | "post_history_tenant_id_fkey"
+                    | "tenant_settings_tenant_id_fkey"
+                    | "tenant_usage_tenant_id_fkey"
+                    | "tenant_users_tenant_id_fkey"
+                    | "invitations_tenant_id_fkey"
+                    | "audit_log_tenant_id_fkey",
                 ),
             ) => Self::not_found("tenant"),
+            // Its tenant is being erased: the folder went a moment ago.
+            (_, Some("brand_assets_tenant_id_folder_id_fkey")) => Self::not_found("folder"),
+            (_, Some("tenant_settings_logo_fkey")) => Self::not_found("picture"),
             (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed, _) => {
                 Self::unavailable("database", error)
             }
@@ -266,6 +294,7 @@ impl From<ScheduleError> for ApiError {
                 "already_scheduled",
                 format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
             ),
+            ScheduleError::Usage(error) => error.into(),
             ScheduleError::Enqueue(error) => error.into(),
             ScheduleError::Database(error) => error.into(),
         }

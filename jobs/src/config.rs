@@ -8,6 +8,7 @@ use url::Url;
 use crate::{
     engine::{Db, Window},
     providers::{ai::AiConfig, meta::MetaConfig},
+    tenants::plans::PlansConfig,
 };
 
 /// Reads a secret for clap.
@@ -86,6 +87,9 @@ pub struct ServicesConfig {
     /// What keeps things in order by itself.
     #[command(flatten)]
     pub upkeep: UpkeepConfig,
+    /// What tenants may use, by their plan.
+    #[command(flatten)]
+    pub plans: PlansConfig,
     /// Meta.
     #[command(flatten)]
     pub meta: MetaConfig,

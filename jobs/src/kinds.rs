@@ -4,12 +4,13 @@ use serde_json::Value;
 
 use crate::{
     calendar::{GenerateCalendar, WriteCaption},
-    engine::{Kind, Periodic, REDACTED},
+    engine::{Job as _, Kind, Periodic, REDACTED},
     media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::ActOnJobs,
     posts::PublishPost,
+    tenants::EraseTenant,
     upkeep::PruneHistory,
 };
 
@@ -24,6 +25,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<PublishPost>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
+    Kind::of::<EraseTenant>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -37,10 +39,11 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
 ];
 
-/// The kind of that name, if tenants may have jobs of it: what the clock enqueues is for the system only.
+/// The kind of that name, if tenants may have jobs of it: what the clock enqueues and what erases tenants is for the system only.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Kind> {
-    KINDS.iter().find(|kind| kind.name == name && PERIODIC.iter().all(|periodic| periodic.kind.name != name))
+    let is_the_systems = name == EraseTenant::KIND || PERIODIC.iter().any(|periodic| periodic.kind.name == name);
+    KINDS.iter().find(|kind| kind.name == name && !is_the_systems)
 }
 
 /// A payload as people may see it. What is to be left out of a payload whose kind is not known here cannot be known either.
@@ -102,7 +105,7 @@ mod tests {
     #[test]
     fn a_kind_is_found_by_its_name() {
         assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
-        assert!(find("nope").is_none());
+        assert!(find("nope").is_none() && find("erase_tenant").is_none());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::{
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
+    tenants::plans::PlansConfig,
 };
 
 /// Clients of the outside world.
@@ -28,6 +29,8 @@ pub struct Services {
     pub ai: Ai,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
+    /// What tenants may use, by their plan.
+    pub plans: PlansConfig,
     redirect_base: Arc<str>,
 }
 
@@ -49,6 +52,7 @@ impl Services {
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),
             upkeep: config.upkeep,
+            plans: config.plans,
             redirect_base: config.public_url.as_str().trim_end_matches('/').into(),
         }))
     }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{OPEN, assert_problem, operations};
 
 /// What each operation asks for.
-const ASKS_FOR: [(&str, &str); 43] = [
+const ASKS_FOR: [(&str, &str); 46] = [
     ("list_accounts", "accounts:read"),
     ("authorize_facebook", "accounts:write"),
     ("list_api_keys", "api-keys:read"),
@@ -58,8 +58,11 @@ const ASKS_FOR: [(&str, &str); 43] = [
     ("create_post", "posts:write"),
     ("schedule_posts", "posts:write"),
     ("get_tenant", "tenants:read"),
+    ("get_tenant_usage", "tenants:read"),
     ("list_tenants", "tenants:read"),
     ("create_tenant", "tenants:write"),
+    ("erase_tenant", "tenants:write"),
+    ("update_tenant", "tenants:write"),
 ];
 
 async fn key(app: &TestApp, tenant_id: TenantId, permissions: &[&str]) -> String {
