@@ -7,8 +7,9 @@ use jobs::{
         store::{self, AssetRow, FolderRow, NewAsset},
     },
     engine::NewJob,
-    ids::{AssetId, FolderId, TenantId},
+    ids::{AssetId, FolderId},
     media::{Overlay, Position, RenderOverlay},
+    tenants::usage,
 };
 use poem_openapi::{
     ApiResponse, Enum, Multipart, Object, OpenApi,
@@ -292,9 +293,19 @@ impl AssetsApi {
         };
         let key = NewAsset::storage_key(asset.tenant_id, asset.id);
         self.state.services.storage.put(&key, bytes.into()).await?;
-        let mut tx = self.state.db.tenant(TenantId(folder.tenant_id.0)).await?;
-        store::insert_asset(&mut tx, &asset).await?;
+        let inserted = self.insert(&asset).await;
+        if let Err(ApiError::Forbidden(_) | ApiError::NotFound(_)) = inserted {
+            // There certainly is no row. A file that stays without one only takes room.
+            let _ = self.state.services.storage.delete(&key).await;
+        }
+        inserted
+    }
+
+    async fn insert(&self, asset: &NewAsset) -> Result<AssetRow, ApiError> {
+        let mut tx = self.state.db.tenant(asset.tenant_id).await?;
+        store::insert_asset(&mut tx, asset).await?;
         let row = store::get_asset(&mut tx, asset.id).await?.ok_or_else(|| ApiError::not_found("picture"))?;
+        usage::take_image(&mut tx, &self.state.services.plans, asset.tenant_id, asset.size_bytes).await?;
         tx.commit().await?;
         Ok(row)
     }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use jobs::{
     calendar::{
-        GenerateCalendar,
+        GenerateCalendar, reserve,
         store::{self, CalendarRow},
     },
     engine::NewJob,
@@ -96,6 +96,7 @@ impl CalendarsApi {
         let calendar_id = store::insert(&mut tx, tenant_id, month, &body.brief, body.posts).await?;
         let job = tx.enqueue(NewJob::new(tenant_id, &GenerateCalendar { calendar_id })).await?;
         store::mark_enqueued(&mut tx, tenant_id, calendar_id, job.id).await?;
+        reserve::reserve(&mut tx, &self.state.services.plans, tenant_id, calendar_id, body.posts).await?;
         let calendar = store::get(&mut tx, calendar_id).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
         tx.commit().await?;
         Ok(AcceptedCalendar::Accepted(Json(view(calendar, Vec::new())), format!("/api/v1/jobs/{}", job.id)))

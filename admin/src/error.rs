@@ -138,7 +138,7 @@ impl ApiError {
     }
 
     pub(crate) fn owners_only() -> Self {
-        let detail = "Only owners of the tenant decide about owners: ask one of them.";
+        let detail = "Only owners of the tenant do that: ask one of them.";
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "owners_only", detail)))
     }
 
@@ -164,7 +164,15 @@ impl ApiError {
     pub(crate) fn too_many_tries(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
         let detail = format!("There were too many tries: wait for {seconds} seconds.");
-        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tries", detail)), seconds)
+        Self::too_many("too_many_tries", detail, seconds)
+    }
+
+    pub(crate) fn forbidden(code: &str, detail: impl Into<String>) -> Self {
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, code, detail)))
+    }
+
+    pub(crate) fn too_many(code: &str, detail: impl Into<String>, wait_seconds: u64) -> Self {
+        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail)), wait_seconds)
     }
 
     pub(crate) fn no_tenant() -> Self {
@@ -241,9 +249,21 @@ impl From<sqlx::Error> for ApiError {
                     "jobs_tenant_id_fkey"
                     | "api_keys_tenant_id_fkey"
                     | "asset_folders_tenant_id_fkey"
-                    | "oauth_state_tenant_id_fkey",
+                    | "oauth_state_tenant_id_fkey"
+                    | "brand_assets_tenant_id_fkey"
+                    | "content_calendar_tenant_id_fkey"
+                    | "posts_tenant_id_fkey"
+                    | "post_history_tenant_id_fkey"
+                    | "tenant_settings_tenant_id_fkey"
+                    | "tenant_usage_tenant_id_fkey"
+                    | "tenant_users_tenant_id_fkey"
+                    | "invitations_tenant_id_fkey"
+                    | "audit_log_tenant_id_fkey",
                 ),
             ) => Self::not_found("tenant"),
+            // Its tenant is being erased: the folder went a moment ago.
+            (_, Some("brand_assets_tenant_id_folder_id_fkey")) => Self::not_found("folder"),
+            (_, Some("tenant_settings_logo_fkey")) => Self::not_found("picture"),
             (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed, _) => {
                 Self::unavailable("database", error)
             }
@@ -343,6 +363,7 @@ impl From<ScheduleError> for ApiError {
                 "already_scheduled",
                 format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
             ),
+            ScheduleError::Usage(error) => error.into(),
             ScheduleError::Enqueue(error) => error.into(),
             ScheduleError::Database(error) => error.into(),
         }

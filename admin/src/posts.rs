@@ -177,8 +177,8 @@ impl PostsApi {
         let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
         let mut tx = self.state.db.tenant(tenant_id).await?;
         crate::require_tenant(&mut tx, tenant_id).await?;
-        let asset_id = body.asset_id.map(AssetId);
-        let (post_id, jobs) = posts::create(&mut tx, tenant_id, &body.caption, asset_id, &accounts).await?;
+        let (plans, asset_id) = (&self.state.services.plans, body.asset_id.map(AssetId));
+        let (post_id, jobs) = posts::create(&mut tx, plans, tenant_id, &body.caption, asset_id, &accounts).await?;
         accepted(tx, tenant_id, &[post_id.0], &jobs).await
     }
 
@@ -198,7 +198,7 @@ impl PostsApi {
             .collect();
         let mut tx = self.state.db.tenant(tenant_id).await?;
         crate::require_tenant(&mut tx, tenant_id).await?;
-        let jobs = posts::schedule(&mut tx, tenant_id, &placements).await?;
+        let jobs = posts::schedule(&mut tx, &self.state.services.plans, tenant_id, &placements).await?;
         let ids: Vec<Uuid> = body.posts.iter().map(|post| post.post_id).collect();
         accepted(tx, tenant_id, &ids, &jobs).await
     }

@@ -12,6 +12,7 @@ use crate::{
     people::outside::OutsideConfig,
     providers::{ai::AiConfig, meta::MetaConfig},
     secrets::Keyring,
+    tenants::plans::PlansConfig,
 };
 
 /// Reads a secret for clap.
@@ -109,6 +110,9 @@ pub struct ServicesConfig {
     /// What keeps things in order by itself.
     #[command(flatten)]
     pub upkeep: UpkeepConfig,
+    /// What tenants may use, by their plan.
+    #[command(flatten)]
+    pub plans: PlansConfig,
     /// Meta.
     #[command(flatten)]
     pub meta: MetaConfig,

@@ -13,6 +13,7 @@ use crate::{
     operations::{ActOnJobs, ReportPoison},
     people::{EraseUser, PrunePeople},
     posts::PublishPost,
+    tenants::EraseTenant,
     upkeep::PruneHistory,
 };
 
@@ -32,6 +33,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<EraseUser>(),
     Kind::of::<AnchorAuditLog>(),
     Kind::of::<ReportPoison>(),
+    Kind::of::<EraseTenant>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -113,7 +115,7 @@ mod tests {
     #[test]
     fn a_kind_is_found_by_its_name() {
         assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
-        assert!(find("nope").is_none());
+        assert!(find("nope").is_none() && find("erase_tenant").is_none());
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
+    tenants::plans::PlansConfig,
 };
 
 /// Clients of the outside world.
@@ -36,6 +37,8 @@ pub struct Services {
     pub outside: Outside,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
+    /// What tenants may use, by their plan.
+    pub plans: PlansConfig,
     public_url: Arc<str>,
 }
 
@@ -60,6 +63,7 @@ impl Services {
             mail: Mailer::new(&config.mail)?,
             outside: Outside::new(&config.outside, public_url)?,
             upkeep: config.upkeep,
+            plans: config.plans,
             public_url: public_url.into(),
         }))
     }

@@ -28,7 +28,7 @@ use crate::{
     people::outside::OutsideConfig,
     providers::{ai::AiConfig, http, meta::MetaConfig},
     services::Services,
-    tenants,
+    tenants::{self, plans::PlansConfig, usage},
 };
 
 /// An engine, a tenant and a world in the sandbox.
@@ -120,6 +120,8 @@ impl Bench {
         let key = NewAsset::storage_key(self.tenant_id, asset.id);
         self.engine.services.storage.put(&key, bytes.into()).await.expect("storage");
         assets::insert_asset(&mut tx, &asset).await.expect("a row");
+        let plans = &self.engine.services.plans;
+        usage::take_image(&mut tx, plans, self.tenant_id, asset.size_bytes).await.expect("room for a picture");
         tx.commit().await.expect("a commit");
         asset.id
     }
@@ -313,6 +315,18 @@ impl Sandbox {
                 effect_history_days: 400,
                 token_refresh_threshold_days: 7,
                 token_refresh_interval: Duration::from_hours(24),
+            },
+            // Small for those who ask for little, so that tests reach them; without end for the bench's tenant.
+            plans: PlansConfig {
+                post_limit_basic: 10,
+                post_limit_pro: u32::MAX,
+                post_limit_enterprise: u32::MAX,
+                image_limit_basic: 10,
+                image_limit_pro: u32::MAX,
+                image_limit_enterprise: u32::MAX,
+                ai_limit_basic: 10,
+                ai_limit_pro: u32::MAX,
+                ai_limit_enterprise: u32::MAX,
             },
             meta: MetaConfig {
                 facebook_app_id: "100200300400500".to_owned(),

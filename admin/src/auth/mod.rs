@@ -74,6 +74,11 @@ impl<'a> ApiExtractor<'a> for Caller {
         let need = need.ok_or_else(|| ApiError::missing_permission("*"))?;
         let is_met = match (&need, &identity.reach) {
             (Need::Person, _) => identity.person.is_some(),
+            (Need::NewTenant, Reach::Tenants { .. }) if identity.person.is_some() => true,
+            (Need::NewTenant, Reach::Everywhere(held)) => held.allow(needs::MAKES_TENANTS),
+            (Need::NewTenant, Reach::Tenants { held, .. }) => {
+                held.values().any(|held| held.allow(needs::MAKES_TENANTS))
+            }
             (Need::Permission(needed), Reach::Everywhere(held)) => held.allow(needed),
             // Who is in no tenant is refused as soon as one is asked for.
             (Need::Permission(needed), Reach::Tenants { held, .. }) => {

@@ -13,15 +13,22 @@ const STAFF_ACTIONS: [&str; 6] = ["retry", "cancel", "discard", "run-now", "bulk
 pub(crate) enum Need {
     /// To be a person: it is about whoever is signed in.
     Person,
+    /// To be a person, or an operator who may do that: whoever is signed in makes tenants of their own.
+    NewTenant,
     /// A permission.
     Permission(String),
 }
+
+/// What making tenants for others takes.
+pub(super) const MAKES_TENANTS: &str = "tenants:write";
 
 impl Need {
     /// Whether these permissions are enough.
     pub(super) fn is_met_by(&self, held: &Permissions) -> bool {
         match self {
             Self::Person => true,
+            // Of tenants that are named there, settings are read.
+            Self::NewTenant => held.allow("tenants:read"),
             Self::Permission(needed) => held.allow(needed),
         }
     }
@@ -29,6 +36,7 @@ impl Need {
     pub(super) fn refusal(&self) -> ApiError {
         match self {
             Self::Person => ApiError::people_only(),
+            Self::NewTenant => ApiError::missing_permission(MAKES_TENANTS),
             Self::Permission(needed) => ApiError::missing_permission(needed),
         }
     }
@@ -39,6 +47,7 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<Need> {
     let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
     let named = match segments.as_slice() {
         ["auth", ..] | ["tenants", _, "switch" | "leave"] => return Some(Need::Person),
+        ["tenants"] if *method == Method::POST => return Some(Need::NewTenant),
         ["tenants", _, inside, ..] => inside,
         [area, ..] => area,
         [] => return None,
@@ -75,7 +84,10 @@ mod tests {
             (Method::POST, "/api/v1/jobs/bulk", Some("jobs:retry")),
             (Method::POST, "/api/v1/jobs/0/effects/0/resolve", Some("jobs:retry")),
             (Method::GET, "/api/v1/jobs/retry", Some("jobs:read")),
+            (Method::GET, "/api/v1/tenants", Some("tenants:read")),
             (Method::GET, "/api/v1/tenants/0", Some("tenants:read")),
+            (Method::DELETE, "/api/v1/tenants/0", Some("tenants:write")),
+            (Method::GET, "/api/v1/tenants/0/usage", Some("tenants:read")),
             (Method::GET, "/api/v1/tenants/0/posts", Some("posts:read")),
             (Method::POST, "/api/v1/tenants/0/invitations", Some("members:write")),
             (Method::GET, "/api/v1/oauth/facebook/authorize", Some("accounts:write")),
@@ -90,6 +102,7 @@ mod tests {
             let needed = needed.map(|name| Need::Permission(name.to_owned()));
             assert_eq!(of(&method, path), needed, "{method} {path}");
         }
+        assert_eq!(of(&Method::POST, "/api/v1/tenants"), Some(Need::NewTenant));
         assert_eq!(of(&Method::PATCH, "/api/v1/auth/me"), Some(Need::Person));
         assert_eq!(of(&Method::POST, "/api/v1/tenants/0/switch"), Some(Need::Person));
     }

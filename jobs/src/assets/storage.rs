@@ -4,10 +4,14 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
 use url::Url;
 
 use crate::engine::{Cause, JobError};
+
+/// Deleted at once at most, which is what S3 takes in one request.
+const DELETED_AT_ONCE: usize = 1_000;
 
 /// Where bytes are kept, by key.
 #[derive(Debug, Clone)]
@@ -56,7 +60,7 @@ impl Storage {
             "file" => {
                 let folder = url.to_file_path().ok().context("STORAGE_URL should look like file:///folder")?;
                 std::fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
-                Arc::new(LocalFileSystem::new_with_prefix(folder)?)
+                Arc::new(LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true))
             }
             "s3" => {
                 let mut builder = AmazonS3Builder::from_env()
@@ -90,5 +94,35 @@ impl Storage {
     /// [`StorageError`].
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
         Ok(self.store.get(&Path::from(key)).await?.bytes().await?)
+    }
+
+    /// Deletes bytes, if they are there.
+    ///
+    /// # Errors
+    /// [`StorageError::Failed`].
+    pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
+        match self.store.delete(&Path::from(key)).await.map_err(StorageError::from) {
+            Ok(()) | Err(StorageError::Missing) => Ok(()),
+            Err(error @ StorageError::Failed(_)) => Err(error),
+        }
+    }
+
+    /// Deletes some of what is below a folder; answers how much that was, and 0 when nothing is left.
+    ///
+    /// # Errors
+    /// [`StorageError::Failed`].
+    pub async fn delete_some(&self, folder: &str) -> Result<u64, StorageError> {
+        let folder = Path::from(folder);
+        let found: Vec<_> = self.store.list(Some(&folder)).take(DELETED_AT_ONCE).try_collect().await?;
+        let keys = stream::iter(found.into_iter().map(|file| Ok(file.location))).boxed();
+        let mut answers = self.store.delete_stream(keys);
+        let mut deleted = 0;
+        while let Some(answer) = answers.next().await {
+            match answer.map_err(StorageError::from) {
+                Ok(_) | Err(StorageError::Missing) => deleted += 1,
+                Err(error @ StorageError::Failed(_)) => return Err(error),
+            }
+        }
+        Ok(deleted)
     }
 }

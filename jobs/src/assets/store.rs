@@ -126,12 +126,12 @@ pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Resul
     .await
 }
 
-/// Inserts a picture; one that is there already stays as it is.
+/// Inserts a picture; one that is there already stays as it is. Answers whether there was none.
 ///
 /// # Errors
 /// The database refused.
-pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<(), sqlx::Error> {
-    sqlx::query!(
+pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<bool, sqlx::Error> {
+    let inserted = sqlx::query!(
         "
         insert into brand_assets
           (id, tenant_id, folder_id, name, content_type, size_bytes, width_px, height_px, tags, storage_key,
@@ -153,7 +153,7 @@ pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<(
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(inserted.rows_affected() > 0)
 }
 
 /// One picture.

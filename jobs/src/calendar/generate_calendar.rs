@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    WriteCaption,
+    WriteCaption, reserve,
     store::{self, CalendarRow, PlannedPost},
 };
 use crate::{
@@ -58,10 +58,11 @@ impl Job for GenerateCalendar {
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
         match setback {
-            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await,
-            Setback::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => Ok(()),
+            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?,
+            Setback::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => return Ok(()),
         }
+        reserve::give_back(tx, tenant_id, self.calendar_id, i32::MAX).await
     }
 }
 
@@ -72,6 +73,7 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
     let Some(posts) = store::mark_planned(&mut tx, cx.tenant_id(), calendar.id, &plan).await? else {
         return Ok(Done::nothing("planned by another attempt"));
     };
+    reserve::use_one(&mut tx, cx.tenant_id(), calendar.id).await?;
     let captions = posts
         .into_iter()
         .map(|post_id| NewJob::new(cx.tenant_id(), &WriteCaption { post_id }).child_of(cx.attempt()))

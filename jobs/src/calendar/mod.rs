@@ -1,6 +1,7 @@
 //! A month of posts, planned and written by AI.
 
 mod generate_calendar;
+pub mod reserve;
 pub mod store;
 mod write_caption;
 

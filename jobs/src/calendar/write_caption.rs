@@ -5,10 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::store::{self, CaptionBrief};
+use super::{
+    reserve,
+    store::{self, CaptionBrief},
+};
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
-    ids::PostId,
+    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    ids::{PostId, TenantId},
     providers::ai::Question,
 };
 
@@ -47,9 +50,24 @@ impl Job for WriteCaption {
         let answer: Answer = cx.services().ai.ask(question(&brief)).await?;
         let caption = check(&answer.caption)?;
         let mut tx = cx.begin().await?;
-        store::mark_captioned(&mut tx, cx.tenant_id(), self.post_id, caption).await?;
+        if store::mark_captioned(&mut tx, cx.tenant_id(), self.post_id, caption).await?
+            && let Some(calendar_id) = reserve::calendar_of(&mut tx, cx.tenant_id(), self.post_id).await?
+        {
+            reserve::use_one(&mut tx, cx.tenant_id(), calendar_id).await?;
+        }
         store::mark_ready_at_last(&mut tx, cx.tenant_id(), self.post_id).await?;
         tx.complete(json!({ "characters": caption.chars().count() })).await
+    }
+
+    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+        match setback {
+            Setback::Discarded(_) | Setback::Cancelled => {}
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => return Ok(()),
+        }
+        match reserve::calendar_of(tx, tenant_id, self.post_id).await? {
+            Some(calendar_id) => reserve::give_back(tx, tenant_id, calendar_id, 1).await,
+            None => Ok(()),
+        }
     }
 }
 

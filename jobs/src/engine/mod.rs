@@ -20,6 +20,7 @@ mod drain;
 mod effects;
 mod enqueue;
 pub mod events;
+pub mod eviction;
 pub mod gauges;
 mod in_hand;
 mod job;

@@ -12,6 +12,7 @@ use crate::{
     assets::{Picture, PictureError, picture},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
+    tenants::usage,
 };
 
 /// Draw `overlay` over the picture `asset_id`, as the new picture `rendered_id` in the same folder.
@@ -55,7 +56,9 @@ impl Job for RenderOverlay {
         let asset = rendered(self.rendered_id, source, picture, jpeg.len());
         cx.services().storage.put(&NewAsset::storage_key(asset.tenant_id, asset.id), jpeg.into()).await?;
         let mut tx = cx.begin().await?;
-        store::insert_asset(&mut tx, &asset).await?;
+        if store::insert_asset(&mut tx, &asset).await? {
+            usage::add_storage(&mut tx, asset.tenant_id, asset.size_bytes).await?;
+        }
         tx.complete(json!({ "asset_id": asset.id })).await
     }
 }

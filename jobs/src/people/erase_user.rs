@@ -8,7 +8,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::{TenantId, UserId},
-    tenants::{erase, members},
+    tenants::{self, members},
 };
 
 /// Erase the person `user_id`, and the tenants that nobody else is in.
@@ -42,7 +42,7 @@ impl Job for EraseUser {
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
         for (tenant_id, _) in &owned {
-            erase::erase(&mut tx, &cx.services().keyring, &actor, *tenant_id).await?;
+            tenants::erase::erase(&mut tx, &cx.services().keyring, &actor, *tenant_id).await?;
         }
         store::delete(&mut tx, self.user_id).await?;
         let entry = Entry {
@@ -54,5 +54,81 @@ impl Job for EraseUser {
         };
         audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
         tx.complete(json!({ "tenants": owned.len() })).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
+
+    async fn person(bench: &Bench, email: &str, tenant_id: Option<(TenantId, Role)>) -> UserId {
+        let mut tx = bench.engine.db.system().await.unwrap();
+        let user_id = store::ensure(&mut tx, email).await.unwrap();
+        store::mark_verified(&mut tx, user_id, None, Names::of("Some Body")).await.unwrap();
+        if let Some((tenant_id, role)) = tenant_id {
+            members::insert(&mut tx, tenant_id, user_id, role).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+        user_id
+    }
+
+    async fn erase(bench: &Bench, user_id: UserId) -> JobId {
+        let job = bench.enqueue_for_system(&EraseUser { user_id }).await;
+        bench.drain().await;
+        job
+    }
+
+    async fn is_there(bench: &Bench, user_id: UserId) -> bool {
+        let mut tx = bench.engine.db.system().await.unwrap();
+        store::get(&mut tx, user_id).await.unwrap().is_some()
+    }
+
+    async fn tenant_is_there(bench: &Bench) -> bool {
+        let mut tx = bench.engine.db.system().await.unwrap();
+        tenants::store::get(&mut tx, bench.tenant_id).await.unwrap().is_some()
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(EraseUser { user_id: UserId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "user_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_person_goes_with_the_tenant_that_nobody_else_is_in_and_only_once(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
+        for _ in 0..2 {
+            let job = erase(&bench, user_id).await;
+            assert_eq!(bench.job(job).await.state, "completed");
+            assert!(!is_there(&bench, user_id).await && !tenant_is_there(&bench).await);
+        }
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_tenant_with_other_owners_stays(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
+        let other = person(&bench, "other@example.com", Some((bench.tenant_id, Role::Owner))).await;
+        let job = erase(&bench, user_id).await;
+        assert_eq!(bench.job(job).await.state, "completed");
+        assert!(!is_there(&bench, user_id).await && is_there(&bench, other).await && tenant_is_there(&bench).await);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn the_last_owner_of_other_people_stays_until_there_is_another(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
+        person(&bench, "member@example.com", Some((bench.tenant_id, Role::Member))).await;
+        let job = erase(&bench, user_id).await;
+        assert_eq!(
+            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            ("discarded", "last_owner")
+        );
+        assert!(is_there(&bench, user_id).await && tenant_is_there(&bench).await);
     }
 }

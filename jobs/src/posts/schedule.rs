@@ -12,6 +12,10 @@ use super::{
 use crate::{
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::{AccountId, AssetId, DeliveryId, PostId, TenantId},
+    tenants::{
+        plans::PlansConfig,
+        usage::{self, UsageError},
+    },
 };
 
 /// One post on one account at one time.
@@ -45,6 +49,9 @@ pub enum ScheduleError {
     /// It is scheduled there already.
     #[error("post {0} is already scheduled on that account")]
     Taken(PostId),
+    /// The tenant's plan allows no more, or there is no tenant.
+    #[error("could not count the posts")]
+    Usage(#[from] UsageError),
     /// The jobs could not be enqueued.
     #[error("could not enqueue")]
     Enqueue(#[from] EnqueueError),
@@ -70,6 +77,7 @@ impl From<sqlx::Error> for ScheduleError {
 /// [`ScheduleError`], with nothing done once the transaction is dropped.
 pub async fn create(
     tx: &mut Tx,
+    plans: &PlansConfig,
     tenant_id: TenantId,
     caption: &str,
     asset_id: Option<AssetId>,
@@ -78,7 +86,7 @@ pub async fn create(
     let post_id = store::insert_post(tx, tenant_id, caption, asset_id).await?;
     let placements: Vec<Placement> =
         accounts.iter().map(|&account_id| Placement { post_id, account_id, at: None, asset_id: None }).collect();
-    let jobs = schedule(tx, tenant_id, &placements).await?;
+    let jobs = schedule(tx, plans, tenant_id, &placements).await?;
     Ok((post_id, jobs))
 }
 
@@ -88,6 +96,7 @@ pub async fn create(
 /// [`ScheduleError`], with nothing done once the transaction is dropped.
 pub async fn schedule(
     tx: &mut Tx,
+    plans: &PlansConfig,
     tenant_id: TenantId,
     placements: &[Placement],
 ) -> Result<Vec<Enqueued>, ScheduleError> {
@@ -123,6 +132,7 @@ pub async fn schedule(
     let enqueued = tx.enqueue_all(jobs).await?;
     let ids: Vec<Uuid> = enqueued.iter().map(|job| job.id.0).collect();
     store::mark_enqueued(tx, tenant_id, &ids).await?;
+    usage::take_posts(tx, plans, tenant_id, deliveries.len()).await?;
     Ok(enqueued)
 }
 

@@ -1,8 +1,18 @@
-//! Tenants, keys for the API, and what those allow.
+//! Tenants: what they are and say about themselves, what they use, their keys, what those allow, and their end.
 
+mod countries;
+pub mod erase;
+mod erase_tenant;
 pub mod invitations;
 pub mod keys;
 pub mod members;
+mod period;
 pub mod permissions;
+pub mod plans;
 pub mod roles;
+pub mod settings;
 pub mod store;
+pub mod usage;
+
+pub use erase_tenant::EraseTenant;
+pub use period::Period;

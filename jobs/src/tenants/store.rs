@@ -4,7 +4,8 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::TenantId;
+use super::roles::Role;
+use crate::ids::{TenantId, UserId};
 
 /// A tenant.
 #[derive(Debug, Clone)]
@@ -38,7 +39,7 @@ pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: &str
     .await
 }
 
-/// One tenant.
+/// One tenant; one that is being erased is none.
 ///
 /// # Errors
 /// The database refused.
@@ -48,7 +49,7 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
         r#"
         select id as "id: TenantId", name, email, plan, created_at
         from tenants
-        where id = $1
+        where id = $1 and erasing_at is null
         "#,
         id.0
     )
@@ -56,30 +57,116 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
     .await
 }
 
-/// The tenants that this scope sees, newest first; the system's own is none.
+/// The same, locked against others who change it; what refers to it does not wait.
 ///
 /// # Errors
 /// The database refused.
-pub async fn list(
-    conn: &mut PgConnection,
-    after: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<TenantRow>, sqlx::Error> {
-    let (created_at, id) = after.unzip();
+pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantRow>, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
         r#"
         select id as "id: TenantId", name, email, plan, created_at
         from tenants
-        where id <> $4 and ($1::timestamptz is null or (created_at, id) < ($1, $2))
-        order by created_at desc, id desc
+        where id = $1 and erasing_at is null
+        for no key update
+        "#,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Changes what a tenant is called, whom to write to and what it pays for.
+///
+/// # Errors
+/// The database refused.
+pub async fn update(conn: &mut PgConnection, tenant: &TenantRow) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update tenants
+        set name = $2, email = $3, plan = $4
+        where id = $1
+        ",
+        tenant.id.0,
+        tenant.name,
+        tenant.email,
+        tenant.plan
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// A tenant in a list.
+#[derive(Debug, Clone)]
+pub struct TenantSummary {
+    /// The tenant.
+    pub tenant: TenantRow,
+    /// What the person is in it for whom the list is made.
+    pub role: Option<Role>,
+    /// Pictures that it uploaded.
+    pub images: i64,
+    /// Texts that AI wrote for it.
+    pub ai_generations: i64,
+    /// Posts on accounts.
+    pub posts: i64,
+    /// What its pictures take.
+    pub storage_bytes: i64,
+}
+
+/// For whom a list of tenants is made.
+#[derive(Debug, Clone, Default)]
+pub struct Viewer {
+    /// The tenants that may be seen; `None`: all.
+    pub tenants: Option<Vec<TenantId>>,
+    /// The person whose roles are shown.
+    pub user_id: Option<UserId>,
+}
+
+/// Tenants with what they have used, newest first; neither the system's own nor those that are being erased. Needs the system
+/// scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn list(
+    conn: &mut PgConnection,
+    viewer: &Viewer,
+    after: Option<(DateTime<Utc>, Uuid)>,
+    limit: i64,
+) -> Result<Vec<TenantSummary>, sqlx::Error> {
+    let (created_at, id) = after.unzip();
+    let visible: Option<Vec<Uuid>> = viewer.tenants.as_ref().map(|tenants| tenants.iter().map(|id| id.0).collect());
+    sqlx::query!("set local plan_cache_mode = force_custom_plan").execute(&mut *conn).await?;
+    let rows = sqlx::query!(
+        r#"
+        select t.id as "id: TenantId", t.name, t.email, t.plan, t.created_at, m.role as "role?: Role",
+          coalesce(u.images, 0) as "images!", coalesce(u.ai_generations, 0) as "ai_generations!",
+          coalesce(u.posts, 0) as "posts!", coalesce(u.storage_bytes, 0) as "storage_bytes!"
+        from tenants t
+        left join tenant_usage u on u.tenant_id = t.id
+        left join tenant_users m on m.tenant_id = t.id and m.user_id = $6
+        where t.id <> $4 and t.erasing_at is null
+          and ($5::uuid[] is null or t.id = any($5))
+          and ($1::timestamptz is null or (t.created_at, t.id) < ($1, $2))
+        order by t.created_at desc, t.id desc
         limit $3
         "#,
         created_at,
         id,
         limit,
-        TenantId::SYSTEM.0
+        TenantId::SYSTEM.0,
+        visible as Option<Vec<Uuid>>,
+        viewer.user_id.map(|id| id.0)
     )
     .fetch_all(conn)
-    .await
+    .await?;
+    let summaries = rows.into_iter().map(|row| TenantSummary {
+        tenant: TenantRow { id: row.id, name: row.name, email: row.email, plan: row.plan, created_at: row.created_at },
+        role: row.role,
+        images: row.images,
+        ai_generations: row.ai_generations,
+        posts: row.posts,
+        storage_bytes: row.storage_bytes,
+    });
+    Ok(summaries.collect())
 }

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{OPEN, assert_problem, operations};
 
 /// What each operation asks for.
-const ASKS_FOR: [(&str, &str); 55] = [
+const ASKS_FOR: [(&str, &str); 58] = [
     ("list_accounts", "accounts:read"),
     ("authorize_facebook", "accounts:write"),
     ("list_api_keys", "api-keys:read"),
@@ -58,6 +58,7 @@ const ASKS_FOR: [(&str, &str); 55] = [
     ("create_post", "posts:write"),
     ("schedule_posts", "posts:write"),
     ("get_tenant", "tenants:read"),
+    ("get_tenant_usage", "tenants:read"),
     ("list_tenants", "tenants:read"),
     ("create_tenant", "tenants:write"),
     ("list_members", "members:read"),
@@ -72,6 +73,8 @@ const ASKS_FOR: [(&str, &str); 55] = [
     ("logout", PERSON),
     ("switch_tenant", PERSON),
     ("leave_tenant", PERSON),
+    ("erase_tenant", "tenants:write"),
+    ("update_tenant", "tenants:write"),
 ];
 
 /// No permission, but somebody who signed in: keys are refused.

@@ -71,7 +71,7 @@ async fn credentials_that_are_none_or_are_over_are_refused_everywhere(pool: PgPo
 }
 
 /// Operations that members are refused, besides those that are for operators: all that is not content.
-const BEYOND_MEMBERS: [&str; 19] = [
+const BEYOND_MEMBERS: [&str; 20] = [
     "authorize_facebook",
     "list_api_keys",
     "create_api_key",
@@ -85,7 +85,8 @@ const BEYOND_MEMBERS: [&str; 19] = [
     "retry_job",
     "run_job_now",
     "create_job",
-    "create_tenant",
+    "update_tenant",
+    "erase_tenant",
     "update_member",
     "remove_member",
     "create_invitation",

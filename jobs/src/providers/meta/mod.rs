@@ -229,6 +229,21 @@ impl Meta {
         Ok(list.data.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
     }
 
+    /// Takes back everything that the person granted us, which ends all tokens of the person for our app. Source: Facebook
+    /// Login, "Revoking Permissions".
+    ///
+    /// # Errors
+    /// [`MetaError`]; class [`Class::Reauth`] when the token has died, so that nothing is left to take back.
+    pub async fn revoke(&self, token: &SecretString) -> Result<(), MetaError> {
+        let request = self
+            .client
+            .request(Method::DELETE, self.url("me/permissions"))
+            .query(&[("appsecret_proof", self.proof(token))])
+            .bearer_auth(token.expose_secret());
+        let request = request.build().map_err(MetaError::from_reqwest)?;
+        self.execute(&self.client, request, None).await.map(|_| ())
+    }
+
     /// The Pages that the person manages and shared with us.
     ///
     /// # Errors

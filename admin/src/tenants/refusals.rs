@@ -1,0 +1,32 @@
+//! What tenants are refused.
+
+use jobs::tenants::usage::{Reached, UsageError};
+
+use crate::ApiError;
+
+pub(super) fn plan_by_operators() -> ApiError {
+    ApiError::forbidden("plan_by_operators", "Only operators give a tenant another plan than basic: leave plan out.")
+}
+
+impl From<UsageError> for ApiError {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::Reached(reached) => reached.into(),
+            UsageError::NoTenant => Self::not_found("tenant"),
+            UsageError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Reached> for ApiError {
+    fn from(reached: Reached) -> Self {
+        let allowed = format!("The plan {} allows {} {}", reached.plan.name(), reached.limit, reached.limited.words());
+        match reached.again {
+            Some((time, wait_seconds)) => {
+                let detail = format!("{allowed}, and this would be more. There is room again from {time} on.");
+                Self::too_many("limit_reached", detail, wait_seconds)
+            }
+            None => Self::forbidden("plan_limit", format!("{allowed}, and they are used. Ask for a larger plan.")),
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Texts that a calendar is to have: counted when it is asked for, given back where they are not written.
+//!
+//! What is counted and not written yet stands on the calendar. Each text takes one off it, when it is written or given up; one
+//! that is written when nothing is left there, as after a retry, is counted then.
+
+use chrono::NaiveDate;
+use sqlx::PgConnection;
+
+use crate::{
+    ids::{CalendarId, PostId, TenantId},
+    tenants::{
+        plans::PlansConfig,
+        usage::{self, UsageError},
+    },
+};
+
+/// Counts the plan of a new calendar and the captions of its posts.
+///
+/// # Errors
+/// [`UsageError`].
+pub async fn reserve(
+    conn: &mut PgConnection,
+    plans: &PlansConfig,
+    tenant_id: TenantId,
+    id: CalendarId,
+    post_count: i32,
+) -> Result<(), UsageError> {
+    let count = post_count.saturating_add(1);
+    let month = usage::take_generations(conn, plans, tenant_id, count).await?;
+    sqlx::query!(
+        "
+        update content_calendar
+        set generations_reserved = $3, reserved_month = $4
+        where tenant_id = $1 and id = $2
+        ",
+        tenant_id.0,
+        id.0,
+        count,
+        month
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// The calendar that a post is in.
+///
+/// # Errors
+/// The database refused.
+pub async fn calendar_of(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    post_id: PostId,
+) -> Result<Option<CalendarId>, sqlx::Error> {
+    let found = sqlx::query_scalar!(
+        r#"
+        select calendar_id as "calendar_id: CalendarId"
+        from posts
+        where tenant_id = $1 and id = $2
+        "#,
+        tenant_id.0,
+        post_id.0
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found.flatten())
+}
+
+/// A text of the calendar was written.
+///
+/// # Errors
+/// The database refused.
+pub async fn use_one(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<(), sqlx::Error> {
+    let used = sqlx::query!(
+        "
+        update content_calendar
+        set generations_reserved = generations_reserved - 1
+        where tenant_id = $1 and id = $2 and generations_reserved > 0
+        ",
+        tenant_id.0,
+        id.0
+    )
+    .execute(&mut *conn)
+    .await?;
+    if used.rows_affected() == 0 {
+        usage::add_generation(conn, tenant_id).await?;
+    }
+    Ok(())
+}
+
+/// Texts of the calendar will not be written: up to `count` are counted no more.
+///
+/// # Errors
+/// The database refused.
+pub async fn give_back(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: CalendarId,
+    count: i32,
+) -> Result<(), sqlx::Error> {
+    let freed: Option<(i32, Option<NaiveDate>)> = sqlx::query!(
+        r#"
+        with held as (
+          select id, least($3, generations_reserved) as count
+          from content_calendar
+          where tenant_id = $1 and id = $2 and generations_reserved > 0
+          for update
+        )
+        update content_calendar
+        set generations_reserved = generations_reserved - held.count
+        from held
+        where content_calendar.tenant_id = $1 and content_calendar.id = held.id
+        returning held.count as "count!", reserved_month
+        "#,
+        tenant_id.0,
+        id.0,
+        count
+    )
+    .fetch_optional(&mut *conn)
+    .await?
+    .map(|row| (row.count, row.reserved_month));
+    if let Some((count, Some(month))) = freed {
+        usage::give_back_generations(conn, tenant_id, month, count.into()).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! Plans: how much a tenant may do.
+
+/// What a tenant pays for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plan {
+    /// The least.
+    Basic,
+    /// More.
+    Pro,
+    /// The most.
+    Enterprise,
+}
+
+impl Plan {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Basic, Self::Pro, Self::Enterprise];
+
+    /// As stored and as clients write it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Basic => "basic",
+            Self::Pro => "pro",
+            Self::Enterprise => "enterprise",
+        }
+    }
+
+    /// The plan of that name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|plan| plan.name() == name)
+    }
+}
+
+/// What tenants may use, by their plan.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct PlansConfig {
+    /// Posts a day of a tenant on the plan basic, counted on each account.
+    #[arg(long, env = "POST_LIMIT_BASIC", default_value_t = 10)]
+    pub post_limit_basic: u32,
+    /// The same on the plan pro.
+    #[arg(long, env = "POST_LIMIT_PRO", default_value_t = 50)]
+    pub post_limit_pro: u32,
+    /// The same on the plan enterprise.
+    #[arg(long, env = "POST_LIMIT_ENTERPRISE", default_value_t = 200)]
+    pub post_limit_enterprise: u32,
+    /// Pictures that a tenant on the plan basic may upload in all.
+    #[arg(long, env = "IMAGE_LIMIT_BASIC", default_value_t = 1_000)]
+    pub image_limit_basic: u32,
+    /// The same on the plan pro.
+    #[arg(long, env = "IMAGE_LIMIT_PRO", default_value_t = 10_000)]
+    pub image_limit_pro: u32,
+    /// The same on the plan enterprise.
+    #[arg(long, env = "IMAGE_LIMIT_ENTERPRISE", default_value_t = 100_000)]
+    pub image_limit_enterprise: u32,
+    /// Texts a month that AI writes for a tenant on the plan basic.
+    #[arg(long, env = "AI_LIMIT_BASIC", default_value_t = 100)]
+    pub ai_limit_basic: u32,
+    /// The same on the plan pro.
+    #[arg(long, env = "AI_LIMIT_PRO", default_value_t = 1_000)]
+    pub ai_limit_pro: u32,
+    /// The same on the plan enterprise.
+    #[arg(long, env = "AI_LIMIT_ENTERPRISE", default_value_t = 10_000)]
+    pub ai_limit_enterprise: u32,
+}
+
+impl PlansConfig {
+    /// Posts a day.
+    #[must_use]
+    pub fn posts(&self, plan: Plan) -> u32 {
+        match plan {
+            Plan::Basic => self.post_limit_basic,
+            Plan::Pro => self.post_limit_pro,
+            Plan::Enterprise => self.post_limit_enterprise,
+        }
+    }
+
+    /// Uploaded pictures in all.
+    #[must_use]
+    pub fn images(&self, plan: Plan) -> u32 {
+        match plan {
+            Plan::Basic => self.image_limit_basic,
+            Plan::Pro => self.image_limit_pro,
+            Plan::Enterprise => self.image_limit_enterprise,
+        }
+    }
+
+    /// Texts by AI a month.
+    #[must_use]
+    pub fn generations(&self, plan: Plan) -> u32 {
+        match plan {
+            Plan::Basic => self.ai_limit_basic,
+            Plan::Pro => self.ai_limit_pro,
+            Plan::Enterprise => self.ai_limit_enterprise,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_is_found_by_its_name() {
+        for plan in Plan::ALL {
+            assert_eq!(Plan::named(plan.name()), Some(plan));
+        }
+        assert_eq!(Plan::named("gold"), None);
+    }
+}
