@@ -66,7 +66,13 @@ async fn an_account_that_needs_its_user_is_written_about_once_each_time(pool: Pg
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let mut jobs = Vec::new();
     for caption in ["Two for one", "Three for two"] {
-        jobs.push(posts::create(&mut tx, bench.tenant_id, caption, None, &[account]).await.unwrap().1[0].id);
+        jobs.push(
+            posts::create(&mut tx, &bench.engine.services.plans, bench.tenant_id, caption, None, &[account])
+                .await
+                .unwrap()
+                .1[0]
+                .id,
+        );
     }
     tx.commit().await.unwrap();
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
