@@ -10,7 +10,7 @@ use crate::{
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::ActOnJobs,
     posts::PublishPost,
-    upkeep::PruneHistory,
+    upkeep::{PruneHistory, PruneIdempotencyKeys},
 };
 
 /// Every kind.
@@ -24,6 +24,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<PublishPost>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),
+    Kind::of::<PruneIdempotencyKeys>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -34,6 +35,7 @@ pub static KINDS: &[Kind] = &[
 /// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
+    Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
 ];
 

@@ -149,7 +149,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
     let list = app.get("/api/v1/periodic").await;
     let names: Vec<&str> =
         list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["prune_history", "refresh_tokens"]);
+    assert_eq!(names, ["prune_history", "prune_idempotency_keys", "refresh_tokens"]);
     assert!(list["items"][0]["next_tick"].as_str() > list["items"][0]["last_tick"].as_str(), "{list}");
 
     let (status, job) = app.post("/api/v1/periodic/prune_history/run", json!({})).await;
