@@ -37,8 +37,8 @@ pub(crate) struct NewTenant {
     /// What it is called.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
-    /// Whom to write to.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    /// Whom to write to. (What is a space differs from language to language; here it is all that any takes for one.)
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
     /// What it pays for.
     plan: Plan,
