@@ -97,6 +97,7 @@ pub(crate) struct AssetPage {
 
 /// A picture to upload.
 #[derive(Debug, Multipart)]
+#[oai(deny_unknown_fields)]
 pub(crate) struct UploadForm {
     /// A JPEG or a PNG of 20 MiB at most.
     file: Upload,

@@ -12,6 +12,8 @@ use poem_openapi::{
 };
 use serde_json::{Map, Value, json};
 
+use crate::{ApiError, http};
+
 /// A JSON body; where the framework refuses one it says the type that it expected, and this the field too.
 pub(crate) struct Body<T>(pub(crate) T);
 
@@ -44,6 +46,8 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
         let Json(value) = Json::<Value>::from_request(request, body).await?;
+        http::check_json("", &value)?;
+        check_texts::<T>(&value)?;
         match T::parse_from_json(Some(value.clone())) {
             Ok(parsed) => Ok(Self(parsed)),
             Err(error) => Err(ParseRequestPayloadError { reason: explained::<T>(value, error.into_message()) }.into()),
@@ -52,6 +56,38 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 }
 
 impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
+
+/// The framework takes numbers for texts.
+fn check_texts<T: Type>(value: &Value) -> Result<(), ApiError> {
+    let mut registry = Registry::new();
+    T::register(&mut registry);
+    match wrong_text(&registry, &T::schema_ref(), "", value) {
+        Some(name) => Err(ApiError::bad_request("malformed", format!("{name}: it should be a text."))),
+        None => Ok(()),
+    }
+}
+
+/// What should be a text and is something else.
+fn wrong_text(registry: &Registry, schema: &MetaSchemaRef, name: &str, value: &Value) -> Option<String> {
+    let schema = match schema {
+        MetaSchemaRef::Inline(schema) => schema.as_ref(),
+        MetaSchemaRef::Reference(known) => registry.schemas.get(known)?,
+    };
+    if schema.ty == "string" && !value.is_string() && !value.is_null() {
+        return Some(name.to_owned());
+    }
+    let within = |inner: &str| if name.is_empty() { inner.to_owned() } else { format!("{name}.{inner}") };
+    let in_parts = schema.all_of.iter().find_map(|part| wrong_text(registry, part, name, value));
+    let in_fields = || {
+        let fields = schema.properties.iter().filter_map(|(field, schema)| Some((field, schema, value.get(field)?)));
+        fields.into_iter().find_map(|(field, schema, value)| wrong_text(registry, schema, &within(field), value))
+    };
+    let in_items = || {
+        let (items, values) = (schema.items.as_ref()?, value.as_array()?);
+        values.iter().enumerate().find_map(|(at, value)| wrong_text(registry, items, &within(&at.to_string()), value))
+    };
+    in_parts.or_else(in_fields).or_else(in_items)
+}
 
 /// Why a body is refused, with the name of the field if the reason has none.
 fn explained<T: ParseFromJSON>(body: Value, reason: String) -> String {
@@ -129,6 +165,15 @@ mod tests {
                 .filter(|name| reason.starts_with(&format!("{name}:")) || reason.contains(&format!("`{name}`")))
                 .collect();
             assert_eq!(named, [changed], "{body}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_no_text() {
+        let refusal = |body: Value| check_texts::<Outer>(&body).err().map(|refused| format!("{refused:?}"));
+        assert!(refusal(json!({ "name": 1 })).is_some_and(|refused| refused.contains("\"name: ")));
+        for body in [json!({ "name": "1", "anything": 1, "count": 1 }), json!({ "name": null }), json!([])] {
+            assert_eq!(refusal(body), None);
         }
     }
 

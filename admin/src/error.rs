@@ -1,4 +1,6 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code.
+//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code. docs/ERRORS.md lists the codes.
+
+mod framework;
 
 use std::time::Duration;
 
@@ -7,8 +9,10 @@ use jobs::{
     engine::{EnqueueError, ledger::Refused},
     posts::ScheduleError,
 };
-use poem::{IntoResponse as _, Response, http::StatusCode};
+use poem::http::StatusCode;
 use poem_openapi::{ApiResponse, Object, payload::Json};
+
+pub(crate) use self::framework::{from_framework, panic_response};
 
 /// What went wrong, and what to do.
 #[derive(Debug, Clone, Object)]
@@ -52,9 +56,20 @@ pub enum ApiError {
     /// There is no such thing, or it is another tenant's.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Json<Problem>),
+    /// The body did not arrive in time.
+    #[oai(status = 408, content_type = "application/problem+json")]
+    TooSlow(Json<Problem>),
     /// It cannot be done in the state that things are in.
     #[oai(status = 409, content_type = "application/problem+json")]
     Conflict(Json<Problem>),
+    /// The same request runs already.
+    #[oai(status = 409, content_type = "application/problem+json")]
+    InFlight(
+        Json<Problem>,
+        /// Seconds after which to look again, where that helps.
+        #[oai(header = "Retry-After")]
+        Option<u64>,
+    ),
     /// Too many bytes.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),
@@ -91,6 +106,8 @@ impl ApiError {
             | Self::TooLarge(Json(problem))
             | Self::MediaType(Json(problem))
             | Self::Unprocessable(Json(problem))
+            | Self::TooSlow(Json(problem))
+            | Self::InFlight(Json(problem), _)
             | Self::TooMany(Json(problem), _)
             | Self::Internal(Json(problem))
             | Self::Unavailable(Json(problem)) => problem,
@@ -199,6 +216,37 @@ impl ApiError {
 
     pub(crate) fn unprocessable(code: &str, detail: impl Into<String>) -> Self {
         Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)))
+    }
+
+    pub(crate) fn too_large(limit_bytes: usize) -> Self {
+        let detail = format!("The body has more than {limit_bytes} bytes: send less.");
+        Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)))
+    }
+
+    pub(crate) fn too_slow() -> Self {
+        let detail = "The body took too long to arrive. Send it again.";
+        Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)))
+    }
+
+    pub(crate) fn rate_limited(wait_seconds: u64) -> Self {
+        let detail =
+            format!("Too many requests: try again in {wait_seconds} seconds. RateLimit says what is left of what.");
+        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)), wait_seconds)
+    }
+
+    pub(crate) fn in_flight() -> Self {
+        let detail = "A request with this Idempotency-Key runs. Send it again in a moment for its answer.";
+        Self::InFlight(Json(Problem::new(StatusCode::CONFLICT, "idempotency_in_flight", detail)), Some(1))
+    }
+
+    pub(crate) fn took_too_long() -> Self {
+        let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "took_too_long", detail)))
+    }
+
+    pub(crate) fn origin_not_listed() -> Self {
+        let detail = "Pages of other sites may not call this API; its operator lists those that may in CORS_ORIGINS.";
+        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "origin_not_listed", detail)))
     }
 
     /// Logs the cause; the client learns nothing of it.
@@ -392,54 +440,4 @@ impl From<StorageError> for ApiError {
             StorageError::Failed(_) => Self::unavailable("storage", error),
         }
     }
-}
-
-/// What the framework refuses, in the same form as our own errors.
-pub(crate) async fn from_framework(error: poem::Error) -> Response {
-    if error.is_from_response() {
-        return error.into_response();
-    }
-    let status = error.status();
-    let code = match status.as_u16() {
-        400 => "malformed",
-        401 => return ApiError::unauthorized().into_response(),
-        404 => "not_found",
-        405 => "method_not_allowed",
-        413 => "too_large",
-        415 => "unsupported_media_type",
-        code if code < 500 => "refused",
-        _ => return ApiError::internal(FrameworkError(error)).into_response(),
-    };
-    let detail = match status.as_u16() {
-        404 => "There is no such address: see /docs.".to_owned(),
-        405 => "This address does not take that method: see /docs.".to_owned(),
-        _ => error.to_string(),
-    };
-    problem_response(&Problem::new(status, code, detail))
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the framework failed: {0}")]
-struct FrameworkError(poem::Error);
-
-/// A problem as a whole response.
-pub(crate) fn problem_response(problem: &Problem) -> Response {
-    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = serde_json::json!({
-        "type": problem.r#type, "title": problem.title, "status": problem.status, "code": problem.code,
-        "detail": problem.detail,
-    });
-    Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
-}
-
-/// A handler panicked.
-pub(crate) fn panic_response() -> Response {
-    let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
-    problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
-}
-
-/// A body was larger than the operation takes.
-pub(crate) fn too_large(limit_bytes: usize) -> Response {
-    let detail = format!("The body has more than {limit_bytes} bytes: send less.");
-    problem_response(&Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail))
 }

@@ -11,6 +11,7 @@ mod body;
 mod calendars;
 mod error;
 mod health;
+mod http;
 mod job_events;
 mod jobs;
 mod oauth;
@@ -26,15 +27,19 @@ mod streams;
 mod tenants;
 mod workers;
 
+use std::sync::Arc;
+
 use ::jobs::{engine::Tx, ids::TenantId, tenants::store};
 use poem::{
-    Endpoint, EndpointExt as _, Request, Response, Route, get,
-    middleware::{CatchPanic, CookieJarManager, SetHeader},
+    Endpoint, EndpointExt as _, Response, Route, get,
+    middleware::{CatchPanic, CookieJarManager},
 };
 use poem_openapi::{OpenApiService, Tags};
 
+use self::http::{Limits, Operations};
 pub use self::{
     error::ApiError,
+    http::{HttpConfig, Origins, Rate, RateConfig},
     state::AppState,
     streams::{Pace, Streams},
 };
@@ -130,51 +135,41 @@ fn service(state: &AppState) -> OpenApiService<Apis, ()> {
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")
 }
 
-/// The API's description, as served at `/openapi.json`.
-#[must_use]
-pub fn openapi(state: &AppState) -> String {
-    service(state).spec()
-}
-
-/// The whole application.
+/// The whole application. A request passes the layers from the last to the first; the answer comes back the other way. Boxes
+/// between them keep the type short enough for the compiler.
 #[must_use]
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = service(&state);
-    let identifying = state.clone();
+    let plain = api.spec();
+    let document = http::describe(&plain);
+    let described = format!("{document:#}");
+    let operations = Arc::new(Operations::described_by(&document));
+    let limits = Arc::new(Limits::new(state.window.clone(), state.http.rates));
+    let is_https = state.public_url.starts_with("https:");
+    let shared = (operations.clone(), state.clone());
+    let (of_body, of_key, of_caller, of_origin) = (shared.clone(), shared, state.clone(), state.clone());
     pages::add_to(Route::new())
-        .at("/openapi.json", api.spec_endpoint())
-        .nest("/docs", api.swagger_ui())
-        .nest("/redoc", api.redoc())
+        .nest("/docs", http::swagger(&api.swagger_ui_html(), &plain, &described))
+        .nest("/redoc", http::redoc(&api.redoc_html(), &plain, &described))
+        .at("/openapi.json", http::description(described))
         .at("/connect/:ticket", get(oauth::connect))
         .nest("/", api)
         .data(state)
-        .around(limit_body)
-        .around(move |endpoint, request| auth::identify(endpoint, request, identifying.clone()))
+        .around(move |endpoint, request| http::check(endpoint, request, operations.clone()))
+        .boxed()
+        .with(CatchPanic::new().with_handler(|_| error::panic_response()))
+        .around(move |endpoint, request| http::once(endpoint, request, of_key.clone()))
+        .around(move |endpoint, request| http::read_body(endpoint, request, of_body.clone()))
+        .boxed()
+        .around(move |endpoint, request| http::limit(endpoint, request, limits.clone()))
+        .around(move |endpoint, request| auth::identify(endpoint, request, of_caller.clone()))
         .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
-        .catch_all_error(error::from_framework)
-        .with(
-            SetHeader::new()
-                .overriding("x-content-type-options", "nosniff")
-                .overriding("referrer-policy", "no-referrer"),
-        )
+        .catch_all_error(async |error| error::from_framework(error, &[]))
+        .boxed()
+        .around(move |endpoint, request| http::share(endpoint, request, of_origin.clone()))
+        .around(move |endpoint, request| http::protect(endpoint, request, is_https))
         .map_to_response()
-}
-
-/// Reads a body only up to what any operation takes.
-async fn limit_body<E: Endpoint>(endpoint: E, mut request: Request) -> poem::Result<Response> {
-    let is_multipart = request.content_type().is_some_and(|kind| kind.starts_with("multipart/"));
-    let limit_bytes = assets::body_limit(is_multipart);
-    let body = request.take_body();
-    if body.is_empty() {
-        return endpoint.call(request).await.map(poem::IntoResponse::into_response);
-    }
-    match body.into_bytes_limit(limit_bytes).await {
-        Ok(bytes) => request.set_body(bytes),
-        Err(poem::error::ReadBodyError::PayloadTooLarge) => return Ok(error::too_large(limit_bytes)),
-        Err(error) => return Err(error.into()),
-    }
-    endpoint.call(request).await.map(poem::IntoResponse::into_response)
 }
 
 /// A tenant that does not exist, or cannot be seen, is not found.

@@ -3,9 +3,9 @@
 mod create_operator;
 mod verify_audit;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use admin::{AppState, Pace, Streams};
+use admin::{AppState, HttpConfig, Pace, Streams};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use jobs::{
@@ -64,6 +64,8 @@ struct ServeConfig {
     engine: EngineConfig,
     #[command(flatten)]
     services: ServicesConfig,
+    #[command(flatten)]
+    http: HttpConfig,
     /// The address to listen on.
     #[arg(long, env = "HOST", default_value = "0.0.0.0")]
     host: String,
@@ -114,6 +116,7 @@ async fn serve(config: ServeConfig) -> anyhow::Result<()> {
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
         public_url,
         trusted_proxies: config.trusted_proxies,
+        http: Arc::new(config.http),
     };
     let mut terminate = signal(SignalKind::terminate())?;
     let streams = state.streams.clone();

@@ -7,14 +7,17 @@ use uuid::Uuid;
 use crate::ApiError;
 
 /// A list holds this many at most.
-const MAX_LIMIT: i64 = 200;
+pub(crate) const MAX_LIMIT: i64 = 200;
+
+/// And this many unless said otherwise.
+pub(crate) const DEFAULT_LIMIT: i64 = 50;
 
 /// A place in a list that is ordered by time and id, newest first.
 pub(crate) type Place = (DateTime<Utc>, Uuid);
 
-/// Reads the limit: 50 unless said otherwise.
+/// Reads the limit.
 pub(crate) fn limit(limit: Option<i64>) -> Result<i64, ApiError> {
-    let limit = limit.unwrap_or(50);
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
     if (1..=MAX_LIMIT).contains(&limit) {
         Ok(limit)
     } else {

@@ -7,7 +7,7 @@ use jobs::{
     services::Services,
 };
 
-use crate::Streams;
+use crate::{HttpConfig, Streams};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,4 +26,6 @@ pub struct AppState {
     pub public_url: String,
     /// Proxies in front of us that add to `X-Forwarded-For`: what they say is believed.
     pub trusted_proxies: u8,
+    /// How requests are limited, read and shared.
+    pub http: Arc<HttpConfig>,
 }

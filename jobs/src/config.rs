@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use anyhow::Context as _;
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
+use url::{Host, Url};
 
 use crate::{
     engine::{Db, Window},
@@ -104,8 +104,8 @@ pub struct ServicesConfig {
     /// Set by Railway: likewise.
     #[arg(long, env = "RAILWAY_ENVIRONMENT_ID", hide = true)]
     pub railway_environment_id: Option<String>,
-    /// The address at which browsers reach the admin: `https://...`.
-    #[arg(long, env = "PUBLIC_URL")]
+    /// The address at which browsers reach the admin: `https://...`. Plain http only where nobody else listens: on this machine.
+    #[arg(long, env = "PUBLIC_URL", value_parser = public_url)]
     pub public_url: Url,
     /// What keeps things in order by itself.
     #[command(flatten)]
@@ -152,6 +152,29 @@ pub struct UpkeepConfig {
     pub token_refresh_interval: Duration,
 }
 
+/// Reads an address for clap that secrets are sent to.
+fn public_url(value: &str) -> Result<Url, String> {
+    let wrong = "it should look like https://linecook.example.com; plain http is for this machine only";
+    let url = Url::parse(value).map_err(|_| wrong.to_owned())?;
+    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    if is_bare && (url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url)) {
+        Ok(url)
+    } else {
+        Err(wrong.to_owned())
+    }
+}
+
+/// Whether an address can only lead to the machine that asks.
+#[must_use]
+pub fn is_this_machine(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
 fn duration(value: &str) -> Result<Duration, String> {
     let unit_seconds = match value.bytes().last() {
         Some(b's') => 1,
@@ -170,6 +193,32 @@ fn duration(value: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_go_by_https_or_stay_on_this_machine() {
+        for taken in [
+            "https://linecook.example.com",
+            "https://x.com/",
+            "http://localhost:8080",
+            "http://127.0.0.1:1",
+            "http://[::1]",
+        ] {
+            assert!(public_url(taken).is_ok(), "{taken}");
+        }
+        for refused in [
+            "http://linecook.example.com",
+            "http://127.0.0.1.example.com",
+            "http://10.0.0.1",
+            "http://0.0.0.0:8080",
+            "ftp://localhost",
+            "linecook.example.com",
+            "https://a:b@x.com",
+            "https://x.com/?a=b",
+            "",
+        ] {
+            assert!(public_url(refused).is_err(), "{refused}");
+        }
+    }
 
     #[test]
     fn durations_have_a_number_and_a_unit() {

@@ -14,7 +14,7 @@ use crate::{
     people::{EraseUser, PrunePeople},
     posts::PublishPost,
     tenants::EraseTenant,
-    upkeep::PruneHistory,
+    upkeep::{PruneHistory, PruneIdempotencyKeys},
 };
 
 /// Every kind.
@@ -34,6 +34,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<AnchorAuditLog>(),
     Kind::of::<ReportPoison>(),
     Kind::of::<EraseTenant>(),
+    Kind::of::<PruneIdempotencyKeys>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -46,6 +47,7 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
+    Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
     Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
 ];

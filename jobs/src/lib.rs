@@ -10,6 +10,7 @@ pub mod config;
 pub mod engine;
 #[cfg(feature = "testing")]
 pub mod fault_probe;
+pub mod idempotency;
 pub mod ids;
 pub mod kinds;
 pub mod mail;

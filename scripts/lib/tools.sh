@@ -2,6 +2,7 @@
 # The tools that Linecook needs: finding them, and installing what is missing. Sourced by scripts/setup.
 
 POSTGRES_OLDEST=15
+SCHEMATHESIS_VERSION=4.32.5
 
 # Tell the user something. On stderr, so that functions whose output is read can speak too.
 say() {
@@ -63,6 +64,21 @@ find_faketime() {
   return 1
 }
 
+# Export SCHEMATHESIS, the program, from an environment of its own under .dev. What it needs comes from PyPI.
+ensure_schemathesis() {
+  local folder=$DEV_DIR/tools/schemathesis-$SCHEMATHESIS_VERSION
+  if [ ! -e "$folder/is-whole" ]; then
+    ensure_installed python
+    say "Installing schemathesis $SCHEMATHESIS_VERSION into ${folder#"$ROOT"/}."
+    rm -rf "$folder"
+    python3 -m venv "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$SCHEMATHESIS_VERSION"
+    touch "$folder/is-whole"
+  fi
+  SCHEMATHESIS=$folder/bin/schemathesis
+  export SCHEMATHESIS
+}
+
 # Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime, pgbouncer,
 # python.
 ensure_installed() {
@@ -87,9 +103,9 @@ tool_is_there() {
     compiler) has_compiler ;;
     postgresql) find_postgres >/dev/null ;;
     redis) has redis-server && has redis-cli ;;
+    python) has_python ;;
     faketime) find_faketime >/dev/null ;;
     pgbouncer) find_pgbouncer >/dev/null ;;
-    python) has python3 && python3 -c 'import venv, ensurepip' 2>/dev/null ;;
     *) has "$1" ;;
   esac
 }
@@ -98,6 +114,11 @@ tool_is_there() {
 has_compiler() {
   has cc || return 1
   [ "$(uname -s)" != Darwin ] || xcode-select -p >/dev/null 2>&1
+}
+
+# With what makes environments: Debian has that in a package of its own.
+has_python() {
+  has python3 && python3 -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null
 }
 
 # Find cargo, and see that it can build this workspace.
@@ -156,6 +177,7 @@ install_with_homebrew() {
     case $tool in
       compiler) die "a C compiler is missing: run xcode-select --install, then run this again" ;;
       postgresql) packages="$packages postgresql@17" ;;
+      python) packages="$packages python@3.13" ;;
       *) packages="$packages $tool" ;;
     esac
   done

@@ -16,11 +16,12 @@ pub mod trial;
 mod worker;
 
 use std::{
+    collections::BTreeSet,
     fmt::Write as _,
     time::{Duration, Instant},
 };
 
-use admin::Pace;
+use admin::{HttpConfig, Origins, Pace, Rate, RateConfig};
 use jobs::{
     engine::Window,
     ids::TenantId,
@@ -90,11 +91,23 @@ impl TestApp {
         Self::with_pace(pool, redis_url, Pace::default()).await
     }
 
+    /// The same with other limits than none.
+    ///
+    /// # Panics
+    /// As [`TestApp::new`].
+    pub async fn with_http(pool: PgPool, http: HttpConfig) -> Self {
+        Self::start_with(pool, &setting("REDIS_URL"), Pace::default(), http).await
+    }
+
     /// The same with event streams that wait for other times.
     ///
     /// # Panics
     /// As [`TestApp::new`].
     pub async fn with_pace(pool: PgPool, redis_url: &str, pace: Pace) -> Self {
+        Self::start_with(pool, redis_url, pace, unlimited()).await
+    }
+
+    async fn start_with(pool: PgPool, redis_url: &str, pace: Pace, http: HttpConfig) -> Self {
         let redis_url = redis_url.to_owned();
         let redis_prefix = format!("test:{}:", Uuid::now_v7());
         let window = Window::open(&redis_url, &redis_prefix).expect("an address");
@@ -115,6 +128,7 @@ impl TestApp {
             state_life: Duration::from_mins(10),
             public_url: url.clone(),
             trusted_proxies: 0,
+            http: std::sync::Arc::new(http),
         };
         let server = tokio::spawn(async move {
             Server::new_with_acceptor(acceptor).run(admin::app(state)).await.expect("it serves");
@@ -271,6 +285,16 @@ impl TestApp {
     }
 }
 
+/// No limits: tests ask more than a restaurant.
+#[must_use]
+pub fn unlimited() -> HttpConfig {
+    HttpConfig {
+        rates: RateConfig { basic: Rate::ANY, pro: Rate::ANY, enterprise: Rate::ANY, client: Rate::ANY },
+        cors_origins: Origins::default(),
+        body_time: Duration::from_mins(1),
+    }
+}
+
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.server.abort();
@@ -280,12 +304,25 @@ impl Drop for TestApp {
 /// Sends a request; a body that is no JSON is answered as a string.
 ///
 /// # Panics
-/// If there is no answer.
+/// If there is no answer, or a problem that docs/ERRORS.md does not know.
 pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     let answer = request.send().await.expect("an answer");
     let status = answer.status();
+    let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.text().await.expect("a body");
-    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    if kind == "application/problem+json" {
+        let code = body["code"].as_str().expect("a code");
+        assert!(documented_codes().contains(code), "docs/ERRORS.md does not say what {code} means");
+    }
+    (status, body)
+}
+
+/// The codes that docs/ERRORS.md explains.
+#[must_use]
+pub fn documented_codes() -> BTreeSet<String> {
+    let table = include_str!("../../docs/ERRORS.md").lines().filter_map(|line| line.strip_prefix("| `"));
+    table.filter_map(|line| line.split('`').next()).map(str::to_owned).collect()
 }
 
 /// Looks until there is something.

@@ -35,6 +35,8 @@ pub(crate) struct Identity {
     pub(crate) person: Option<Person>,
     pub(crate) reach: Reach,
     pub(crate) actor: Actor,
+    /// What its tenants pay for.
+    plans: BTreeMap<TenantId, String>,
     credential: Credential,
 }
 
@@ -124,7 +126,8 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
             Reach::Tenants { current: Some(holder.tenant_id), held }
         };
         let actor = Actor::key(holder.key_id, holder.name, client.address());
-        Identity { person: None, reach, actor, credential: Credential::Key(holder.key_id) }
+        let plans = BTreeMap::from([(holder.tenant_id, holder.plan)]);
+        Identity { person: None, reach, actor, plans, credential: Credential::Key(holder.key_id) }
     }))
 }
 
@@ -167,8 +170,35 @@ impl Identity {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
             reach,
             actor: Actor::person(person.user_id.0, person.email.clone(), client.address()),
+            plans: person.plans.clone(),
             credential: Credential::Session(person.session_id),
         }
+    }
+
+    /// Whether it sees every tenant.
+    pub(crate) fn is_operator(&self) -> bool {
+        matches!(self.reach, Reach::Everywhere(_))
+    }
+
+    /// The tenant that is meant where none is named.
+    pub(crate) fn current_tenant(&self) -> Option<TenantId> {
+        match &self.reach {
+            Reach::Everywhere(_) => None,
+            Reach::Tenants { current, .. } => *current,
+        }
+    }
+
+    /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
+    pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, &str)> {
+        let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
+        let named = named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id));
+        let tenant_id = named.or(self.current_tenant())?;
+        self.plans.get(&tenant_id).map(|plan| (tenant_id, plan.as_str()))
+    }
+
+    /// What its tenants pay for.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &str> {
+        self.plans.values().map(String::as_str)
     }
 
     /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.

@@ -69,24 +69,30 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
-        let need = needs::of(request.method(), request.original_uri().path());
-        let need = need.ok_or_else(|| ApiError::missing_permission("*"))?;
-        let is_met = match (&need, &identity.reach) {
-            (Need::Person, _) => identity.person.is_some(),
-            (Need::NewTenant, Reach::Tenants { .. }) if identity.person.is_some() => true,
-            (Need::NewTenant, Reach::Everywhere(held)) => held.allow(needs::MAKES_TENANTS),
-            (Need::NewTenant, Reach::Tenants { held, .. }) => {
-                held.values().any(|held| held.allow(needs::MAKES_TENANTS))
-            }
-            (Need::Permission(needed), Reach::Everywhere(held)) => held.allow(needed),
-            // Who is in no tenant is refused as soon as one is asked for.
-            (Need::Permission(needed), Reach::Tenants { held, .. }) => {
-                held.is_empty() || held.values().any(|held| held.allow(needed))
-            }
-        };
-        if is_met { Ok(Self { identity, need }) } else { Err(need.refusal().into()) }
+        admit(request).map_err(Into::into)
     }
+}
+
+/// The caller of an operation that takes credentials, if theirs allow it somewhere; tells that before a body is read, too.
+///
+/// # Errors
+/// There are none, or they do not.
+pub(crate) fn admit(request: &Request) -> Result<Caller, ApiError> {
+    let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
+    let need = needs::of(request.method(), request.original_uri().path());
+    let need = need.ok_or_else(|| ApiError::missing_permission("*"))?;
+    let is_met = match (&need, &identity.reach) {
+        (Need::Person, _) => identity.person.is_some(),
+        (Need::NewTenant, Reach::Tenants { .. }) if identity.person.is_some() => true,
+        (Need::NewTenant, Reach::Everywhere(held)) => held.allow(needs::MAKES_TENANTS),
+        (Need::NewTenant, Reach::Tenants { held, .. }) => held.values().any(|held| held.allow(needs::MAKES_TENANTS)),
+        (Need::Permission(needed), Reach::Everywhere(held)) => held.allow(needed),
+        // Who is in no tenant is refused as soon as one is asked for.
+        (Need::Permission(needed), Reach::Tenants { held, .. }) => {
+            held.is_empty() || held.values().any(|held| held.allow(needed))
+        }
+    };
+    if is_met { Ok(Caller { identity, need }) } else { Err(need.refusal()) }
 }
 
 impl Caller {

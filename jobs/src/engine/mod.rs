@@ -33,6 +33,7 @@ pub mod parked;
 pub mod periodic;
 pub mod point;
 pub mod queues;
+mod quota;
 mod rate;
 mod rebuild;
 mod rescue;
@@ -59,6 +60,7 @@ pub use job::{Done, Job, JobError, OnFailed, Parked, Priority, Queue, Retry, Set
 pub use kind::{Check, Kind, REDACTED};
 pub use listen::{SUBSCRIPTION_LIFE, listen};
 pub use periodic::Periodic;
+pub use quota::{Left, Quota, Quotas, Taken};
 pub use rate::{Limiter, Refused};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;

@@ -81,7 +81,6 @@ impl Window {
         interval: Duration,
         tolerance: Duration,
     ) -> RedisResult<Duration> {
-        let microseconds = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let wait: u64 = script
             .key(format!("{}rate:{key}", self.prefix))
             .arg(microseconds(interval))
@@ -89,6 +88,25 @@ impl Window {
             .invoke_async(&mut self.shared.clone())
             .await?;
         Ok(Duration::from_micros(wait))
+    }
+
+    /// Takes one of each quota, or of none: keys with the time that one takes and the time of all. Answers for each how long to
+    /// wait and when it is whole again.
+    pub(super) async fn take(
+        &self,
+        script: &redis::Script,
+        keys: &[(String, Duration, Duration)],
+    ) -> RedisResult<Vec<(Duration, Duration)>> {
+        let mut call = script.prepare_invoke();
+        for (key, interval, window) in keys {
+            call.key(format!("{}{key}", self.prefix)).arg(microseconds(*interval)).arg(microseconds(*window));
+        }
+        let answers: Vec<u64> = call.invoke_async(&mut self.shared.clone()).await?;
+        let (pairs, _) = answers.as_chunks::<2>();
+        Ok(pairs
+            .iter()
+            .map(|[wait, full_in]| (Duration::from_micros(*wait), Duration::from_micros(*full_in)))
+            .collect())
     }
 
     /// How many ids the windows of these queues hold.
@@ -260,6 +278,10 @@ impl Signal {
     fn cancelled(ids: &[u8]) -> Self {
         Self::Cancelled(ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(JobId).collect())
     }
+}
+
+fn microseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn lazy_connection(client: &Client) -> RedisResult<ConnectionManager> {

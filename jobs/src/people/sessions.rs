@@ -1,5 +1,7 @@
 //! Sessions: somebody who signed in, in one browser or program.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,6 +27,8 @@ pub struct SignedIn {
     pub current: Option<TenantId>,
     /// Where the person belongs, in the order of joining.
     pub memberships: Vec<(TenantId, Role)>,
+    /// What those tenants pay for.
+    pub plans: BTreeMap<TenantId, String>,
 }
 
 /// What names a session.
@@ -53,6 +57,13 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
             as "tenants!: Vec<TenantId>",
           array(select role from tenant_users where user_id = u.id order by created_at, tenant_id)
             as "roles!: Vec<Role>",
+          array(
+            select plan
+            from tenant_users
+            join tenants on tenants.id = tenant_id
+            where user_id = u.id
+            order by tenant_users.created_at, tenant_id
+          ) as "plans!: Vec<String>",
           engine_now() as "now!"
         from sessions s
         join users u on u.id = s.user_id
@@ -67,6 +78,7 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
     .fetch_optional(conn)
     .await?;
     Ok(row.map(|row| {
+        let plans = row.tenants.iter().copied().zip(row.plans).collect();
         let memberships: Vec<(TenantId, Role)> = row.tenants.into_iter().zip(row.roles).collect();
         let is_in = |tenant: &TenantId| memberships.iter().any(|(id, _)| id == tenant);
         let current = row.current.filter(is_in).or_else(|| memberships.first().map(|(id, _)| *id));
@@ -77,6 +89,7 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
             operator_role: row.operator_role,
             current,
             memberships,
+            plans,
         };
         (signed_in, row.now)
     }))

@@ -36,6 +36,8 @@ pub struct Holder {
     pub tenant_id: TenantId,
     /// What it may do there.
     pub permissions: Permissions,
+    /// What its tenant pays for.
+    pub plan: String,
 }
 
 /// A key as stored: not the key itself.
@@ -133,7 +135,9 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
             for update skip locked
           )
         )
-        select id, name, tenant_id as "tenant_id: TenantId", permissions from holder
+        select holder.id, holder.name, tenant_id as "tenant_id: TenantId", permissions, plan
+        from holder
+        join tenants on tenants.id = tenant_id
         "#,
         fingerprint(key)
     )
@@ -144,6 +148,7 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
         name: row.name,
         tenant_id: row.tenant_id,
         permissions: Permissions::stored(row.permissions),
+        plan: row.plan,
     }))
 }
 

@@ -2,7 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod bodies;
+mod browsers;
+mod codes;
+mod idempotency;
+mod input;
 mod keys;
+mod limits;
 mod routes;
 
 use std::io::Cursor;

@@ -149,7 +149,15 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
     let list = app.get("/api/v1/periodic").await;
     let names: Vec<&str> =
         list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["anchor_audit_log", "prune_history", "prune_people", "refresh_tokens", "report_poison"]);
+    let expected = [
+        "anchor_audit_log",
+        "prune_history",
+        "prune_idempotency_keys",
+        "prune_people",
+        "refresh_tokens",
+        "report_poison",
+    ];
+    assert_eq!(names, expected);
     assert!(list["items"][0]["next_tick"].as_str() > list["items"][0]["last_tick"].as_str(), "{list}");
 
     let (status, job) = app.post("/api/v1/periodic/prune_history/run", json!({})).await;

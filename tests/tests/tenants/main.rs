@@ -36,7 +36,7 @@ async fn other_tenant(app: &TestApp, plan: &str) -> TenantId {
 
 async fn tenant_key(app: &TestApp, tenant_id: TenantId) -> String {
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let (_, key) = keys::insert(&mut tx, tenant_id, "a tenant's", &Permissions::full()).await.unwrap();
+    let (_, key) = keys::insert(&mut tx, tenant_id, "a tenant's", None, &Permissions::full()).await.unwrap();
     tx.commit().await.unwrap();
     key
 }

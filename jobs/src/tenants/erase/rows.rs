@@ -6,7 +6,7 @@ use crate::ids::{TenantId, TokenId};
 
 /// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
 /// itself come apart.
-pub(in crate::tenants) const TABLES: [&str; 20] = [
+pub(in crate::tenants) const TABLES: [&str; 21] = [
     "job_events",
     "job_attempts",
     "job_history",
@@ -24,6 +24,7 @@ pub(in crate::tenants) const TABLES: [&str; 20] = [
     "brand_assets",
     "asset_folders",
     "tenant_usage",
+    "idempotency_keys",
     "invitations",
     "tenant_users",
     "api_keys",

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    audit::Entry,
     engine::{NewJob, ledger::JobRow},
     ids::{AccountId, AssetId, JobId},
     media::{Overlay, Position, RenderOverlay},
@@ -16,7 +17,7 @@ use crate::{
 };
 
 /// Tables that come apart: unfinished jobs first, then the log and the tenant last.
-const APART: [&str; 2] = ["jobs", "audit_log"];
+const APART: [&str; 3] = ["jobs", "audit_log", "audit_heads"];
 
 async fn erase(bench: &Bench, tenant_id: TenantId) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
@@ -112,11 +113,22 @@ async fn fill(bench: &Bench) {
          select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
         "insert into parked_accounts (tenant_id, account_id, until, reason) values ($1, $1, now(), '{}')",
         "insert into resting_lanes (queue, tenant_id, lane, until) values ('media', $1, $1, now())",
-        "insert into audit_log (id, tenant_id, actor_id, actor_name, action, object_type, object_id)
-         select gen_random_uuid(), $1, $1, 'x', 'x', 'x', 'x' from generate_series(1, 1500)",
+        "insert into idempotency_keys (tenant_id, caller_id, key_sha256, id, request_sha256, locked_until)
+         values ($1, $1, 'x', $1, 'x', now())",
     ] {
         bench.execute(sql, bench.tenant_id.0).await;
     }
+    let entry = Entry {
+        tenant_id: bench.tenant_id,
+        action: "x".to_owned(),
+        object_type: "x",
+        object_id: "x".to_owned(),
+        details: json!({}),
+    };
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let keyring = &bench.engine.services.keyring;
+    audit::append(&mut tx, keyring, &Actor::command_line(), &vec![entry; 1_500]).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 #[test]
@@ -173,7 +185,7 @@ async fn nothing_of_the_tenant_is_left_and_nothing_of_another_is_missing(pool: P
         .await
         .unwrap();
     assert_eq!(people, 2, "people stay");
-    assert_eq!(log, ["tenant.delete", "tenant.erased"]);
+    assert_eq!(log, ["tenant.delete", "tenant.erase", "tenant.erased"]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

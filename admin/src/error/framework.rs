@@ -1,0 +1,72 @@
+//! What the framework refuses, and panics, in the form of our own errors.
+
+use poem::{IntoResponse as _, Response, http::StatusCode};
+use poem_openapi::error::{
+    ContentTypeError, ParseMultipartError, ParseParamError, ParsePathError, ParseRequestPayloadError,
+};
+
+use super::{ApiError, Problem};
+
+/// What the framework refuses; `names` are those in the operation's path.
+pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
+    if error.is_from_response() {
+        return error.into_response();
+    }
+    let status = error.status();
+    let code = match status.as_u16() {
+        400 => "malformed",
+        401 => return ApiError::unauthorized().into_response(),
+        404 => "not_found",
+        405 => "method_not_allowed",
+        413 => "too_large",
+        415 => "unsupported_media_type",
+        code if code < 500 => "refused",
+        _ => return ApiError::internal(FrameworkError(error)).into_response(),
+    };
+    let detail = match status.as_u16() {
+        404 => "There is no such address: see /docs.".to_owned(),
+        405 => "This address does not take that method: see /docs.".to_owned(),
+        _ => refusal(&error, names),
+    };
+    problem_response(&Problem::new(status, code, detail))
+}
+
+/// What the framework dislikes, beginning with the name of it where there is one.
+fn refusal(error: &poem::Error, names: &[String]) -> String {
+    if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
+        // The framework numbers what stands in a path.
+        let number = wrong.name.strip_prefix("param").and_then(|number| number.parse::<usize>().ok());
+        let name = number.and_then(|number| names.get(number)).map_or(wrong.name, String::as_str);
+        format!("{name}: {}", wrong.reason)
+    } else if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
+        format!("{}: {}", wrong.name, wrong.reason)
+    } else if let Some(wrong) = error.downcast_ref::<ParseRequestPayloadError>() {
+        wrong.reason.clone()
+    } else if let Some(wrong) = error.downcast_ref::<ParseMultipartError>() {
+        wrong.reason.clone()
+    } else if error.is::<ContentTypeError>() {
+        format!("{error}: send one of those that /docs names for this operation.")
+    } else {
+        error.to_string()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the framework failed: {0}")]
+struct FrameworkError(poem::Error);
+
+/// A problem as a whole response.
+fn problem_response(problem: &Problem) -> Response {
+    let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let body = serde_json::json!({
+        "type": problem.r#type, "title": problem.title, "status": problem.status, "code": problem.code,
+        "detail": problem.detail,
+    });
+    Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
+}
+
+/// A handler panicked.
+pub(crate) fn panic_response() -> Response {
+    let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
+    problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
+}

@@ -1,0 +1,112 @@
+//! Reading bodies: only from those who may send one, only so much, and not for longer than it should take.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt as _};
+use poem::{Body, Endpoint, IntoResponse as _, Request, Response, http::header};
+
+use super::operations::{Operation, Operations};
+use crate::{
+    ApiError, AppState, assets,
+    auth::{self, Identity},
+    error,
+};
+
+/// A form of somebody who has no credentials, such as one to sign in.
+const ANONYMOUS_BYTES: usize = 64 * 1024;
+
+/// What is read of a refused body, and for how long, so that its sender gets to see the answer.
+const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
+const DISCARDED_FOR: Duration = Duration::from_secs(5);
+
+/// An upload may take so many times as long as another body.
+const UPLOAD_PATIENCE: u32 = 10;
+
+/// Refuses who may not call the operation before a body is read, and reads it up to what the operation takes.
+pub(crate) async fn read<E: Endpoint>(
+    endpoint: E,
+    mut request: Request,
+    (operations, state): (Arc<Operations>, AppState),
+) -> poem::Result<Response> {
+    let operation = operations.find(request.method(), request.uri().path());
+    if operation.is_some_and(|operation| operation.takes_credentials)
+        && let Err(refused) = auth::admit(&request)
+    {
+        discard_body(&mut request);
+        return Ok(refused.into_response());
+    }
+    let (limit_bytes, time) = bounds(&request, operation, state.http.body_time);
+    if request
+        .header(header::CONTENT_LENGTH)
+        .and_then(|length| length.parse().ok())
+        .is_some_and(|sent: usize| sent > limit_bytes)
+    {
+        discard_body(&mut request);
+        return Ok(ApiError::too_large(limit_bytes).into_response());
+    }
+    let body = request.take_body();
+    if !body.is_empty() {
+        match tokio::time::timeout(time, collect(body, limit_bytes)).await {
+            Ok(Ok(bytes)) => request.set_body(bytes),
+            Ok(Err(refused)) => return Ok(refused.into_response()),
+            Err(_) => return Ok(ApiError::too_slow().into_response()),
+        }
+    }
+    match endpoint.call(request).await {
+        Ok(response) => Ok(response.into_response()),
+        Err(error) => Ok(error::from_framework(error, &[])),
+    }
+}
+
+/// How many bytes are read, and for how long.
+fn bounds(request: &Request, operation: Option<&Operation>, time: Duration) -> (usize, Duration) {
+    let is_known = request.extensions().get::<Arc<Identity>>().is_some();
+    match operation {
+        // Whoever gets here may do what the operation does.
+        Some(operation) if operation.takes_upload && is_known => {
+            (assets::body_limit(true), time.saturating_mul(UPLOAD_PATIENCE))
+        }
+        Some(_) | None if is_known => (assets::body_limit(false), time),
+        Some(_) | None => (ANONYMOUS_BYTES, time),
+    }
+}
+
+async fn collect(body: Body, limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
+    let mut chunks = Box::pin(body.into_bytes_stream());
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk =
+            chunk.map_err(|error| ApiError::bad_request("malformed", format!("The body broke off: {error}.")))?;
+        if bytes.len() + chunk.len() > limit_bytes {
+            discard(chunks);
+            return Err(ApiError::too_large(limit_bytes));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// Leaves a body unread. A sender that asks first is told by the answer; any other sends on, and would find its connection
+/// reset before it sees the answer, so that is read away for a while.
+pub(super) fn discard_body(request: &mut Request) {
+    let body = request.take_body();
+    if request.headers().get(header::EXPECT).is_none() && !body.is_empty() {
+        discard(Box::pin(body.into_bytes_stream()));
+    }
+}
+
+fn discard<T, F>(mut chunks: impl Stream<Item = Result<T, F>> + Unpin + Send + 'static)
+where
+    T: AsRef<[u8]> + Send,
+    F: Send,
+{
+    tokio::spawn(tokio::time::timeout(DISCARDED_FOR, async move {
+        let mut left = DISCARDED_BYTES;
+        while let Some(Ok(chunk)) = chunks.next().await {
+            match left.checked_sub(chunk.as_ref().len()) {
+                Some(rest) => left = rest,
+                None => break,
+            }
+        }
+    }));
+}

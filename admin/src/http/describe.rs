@@ -1,0 +1,229 @@
+//! What the framework leaves out of the API's description, although it holds for many operations.
+
+use serde_json::{Map, Value, json};
+
+use super::operations::Operations;
+use crate::page;
+
+/// Completes the description.
+pub(crate) fn describe(plain: &str) -> Value {
+    let mut document: Value = serde_json::from_str(plain).unwrap_or_default();
+    let operations = Operations::described_by(&document);
+    for (path, item) in fields_mut(&mut document, "paths") {
+        for (method, described) in item.as_object_mut().into_iter().flatten() {
+            let method = method.to_uppercase().parse().unwrap_or_default();
+            let operation = operations.find(&method, path);
+            if operation.is_some_and(|operation| operation.takes_key) {
+                add_parameter(described, idempotency_key());
+            }
+            if operation.is_some_and(|operation| operation.takes_credentials) {
+                add_rates(described);
+            }
+            add_pages(described);
+            name_messages(described);
+            if let Some(form) = described.pointer_mut("/requestBody/content/multipart~1form-data/schema") {
+                close(form);
+            }
+            for parameter in items_mut(described, "parameters") {
+                bound_limit(parameter);
+            }
+        }
+    }
+    let taken = schemas_of_bodies(&document);
+    let schemas = document.pointer_mut("/components/schemas").and_then(Value::as_object_mut);
+    for (name, schema) in schemas.into_iter().flatten() {
+        may_be_null(schema);
+        if taken.contains(name) {
+            close(schema);
+        }
+    }
+    document
+}
+
+/// What an object holds under a name, to be changed. (Indexing for that adds what is not there.)
+fn fields_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
+    value.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
+}
+
+fn items_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
+    value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+fn add_parameter(described: &mut Value, parameter: Value) {
+    match described.get_mut("parameters").and_then(Value::as_array_mut) {
+        Some(parameters) => parameters.push(parameter),
+        None => described["parameters"] = json!([parameter]),
+    }
+}
+
+fn idempotency_key() -> Value {
+    json!({
+        "name": "Idempotency-Key",
+        "in": "header",
+        "required": false,
+        "description": "A text of your own for this one request, such as a UUID: sent again within 24 hours it does nothing \
+                        more and answers the same, with `Idempotent-Replayed: true`. While the first one runs: 409. Another \
+                        request under it: 422.",
+        "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
+    })
+}
+
+/// How much may still be asked: on every answer to a tenant's caller.
+fn add_rates(described: &mut Value) {
+    for (_, answer) in fields_mut(described, "responses") {
+        if !answer.get("headers").is_some_and(Value::is_object) {
+            answer["headers"] = json!({});
+        }
+        for (name, words) in [
+            ("RateLimit", "What is left: `\"tenant\";r=99;t=36`, r requests now, all of them again in t seconds."),
+            ("RateLimit-Policy", "What there is: `\"tenant\";q=100;w=3600`, q requests in w seconds."),
+        ] {
+            answer["headers"][name] = json!({ "description": words, "schema": { "type": "string" } });
+        }
+    }
+}
+
+/// An operation that answers browsers a page refuses them with one too. Of two answers under one status the framework
+/// describes the last only.
+fn add_pages(described: &mut Value) {
+    let page = described.pointer("/responses/200/content").and_then(|content| {
+        content
+            .as_object()?
+            .iter()
+            .find(|(kind, _)| kind.starts_with("text/html"))
+            .map(|(kind, page)| (kind.clone(), page.clone()))
+    });
+    let Some((kind, page)) = page else {
+        return;
+    };
+    if let Some(content) = described.pointer_mut("/responses/400/content").and_then(Value::as_object_mut) {
+        content.insert(kind, page);
+    }
+}
+
+/// The framework describes a stream as a list of what it says; what arrives are messages with that in them.
+fn name_messages(described: &mut Value) {
+    let Some(stream) = described.pointer_mut("/responses/200/content/text~1event-stream/schema") else {
+        return;
+    };
+    let item = stream.get("items").and_then(|items| items["$ref"].as_str()?.rsplit('/').next());
+    let words = format!("A {} as JSON.", item.unwrap_or("value"));
+    *stream = json!({
+        "type": "object",
+        "description": "One message of the stream.",
+        "required": ["data"],
+        "properties": {
+            "id": { "type": "string", "description": "What to send as `Last-Event-ID`." },
+            "event": { "type": "string", "description": "What sort of message it is." },
+            "data": { "type": "string", "description": words },
+        },
+    });
+}
+
+/// Every list has the same bounds.
+fn bound_limit(parameter: &mut Value) {
+    if parameter["in"] == "query" && parameter["name"] == "limit" {
+        parameter["schema"]["minimum"] = json!(1);
+        parameter["schema"]["maximum"] = json!(page::MAX_LIMIT);
+        parameter["schema"]["default"] = json!(page::DEFAULT_LIMIT);
+    }
+}
+
+/// What need not be there may be null instead, in requests and in answers.
+fn may_be_null(schema: &mut Value) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &String| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
+    for (name, property) in fields_mut(schema, "properties") {
+        if is_required(name) {
+            continue;
+        }
+        if property.get("$ref").is_some() {
+            *property = json!({ "allOf": [property.take()] });
+        }
+        property["nullable"] = json!(true);
+        // What is one of these texts is not null, unless that is one of them.
+        if let Some(values) = property.get_mut("enum").and_then(Value::as_array_mut) {
+            values.push(Value::Null);
+        }
+    }
+    for part in items_mut(schema, "allOf") {
+        may_be_null(part);
+    }
+}
+
+/// Bodies hold no other fields than these: a mistyped one is refused.
+fn close(schema: &mut Value) {
+    if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
+        schema["additionalProperties"] = json!(false);
+    }
+}
+
+/// The names of the schemas that JSON bodies are made of.
+fn schemas_of_bodies(document: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, item) in document["paths"].as_object().into_iter().flatten() {
+        for (_, described) in item.as_object().into_iter().flatten() {
+            for (kind, content) in described["requestBody"]["content"].as_object().into_iter().flatten() {
+                if kind.starts_with("application/json") {
+                    collect_names(&content["schema"], &document["components"]["schemas"], &mut names);
+                }
+            }
+        }
+    }
+    names
+}
+
+fn collect_names(schema: &Value, schemas: &Value, names: &mut Vec<String>) {
+    let reference = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next());
+    if let Some(name) = reference.filter(|name| !names.iter().any(|known| known == name)) {
+        names.push(name.to_owned());
+        collect_names(&schemas[name], schemas, names);
+    }
+    let nested = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let properties: Map<String, Value> = schema["properties"].as_object().cloned().unwrap_or_default();
+    for part in properties.into_values().chain(nested(&schema["allOf"])).chain([schema["items"].clone()]) {
+        if part.is_object() {
+            collect_names(&part, schemas, names);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_holds_for_many_operations_is_described() {
+        let caller = json!([{ "Caller": [] }]);
+        let body = json!({ "content": { "application/json; charset=utf-8": { "schema": { "$ref": "#/components/schemas/New" } } } });
+        let document = describe(
+            &json!({
+                "paths": { "/api/v1/things": {
+                    "post": { "security": caller, "requestBody": body, "responses": { "200": {} } },
+                    "get": { "security": caller, "parameters": [{ "in": "query", "name": "limit", "schema": {} }] },
+                } },
+                "components": { "schemas": {
+                    "New": { "required": ["name"], "properties": {
+                        "name": { "type": "string" }, "inner": { "$ref": "#/components/schemas/Inner" },
+                    } },
+                    "Inner": { "properties": { "x": { "type": "string" } } },
+                    "View": { "properties": { "y": { "type": "string" } } },
+                } },
+            })
+            .to_string(),
+        );
+        let things = &document["paths"]["/api/v1/things"];
+        assert_eq!(things["post"]["parameters"][0]["name"], "Idempotency-Key");
+        assert!(things["post"]["responses"]["200"]["headers"]["RateLimit"].is_object(), "{things}");
+        assert_eq!(things["get"]["parameters"].as_array().map(Vec::len), Some(1));
+        assert_eq!(things["get"]["parameters"][0]["schema"]["maximum"], page::MAX_LIMIT);
+        let schemas = &document["components"]["schemas"];
+        assert_eq!(schemas["New"]["additionalProperties"], false);
+        assert_eq!(schemas["Inner"]["additionalProperties"], false);
+        assert!(schemas["View"].get("additionalProperties").is_none());
+        assert!(schemas["New"]["properties"]["name"].get("nullable").is_none());
+        assert!(!document.to_string().contains("null,") && !document.to_string().contains("null}"), "{document}");
+        assert_eq!(schemas["New"]["properties"]["inner"]["nullable"], true);
+        assert_eq!(schemas["View"]["properties"]["y"]["nullable"], true);
+    }
+}

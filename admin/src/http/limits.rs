@@ -1,0 +1,109 @@
+//! How much may be asked: by plan for each tenant and each of its keys, by machine for who has no credentials.
+
+use std::{sync::Arc, time::Duration};
+
+use jobs::engine::{Quota, Quotas, Taken, Window};
+use poem::{
+    Endpoint, IntoResponse as _, Request, Response,
+    http::{HeaderMap, HeaderName, HeaderValue, Method},
+};
+
+use super::{body::discard_body, config::RateConfig};
+use crate::{
+    ApiError,
+    auth::{Client, Identity},
+};
+
+const HOUR: Duration = Duration::from_hours(1);
+const MINUTE: Duration = Duration::from_mins(1);
+
+const LEFT: HeaderName = HeaderName::from_static("ratelimit");
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// What anybody may ask however often: what watches us, what is read without us working, what providers send.
+const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
+
+/// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
+/// password.
+const DOORS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
+
+/// Counts requests.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    quotas: Quotas,
+    rates: RateConfig,
+}
+
+impl Limits {
+    pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
+        Self { quotas: Quotas::new(window), rates }
+    }
+
+    /// What a request is counted by.
+    fn of(&self, request: &Request) -> Vec<Quota> {
+        let path = request.uri().path();
+        let identity = request.extensions().get::<Arc<Identity>>();
+        let knocks = *request.method() != Method::GET && DOORS.iter().any(|door| path.starts_with(door));
+        let is_counted = !UNCOUNTED.iter().any(|open| path.starts_with(open));
+        let mut quotas = Vec::new();
+        if (identity.is_none() || knocks) && is_counted {
+            let client = request.extensions().get::<Client>().map(|client| client.counted_as());
+            quotas.extend(quota("client", client.unwrap_or_default(), self.rates.client, MINUTE));
+        }
+        let Some(identity) = identity.filter(|identity| !identity.is_operator()) else {
+            return quotas;
+        };
+        if let Some((tenant_id, plan)) = identity.counted_tenant(path) {
+            quotas.extend(quota("tenant", tenant_id.to_string(), self.rates.of_plan(plan), HOUR));
+        }
+        let own = identity.plans().map(|plan| self.rates.of_plan(plan)).reduce(super::Rate::max);
+        let own = own.unwrap_or(self.rates.basic);
+        quotas.extend(quota("caller", identity.actor.id.to_string(), own, HOUR));
+        quotas
+    }
+}
+
+fn quota(name: &'static str, whose: String, rate: super::Rate, window: Duration) -> Option<Quota> {
+    rate.0.map(|requests| Quota { name, whose, requests, window })
+}
+
+/// Counts a request, or refuses it.
+pub(crate) async fn limit<E: Endpoint>(
+    endpoint: E,
+    mut request: Request,
+    limits: Arc<Limits>,
+) -> poem::Result<Response> {
+    let quotas = limits.of(&request);
+    if quotas.is_empty() {
+        return endpoint.call(request).await.map(poem::IntoResponse::into_response);
+    }
+    let taken = limits.quotas.take(&quotas).await;
+    let mut response = if taken.wait.is_zero() {
+        endpoint.call(request).await?.into_response()
+    } else {
+        discard_body(&mut request);
+        ApiError::rate_limited(seconds(taken.wait)).into_response()
+    };
+    tell(response.headers_mut(), &quotas, &taken);
+    Ok(response)
+}
+
+/// As in draft-ietf-httpapi-ratelimit-headers.
+fn tell(headers: &mut HeaderMap, quotas: &[Quota], taken: &Taken) {
+    let policy = |quota: &Quota| format!("\"{}\";q={};w={}", quota.name, quota.requests, quota.window.as_secs());
+    let policies: Vec<String> = quotas.iter().map(policy).collect();
+    let left = quotas.iter().zip(&taken.left);
+    let left: Vec<String> = left
+        .map(|(quota, left)| format!("\"{}\";r={};t={}", quota.name, left.requests, seconds(left.full_in)))
+        .collect();
+    for (name, value) in [(POLICY, policies), (LEFT, left)] {
+        if let Ok(value) = HeaderValue::from_str(&value.join(", ")) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// Whole seconds, rather one too many.
+fn seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}

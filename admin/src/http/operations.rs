@@ -1,0 +1,148 @@
+//! What operations there are, as the description of the API has it: what holds for all of them is told from there.
+
+use std::collections::BTreeMap;
+
+use poem::http::Method;
+use serde_json::Value;
+
+/// An operation as its description has it.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    /// It refuses whoever has no credentials.
+    pub(crate) takes_credentials: bool,
+    /// Its body is a form with a file.
+    pub(crate) takes_upload: bool,
+    /// It changes something, and once only for each Idempotency-Key.
+    pub(crate) takes_key: bool,
+    /// The names in its path, in their order.
+    pub(crate) path_parameters: Vec<String>,
+    /// What it reads from the query.
+    pub(crate) query_parameters: Vec<Parameter>,
+}
+
+/// A parameter in the query.
+#[derive(Debug)]
+pub(crate) struct Parameter {
+    pub(crate) name: String,
+    /// It may be said more than once.
+    pub(crate) is_list: bool,
+    pub(crate) is_time: bool,
+}
+
+#[derive(Debug)]
+struct Address {
+    /// `None` stands for any text.
+    segments: Vec<Option<String>>,
+    operations: BTreeMap<String, Operation>,
+}
+
+/// Every operation.
+#[derive(Debug)]
+pub(crate) struct Operations {
+    addresses: Vec<Address>,
+}
+
+impl Operations {
+    /// Reads them from the description.
+    pub(crate) fn described_by(document: &Value) -> Self {
+        let paths = document["paths"].as_object();
+        let mut addresses: Vec<Address> = paths.into_iter().flatten().map(|(path, item)| address(path, item)).collect();
+        // A name that is written out goes before any text in its place.
+        addresses.sort_by_key(|address| address.segments.iter().map(Option::is_none).collect::<Vec<bool>>());
+        Self { addresses }
+    }
+
+    /// The operation that answers a request.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
+        let method = if *method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
+        self.at(path)?.operations.get(method)
+    }
+
+    /// The methods that an address takes.
+    pub(crate) fn methods_at(&self, path: &str) -> Vec<&str> {
+        self.at(path).into_iter().flat_map(|address| address.operations.keys()).map(String::as_str).collect()
+    }
+
+    fn at(&self, path: &str) -> Option<&Address> {
+        let segments: Vec<&str> = path.split('/').collect();
+        self.addresses.iter().find(|address| {
+            address.segments.len() == segments.len()
+                && address.segments.iter().zip(&segments).all(|(own, asked)| match own {
+                    Some(own) => own == asked,
+                    None => !asked.is_empty(),
+                })
+        })
+    }
+}
+
+fn name_in(segment: &str) -> Option<&str> {
+    segment.strip_prefix('{')?.strip_suffix('}')
+}
+
+fn address(path: &str, item: &Value) -> Address {
+    let names: Vec<String> = path.split('/').filter_map(name_in).map(str::to_owned).collect();
+    let operation = |(method, described): (&String, &Value)| {
+        (method.to_uppercase(), operation(&method.to_uppercase(), path, described, names.clone()))
+    };
+    Address {
+        segments: path.split('/').map(|segment| name_in(segment).is_none().then(|| segment.to_owned())).collect(),
+        operations: item.as_object().into_iter().flatten().map(operation).collect(),
+    }
+}
+
+fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<String>) -> Operation {
+    let takes_credentials = described["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+    let content = described["requestBody"]["content"].as_object();
+    let in_query = |parameter: &&Value| parameter["in"] == "query";
+    let query = |parameter: &Value| Parameter {
+        name: parameter["name"].as_str().unwrap_or_default().to_owned(),
+        is_list: parameter["schema"]["type"] == "array",
+        is_time: parameter["schema"]["format"] == "date-time",
+    };
+    Operation {
+        takes_credentials,
+        takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
+        // What concerns signing in answers secrets, which are kept nowhere.
+        takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/"),
+        path_parameters,
+        query_parameters: described["parameters"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(in_query)
+            .map(query)
+            .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_operation_is_found_by_its_address() {
+        let caller = json!([{ "Caller": [] }]);
+        let operations = Operations::described_by(&json!({ "paths": {
+            "/jobs/{id}": { "get": { "security": caller }, "delete": { "security": caller } },
+            "/jobs/bulk": { "post": { "security": caller } },
+            "/jobs/{id}/effects/{effect_id}": { "get": { "parameters": [{ "in": "query", "name": "limit" }] } },
+        } }));
+        let found = |method: Method, path| operations.find(&method, path);
+        assert_eq!(found(Method::GET, "/jobs/1").unwrap().path_parameters, ["id"]);
+        assert!(found(Method::HEAD, "/jobs/1").is_some_and(|operation| !operation.takes_key));
+        assert!(found(Method::DELETE, "/jobs/1").is_some_and(|operation| operation.takes_key));
+        assert!(found(Method::POST, "/jobs/bulk").is_some_and(|operation| operation.path_parameters.is_empty()));
+        let effect = found(Method::GET, "/jobs/1/effects/2").unwrap();
+        assert_eq!(effect.path_parameters, ["id", "effect_id"]);
+        assert_eq!(effect.query_parameters[0].name, "limit");
+        for (method, path) in
+            [(Method::POST, "/jobs/1"), (Method::GET, "/jobs"), (Method::GET, "/jobs/"), (Method::GET, "")]
+        {
+            assert!(found(method.clone(), path).is_none(), "{method} {path}");
+        }
+        assert_eq!(operations.methods_at("/jobs/1"), ["DELETE", "GET"]);
+        assert_eq!(operations.methods_at("/jobs/bulk"), ["POST"], "not as any text");
+    }
+}

@@ -1,0 +1,106 @@
+//! Parameters in addresses: unknown ones are refused, and wrong ones named.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use poem::{
+    Endpoint, IntoResponse as _, Request, Response,
+    http::{HeaderValue, StatusCode, header},
+};
+use url::form_urlencoded;
+
+use super::{
+    operations::{Operation, Operations, Parameter},
+    values::check_text,
+};
+use crate::{ApiError, error};
+
+/// Calls the operation unless its query says what it does not read, and turns what the framework refuses into problems.
+pub(crate) async fn check<E: Endpoint>(
+    endpoint: E,
+    request: Request,
+    operations: Arc<Operations>,
+) -> poem::Result<Response> {
+    let path = request.uri().path().to_owned();
+    let operation = operations.find(request.method(), &path);
+    if let Some(operation) = operation
+        && let Err(refused) = check_query(operation, request.uri().query().unwrap_or_default())
+    {
+        return Ok(refused.into_response());
+    }
+    let names = operation.map(|operation| operation.path_parameters.as_slice()).unwrap_or_default();
+    let mut response = match endpoint.call(request).await {
+        Ok(response) => response.into_response(),
+        Err(error) => error::from_framework(error, names),
+    };
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = operations.methods_at(&path).join(", ");
+        if let Ok(methods) = HeaderValue::from_str(&methods) {
+            response.headers_mut().insert(header::ALLOW, methods);
+        }
+    }
+    Ok(response)
+}
+
+/// A mistyped filter would find everything. Addresses that browsers are sent to, or that machines watch, take what others add.
+fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
+    if !operation.takes_credentials {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let known = operation.query_parameters.iter().find(|parameter| parameter.name == name);
+        let Some(parameter) = known else {
+            return Err(ApiError::bad_request("unknown_parameter", unknown(&name, &operation.query_parameters)));
+        };
+        if !seen.insert(name.clone()) && !parameter.is_list {
+            let detail = format!("{name}: say it once.");
+            return Err(ApiError::bad_request("repeated_parameter", detail));
+        }
+        check_text(&name, &value, parameter.is_time)?;
+    }
+    Ok(())
+}
+
+fn unknown(name: &str, known: &[Parameter]) -> String {
+    let known: Vec<&str> = known.iter().map(|parameter| parameter.name.as_str()).collect();
+    if known.is_empty() {
+        format!("{name}: this address takes no parameters behind a question mark.")
+    } else {
+        format!("{name}: there is no such parameter here. There are {}.", known.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(query: &str) -> Option<String> {
+        let parameter =
+            |name: &str| Parameter { name: name.to_owned(), is_list: name == "ids", is_time: name == "since" };
+        let operation = Operation {
+            takes_credentials: true,
+            takes_upload: false,
+            takes_key: false,
+            path_parameters: Vec::new(),
+            query_parameters: ["limit", "since", "ids"].map(parameter).into(),
+        };
+        check_query(&operation, query).err().map(|refused| format!("{refused:?}"))
+    }
+
+    #[test]
+    fn what_is_wrong_in_a_query_is_named() {
+        for query in ["", "limit=1", "ids=1&ids=2", "since=2026-01-01T00:00:00Z", "limit=nonsense"] {
+            assert_eq!(refusal(query), None, "{query}");
+        }
+        for (query, code, name) in [
+            ("limt=1", "unknown_parameter", "limt"),
+            ("limit=1&LIMIT=2", "unknown_parameter", "LIMIT"),
+            ("limit=1&limit=2", "repeated_parameter", "limit"),
+            ("limit=%00", "bad_value", "limit"),
+            ("since=%2B12026-01-01T00:00:00Z", "bad_value", "since"),
+        ] {
+            let refused = refusal(query).unwrap();
+            assert!(refused.contains(code) && refused.contains(&format!("\"{name}:")), "{query}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Values that can be read and cannot be stored.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+
+use crate::ApiError;
+
+/// Refuses texts that nothing can store, by the name of what holds them.
+pub(crate) fn check_text(name: &str, text: &str, is_time: bool) -> Result<(), ApiError> {
+    if text.contains('\0') {
+        let detail = format!("{name}: it should be a text without NUL characters.");
+        return Err(ApiError::unprocessable("bad_value", detail));
+    }
+    // Other years are written with a sign.
+    if is_time && text.starts_with(['+', '-']) {
+        let detail = format!("{name}: it should be a time between the years 0 and 9999.");
+        return Err(ApiError::unprocessable("bad_value", detail));
+    }
+    Ok(())
+}
+
+/// Refuses what a JSON body holds that nothing can store; `name` is what holds it.
+pub(crate) fn check_json(name: &str, value: &Value) -> Result<(), ApiError> {
+    let within = |inner: &str| if name.is_empty() { inner.to_owned() } else { format!("{name}.{inner}") };
+    match value {
+        Value::String(text) => check_text(name, text, text.parse::<DateTime<Utc>>().is_ok()),
+        Value::Array(items) => {
+            items.iter().enumerate().try_for_each(|(at, item)| check_json(&within(&at.to_string()), item))
+        }
+        Value::Object(fields) => fields.iter().try_for_each(|(field, value)| {
+            check_text(&within(&field.replace('\0', "")), field, false)?;
+            check_json(&within(field), value)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
+    }
+}

@@ -1,0 +1,154 @@
+//! The SQL of idempotency keys.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{KEPT_HOURS, LOCK};
+use crate::ids::TenantId;
+
+/// A request under a key.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// The tenant in which its caller works; [`TenantId::SYSTEM`] for operators.
+    pub tenant_id: TenantId,
+    /// The API key, or the person.
+    pub caller_id: Uuid,
+    /// SHA-256 of the method, the path and the key.
+    pub key_sha256: Vec<u8>,
+    /// SHA-256 of all of it.
+    pub request_sha256: Vec<u8>,
+}
+
+/// What is known of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Who holds the key.
+    pub id: Uuid,
+    /// The request that it was used for.
+    pub request_sha256: Vec<u8>,
+    /// What that was answered, encrypted; `None` while it runs.
+    pub answer: Option<(i16, String)>,
+}
+
+/// Takes a key that nobody uses, whose answer is too old, or whose holder died over the same request; `None`: it is used.
+///
+/// # Errors
+/// The database refused.
+pub async fn claim(conn: &mut PgConnection, request: &Request) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        insert into idempotency_keys (tenant_id, caller_id, key_sha256, id, request_sha256, locked_until)
+        values ($1, $2, $3, $4, $5, engine_stamp() + make_interval(secs => $6))
+        on conflict (tenant_id, caller_id, key_sha256) do update
+        set id = excluded.id, request_sha256 = excluded.request_sha256, status = null, answer = null,
+          created_at = engine_stamp(), locked_until = excluded.locked_until
+        where idempotency_keys.created_at <= engine_now() - make_interval(hours => $7)
+          or (idempotency_keys.locked_until <= engine_now()
+            and idempotency_keys.request_sha256 = excluded.request_sha256)
+        returning id
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        Uuid::now_v7(),
+        request.request_sha256,
+        LOCK.as_secs_f64(),
+        KEPT_HOURS
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// What is known of the key of a request.
+///
+/// # Errors
+/// The database refused.
+pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<Known>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select id, request_sha256, status, answer
+        from idempotency_keys
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(row.map(|row| Known { id: row.id, request_sha256: row.request_sha256, answer: row.status.zip(row.answer) }))
+}
+
+/// Keeps the answer of the request that holds the key; one that took too long holds it no more.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_answered(
+    conn: &mut PgConnection,
+    request: &Request,
+    id: Uuid,
+    status: i16,
+    answer: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        update idempotency_keys
+        set status = $5, answer = $6, locked_until = null
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id,
+        status,
+        answer
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Frees the key of a request that holds it and did nothing.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"
+        delete from idempotency_keys
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Deletes up to `limit` keys that are too old; needs the system scope. Answers how many there were.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete_old(conn: &mut PgConnection, limit: i64) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        r#"
+        delete from idempotency_keys
+        where ctid in (
+          select ctid
+          from idempotency_keys
+          where created_at <= engine_now() - make_interval(hours => $1)
+          order by created_at
+          limit $2
+          for update skip locked
+        )
+        "#,
+        KEPT_HOURS,
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
+}
