@@ -194,7 +194,7 @@ pub(super) async fn callback(
     match finish(state, request, provider, kept).await {
         Ok(session) => {
             cookies.add(session_cookie(state, session));
-            Ok(redirect("/"))
+            Ok(redirect("/home"))
         }
         Err(Failure::Refused(why)) => Ok(refused(provider, why)),
         Err(Failure::Api(error)) => Ok(failed(&error)),

@@ -67,7 +67,7 @@ fn set_cookies(response: &Response) -> Vec<String> {
 /// Signs somebody in; answers what the API says about them.
 async fn sign_in(app: &TestApp, provider: &str) -> Value {
     let ended = Visit::begin(app, provider).await.end(app).await;
-    assert_eq!(location(&ended), "/");
+    assert_eq!(location(&ended), "/home");
     let cookies = set_cookies(&ended);
     let session = cookies.iter().find(|cookie| cookie.starts_with("linecook_session=")).expect("a session");
     let session = session.split(';').next().unwrap();
@@ -211,7 +211,7 @@ async fn of_many_first_visits_at_once_one_makes_the_person(pool: PgPool) {
         visits.push(Visit::begin(&app, provider).await);
     }
     let ended = futures_util::future::join_all(visits.iter().map(|visit| visit.end(&app))).await;
-    assert!(ended.iter().all(|response| location(response) == "/"));
+    assert!(ended.iter().all(|response| location(response) == "/home"));
     assert_eq!(count_users(&app).await, 1);
     assert_eq!(sign_in(&app, "google").await["tenants"].as_array().unwrap().len(), 1);
 }
@@ -240,7 +240,7 @@ async fn a_callback_counts_once_in_the_browser_where_it_began(pool: PgPool) {
     let ended = come_back(&app, &mixed, Some(&visit.cookie)).await;
     assert_refused(&app, ended, "failed", "did not answer as it should").await;
     let ended = visit.end(&app).await;
-    assert_eq!(location(&ended), "/", "the code is good for its own attempt");
+    assert_eq!(location(&ended), "/home", "the code is good for its own attempt");
     let used = set_cookies(&ended).into_iter().find(|cookie| cookie.starts_with("linecook_sign_in_google=;"));
     let used = used.expect("the attempt is taken from the browser");
     assert!(used.contains("Max-Age=0") && used.contains("Path=/sign-in/google"), "{used}");
