@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::Scope,
     ids::TenantId,
     tenants::{
@@ -112,7 +112,7 @@ impl KeysApi {
         let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, maker, &permissions).await?;
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry("api_key.create", &row)]).await?;
+        self.state.record(&mut tx, &caller, entry("api_key.create", &row)).await?;
         tx.commit().await?;
         Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))
     }
@@ -142,7 +142,7 @@ impl KeysApi {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
         caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry("api_key.revoke", &row)]).await?;
+        self.state.record(&mut tx, &caller, entry("api_key.revoke", &row)).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
     }

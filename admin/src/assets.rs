@@ -6,6 +6,7 @@ use jobs::{
         MAX_UPLOAD_BYTES, Picture,
         store::{self, AssetRow, FolderRow, NewAsset},
     },
+    audit::Entry,
     engine::NewJob,
     ids::{AssetId, FolderId},
     media::{Overlay, Position, RenderOverlay},
@@ -17,6 +18,7 @@ use poem_openapi::{
     payload::{Binary, Json},
     types::multipart::Upload,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{ApiError, Tag, auth::Caller, body::Body, jobs::EnqueuedView, page, state::AppState};
@@ -180,6 +182,8 @@ impl AssetsApi {
         let folder = store::insert_folder(&mut tx, tenant_id, &body.name).await?.ok_or_else(|| {
             ApiError::conflict("folder_exists", "A folder of that name exists: use it, or take another name.")
         })?;
+        let entry = Entry::new(tenant_id, "folder.create", "folder", folder.id, json!({ "name": folder.name }));
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(CreatedFolder::Created(Json(folder.into())))
     }
@@ -221,7 +225,7 @@ impl AssetsApi {
         let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect::<String>();
         let bytes =
             form.file.into_vec().await.map_err(|error| ApiError::bad_request("malformed", error.to_string()))?;
-        let asset = self.keep(&folder, name, tags, bytes).await?;
+        let asset = self.keep(&caller, &folder, name, tags, bytes).await?;
         Ok(CreatedAsset::Created(Json(asset.into())))
     }
 
@@ -251,6 +255,9 @@ impl AssetsApi {
         let job = RenderOverlay { asset_id: asset.id, rendered_id: AssetId::new(), overlay };
         let mut tx = self.state.db.tenant(asset.tenant_id).await?;
         let enqueued = tx.enqueue(NewJob::new(asset.tenant_id, &job)).await?;
+        let details = json!({ "rendered_id": job.rendered_id });
+        let entry = Entry::new(asset.tenant_id, "asset.overlay", "asset", asset.id, details);
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         let view = OverlayView { job: EnqueuedView::from(enqueued), asset_id: job.rendered_id.0 };
         Ok(AcceptedOverlay::Accepted(Json(view), format!("/api/v1/jobs/{}", enqueued.id)))
@@ -275,6 +282,7 @@ impl AssetsApi {
     /// Stores the bytes first: a row never points at nothing.
     async fn keep(
         &self,
+        caller: &Caller,
         folder: &FolderRow,
         name: String,
         tags: Vec<String>,
@@ -294,7 +302,7 @@ impl AssetsApi {
         };
         let key = NewAsset::storage_key(asset.tenant_id, asset.id);
         self.state.services.storage.put(&key, bytes.into()).await?;
-        let inserted = self.insert(&asset).await;
+        let inserted = self.insert(caller, &asset).await;
         if let Err(ApiError::Forbidden(_) | ApiError::NotFound(_)) = inserted {
             // There certainly is no row. A file that stays without one only takes room.
             let _ = self.state.services.storage.delete(&key).await;
@@ -302,11 +310,14 @@ impl AssetsApi {
         inserted
     }
 
-    async fn insert(&self, asset: &NewAsset) -> Result<AssetRow, ApiError> {
+    async fn insert(&self, caller: &Caller, asset: &NewAsset) -> Result<AssetRow, ApiError> {
         let mut tx = self.state.db.tenant(asset.tenant_id).await?;
         store::insert_asset(&mut tx, asset).await?;
         let row = store::get_asset(&mut tx, asset.id).await?.ok_or_else(|| ApiError::not_found("picture"))?;
         usage::take_image(&mut tx, &self.state.services.plans, asset.tenant_id, asset.size_bytes).await?;
+        let details = json!({ "name": asset.name, "size_bytes": asset.size_bytes });
+        let entry = Entry::new(asset.tenant_id, "asset.upload", "asset", asset.id, details);
+        self.state.record(&mut tx, caller, entry).await?;
         tx.commit().await?;
         Ok(row)
     }

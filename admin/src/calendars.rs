@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use jobs::{
+    audit::Entry,
     calendar::{
         GenerateCalendar, reserve,
         store::{self, CalendarRow},
@@ -11,6 +12,7 @@ use jobs::{
     posts,
 };
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{ApiError, Tag, auth::Caller, body::Body, posts::PostView, state::AppState};
@@ -98,6 +100,9 @@ impl CalendarsApi {
         store::mark_enqueued(&mut tx, tenant_id, calendar_id, job.id).await?;
         reserve::reserve(&mut tx, &self.state.services.plans, tenant_id, calendar_id, body.posts).await?;
         let calendar = store::get(&mut tx, calendar_id).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
+        let details = json!({ "month": body.month, "posts": body.posts });
+        let entry = Entry::new(tenant_id, "calendar.create", "calendar", calendar_id, details);
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(AcceptedCalendar::Accepted(Json(view(calendar, Vec::new())), format!("/api/v1/jobs/{}", job.id)))
     }

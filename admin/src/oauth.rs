@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jobs::{
+    audit::Entry,
     oauth::{self, CallbackError},
     tenants,
 };
@@ -20,6 +21,7 @@ use poem_openapi::{
     payload::{Html, Json},
 };
 use secrecy::SecretString;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{ApiError, Tag, auth::Caller, pages, state::AppState};
@@ -57,6 +59,8 @@ impl OauthApi {
         let mut tx = self.state.db.tenant(tenant_id).await?;
         tenants::store::get(&mut tx, tenant_id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
         let ticket = oauth::begin(&mut tx, tenant_id, self.state.state_life).await?;
+        let entry = Entry::new(tenant_id, "account.authorize", "provider", "facebook", json!({}));
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         let url = format!("{}/connect/{ticket}", self.state.public_url);
         Ok(Json(ConnectView { url, expires_in_seconds: self.state.state_life.as_secs() }))

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::parked::{self, ParkedRow},
     ids::AccountId,
 };
@@ -106,7 +106,7 @@ impl ParkedApi {
             object_id: account_id.0.to_string(),
             details: json!({ "reason": released.reason, "resumed": released.resumed }),
         };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed }))
     }

@@ -1,7 +1,7 @@
 //! Work that the clock asks for. For operators only.
 
 use ::jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{
         Tx,
         periodic::{self, PeriodicRow},
@@ -121,7 +121,7 @@ impl PeriodicApi {
             object_id: name.to_owned(),
             details,
         };
-        audit::append(tx, &self.state.services.keyring, caller.actor(), &[entry]).await
+        self.state.record(tx, caller, entry).await
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jobs::{
+    audit::Entry,
     engine::{Enqueued, Tx},
     ids::{AccountId, AssetId, PostId, TenantId},
     posts::{
@@ -16,6 +17,7 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{ApiError, Tag, auth::Caller, body::Body, page, state::AppState};
@@ -179,7 +181,9 @@ impl PostsApi {
         crate::require_tenant(&mut tx, tenant_id).await?;
         let (plans, asset_id) = (&self.state.services.plans, body.asset_id.map(AssetId));
         let (post_id, jobs) = posts::create(&mut tx, plans, tenant_id, &body.caption, asset_id, &accounts).await?;
-        accepted(tx, tenant_id, &[post_id.0], &jobs).await
+        let details = json!({ "accounts": body.account_ids, "asset_id": body.asset_id });
+        let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
+        self.accepted(tx, &caller, &[post_id.0], &jobs, entry).await
     }
 
     /// Schedule posts that exist on an account: all of them, or none.
@@ -200,7 +204,10 @@ impl PostsApi {
         crate::require_tenant(&mut tx, tenant_id).await?;
         let jobs = posts::schedule(&mut tx, &self.state.services.plans, tenant_id, &placements).await?;
         let ids: Vec<Uuid> = body.posts.iter().map(|post| post.post_id).collect();
-        accepted(tx, tenant_id, &ids, &jobs).await
+        let times: Vec<_> = body.posts.iter().map(|post| (post.post_id, post.scheduled_at)).collect();
+        let details = json!({ "posts": times });
+        let entry = Entry::new(tenant_id, "posts.schedule", "account", body.account_id, details);
+        self.accepted(tx, &caller, &ids, &jobs, entry).await
     }
 
     /// The posts of a tenant, newest first.
@@ -224,11 +231,21 @@ impl PostsApi {
     }
 }
 
-async fn accepted(mut tx: Tx, tenant_id: TenantId, ids: &[Uuid], jobs: &[Enqueued]) -> Result<AcceptedPosts, ApiError> {
-    let posts = store::list_by_ids(&mut tx, tenant_id, ids).await?;
-    let posts = with_deliveries(&mut tx, tenant_id, posts).await?;
-    tx.commit().await?;
-    let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
-    let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
-    Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
+impl PostsApi {
+    async fn accepted(
+        &self,
+        mut tx: Tx,
+        caller: &Caller,
+        ids: &[Uuid],
+        jobs: &[Enqueued],
+        entry: Entry,
+    ) -> Result<AcceptedPosts, ApiError> {
+        let posts = store::list_by_ids(&mut tx, entry.tenant_id, ids).await?;
+        let posts = with_deliveries(&mut tx, entry.tenant_id, posts).await?;
+        self.state.record(&mut tx, caller, entry).await?;
+        tx.commit().await?;
+        let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
+        let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
+        Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{
         Tx,
         gauges::{self, Count},
@@ -204,7 +204,7 @@ impl QueuesApi {
             object_id: after.name.clone(),
             details: json!({ "before": settings(&before), "after": settings(&after) }),
         };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(Json(after.into()))
     }

@@ -3,11 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use jobs::{
-    engine::{Db, Window},
+    audit::{self, Entry},
+    engine::{Db, Tx, Window},
     services::Services,
 };
 
-use crate::{HttpConfig, Streams};
+use crate::{HttpConfig, Streams, auth::Caller};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -28,4 +29,11 @@ pub struct AppState {
     pub trusted_proxies: u8,
     /// How requests are limited, read and shared.
     pub http: Arc<HttpConfig>,
+}
+
+impl AppState {
+    /// Writes down what a caller did, last in the transaction that does it.
+    pub(crate) async fn record(&self, tx: &mut Tx, caller: &Caller, entry: Entry) -> Result<(), sqlx::Error> {
+        audit::append(tx, &self.services.keyring, caller.actor(), &[entry]).await
+    }
 }

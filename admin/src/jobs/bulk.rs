@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ::jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{
         NewJob, Scope,
         ledger::{Action, JobFilter},
@@ -186,7 +186,7 @@ impl BulkApi {
                 object_id: enqueued.id.to_string(),
                 details,
             };
-            audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+            self.state.record(&mut tx, &caller, entry).await?;
             let location = format!("/api/v1/jobs/{}", enqueued.id);
             BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
         };

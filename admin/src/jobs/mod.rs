@@ -7,7 +7,7 @@ mod resolve;
 mod views;
 
 use ::jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{Enqueued, Kind, NewJob, events, ledger},
     ids::{JobId, TenantId},
     kinds,
@@ -180,7 +180,7 @@ impl JobsApi {
                 "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
             }),
         };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(Accepted::job(first.id, first.is_new, copies))
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{NewJob, Tx},
     ids::TenantId,
     people::{
@@ -108,14 +108,9 @@ impl MeApi {
         let job = NewJob::new(TenantId::SYSTEM, &EraseUser { user_id: person.user_id });
         let enqueued = tx.enqueue(job).await?;
         sessions::revoke_all(&mut tx, person.user_id).await?;
-        let entry = Entry {
-            tenant_id: TenantId::SYSTEM,
-            action: "user.delete".to_owned(),
-            object_type: "user",
-            object_id: person.user_id.to_string(),
-            details: json!({ "job_id": enqueued.id }),
-        };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+        let entry =
+            Entry::new(TenantId::SYSTEM, "user.delete", "user", person.user_id, json!({ "job_id": enqueued.id }));
+        self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
         Ok(Accepted::job(enqueued.id, enqueued.is_new, 1))
     }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::Tx,
     ids::{TenantId, UserId},
     mail::{self, Letter},
@@ -18,7 +18,7 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{ApiError, Tag, auth::Caller, body::Body, page, require_tenant, state::AppState};
@@ -195,7 +195,7 @@ impl MembersApi {
         let before = members::set_role(&mut tx, id, user_id, role).await?;
         let member = members::get(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
         let details = json!({ "before": before.name(), "after": role.name() });
-        self.record(&mut tx, &caller, id, ("member.update", "user", user_id.0), details).await?;
+        self.state.record(&mut tx, &caller, Entry::new(id, "member.update", "user", user_id.0, details)).await?;
         tx.commit().await?;
         Ok(Json(member.into()))
     }
@@ -253,7 +253,7 @@ impl MembersApi {
         let row = invitations::insert(&mut tx, id, &body.email, role, inviter).await?;
         mail::enqueue(&mut tx, id, Letter::Invitation { invitation_id: row.id }).await?;
         let details = json!({ "email": row.email, "role": role.name() });
-        self.record(&mut tx, &caller, id, ("invitation.create", "invitation", row.id), details).await?;
+        self.state.record(&mut tx, &caller, Entry::new(id, "invitation.create", "invitation", row.id, details)).await?;
         tx.commit().await?;
         Ok(Invited::Invited(Json(row.into())))
     }
@@ -271,7 +271,7 @@ impl MembersApi {
         let row = invitations::revoke(&mut tx, id, invitation_id.0).await?;
         let row = row.ok_or_else(|| ApiError::not_found("invitation"))?;
         let details = json!({ "email": row.email, "was_accepted": row.accepted_at.is_some() });
-        self.record(&mut tx, &caller, id, ("invitation.revoke", "invitation", row.id), details).await?;
+        self.state.record(&mut tx, &caller, Entry::new(id, "invitation.revoke", "invitation", row.id, details)).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
     }
@@ -287,7 +287,7 @@ impl MembersApi {
     ) -> Result<Left, ApiError> {
         let before = members::delete(&mut tx, id, user_id).await?;
         let details = json!({ "role": before.name() });
-        self.record(&mut tx, caller, id, ("member.remove", "user", user_id.0), details).await?;
+        self.state.record(&mut tx, caller, Entry::new(id, "member.remove", "user", user_id.0, details)).await?;
         tx.commit().await?;
         Ok(Left::Left)
     }
@@ -298,18 +298,6 @@ impl MembersApi {
         let wait = Throttle::MAIL.take(&mut tx, email).await?;
         tx.commit().await?;
         wait.map_or(Ok(()), |wait| Err(ApiError::too_many_tries(wait)))
-    }
-
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        caller: &Caller,
-        tenant_id: TenantId,
-        (action, object_type, id): (&str, &'static str, Uuid),
-        details: Value,
-    ) -> Result<(), ApiError> {
-        let entry = Entry { tenant_id, action: action.to_owned(), object_type, object_id: id.to_string(), details };
-        Ok(audit::append(tx, &self.state.services.keyring, caller.actor(), &[entry]).await?)
     }
 }
 

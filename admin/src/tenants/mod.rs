@@ -5,7 +5,7 @@ mod refusals;
 mod views;
 
 use ::jobs::{
-    audit::{self, Entry},
+    audit::Entry,
     engine::{Scope, Tx},
     ids::{TenantId, UserId},
     tenants::{
@@ -67,7 +67,7 @@ impl TenantsApi {
             members::insert(&mut tx, tenant.id, owner, Role::Owner).await?;
         }
         let details = json!({ "name": tenant.name, "plan": tenant.plan, "copy_settings_from": model });
-        self.record(&mut tx, &caller, "tenant.create", tenant.id, details).await?;
+        self.state.record(&mut tx, &caller, entry("tenant.create", tenant.id, details)).await?;
         tx.commit().await?;
         Ok(CreatedTenant::Created(Json(TenantView::new(tenant, settings))))
     }
@@ -127,7 +127,7 @@ impl TenantsApi {
         store::update(&mut tx, &after.0).await?;
         settings::put(&mut tx, id, &after.1).await?;
         if let Some(details) = patch::difference(&before, &after) {
-            self.record(&mut tx, &caller, "tenant.update", id, details).await?;
+            self.state.record(&mut tx, &caller, entry("tenant.update", id, details)).await?;
         }
         tx.commit().await?;
         Ok(Json(TenantView::new(after.0, after.1)))
@@ -172,19 +172,8 @@ impl TenantsApi {
     }
 }
 
-impl TenantsApi {
-    async fn record(
-        &self,
-        tx: &mut Tx,
-        caller: &Caller,
-        action: &str,
-        tenant_id: TenantId,
-        details: Value,
-    ) -> Result<(), sqlx::Error> {
-        let object_id = tenant_id.to_string();
-        let entry = Entry { tenant_id, action: action.to_owned(), object_type: "tenant", object_id, details };
-        audit::append(tx, &self.state.services.keyring, caller.actor(), &[entry]).await
-    }
+fn entry(action: &str, tenant_id: TenantId, details: Value) -> Entry {
+    Entry::new(tenant_id, action, "tenant", tenant_id, details)
 }
 
 /// Who is to own a new tenant: whoever is signed in; nobody yet where operators make one. A tenant's key makes none.

@@ -106,5 +106,18 @@ pub struct Entry {
     pub details: Value,
 }
 
+impl Entry {
+    /// That something was done to a thing.
+    pub fn new(
+        tenant_id: TenantId,
+        action: &str,
+        object_type: &'static str,
+        object_id: impl std::fmt::Display,
+        details: Value,
+    ) -> Self {
+        Self { tenant_id, action: action.to_owned(), object_type, object_id: object_id.to_string(), details }
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::{connection::Connection, store};
 use crate::{
+    audit::{self, Actor, Entry},
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
     ids::{OauthStateId, TenantId},
 };
@@ -39,6 +40,10 @@ impl Job for ExchangeOauthCode {
         let mut tx = cx.begin().await?;
         let (token_id, accounts) = connection.store(cx, &mut tx).await?;
         store::erase_login(&mut tx, cx.tenant_id(), self.state_id).await?;
+        let actor = Actor::job(cx.job_id(), Self::KIND);
+        let details = json!({ "accounts": accounts });
+        let entry = Entry::new(cx.tenant_id(), "account.connect", "token", token_id, details);
+        audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
         tx.complete(json!({ "token_id": token_id, "accounts": accounts, "left_out": left_out })).await
     }
 
