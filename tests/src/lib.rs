@@ -151,6 +151,11 @@ impl TestApp {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
+    /// A request with the operator's key to an API elsewhere.
+    pub fn request_at(&self, url: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.client.request(method, format!("{url}{path}")).bearer_auth(&self.key)
+    }
+
     /// Gets what is there.
     ///
     /// # Panics

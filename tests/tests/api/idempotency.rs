@@ -68,11 +68,8 @@ async fn a_hundred_equal_requests_have_one_effect(pool: PgPool) {
 async fn two_processes_have_one_effect(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let (_admin, url) = app.serve_apart().await;
-    let client = reqwest::Client::new();
-    let there = || {
-        let request = client.post(format!("{url}/api/v1/jobs")).bearer_auth(&app.key);
-        request.header("idempotency-key", "both").json(&job(&app))
-    };
+    let there =
+        || app.request_at(&url, Method::POST, "/api/v1/jobs").header("idempotency-key", "both").json(&job(&app));
     race((0..50).flat_map(|_| [create(&app, "both"), there()]).collect()).await;
     assert_eq!(count_jobs(&app).await, 1);
     let (status, is_replayed, _) = outcome(there()).await;

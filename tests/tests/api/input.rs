@@ -22,6 +22,15 @@ fn resolved(schema: &Value, document: &Value) -> Value {
     whole
 }
 
+/// A bound; some are written as fractions.
+fn number(bound: &Value) -> Option<i64> {
+    bound.to_string().split('.').next()?.parse().ok()
+}
+
+fn letters(count: i64) -> Value {
+    json!("x".repeat(usize::try_from(count).unwrap()))
+}
+
 /// A value that a schema takes.
 fn right(schema: &Value, document: &Value) -> Value {
     let schema = resolved(schema, document);
@@ -38,8 +47,8 @@ fn right(schema: &Value, document: &Value) -> Value {
                 known.iter().find(|(known, _)| pattern.contains(known)).unwrap_or_else(|| panic!("{pattern}"));
             json!(value)
         }
-        (Some("string"), _) => json!("x".repeat(schema["minLength"].as_u64().unwrap_or(1).max(1) as usize)),
-        (Some("integer" | "number"), _) => json!(schema["minimum"].as_f64().unwrap_or(1.0).max(1.0) as i64),
+        (Some("string"), _) => letters(number(&schema["minLength"]).unwrap_or(1).max(1)),
+        (Some("integer" | "number"), _) => json!(number(&schema["minimum"]).unwrap_or(1).max(1)),
         (Some("boolean"), _) => json!(false),
         (Some("array"), _) => json!([right(&schema["items"], document)]),
         _ => {
@@ -56,7 +65,7 @@ fn right(schema: &Value, document: &Value) -> Value {
 /// Values that a schema does not take.
 fn wrong(schema: &Value, document: &Value) -> Vec<Value> {
     let schema = resolved(schema, document);
-    let bound = |name: &str| schema[name].as_f64().map(|bound| bound as i64);
+    let bound = |name: &str| number(&schema[name]);
     let mut values = match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("string"), Some("uuid")) => vec![json!("nonsense"), json!(1)],
         (Some("string"), Some("date-time")) => vec![json!("yesterday"), json!("+12026-01-01T00:00:00Z"), json!(1)],
@@ -70,8 +79,8 @@ fn wrong(schema: &Value, document: &Value) -> Vec<Value> {
     };
     values.extend(bound("minimum").map(|least| json!(least - 1)));
     values.extend(bound("maximum").map(|most| json!(most + 1)));
-    values.extend(bound("maxLength").map(|most| json!("x".repeat(most as usize + 1))));
-    values.extend(bound("minLength").filter(|least| *least > 0).map(|least| json!("x".repeat(least as usize - 1))));
+    values.extend(bound("maxLength").map(|most| letters(most + 1)));
+    values.extend(bound("minLength").filter(|least| *least > 0).map(|least| letters(least - 1)));
     if let Some(most) = bound("maxItems") {
         values.push(Value::Array((0..=most).map(|_| right(&schema["items"], document)).collect()));
     }

@@ -102,10 +102,11 @@ async fn who_has_no_credentials_is_counted_by_machine(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_processes_count_together(pool: PgPool) {
-    let app = TestApp::with_http(pool, limited()).await;
+    let mut app = TestApp::with_http(pool, limited()).await;
     let key = key(&app, tenant(&app, "basic").await).await;
     let (_admin, url) = app.serve_apart_with(&[("RATE_LIMIT_BASIC", "3")]).await;
-    let there = || reqwest::Client::new().get(format!("{url}/api/v1/jobs")).bearer_auth(&key).send();
+    app.key.clone_from(&key);
+    let there = || app.request_at(&url, Method::GET, "/api/v1/jobs").send();
     assert_eq!(there().await.unwrap().status(), 200);
     assert_eq!(ask(&app, Some(&key)).await.status(), 200);
     assert_eq!(there().await.unwrap().status(), 200);
