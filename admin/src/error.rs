@@ -136,27 +136,27 @@ impl ApiError {
 
     pub(crate) fn operators_only() -> Self {
         let detail = "This concerns every tenant: it takes an operator's key.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "operators_only", detail)))
+        Self::forbidden("operators_only", detail)
     }
 
     pub(crate) fn people_only() -> Self {
         let detail = "This is about a person: sign in, and send the access token instead of a key.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "people_only", detail)))
+        Self::forbidden("people_only", detail)
     }
 
     pub(crate) fn unverified() -> Self {
         let detail = "Open the link in the mail first: another one was sent if the last is some minutes old.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "email_not_verified", detail)))
+        Self::forbidden("email_not_verified", detail)
     }
 
     pub(crate) fn foreign_form() -> Self {
         let detail = "This form was not sent by a page of ours: open the page again and send it from there.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "foreign_form", detail)))
+        Self::forbidden("foreign_form", detail)
     }
 
     pub(crate) fn owners_only() -> Self {
         let detail = "Only owners of the tenant do that: ask one of them.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "owners_only", detail)))
+        Self::forbidden("owners_only", detail)
     }
 
     pub(crate) fn wrong_password() -> Self {
@@ -194,12 +194,12 @@ impl ApiError {
 
     pub(crate) fn no_tenant() -> Self {
         let detail = "You are in no tenant: make one, or have somebody invite you.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "no_tenant", detail)))
+        Self::forbidden("no_tenant", detail)
     }
 
     pub(crate) fn missing_permission(needed: &str) -> Self {
         let detail = format!("This takes the permission {needed}.");
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "missing_permission", detail)))
+        Self::forbidden("missing_permission", detail)
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
@@ -246,7 +246,7 @@ impl ApiError {
 
     pub(crate) fn origin_not_listed() -> Self {
         let detail = "Pages of other sites may not call this API; its operator lists those that may in CORS_ORIGINS.";
-        Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, "origin_not_listed", detail)))
+        Self::forbidden("origin_not_listed", detail)
     }
 
     /// Logs the cause; the client learns nothing of it.

@@ -117,7 +117,10 @@ mod tests {
     #[test]
     fn a_kind_is_found_by_its_name() {
         assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
-        assert!(find("nope").is_none() && find("erase_tenant").is_none());
+        assert!(find("nope").is_none());
+        for kind in ["erase_tenant", "erase_user", "send_mail", "act_on_jobs"] {
+            assert!(find(kind).is_some_and(|kind| !kind.by_hand), "{kind}");
+        }
     }
 
     #[test]

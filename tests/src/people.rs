@@ -44,6 +44,19 @@ impl TestApp {
         self.sign_in(email, PASSWORD).await
     }
 
+    /// An operator who signed in.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn operator(&self, email: &str) -> SignedIn {
+        let staff = self.person(email).await;
+        let mut tx = self.bench.engine.db.system().await.expect("a transaction");
+        let sql = "update users set operator_role = 'full' where email = $1";
+        sqlx::query(sql).bind(email).execute(&mut *tx).await.expect("updated");
+        tx.commit().await.expect("a commit");
+        staff
+    }
+
     /// Registers somebody.
     pub async fn register(&self, email: &str, password: &str) -> StatusCode {
         let body = json!({ "name": "Some Body", "email": email, "password": password, "organization_name": email });

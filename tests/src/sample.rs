@@ -14,6 +14,15 @@ pub fn body(spec: &Value, operation: &Value, tenant_id: &str) -> Option<Value> {
     Some(value(spec, schema, "", tenant_id))
 }
 
+/// The parameters that an operation's address has to have behind it: `?confirm=some%20words`.
+#[must_use]
+pub fn query(operation: &Value) -> String {
+    let parameters = operation["parameters"].as_array().into_iter().flatten();
+    let needed = parameters.filter(|one| one["in"] == "query" && one["required"] == true && one["name"] != "tenant_id");
+    let pairs: Vec<String> = needed.map(|one| format!("{}=x", one["name"].as_str().unwrap_or_default())).collect();
+    if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
+}
+
 fn value(spec: &Value, schema: &Value, name: &str, tenant_id: &str) -> Value {
     if name == "tenant_id" {
         return json!(tenant_id);

@@ -101,7 +101,7 @@ struct MemberPatch {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct NewInvitation {
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
     role: RoleName,
 }

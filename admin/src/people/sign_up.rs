@@ -20,7 +20,7 @@ use crate::{ApiError, Tag, body::Body, state::AppState};
 struct NewPersonBody {
     #[oai(validator(min_length = 1, max_length = 100))]
     name: String,
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
     /// 10 characters or more.
     #[oai(validator(max_length = 200))]
@@ -42,7 +42,7 @@ struct CodeBody {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct AddressBody {
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
 }
 

@@ -24,7 +24,7 @@ pub(crate) struct TenantPatch {
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
     /// Whom to write to.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: Option<String>,
     /// For operators.
     pub(super) plan: Option<Plan>,

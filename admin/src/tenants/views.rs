@@ -42,7 +42,7 @@ pub(crate) struct NewTenant {
     #[oai(validator(min_length = 1, max_length = 200))]
     pub(super) name: String,
     /// Whom to write to.
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s]+@[^@\\s]+$"))]
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     pub(super) email: String,
     /// What it pays for: basic unless operators say otherwise.
     pub(super) plan: Option<Plan>,

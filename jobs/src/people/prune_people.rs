@@ -71,7 +71,7 @@ mod tests {
         };
         assert_eq!(prune().await, 0, "all of it is of use");
         bench.engine.db.shift_clock(Duration::from_hours(24 * 61));
-        assert_eq!(prune().await, 3, "the session with its token, the throttle, and who never verified");
+        assert_eq!(prune().await, 4, "the session, its token, the throttle, and who never verified");
         assert_eq!(prune().await, 0);
         let mut tx = bench.engine.db.system().await.unwrap();
         assert!(store::get(&mut tx, user).await.unwrap().is_some());

@@ -35,7 +35,7 @@ fn literal(text: &str) -> Option<&str> {
 /// What the admin's own sources make problems of.
 fn made(admin: &str, ledger: &str) -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    for maker in ["bad_request(", "conflict(", "unprocessable(", "refuse("] {
+    for maker in ["bad_request(", "conflict(", "forbidden(", "too_many(", "unprocessable(", "refuse("] {
         codes.extend(admin.split(maker).skip(1).filter_map(literal));
     }
     codes.extend(admin.split("Problem::new(").skip(1).filter_map(|rest| literal(rest.split_once(',')?.1)));
