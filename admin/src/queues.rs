@@ -204,7 +204,7 @@ impl QueuesApi {
             object_id: after.name.clone(),
             details: json!({ "before": settings(&before), "after": settings(&after) }),
         };
-        self.state.record(&mut tx, &caller, entry).await?;
+        self.state.record(&mut tx, caller, entry).await?;
         tx.commit().await?;
         Ok(Json(after.into()))
     }

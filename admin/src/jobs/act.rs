@@ -51,7 +51,7 @@ async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Res
     let mut tx = state.db.begin(caller.scope()?).await?;
     let before = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     let acted = ledger::act_on(&mut tx, kinds::KINDS, action, id).await?;
-    state.record(&mut tx, &caller, entry(action, &before, &acted)).await?;
+    state.record(&mut tx, caller, entry(action, &before, &acted)).await?;
     let after = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
     tx.commit().await?;
     Ok(Json(JobView::of(after, caller.audience())))

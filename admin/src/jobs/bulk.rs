@@ -186,7 +186,7 @@ impl BulkApi {
                 object_id: enqueued.id.to_string(),
                 details,
             };
-            self.state.record(&mut tx, &caller, entry).await?;
+            self.state.record(&mut tx, caller, entry).await?;
             let location = format!("/api/v1/jobs/{}", enqueued.id);
             BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
         };

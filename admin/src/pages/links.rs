@@ -38,7 +38,7 @@ fn verify_form() -> FormPage {
 
 /// Asks whether somebody registered.
 #[handler]
-pub(super) async fn show_verify() -> Response {
+pub(super) fn show_verify() -> Response {
     verify_form().response()
 }
 
@@ -80,7 +80,7 @@ fn reset_form() -> FormPage {
 
 /// The form for another password.
 #[handler]
-pub(super) async fn show_reset() -> Response {
+pub(super) fn show_reset() -> Response {
     reset_form().response()
 }
 

@@ -111,7 +111,7 @@ fn forgot_form(email: &str) -> FormPage {
 
 /// The form for a forgotten password.
 #[handler]
-pub(super) async fn show_forgot() -> Response {
+pub(super) fn show_forgot() -> Response {
     forgot_form("").response()
 }
 

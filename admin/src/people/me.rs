@@ -38,7 +38,7 @@ struct MeView {
     first_name: String,
     last_name: String,
     picture_url: Option<String>,
-    /// Staff: read_only or full.
+    /// Staff: `read_only` or `full`.
     operator_role: Option<String>,
     /// The tenant that is meant where a request names none.
     current_tenant_id: Option<Uuid>,

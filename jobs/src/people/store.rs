@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, postgres::types::PgInterval};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::ids::{TenantId, UserId};
@@ -254,17 +254,16 @@ pub async fn insert_link(
     waiting: &Registration,
 ) -> Result<Uuid, sqlx::Error> {
     let id = Uuid::now_v7();
-    let life = PgInterval::try_from(TimeDelta::from_std(life).expect("days")).expect("whole microseconds");
     sqlx::query!(
         "
         insert into mail_links
           (id, user_id, purpose, expires_at, password_hash, first_name, last_name, organization_name)
-        values ($1, $2, $3, engine_stamp() + $4, $5, $6, $7, $8)
+        values ($1, $2, $3, engine_stamp() + make_interval(secs => $4), $5, $6, $7, $8)
         ",
         id,
         user_id.0,
         purpose.name(),
-        life,
+        life.as_secs_f64(),
         waiting.password_hash,
         waiting.first_name,
         waiting.last_name,

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use sqlx::{PgConnection, postgres::types::PgInterval};
+use sqlx::PgConnection;
 
 use crate::secrets::fingerprint;
 
@@ -32,14 +31,15 @@ impl Throttle {
     /// The database refused.
     pub async fn take(self, conn: &mut PgConnection, whom: &str) -> Result<Option<Duration>, sqlx::Error> {
         let key = self.key(whom);
-        let (interval, whole) = (span(self.interval), span(self.interval * self.burst));
+        let (interval, whole) = (self.interval.as_secs_f64(), (self.interval * self.burst).as_secs_f64());
         let taken = sqlx::query!(
             "
             insert into throttles (key_sha256, next_at)
-            values ($1, engine_now() + $2)
+            values ($1, engine_now() + make_interval(secs => $2))
             on conflict (key_sha256) do update
-            set next_at = greatest(throttles.next_at, engine_now()) + $2
-            where greatest(throttles.next_at, engine_now()) + $2 <= engine_now() + $3
+            set next_at = greatest(throttles.next_at, engine_now()) + make_interval(secs => $2)
+            where greatest(throttles.next_at, engine_now()) + make_interval(secs => $2)
+              <= engine_now() + make_interval(secs => $3)
             ",
             key,
             interval,
@@ -52,7 +52,7 @@ impl Throttle {
         }
         let wait = sqlx::query_scalar!(
             r#"
-            select extract(epoch from next_at + $2 - engine_now() - $3)::float8 as "seconds!"
+            select extract(epoch from next_at - engine_now())::float8 + $2 - $3 as "seconds!"
             from throttles
             where key_sha256 = $1
             "#,
@@ -78,10 +78,6 @@ impl Throttle {
     fn key(self, whom: &str) -> Vec<u8> {
         fingerprint(&format!("{}\0{}", self.name, whom.to_lowercase()))
     }
-}
-
-fn span(duration: Duration) -> PgInterval {
-    PgInterval::try_from(TimeDelta::from_std(duration).expect("minutes")).expect("whole microseconds")
 }
 
 #[cfg(test)]

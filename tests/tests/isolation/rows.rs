@@ -50,7 +50,11 @@ pub(crate) async fn bound_tables(connection: &mut PgConnection) -> Vec<Bound> {
               where k.conrelid = c.oid and k.contype = 'c' and k.conkey = array[a.attnum]
             ) as allowed,
             a.atttypid::regtype::text as type,
-            a.attnotnull and not a.atthasdef and a.attidentity = '' as is_needed
+            (a.attnotnull and not a.atthasdef and a.attidentity = '')
+              -- What a check over several columns asks for.
+              or (c.relname, a.attname) in (
+                ('audit_log', 'seq'), ('audit_log', 'key_id'), ('audit_log', 'mac'), ('idempotency_keys', 'locked_until')
+              ) as is_needed
           from pg_class c
           join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
           where c.relnamespace = 'public'::regnamespace and c.relkind in ('r', 'p') and c.relrowsecurity
@@ -68,6 +72,7 @@ pub(crate) async fn bound_tables(connection: &mut PgConnection) -> Vec<Bound> {
                   when 'text' then '$2::text'
                   when 'bytea' then 'convert_to($2::text, ''UTF8'')'
                   when 'text[]' then '''{*}'''
+                  when 'json' then '''{}'''
                   when 'jsonb' then '''{}'''
                   when 'boolean' then 'false'
                   when 'date' then '''2026-01-01'''

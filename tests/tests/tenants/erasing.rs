@@ -48,7 +48,7 @@ async fn nobody_enqueues_the_erasing_of_a_tenant_by_hand(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let args = json!({ "tenant_id": app.bench.tenant_id });
     let body = json!({ "tenant_id": app.bench.tenant_id, "kind": "erase_tenant", "args": args });
-    assert_problem(&app.post("/api/v1/jobs", body).await, 422, "unknown_kind");
+    assert_problem(&app.post("/api/v1/jobs", body).await, 422, "bad_kind");
 }
 
 #[sqlx::test(migrations = "../migrations")]
