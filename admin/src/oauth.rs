@@ -84,7 +84,7 @@ impl OauthApi {
         let (Some(code), Some(browser)) = (code.0, browser) else {
             return Ok(not_accepted());
         };
-        cookies.remove(cookie_name(&state));
+        cookies.add(spent_cookie(&state));
         let mut tx = self.state.db.system().await?;
         let keyring = &self.state.services.keyring;
         match oauth::accept_code(&mut tx, keyring, &state, &browser, &SecretString::from(code)).await {
@@ -132,6 +132,14 @@ pub(crate) async fn connect(
         .authorize_url(&redirect_uri, opened.state)
         .map_err(|error| ApiError::internal(MisconfiguredProvider(error)))?;
     Ok(Response::builder().status(StatusCode::FOUND).header(header::LOCATION, dialog.as_str()).finish())
+}
+
+/// Takes the cookie from the browser, where it is known by its path too.
+fn spent_cookie(state: &str) -> Cookie {
+    let mut cookie = Cookie::named(cookie_name(state));
+    cookie.set_path("/api/v1/oauth");
+    cookie.make_removal();
+    cookie
 }
 
 fn browser_cookie(state: &AppState, opened: &oauth::Opened) -> Cookie {

@@ -31,6 +31,9 @@ fn value(spec: &Value, schema: &Value, name: &str, tenant_id: &str) -> Value {
         let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
         return value(spec, target, name, tenant_id);
     }
+    if let Some([only]) = schema["allOf"].as_array().map(Vec::as_slice) {
+        return value(spec, only, name, tenant_id);
+    }
     if let Some(parts) = schema["allOf"].as_array() {
         return parts.iter().fold(json!({}), |whole, part| merge(whole, value(spec, part, name, tenant_id)));
     }

@@ -1,0 +1,203 @@
+//! A world in the sandbox process.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use reqwest::header;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use url::Url;
+use uuid::Uuid;
+
+use crate::{
+    config::{KeyringConfig, ServicesConfig, UpkeepConfig},
+    mail::MailConfig,
+    people::outside::OutsideConfig,
+    providers::{ai::AiConfig, http, meta::MetaConfig},
+    tenants::plans::PlansConfig,
+};
+
+/// The letters that somebody got, oldest first, as a reader of mail sees them: `{"headers": {"subject": ["..."]}, "plain":
+/// "...", "html": "..."}`.
+///
+/// # Panics
+/// If `scripts/test` did not start the mail server.
+#[must_use]
+pub fn letters_to(address: &str) -> Vec<Value> {
+    #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
+    let folder = std::env::var("MAIL_SERVER_DIR").expect("MAIL_SERVER_DIR is set: run the tests by scripts/test");
+    let Ok(files) = std::fs::read_dir(std::path::Path::new(&folder).join(address)) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    let read = |path| serde_json::from_slice(&std::fs::read(path).expect("a letter")).expect("a letter");
+    paths.into_iter().map(read).collect()
+}
+
+/// The mail server of `scripts/test`; whoever runs the sandbox without one sends no mail.
+fn mail_config() -> MailConfig {
+    #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
+    let url = std::env::var("MAIL_SERVER_URL").ok();
+    MailConfig {
+        smtp_url: url.map(SecretString::from),
+        mail_from: Some("Linecook <linecook@example.com>".to_owned()),
+        alert_email: Some("operators@example.com".to_owned()),
+    }
+}
+
+/// A world of its own in the sandbox process.
+#[derive(Debug)]
+pub struct Sandbox {
+    /// The world's address; the providers are below it.
+    pub base: String,
+    client: reqwest::Client,
+    storage: Url,
+}
+
+impl Sandbox {
+    /// A new world.
+    ///
+    /// # Panics
+    /// If `scripts/test` did not start the sandbox.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "a default world would not be a new one")]
+    pub fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
+        let url = std::env::var("SANDBOX_URL").expect("SANDBOX_URL is set: run the tests by scripts/test");
+        let folder = std::env::temp_dir().join(format!("linecook-test-{}", Uuid::now_v7()));
+        Self {
+            base: format!("{url}/{}", Uuid::now_v7()),
+            client: http::client(),
+            storage: Url::from_directory_path(folder).expect("an absolute folder"),
+        }
+    }
+
+    /// A configuration whose providers are this world.
+    ///
+    /// # Panics
+    /// If the sandbox's address is malformed.
+    #[must_use]
+    pub fn services_config(&self) -> ServicesConfig {
+        let url = |path: &str| Url::parse(&format!("{}/{path}", self.base)).expect("an address");
+        ServicesConfig {
+            keys: KeyringConfig { encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into() },
+            secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
+            storage_url: self.storage.clone(),
+            dyno: None,
+            railway_environment_id: None,
+            public_url: Url::parse("http://127.0.0.1:1").expect("an address"),
+            upkeep: UpkeepConfig {
+                job_history_days: 30,
+                job_history_discarded_days: 90,
+                job_history_rows: 1_000_000,
+                effect_history_days: 400,
+                token_refresh_threshold_days: 7,
+                token_refresh_interval: Duration::from_hours(24),
+            },
+            // Small for those who ask for little, so that tests reach them; without end for the bench's tenant.
+            plans: PlansConfig {
+                post_limit_basic: 10,
+                post_limit_pro: u32::MAX,
+                post_limit_enterprise: u32::MAX,
+                image_limit_basic: 10,
+                image_limit_pro: u32::MAX,
+                image_limit_enterprise: u32::MAX,
+                ai_limit_basic: 10,
+                ai_limit_pro: u32::MAX,
+                ai_limit_enterprise: u32::MAX,
+            },
+            meta: MetaConfig {
+                facebook_app_id: "100200300400500".to_owned(),
+                facebook_app_secret: "sandbox-app-secret".into(),
+                meta_graph_url: url("graph"),
+                meta_dialog_url: url("facebook"),
+                meta_graph_version: "v25.0".to_owned(),
+            },
+            ai: AiConfig {
+                openai_api_key: "sk-sandbox".into(),
+                openai_base_url: format!("{}/openai/v1", self.base),
+                gpt_text_model: "gpt-4o".to_owned(),
+            },
+            mail: mail_config(),
+            outside: OutsideConfig {
+                google_client_id: Some("google-sandbox-app".to_owned()),
+                google_client_secret: Some("google-sandbox-secret".into()),
+                google_auth_url: url("google/o/oauth2/v2/auth"),
+                google_token_url: url("google/token"),
+                google_api_url: url("google"),
+                github_client_id: Some("github-sandbox-app".to_owned()),
+                github_client_secret: Some("github-sandbox-secret".into()),
+                github_url: url("github"),
+                github_api_url: url("github/api"),
+            },
+        }
+    }
+
+    /// Opens the login dialog as a person; answers the code that it sends the browser back with.
+    ///
+    /// # Panics
+    /// If the dialog refuses.
+    pub async fn log_in(&self, dialog: Url) -> SecretString {
+        let answer = self.client.get(dialog).send().await.expect("the dialog answers");
+        let location = answer.headers()[header::LOCATION].to_str().expect("an address");
+        let url = Url::parse(location).expect("an address");
+        let code = url.query_pairs().find(|(key, _)| key == "code").expect("a code").1.into_owned();
+        code.into()
+    }
+
+    /// Calls the sandbox's control API.
+    ///
+    /// # Panics
+    /// If it refuses.
+    pub async fn control(&self, path: &str, body: Value) -> Value {
+        let request = self.client.post(format!("{}/control/{path}", self.base)).json(&body);
+        let answer = request.send().await.expect("the sandbox answers");
+        let status = answer.status();
+        let body = answer.text().await.expect("an answer");
+        assert!(status.is_success(), "{path}: {status} {body}");
+        serde_json::from_str(&body).unwrap_or_default()
+    }
+
+    /// Has the next calls of an operation fail, as the control API's `faults` describes.
+    pub async fn fault(&self, operation: &str, mut fault: Value) {
+        fault["operation"] = json!(operation);
+        self.control("faults", fault).await;
+    }
+
+    /// Has the next call refused by the Graph API.
+    pub async fn graph_error(&self, operation: &str, code: i64, subcode: i64) {
+        let error = json!({ "code": code, "subcode": subcode, "message": "refused by the test" });
+        self.fault(operation, json!({ "graph_error": error })).await;
+    }
+
+    /// What was published.
+    ///
+    /// # Panics
+    /// If the sandbox does not answer.
+    pub async fn effects(&self) -> Vec<Value> {
+        let answer = self.client.get(format!("{}/control/effects", self.base)).send().await;
+        let list: Value = answer.expect("the sandbox answers").json().await.expect("a list");
+        list["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// How often an operation was called.
+    ///
+    /// # Panics
+    /// If the sandbox does not answer.
+    pub async fn calls(&self, operation: &str) -> u64 {
+        let answer = self.client.get(format!("{}/control/calls", self.base)).send().await;
+        let calls: Value = answer.expect("the sandbox answers").json().await.expect("counts");
+        calls["counts"][operation].as_u64().unwrap_or(0)
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Ok(folder) = self.storage.to_file_path() {
+            // A leftover in the temporary folder fails no test.
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
