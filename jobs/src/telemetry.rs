@@ -2,6 +2,9 @@
 
 use tracing_subscriber::EnvFilter;
 
+/// It writes down whole answers of the language model's provider, which may repeat our key. Our own errors say what failed.
+const MUTE: &str = "async_openai=off";
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
@@ -28,7 +31,7 @@ impl LogConfig {
     /// # Errors
     /// `RUST_LOG` is malformed, or logging was started before.
     pub fn start(&self) -> anyhow::Result<()> {
-        let filter = EnvFilter::try_new(&self.rust_log)?;
+        let filter = EnvFilter::try_new(&self.rust_log)?.add_directive(MUTE.parse()?);
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
         match self.log_format {
             LogFormat::Text => lines.with_ansi(false).try_init(),

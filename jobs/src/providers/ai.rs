@@ -1,6 +1,6 @@
 //! OpenAI: structured answers of a chat model.
 
-use std::time::Duration;
+use std::{error::Error as StdError, time::Duration};
 
 use async_openai::{
     Client,
@@ -16,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::redact::redact;
 use crate::engine::{Cause, JobError};
 
 /// The longest that an answer may take.
@@ -55,18 +56,23 @@ pub struct Question {
     pub user: String,
 }
 
+/// What the service, or the way to it, said: without what could be a secret, as services repeat wrong keys.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Said(String);
+
 /// A question that brought no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
     /// The service did not answer, or answered that something failed.
     #[error("the language model did not answer")]
-    NoAnswer(#[source] OpenAIError),
+    NoAnswer(#[source] Said),
     /// Too many questions.
     #[error("the language model asks us to wait")]
-    Rate(#[source] OpenAIError),
+    Rate(#[source] Said),
     /// The account has no money, the key is wrong, or the request is malformed: an operator has to look.
     #[error("the language model refuses our account or request")]
-    Config(#[source] OpenAIError),
+    Config(#[source] Said),
     /// The model declined.
     #[error("the language model declined: {0}")]
     Declined(String),
@@ -102,7 +108,7 @@ impl Ai {
     /// # Errors
     /// [`AiError`].
     pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
-        let request = self.request(question).map_err(AiError::Config)?;
+        let request = self.request(question).map_err(|error| AiError::Config(Said::of(&error)))?;
         let answer = self.client.chat().create(request).await.map_err(classify)?;
         let Some(choice) = answer.choices.into_iter().next() else {
             return Err(AiError::Unusable("no choice".to_owned()));
@@ -140,17 +146,34 @@ impl Ai {
     }
 }
 
+impl Said {
+    fn of(error: &OpenAIError) -> Self {
+        // What came instead of the documented answer is in its words, which is for nobody to keep.
+        if let OpenAIError::JSONDeserialize(error, _) = error {
+            return Self(redact(&format!("an answer that is not the API's: {error}")));
+        }
+        let mut causes = vec![error.to_string()];
+        let mut next = StdError::source(error);
+        while let Some(error) = next {
+            causes.push(error.to_string());
+            next = error.source();
+        }
+        Self(redact(&causes.join(": ")))
+    }
+}
+
 /// Source: "Error codes" of the API; a 429 for want of money does not pass by itself.
 fn classify(error: OpenAIError) -> AiError {
-    let OpenAIError::ApiError(answer) = &error else {
-        return AiError::NoAnswer(error);
+    let said = Said::of(&error);
+    let OpenAIError::ApiError(answer) = error else {
+        return AiError::NoAnswer(said);
     };
     match answer.status_code.as_u16() {
-        429 if answer.api_error.r#type.as_deref() == Some("insufficient_quota") => AiError::Config(error),
-        429 => AiError::Rate(error),
-        400 if is_about_the_prompt(answer.api_error.code.as_deref()) => AiError::Declined(error.to_string()),
-        400..=428 | 430..=499 => AiError::Config(error),
-        _ => AiError::NoAnswer(error),
+        429 if answer.api_error.r#type.as_deref() == Some("insufficient_quota") => AiError::Config(said),
+        429 => AiError::Rate(said),
+        400 if is_about_the_prompt(answer.api_error.code.as_deref()) => AiError::Declined(said.0),
+        400..=428 | 430..=499 => AiError::Config(said),
+        _ => AiError::NoAnswer(said),
     }
 }
 

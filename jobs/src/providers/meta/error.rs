@@ -7,6 +7,7 @@ use serde::Deserialize;
 use crate::{
     engine::{Cause, JobError, Parked, SendError},
     ids::AccountId,
+    providers::redact::redact,
 };
 
 /// What kind of refusal it is. Source: Graph API error codes, Pages and Login documentation.
@@ -145,12 +146,6 @@ impl MetaError {
     }
 }
 
-/// Meta repeats a malformed token in its message.
-fn redact(message: &str) -> String {
-    let hide = |word| if str::starts_with(word, "EAA") { "[token]" } else { word };
-    message.split(' ').map(hide).collect::<Vec<_>>().join(" ")
-}
-
 fn words(class: Class) -> &'static str {
     match class {
         Class::Transient => "Facebook had a hiccup.",
@@ -257,7 +252,7 @@ mod tests {
     fn a_token_in_a_message_is_left_out() {
         let body = br#"{"error":{"message":"Malformed access token EAABsecret","code":190,"error_subcode":null}}"#;
         let error = MetaError::from_answer(400, body, None);
-        assert!(error.to_string().contains("Malformed access token [token]"), "{error}");
+        assert!(error.to_string().contains("Malformed access token [hidden]"), "{error}");
     }
 
     #[test]
