@@ -1,8 +1,9 @@
 //! Configuration that several binaries share. Read from the environment once, at the start.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, ffi::OsStr, time::Duration};
 
 use anyhow::Context as _;
+use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
@@ -22,6 +23,22 @@ use crate::{
 #[must_use]
 pub fn secret(value: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(value))
+}
+
+/// Reads an address for clap. One that is malformed is not repeated, as clap does by itself: a password may be in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Address;
+
+impl TypedValueParser for Address {
+    type Value = Url;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
+        value.to_str().and_then(|value| Url::parse(value).ok()).ok_or_else(|| {
+            let name = argument.and_then(Arg::get_env).unwrap_or_default().to_string_lossy();
+            let words = format!("{name} is no address: it should look like scheme://...\n");
+            clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)
+        })
+    }
 }
 
 /// Where the ledger and the window are.
@@ -96,7 +113,7 @@ pub struct ServicesConfig {
     #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
     pub secret_key: SecretString,
     /// Where pictures are kept: `file:///folder` or `s3://bucket?region=...&endpoint=...`.
-    #[arg(long, env = "STORAGE_URL", hide_env_values = true)]
+    #[arg(long, env = "STORAGE_URL", hide_env_values = true, value_parser = Address)]
     pub storage_url: Url,
     /// Set by Heroku: web and worker run on machines of their own.
     #[arg(long, env = "DYNO", hide = true)]

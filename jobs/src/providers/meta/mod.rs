@@ -46,10 +46,10 @@ pub struct MetaConfig {
     #[arg(long, env = "FACEBOOK_APP_SECRET", hide_env_values = true, value_parser = crate::config::secret)]
     pub facebook_app_secret: SecretString,
     /// Base address of the Graph API.
-    #[arg(long, env = "META_GRAPH_URL", default_value = "https://graph.facebook.com")]
+    #[arg(long, env = "META_GRAPH_URL", value_parser = crate::config::Address, default_value = "https://graph.facebook.com")]
     pub meta_graph_url: Url,
     /// Base address of the login dialog.
-    #[arg(long, env = "META_DIALOG_URL", default_value = "https://www.facebook.com")]
+    #[arg(long, env = "META_DIALOG_URL", value_parser = crate::config::Address, default_value = "https://www.facebook.com")]
     pub meta_dialog_url: Url,
     /// Version of both.
     #[arg(long, env = "META_GRAPH_VERSION", default_value = "v25.0")]
