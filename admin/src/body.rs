@@ -50,7 +50,10 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
         check_texts::<T>(&value)?;
         match T::parse_from_json(Some(value.clone())) {
             Ok(parsed) => Ok(Self(parsed)),
-            Err(error) => Err(ParseRequestPayloadError { reason: explained::<T>(value, error.into_message()) }.into()),
+            Err(error) => {
+                let reason = unquoted(&explained::<T>(value, error.into_message()));
+                Err(ParseRequestPayloadError { reason }.into())
+            }
         }
     }
 }
@@ -87,6 +90,11 @@ fn wrong_text(registry: &Registry, schema: &MetaSchemaRef, name: &str, value: &V
         values.iter().enumerate().find_map(|(at, value)| wrong_text(registry, items, &within(&at.to_string()), value))
     };
     in_parts.or_else(in_fields).or_else(in_items)
+}
+
+/// The framework repeats what it did not expect, which may be a password in the wrong field.
+fn unquoted(reason: &str) -> String {
+    reason.split_once(", found ").map_or_else(|| reason.to_owned(), |(expected, _)| format!("{expected}."))
 }
 
 /// Why a body is refused, with the name of the field if the reason has none.

@@ -25,7 +25,7 @@ pub fn secret(value: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(value))
 }
 
-/// Reads an address for clap. One that is malformed is not repeated, as clap does by itself: a password may be in it.
+/// Reads an address for clap. One that will not do is not repeated, as clap does by itself: a password may be in it.
 #[derive(Debug, Clone, Copy)]
 pub struct Address;
 
@@ -33,12 +33,27 @@ impl TypedValueParser for Address {
     type Value = Url;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
-        value.to_str().and_then(|value| Url::parse(value).ok()).ok_or_else(|| {
-            let name = argument.and_then(Arg::get_env).unwrap_or_default().to_string_lossy();
-            let words = format!("{name} is no address: it should look like scheme://...\n");
-            clap::Error::raw(ErrorKind::ValueValidation, words).with_cmd(command)
-        })
+        let url = value.to_str().and_then(|value| Url::parse(value).ok());
+        url.ok_or_else(|| refused(command, argument, "is no address: it should look like scheme://..."))
     }
+}
+
+/// Reads the address at which browsers reach us.
+#[derive(Debug, Clone, Copy)]
+struct PublicAddress;
+
+impl TypedValueParser for PublicAddress {
+    type Value = Url;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
+        let url = value.to_str().and_then(|value| public_url(value));
+        url.ok_or_else(|| refused(command, argument, PUBLIC_URL_FORM))
+    }
+}
+
+fn refused(command: &Command, argument: Option<&Arg>, words: &str) -> clap::Error {
+    let name = argument.and_then(Arg::get_env).unwrap_or_default().to_string_lossy();
+    clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {words}\n")).with_cmd(command)
 }
 
 /// Where the ledger and the window are.
@@ -122,7 +137,7 @@ pub struct ServicesConfig {
     #[arg(long, env = "RAILWAY_ENVIRONMENT_ID", hide = true)]
     pub railway_environment_id: Option<String>,
     /// The address at which browsers reach the admin: `https://...`. Plain http only where nobody else listens: on this machine.
-    #[arg(long, env = "PUBLIC_URL", value_parser = public_url)]
+    #[arg(long, env = "PUBLIC_URL", value_parser = PublicAddress)]
     pub public_url: Url,
     /// What keeps things in order by itself.
     #[command(flatten)]
@@ -169,16 +184,16 @@ pub struct UpkeepConfig {
     pub token_refresh_interval: Duration,
 }
 
-/// Reads an address for clap that secrets are sent to.
-fn public_url(value: &str) -> Result<Url, String> {
-    let wrong = "it should look like https://linecook.example.com; plain http is for this machine only";
-    let url = Url::parse(value).map_err(|_| wrong.to_owned())?;
-    let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    if is_bare && (url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url)) {
-        Ok(url)
-    } else {
-        Err(wrong.to_owned())
-    }
+/// What an address looks like that browsers reach us at.
+const PUBLIC_URL_FORM: &str =
+    "should look like https://linecook.example.com, without a path; plain http is for this machine only";
+
+/// Reads an address that secrets are sent to, and that browsers name as the origin of our pages.
+fn public_url(value: &str) -> Option<Url> {
+    let url = Url::parse(value).ok()?;
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url);
+    (is_bare && is_safe).then_some(url)
 }
 
 /// Whether an address can only lead to the machine that asks.
@@ -220,7 +235,7 @@ mod tests {
             "http://127.0.0.1:1",
             "http://[::1]",
         ] {
-            assert!(public_url(taken).is_ok(), "{taken}");
+            assert!(public_url(taken).is_some(), "{taken}");
         }
         for refused in [
             "http://linecook.example.com",
@@ -233,7 +248,7 @@ mod tests {
             "https://x.com/?a=b",
             "",
         ] {
-            assert!(public_url(refused).is_err(), "{refused}");
+            assert!(public_url(refused).is_none(), "{refused}");
         }
     }
 
