@@ -246,6 +246,7 @@ mod tests {
             "linecook.example.com",
             "https://a:b@x.com",
             "https://x.com/?a=b",
+            "https://x.com/linecook",
             "",
         ] {
             assert!(public_url(refused).is_none(), "{refused}");

@@ -240,6 +240,15 @@ impl TestApp {
     }
 
     fn start(&self, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> Worker {
+        Worker::start(self.program(program, arguments, settings))
+    }
+
+    /// One of our programs with this API's servers and settings of its own, not started yet.
+    ///
+    /// # Panics
+    /// If `scripts/test` does not say where the programs are.
+    #[must_use]
+    pub fn program(&self, program: &str, arguments: &[&str], settings: &[(&str, &str)]) -> tokio::process::Command {
         let mut command = worker::command(program, &self.bench.sandbox);
         command
             .args(arguments)
@@ -247,7 +256,7 @@ impl TestApp {
             .env("REDIS_URL", &self.redis_url)
             .env("REDIS_PREFIX", &self.redis_prefix)
             .envs(settings.iter().copied());
-        Worker::start(command)
+        command
     }
 
     /// Moves the clock of the API and of workers that start from now on.

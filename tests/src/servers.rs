@@ -9,7 +9,8 @@ use std::{
 
 use jobs::engine::Db;
 use rand::RngExt as _;
-use sqlx::{Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
+use reqwest::Url;
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
 use crate::{setting, until};
@@ -25,6 +26,7 @@ const LOGINS: &str = "local all all trust\nhost all postgres 127.0.0.1/32 reject
 pub struct PrivateRedis {
     child: Child,
     port: u16,
+    password: Option<String>,
     /// Where it is.
     pub url: String,
 }
@@ -35,10 +37,30 @@ impl PrivateRedis {
     /// # Panics
     /// If it does not answer.
     pub async fn start() -> Self {
+        Self::start_for(None).await
+    }
+
+    /// The same for those who know a password.
+    ///
+    /// # Panics
+    /// If it does not answer.
+    pub async fn start_closed(password: &str) -> Self {
+        Self::start_for(Some(password)).await
+    }
+
+    async fn start_for(password: Option<&str>) -> Self {
         let port = free_port();
-        let redis = Self { child: spawn_redis(port), port, url: format!("redis://127.0.0.1:{port}") };
+        let mut url = Url::parse(&format!("redis://127.0.0.1:{port}")).expect("an address");
+        url.set_password(password).expect("an address with a host");
+        let child = spawn_redis(port, password);
+        let redis = Self { child, port, password: password.map(str::to_owned), url: url.into() };
         redis.answers().await;
         redis
+    }
+
+    /// Kills it.
+    pub fn stop(&mut self) {
+        end(&mut self.child, "KILL");
     }
 
     /// Kills it and starts an empty one in its place.
@@ -46,8 +68,8 @@ impl PrivateRedis {
     /// # Panics
     /// If it does not answer.
     pub async fn restart_empty(&mut self) {
-        end(&mut self.child, "KILL");
-        self.child = spawn_redis(self.port);
+        self.stop();
+        self.child = spawn_redis(self.port, self.password.as_deref());
         self.answers().await;
     }
 
@@ -76,15 +98,24 @@ impl Drop for PrivateRedis {
     }
 }
 
-fn spawn_redis(port: u16) -> Child {
+fn spawn_redis(port: u16, password: Option<&str>) -> Child {
     Command::new("redis-server")
         .args(["--bind", "127.0.0.1", "--port", &port.to_string(), "--save", "", "--appendonly", "no"])
+        .args(["--requirepass", password.unwrap_or_default()])
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .spawn()
         .expect("redis-server starts")
 }
+
+/// The same where the login has a password.
+const CLOSED_LOGINS: &str =
+    "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n";
+
+/// What makes a server write down every statement with its parameters.
+const WATCHING: [&str; 4] =
+    ["logging_collector=on", "log_directory=log", "log_statement=all", "log_parameter_max_length_on_error=-1"];
 
 /// A cluster of PostgreSQL with one migrated database.
 #[derive(Debug)]
@@ -93,6 +124,7 @@ pub struct PrivatePostgres {
     folder: PathBuf,
     port: u16,
     max_connections: u32,
+    settings: &'static [&'static str],
     /// The database, as an ordinary login.
     pub url: String,
 }
@@ -103,6 +135,18 @@ impl PrivatePostgres {
     /// # Panics
     /// If that fails.
     pub async fn start(max_connections: u32) -> Self {
+        Self::start_for(max_connections, None).await
+    }
+
+    /// The same with a password for the login, and a log of every statement with its parameters.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn start_watched(max_connections: u32, password: &str) -> Self {
+        Self::start_for(max_connections, Some(password)).await
+    }
+
+    async fn start_for(max_connections: u32, password: Option<&str>) -> Self {
         let folder = PathBuf::from(setting("LINECOOK_SERVER_DIR")).join(Uuid::now_v7().to_string());
         let program = postgres_program("initdb");
         let made = as_server_user(&program)
@@ -111,12 +155,15 @@ impl PrivatePostgres {
             .output()
             .expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        fs::write(folder.join("pg_hba.conf"), LOGINS).expect("its folder can be written");
+        let logins = if password.is_some() { CLOSED_LOGINS } else { LOGINS };
+        fs::write(folder.join("pg_hba.conf"), logins).expect("its folder can be written");
         let port = free_port();
-        let url = format!("postgres://linecook@127.0.0.1:{port}/linecook");
-        let child = spawn_postgres(&folder, port, max_connections);
-        let postgres = Self { child, folder, port, max_connections, url };
-        postgres.make_database().await;
+        let mut url = Url::parse(&format!("postgres://linecook@127.0.0.1:{port}/linecook")).expect("an address");
+        url.set_password(password).expect("an address with a host");
+        let settings: &[&str] = if password.is_some() { &WATCHING } else { &[] };
+        let child = spawn_postgres(&folder, port, max_connections, settings);
+        let postgres = Self { child, folder, port, max_connections, settings, url: url.into() };
+        postgres.make_database(password).await;
         postgres
     }
 
@@ -138,8 +185,34 @@ impl PrivatePostgres {
     /// # Panics
     /// If it does not answer.
     pub async fn start_again(&mut self) {
-        self.child = spawn_postgres(&self.folder, self.port, self.max_connections);
+        self.child = spawn_postgres(&self.folder, self.port, self.max_connections, self.settings);
         self.superuser().await;
+    }
+
+    /// Everything that the database holds, as `insert` statements.
+    ///
+    /// # Panics
+    /// If it cannot be read.
+    #[must_use]
+    pub fn dump(&self) -> Vec<u8> {
+        let dumped = as_server_user(&postgres_program("pg_dump"))
+            .args(["--inserts", "--username=postgres", "--port", &self.port.to_string(), "--host"])
+            .arg(&self.folder)
+            .arg("linecook")
+            .output()
+            .expect("pg_dump runs");
+        assert!(dumped.status.success(), "pg_dump: {}", String::from_utf8_lossy(&dumped.stderr));
+        dumped.stdout
+    }
+
+    /// What a watched one wrote down.
+    ///
+    /// # Panics
+    /// If it is not watched.
+    #[must_use]
+    pub fn log(&self) -> Vec<u8> {
+        let files = fs::read_dir(self.folder.join("log")).expect("a folder of logs");
+        files.flat_map(|file| fs::read(file.expect("a file").path()).expect("a log")).collect()
     }
 
     /// A connection as the superuser: by the socket, whose folder is closed to others.
@@ -148,10 +221,13 @@ impl PrivatePostgres {
         until("PostgreSQL answers", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
     }
 
-    async fn make_database(&self) {
+    async fn make_database(&self, password: Option<&str>) {
         let mut superuser = self.superuser().await;
-        for sql in ["create role linecook login", "create database linecook owner linecook"] {
-            superuser.execute(sql).await.expect("the superuser may");
+        // The password stays out of a log that is looked through for it.
+        let role =
+            format!("create role linecook login password '{}'", password.unwrap_or_default().replace('\'', "''"));
+        for sql in ["set log_statement = 'none'", role.as_str(), "create database linecook owner linecook"] {
+            superuser.execute(AssertSqlSafe(sql.to_owned())).await.expect("the superuser may");
         }
         Db::migrate(&self.url).await.expect("migrations apply");
     }
@@ -165,13 +241,14 @@ impl Drop for PrivatePostgres {
     }
 }
 
-fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32) -> Child {
+fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &[&str]) -> Child {
     as_server_user(&postgres_program("postgres"))
         .arg("-D")
         .arg(folder)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
         .args(["-c", &format!("unix_socket_directories={}", folder.display())])
         .args(["-c", &format!("max_connections={max_connections}"), "-c", "timezone=UTC"])
+        .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -11,11 +11,17 @@ use crate::operation::Operation;
 /// How long the `slow` scenario takes when `delay_ms` does not say.
 const SLOW_MS: u64 = 30_000;
 
+/// What stands for what a call came with.
+const CREDENTIALS: &str = "{credentials}";
+
 /// A fault as a test plans it.
 ///
 /// ```json
 /// {"operation": "publish_photo", "nth": 2, "drop": "after"}
 /// ```
+///
+/// In the body and in the message of an answer, `{credentials}` stands for what the call came with, as careless providers
+/// repeat it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
@@ -110,6 +116,30 @@ pub(crate) enum CannedBody {
     Text(String),
     Json(Value),
     Graph(GraphFault),
+}
+
+impl CannedAnswer {
+    /// The answer with `credentials` where it has a place for them.
+    pub(crate) fn quoting(mut self, credentials: &str) -> Self {
+        match &mut self.body {
+            CannedBody::Text(text) => *text = text.replace(CREDENTIALS, credentials),
+            CannedBody::Json(json) => quote(json, credentials),
+            CannedBody::Graph(GraphFault { message: Some(message), .. }) => {
+                *message = message.replace(CREDENTIALS, credentials);
+            }
+            CannedBody::Graph(_) => {}
+        }
+        self
+    }
+}
+
+fn quote(json: &mut Value, credentials: &str) {
+    match json {
+        Value::String(text) => *text = text.replace(CREDENTIALS, credentials),
+        Value::Array(items) => items.iter_mut().for_each(|item| quote(item, credentials)),
+        Value::Object(members) => members.values_mut().for_each(|member| quote(member, credentials)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
 }
 
 impl Fault {

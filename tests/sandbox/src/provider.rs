@@ -16,6 +16,8 @@ use crate::operation::Operation;
 use crate::world::{SharedWorld, Worlds};
 
 const LARGEST_BODY_BYTES: usize = 12 * 1024 * 1024;
+/// So much of a body is quoted.
+const QUOTED_BYTES: usize = 500;
 /// Long enough for the server to send what it has before the rest fails to come.
 const TRUNCATION_PAUSE: Duration = Duration::from_millis(50);
 
@@ -71,6 +73,14 @@ impl Incoming {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 
+    /// What the call came with: header, query and the first of the body.
+    fn credentials(&self) -> String {
+        let authorization = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let start = &self.body[..self.body.len().min(QUOTED_BYTES)];
+        let body = String::from_utf8_lossy(start);
+        format!("authorization={} '{body}' query={}", authorization.unwrap_or_default(), self.query)
+    }
+
     /// Counts the call as `operation` and answers it with `handle`, or as the fault plan wants it.
     ///
     /// It runs on when the caller goes away: a provider that has a request in full does not notice who still waits.
@@ -109,7 +119,8 @@ where
     if fault.drop == Some(Drop::Before) {
         return None;
     }
-    let response = match fault.answer() {
+    let answer = fault.answer().map(|answer| answer.quoting(&incoming.credentials()));
+    let response = match answer {
         Some(answer) if !fault.after_effect => canned(answer),
         Some(answer) => {
             handle(incoming, fault.scenario).await;

@@ -37,6 +37,8 @@ pub(crate) struct Switches {
     pub(crate) usage_percent: u32,
     /// Whether reasoning models refuse a `temperature` other than 1.
     pub(crate) reject_temperature: bool,
+    /// The only key that the language model takes; `null` is any but `sk-bad`.
+    pub(crate) api_key: Option<String>,
 }
 
 impl Default for Switches {
@@ -57,6 +59,7 @@ impl Default for Switches {
             omit_expires_in: false,
             usage_percent: 1,
             reject_temperature: false,
+            api_key: None,
         }
     }
 }

@@ -128,6 +128,11 @@ impl Tokens {
         &self.minted
     }
 
+    /// Every code, oldest first.
+    pub(crate) fn codes(&self) -> &[Code] {
+        &self.codes
+    }
+
     /// Makes the tokens that `concerned` picks fail from now on, and returns how many.
     pub(crate) fn invalidate(&mut self, subcode: u32, concerned: impl Fn(&Token) -> bool) -> usize {
         let mut count = 0;

@@ -38,7 +38,7 @@ async fn owners_and_operators_erase_a_tenant_and_nobody_else(pool: PgPool) {
     let log = app.get("/api/v1/audit-log").await;
     let actions: Vec<&str> =
         log["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
-    assert_eq!(actions, ["tenant.erased", "tenant.delete"]);
+    assert_eq!(actions, ["tenant.erased", "tenant.erase", "tenant.delete"]);
     let body = json!({ "tenant_id": tenant, "kind": "noop", "args": {} });
     assert_problem(&app.post("/api/v1/jobs", body).await, 404, "not_found");
 }

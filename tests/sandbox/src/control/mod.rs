@@ -19,6 +19,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/effects/:seq/picture", get(observe::picture))
         .at("/:world/control/calls", get(observe::calls))
         .at("/:world/control/tokens", get(observe::tokens))
+        .at("/:world/control/secrets", get(observe::secrets))
         .at("/:world/control/people", post(scene::replace_people))
         .at("/:world/control/login", post(scene::log_in))
         .at("/:world/control/visitor", post(scene::seat_visitor))

@@ -6,6 +6,7 @@ use poem::{IntoResponse, Response, handler};
 use serde_json::{Value, json};
 
 use crate::control::{InWorld, answer};
+use crate::meta::proof;
 
 /// Says that the sandbox works.
 #[handler]
@@ -52,4 +53,24 @@ pub(super) fn calls(InWorld(world): InWorld) -> Json<Value> {
 #[handler]
 pub(super) fn tokens(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().tokens.all()}))
+}
+
+/// What was handed out and must stay secret: tokens with their proofs, and codes.
+#[handler]
+pub(super) fn secrets(InWorld(world): InWorld) -> Json<Value> {
+    let world = world.lock();
+    let secret = &world.switches.app_secret;
+    let handed_out: Vec<Value> = (world.tokens.all().iter())
+        .map(|token| {
+            json!({
+                "kind": token.kind,
+                "value": token.value,
+                "proof": proof(secret, &token.value),
+                "uses": token.uses,
+            })
+        })
+        .collect();
+    let codes: Vec<Value> =
+        world.tokens.codes().iter().map(|code| json!({"value": code.value, "used": code.used})).collect();
+    Json(json!({"tokens": handed_out, "codes": codes}))
 }

@@ -126,7 +126,8 @@ pub(crate) fn check_proof(world: &World, call: &Call, token: &str, required: boo
     }
 }
 
-fn proof(app_secret: &str, token: &str) -> String {
+/// What has to come along with a token, as a program of the app alone can make it.
+pub(crate) fn proof(app_secret: &str, token: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(token.as_bytes());
     hex::encode(mac.finalize().into_bytes())

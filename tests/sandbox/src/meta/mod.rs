@@ -17,6 +17,7 @@ mod token_info;
 use poem::{Body, Request, Response, handler};
 use serde_json::{Value, json};
 
+pub(crate) use access::proof;
 pub(crate) use dialog::{absolute, login_dialog};
 pub(crate) use error::GraphError;
 

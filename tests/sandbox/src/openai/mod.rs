@@ -176,7 +176,10 @@ fn check_key(incoming: &Incoming) -> Result<(), OpenAiError> {
     match header.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim) {
         None | Some("") => Err(OpenAiError::missing_key()),
         Some("sk-bad") => Err(OpenAiError::invalid_key()),
-        Some(_) => Ok(()),
+        Some(key) => match &incoming.world.lock().switches.api_key {
+            Some(only) if only != key => Err(OpenAiError::invalid_key()),
+            Some(_) | None => Ok(()),
+        },
     }
 }
 
