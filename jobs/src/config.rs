@@ -46,7 +46,7 @@ impl TypedValueParser for PublicAddress {
     type Value = Url;
 
     fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
-        let url = value.to_str().and_then(|value| public_url(value));
+        let url = value.to_str().and_then(public_url);
         url.ok_or_else(|| refused(command, argument, PUBLIC_URL_FORM))
     }
 }
