@@ -86,12 +86,15 @@ call isolate_to_system('sessions');
 create table refresh_tokens (
   id uuid primary key,
   session_id uuid not null references sessions (id) on delete cascade,
+  parent_id uuid,
   secret_sha256 bytea not null unique,
   created_at timestamptz not null default engine_stamp(),
   used_at timestamptz
 );
+comment on column refresh_tokens.parent_id is 'The one that was exchanged for it; where its answer was lost, for others too: of those one goes on.';
 comment on table refresh_tokens is 'Each is exchanged once for the next; one that comes back later was stolen.';
 create index refresh_tokens_by_session on refresh_tokens (session_id);
+create index refresh_tokens_by_parent on refresh_tokens (parent_id) where parent_id is not null;
 call isolate_to_system('refresh_tokens');
 
 create table mail_links (

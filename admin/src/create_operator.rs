@@ -83,6 +83,8 @@ async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(En
     let role = if config.read_only { "read_only" } else { "full" };
     let user_id = store::ensure(tx, email).await.context("could not store the person; was `admin migrate` run?")?;
     store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
+    // What others may have registered for the address is not to become an operator's password.
+    store::delete_links(tx, user_id).await?;
     let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;
     let code = Signer::new(secret_key.expose_secret())?.code(Purpose::ResetPassword.name(), link_id);
     let link = format!("{}/reset-password/{code}", public_url.as_str().trim_end_matches('/'));

@@ -39,7 +39,7 @@ impl TestApp {
     pub async fn person(&self, email: &str) -> SignedIn {
         assert_eq!(self.register(email, PASSWORD).await, 202);
         let code = self.last_code(email, Purpose::VerifyEmail).await;
-        let (status, body) = self.open("verify-email", json!({ "code": code })).await;
+        let (status, body) = self.open("verify-email", json!({ "code": code, "password": PASSWORD })).await;
         assert_eq!(status, 200, "{body}");
         self.sign_in(email, PASSWORD).await
     }

@@ -25,12 +25,17 @@ use crate::{
 const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
 #[derive(Deserialize)]
-struct Nothing {}
+struct Confirm {
+    password: String,
+}
 
 fn verify_form() -> FormPage {
     FormPage {
         title: "Is this your address?",
-        lead: Some("Confirm that you registered with Linecook. If it was somebody else, close this page.".to_owned()),
+        lead: Some(
+            "Confirm it with the password that you chose. If somebody else registered, close this page.".to_owned(),
+        ),
+        fields: vec![Field::password()],
         button: "Confirm",
         ..FormPage::default()
     }
@@ -48,14 +53,13 @@ pub(super) async fn submit_verify(
     Data(state): Data<&AppState>,
     request: &Request,
     Path(code): Path<String>,
-    Sent(Nothing {}): Sent<Nothing>,
+    Sent(sent): Sent<Confirm>,
 ) -> Result<Response> {
     let verified = async {
         count_client(state, request).await?;
-        let mut tx = state.db.system().await?;
-        let verified = sign_up::verify(&mut tx, &state.services, &code, origin(request).remote_address).await?;
-        tx.commit().await?;
-        verified.ok_or_else(ApiError::bad_code)
+        let from = origin(request).remote_address;
+        let password = sent.password.into();
+        Ok::<_, ApiError>(sign_up::verify(&state.db, &state.services, &code, password, from).await?)
     };
     match verified.await {
         Ok(_) => Ok(message_page(StatusCode::OK, "You can sign in now", "The address is confirmed.", &TO_SIGN_IN)),
@@ -157,7 +161,7 @@ pub(super) async fn submit_invitation(
     let accepted = async {
         count_client(state, request).await?;
         let newcomer = match (sent.name, sent.password) {
-            (Some(name), Some(password)) if !name.trim().is_empty() => {
+            (Some(name), Some(password)) if (1..=100).contains(&name.trim().chars().count()) => {
                 Some(Newcomer { name, password: checked_password(password, "")? })
             }
             (Some(_) | None, Some(_) | None) => None,

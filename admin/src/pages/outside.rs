@@ -223,7 +223,7 @@ async fn finish(
     let from = origin(request);
     let mut tx = state.db.system().await?;
     let user = recognize(&mut tx, services, &outsider, from.remote_address.clone()).await?;
-    let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await?;
+    let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await?;
     Ok(session)
 }

@@ -193,6 +193,7 @@ impl MembersApi {
         let before = members::get_role(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
         may_decide(&mut tx, &caller, id, &[before, role]).await?;
         let before = members::set_role(&mut tx, id, user_id, role).await?;
+        may_decide(&mut tx, &caller, id, &[before]).await?;
         let member = members::get(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
         let details = json!({ "before": before.name(), "after": role.name() });
         self.state.record(&mut tx, &caller, Entry::new(id, "member.update", "user", user_id.0, details)).await?;
@@ -207,7 +208,7 @@ impl MembersApi {
         let mut tx = self.state.db.tenant(id).await?;
         let before = members::get_role(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
         may_decide(&mut tx, &caller, id, &[before]).await?;
-        self.end_membership(tx, &caller, id, user_id).await
+        self.end_membership(tx, &caller, id, user_id, false).await
     }
 
     /// Leave a tenant. The last owner stays.
@@ -215,7 +216,7 @@ impl MembersApi {
     async fn leave(&self, caller: Caller, id: Path<Uuid>) -> Result<Left, ApiError> {
         let (person, id) = (caller.person()?, caller.tenant(id.0)?);
         let tx = self.state.db.tenant(id).await?;
-        self.end_membership(tx, &caller, id, person.user_id).await
+        self.end_membership(tx, &caller, id, person.user_id, true).await
     }
 
     /// A tenant's invitations, newest first, those too that are over.
@@ -284,8 +285,12 @@ impl MembersApi {
         caller: &Caller,
         id: TenantId,
         user_id: UserId,
+        is_own: bool,
     ) -> Result<Left, ApiError> {
         let before = members::delete(&mut tx, id, user_id).await?;
+        if !is_own {
+            may_decide(&mut tx, caller, id, &[before]).await?;
+        }
         let details = json!({ "role": before.name() });
         self.state.record(&mut tx, caller, Entry::new(id, "member.remove", "user", user_id.0, details)).await?;
         tx.commit().await?;
@@ -301,8 +306,12 @@ impl MembersApi {
     }
 }
 
-/// Refuses to decide about owners to who is none. Keys decide as admins do, operators as owners.
+/// Refuses to decide about roles that may do more than the caller, and about owners to who is none. Keys decide as admins do,
+/// operators as owners.
 async fn may_decide(tx: &mut Tx, caller: &Caller, tenant_id: TenantId, about: &[Role]) -> Result<(), ApiError> {
+    for role in about {
+        caller.may_give(tenant_id, &role.permissions())?;
+    }
     if !about.contains(&Role::Owner) || caller.operator().is_ok() {
         return Ok(());
     }

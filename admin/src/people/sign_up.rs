@@ -4,7 +4,7 @@ use jobs::people::{
     accept::{self, AcceptError, Newcomer},
     recover,
     sign_in::SignInError,
-    sign_up::{self, NewPerson},
+    sign_up::{self, NewPerson, VerifyError},
     throttle::Throttle,
 };
 use poem::Request;
@@ -30,12 +30,14 @@ struct NewPersonBody {
     organization_name: String,
 }
 
-/// A code from a link in a mail.
+/// A code from a link in a mail, and the password that was registered with it.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-struct CodeBody {
+struct VerifyBody {
     #[oai(validator(max_length = 100))]
     code: String,
+    #[oai(validator(max_length = 200))]
+    password: String,
 }
 
 /// An address.
@@ -107,15 +109,14 @@ impl SignUpApi {
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
-    /// Show that an address is one's own, by the code at the end of the mailed link. Open to everybody.
+    /// Show that an address is one's own, by the code at the end of the mailed link and the password that was registered with it.
+    /// Open to everybody.
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
-    async fn verify(&self, request: &Request, body: Body<CodeBody>) -> Result<Json<ReadyView>, ApiError> {
+    async fn verify(&self, request: &Request, body: Body<VerifyBody>) -> Result<Json<ReadyView>, ApiError> {
         self.count(request).await?;
-        let mut tx = self.state.db.system().await?;
-        let services = &self.state.services;
-        let verified = sign_up::verify(&mut tx, services, &body.code, origin(request).remote_address).await?;
-        tx.commit().await?;
-        verified.ok_or_else(ApiError::bad_code)?;
+        let (state, from) = (&self.state, origin(request).remote_address);
+        let VerifyBody { code, password } = body.0;
+        sign_up::verify(&state.db, &state.services, &code, password.into(), from).await?;
         Ok(Json(ReadyView { next: "Sign in with the password that you chose.".to_owned() }))
     }
 
@@ -170,6 +171,16 @@ pub(crate) async fn count_client(state: &AppState, request: &Request) -> Result<
     let wait = Throttle::CLIENT.take(&mut tx, &origin(request).counted_as).await?;
     tx.commit().await?;
     wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait).into()))
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Code => Self::bad_code(),
+            VerifyError::Password => Self::wrong_password(),
+            VerifyError::Database(error) => error.into(),
+        }
+    }
 }
 
 impl From<AcceptError> for ApiError {

@@ -3,7 +3,10 @@
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::store::{self, Names};
+use super::{
+    sign_up::{self, Verified},
+    store::{self, Names},
+};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{Db, Tx},
@@ -71,24 +74,22 @@ pub async fn accept(
         return Err(AcceptError::Newcomer);
     }
     let user_id = store::ensure(&mut tx, &invitation.email).await?;
+    let mut entries = Vec::new();
     if let (false, Some((name, hash))) = (has_account, newcomer) {
-        store::mark_verified(&mut tx, user_id, Some(&hash), Names::of(&name)).await?;
-        store::delete_links(&mut tx, user_id).await?;
+        let verified = Verified { password_hash: Some(&hash), names: Names::of(&name), organization_name: None };
+        let welcomed = sign_up::welcome(&mut tx, user_id, &verified).await?;
+        entries = welcomed.map(|(_, entries)| entries).unwrap_or_default();
     }
     members::insert(&mut tx, invitation.tenant_id, user_id, invitation.role).await?;
     invitations::mark_accepted(&mut tx, invitation.tenant_id, invitation.id).await?;
     let actor = Actor::person(user_id.0, invitation.email.clone(), remote_address);
-    audit::append(&mut tx, &services.keyring, &actor, &[entry(&invitation, user_id)]).await?;
+    entries.push(entry(&invitation, user_id));
+    audit::append(&mut tx, &services.keyring, &actor, &entries).await?;
     tx.commit().await?;
     Ok(invitation.tenant_id)
 }
 
 fn entry(invitation: &InvitationRow, user_id: UserId) -> Entry {
-    Entry {
-        tenant_id: invitation.tenant_id,
-        action: "invitation.accept".to_owned(),
-        object_type: "invitation",
-        object_id: invitation.id.to_string(),
-        details: json!({ "user_id": user_id, "role": invitation.role.name() }),
-    }
+    let details = json!({ "user_id": user_id, "role": invitation.role.name() });
+    Entry::new(invitation.tenant_id, "invitation.accept", "invitation", invitation.id, details)
 }

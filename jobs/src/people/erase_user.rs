@@ -35,6 +35,7 @@ impl Job for EraseUser {
         if store::get(&mut tx, self.user_id).await?.is_none() {
             return Ok(Done::nothing("the person is gone"));
         }
+        members::lock_owners_beside(&mut tx, self.user_id).await?;
         let owned = members::list_owned_alone(&mut tx, self.user_id).await?;
         if owned.iter().any(|(_, others)| *others > 0) {
             let words = "The person is the last owner of a tenant with other people in it: make one of them an owner, then retry.";

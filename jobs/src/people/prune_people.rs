@@ -58,7 +58,7 @@ mod tests {
         let user = store::ensure(&mut tx, "somebody@example.com").await.unwrap();
         store::mark_verified(&mut tx, user, None, Names::of("Some Body")).await.unwrap();
         let session = sessions::insert(&mut tx, user, None, None).await.unwrap();
-        let token = sessions::insert_refresh_token(&mut tx, session).await.unwrap();
+        let token = sessions::insert_refresh_token(&mut tx, session, None).await.unwrap();
         sessions::exchange(&mut tx, &token).await.unwrap();
         store::ensure(&mut tx, "nobody@example.com").await.unwrap();
         Throttle::MAIL.take(&mut tx, "somebody@example.com").await.unwrap();

@@ -129,13 +129,18 @@ pub async fn insert(
 ///
 /// # Errors
 /// The database refused.
-pub async fn insert_refresh_token(conn: &mut PgConnection, session_id: SessionId) -> Result<String, sqlx::Error> {
+pub async fn insert_refresh_token(
+    conn: &mut PgConnection,
+    session_id: SessionId,
+    parent_id: Option<Uuid>,
+) -> Result<String, sqlx::Error> {
     let token = random_token();
     sqlx::query!(
-        "insert into refresh_tokens (id, session_id, secret_sha256) values ($1, $2, $3)",
+        "insert into refresh_tokens (id, session_id, secret_sha256, parent_id) values ($1, $2, $3, $4)",
         Uuid::now_v7(),
         session_id.0,
-        fingerprint(&token)
+        fingerprint(&token),
+        parent_id
     )
     .execute(conn)
     .await?;
@@ -151,6 +156,8 @@ pub enum Exchange {
         session_id: SessionId,
         /// Whose it is.
         user_id: UserId,
+        /// The token, parent of the next.
+        token_id: Uuid,
     },
     /// Unknown, or of a session that has ended.
     Invalid,
@@ -161,7 +168,8 @@ pub enum Exchange {
     },
 }
 
-/// Exchanges a refresh token. One that was exchanged within the last ten seconds is good again, as its answer may have been lost.
+/// Exchanges a refresh token. One that was exchanged within the last ten seconds is good again, as its answer may have been lost;
+/// of those that it was exchanged for, the first that is used goes on, and the others count as used.
 /// Needs the system scope, and to be committed whatever it comes to.
 ///
 /// # Errors
@@ -192,7 +200,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
         with used as (
           update refresh_tokens
           set used_at = coalesce(used_at, engine_stamp())
-          where id = $1
+          where id = $1 or (parent_id = (select parent_id from refresh_tokens where id = $1) and used_at is null)
         )
         update sessions
         set expires_at = engine_stamp() + make_interval(days => $3)
@@ -204,7 +212,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
     )
     .execute(conn)
     .await?;
-    Ok(Exchange::Good { session_id: row.session_id, user_id: row.user_id })
+    Ok(Exchange::Good { session_id: row.session_id, user_id: row.user_id, token_id: row.id })
 }
 
 /// Ends a session; needs the system scope.

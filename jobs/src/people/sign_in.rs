@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::{
     access_token,
@@ -72,7 +73,7 @@ pub async fn check(
     let Verdict::Right { rehashed } = services.passwords.verify(password, hash.or(waiting)).await else {
         return Err(SignInError::Wrong);
     };
-    let user = user.ok_or(SignInError::Wrong)?;
+    let mut user = user.ok_or(SignInError::Wrong)?;
     let mut tx = db.system().await?;
     if let Some((link_id, _)) = registered {
         if Throttle::MAIL.take(&mut tx, email).await?.is_none() {
@@ -81,8 +82,9 @@ pub async fn check(
         tx.commit().await?;
         return Err(SignInError::Unverified);
     }
-    if let Some(hash) = rehashed {
-        store::set_password(&mut tx, user.id, &hash).await?;
+    if let (Some(new), Some(old)) = (rehashed, &user.password_hash) {
+        store::rehash(&mut tx, user.id, old, &new).await?;
+        user.password_hash = Some(new);
     }
     Throttle::ACCOUNT.forgive(&mut tx, email).await?;
     tx.commit().await?;
@@ -109,33 +111,41 @@ pub struct Tokens {
 /// Signs a program in; needs the system scope.
 ///
 /// # Errors
-/// The database refused.
+/// [`SignInError::Wrong`] if another password was chosen since this one was checked; or the database refused.
 pub async fn begin(
     tx: &mut Tx,
     services: &Services,
     issuer: &str,
     user: &UserRow,
     from: &From,
-) -> Result<Tokens, sqlx::Error> {
+) -> Result<Tokens, SignInError> {
+    require_password(tx, user).await?;
     let session_id = sessions::insert(tx, user.id, None, from.remote_address.as_deref()).await?;
     record(tx, services, user, from, "program").await?;
-    tokens(tx, services, issuer, user.id, session_id).await
+    Ok(tokens(tx, services, issuer, (user.id, session_id), None).await?)
 }
 
 /// Signs a browser in: answers what its cookie holds. Needs the system scope.
 ///
 /// # Errors
-/// The database refused.
+/// As [`begin`].
 pub async fn begin_in_browser(
     tx: &mut Tx,
     services: &Services,
     user: &UserRow,
     from: &From,
-) -> Result<String, sqlx::Error> {
+) -> Result<String, SignInError> {
+    require_password(tx, user).await?;
     let cookie = random_token();
     sessions::insert(tx, user.id, Some(&cookie), from.remote_address.as_deref()).await?;
     record(tx, services, user, from, "browser").await?;
     Ok(cookie)
+}
+
+/// A new password ends what began with the old one, also what is beginning right now.
+async fn require_password(tx: &mut Tx, user: &UserRow) -> Result<(), SignInError> {
+    let is_same = store::has_password(tx, user.id, user.password_hash.as_deref()).await?;
+    if is_same { Ok(()) } else { Err(SignInError::Wrong) }
 }
 
 async fn record(tx: &mut Tx, services: &Services, user: &UserRow, from: &From, into: &str) -> Result<(), sqlx::Error> {
@@ -154,10 +164,10 @@ async fn tokens(
     tx: &mut Tx,
     services: &Services,
     issuer: &str,
-    user_id: UserId,
-    session_id: SessionId,
+    (user_id, session_id): (UserId, SessionId),
+    parent_id: Option<Uuid>,
 ) -> Result<Tokens, sqlx::Error> {
-    let refresh = sessions::insert_refresh_token(tx, session_id).await?;
+    let refresh = sessions::insert_refresh_token(tx, session_id, parent_id).await?;
     let now = tx.now().await?;
     Ok(Tokens { access: access_token::issue(&services.signer, issuer, user_id, session_id, now), refresh })
 }
@@ -175,7 +185,9 @@ pub async fn refresh(
     from: &From,
 ) -> Result<Option<Tokens>, sqlx::Error> {
     match sessions::exchange(tx, token).await? {
-        Exchange::Good { session_id, user_id } => tokens(tx, services, issuer, user_id, session_id).await.map(Some),
+        Exchange::Good { session_id, user_id, token_id } => {
+            tokens(tx, services, issuer, (user_id, session_id), Some(token_id)).await.map(Some)
+        }
         Exchange::Invalid => Ok(None),
         Exchange::Stolen { user_id } => {
             let email = store::get(tx, user_id).await?.map_or_else(String::new, |user| user.email);

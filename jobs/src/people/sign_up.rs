@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
-    password::Passwords,
+    password::{Passwords, Verdict},
     store::{self, Names, Purpose, Registration, UserRow},
     throttle::Throttle,
 };
@@ -65,30 +65,52 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
     tx.commit().await
 }
 
-/// Verifies an address by the code of its link: the person gets the password and the tenant that were registered with it. `None`:
-/// the code is none, was used, or its time is over. Needs the system scope.
+/// Why an address is not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The code is none, was used, or its time is over.
+    #[error("the code is not good")]
+    Code,
+    /// The password is not the one that was registered with this link.
+    #[error("the password is wrong")]
+    Password,
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Verifies an address by the code of its link and the password that was registered with it: the person gets that password and the
+/// tenant. Whoever only reads the mail confirms nobody else's registration by that.
 ///
 /// # Errors
-/// The database refused.
+/// [`VerifyError`], with nothing done.
 pub async fn verify(
-    tx: &mut Tx,
+    db: &Db,
     services: &Services,
     code: &str,
+    password: SecretString,
     remote_address: Option<String>,
-) -> Result<Option<UserId>, sqlx::Error> {
-    let Some(link_id) = services.signer.read(Purpose::VerifyEmail.name(), code) else {
-        return Ok(None);
-    };
-    let Some((user_id, waiting)) = store::use_link(tx, link_id, Purpose::VerifyEmail).await? else {
-        return Ok(None);
-    };
+) -> Result<UserId, VerifyError> {
+    let link_id = services.signer.read(Purpose::VerifyEmail.name(), code).ok_or(VerifyError::Code)?;
+    let mut tx = db.system().await?;
+    let hash = store::get_link_hash(&mut tx, link_id).await?.ok_or(VerifyError::Code)?;
+    tx.commit().await?;
+    if services.passwords.verify(password, Some(hash)).await == Verdict::Wrong {
+        return Err(VerifyError::Password);
+    }
+    let mut tx = db.system().await?;
+    let used = store::use_link(&mut tx, link_id, Purpose::VerifyEmail).await?;
+    let (user_id, waiting) = used.ok_or(VerifyError::Code)?;
     let verified = Verified {
         password_hash: waiting.password_hash.as_deref(),
         names: Names { first: &waiting.first_name, last: &waiting.last_name },
         organization_name: waiting.organization_name.as_deref(),
     };
-    let welcomed = welcome(tx, services, user_id, &verified, remote_address).await?;
-    Ok(welcomed.map(|user| user.id))
+    let (user, entries) = welcome(&mut tx, user_id, &verified).await?.ok_or(VerifyError::Code)?;
+    let actor = Actor::person(user.id.0, user.email, remote_address);
+    audit::append(&mut tx, &services.keyring, &actor, &entries).await?;
+    tx.commit().await?;
+    Ok(user_id)
 }
 
 /// What somebody gets whose address turned out to be their own.
@@ -101,18 +123,16 @@ pub(super) struct Verified<'a> {
     pub(super) organization_name: Option<&'a str>,
 }
 
-/// Makes a person of an address that was not verified so far; what others registered for it is gone. `None`: it was verified.
-/// Needs the system scope.
+/// Makes a person of an address that was not verified so far; what others registered for it is gone. Answers the person and what
+/// is to be written down, or `None`: it was verified. Needs the system scope.
 ///
 /// # Errors
 /// The database refused.
 pub(super) async fn welcome(
     tx: &mut Tx,
-    services: &Services,
     user_id: UserId,
     verified: &Verified<'_>,
-    remote_address: Option<String>,
-) -> Result<Option<UserRow>, sqlx::Error> {
+) -> Result<Option<(UserRow, Vec<Entry>)>, sqlx::Error> {
     if !store::mark_verified(tx, user_id, verified.password_hash, verified.names).await? {
         return Ok(None);
     }
@@ -120,25 +140,12 @@ pub(super) async fn welcome(
     let Some(user) = store::get(tx, user_id).await? else {
         return Ok(None);
     };
-    let actor = Actor::person(user_id.0, user.email.clone(), remote_address);
-    let mut entries = vec![Entry {
-        tenant_id: TenantId::SYSTEM,
-        action: "user.register".to_owned(),
-        object_type: "user",
-        object_id: user_id.to_string(),
-        details: json!({}),
-    }];
+    let mut entries = vec![Entry::new(TenantId::SYSTEM, "user.register", "user", user_id, json!({}))];
     if let Some(name) = verified.organization_name {
         let tenant = tenants::store::insert(tx, name, &user.email, "basic").await?;
         members::insert(tx, tenant.id, user_id, Role::Owner).await?;
-        entries.push(Entry {
-            tenant_id: tenant.id,
-            action: "tenant.create".to_owned(),
-            object_type: "tenant",
-            object_id: tenant.id.to_string(),
-            details: json!({ "name": name, "plan": "basic" }),
-        });
+        let details = json!({ "name": name, "plan": "basic" });
+        entries.push(Entry::new(tenant.id, "tenant.create", "tenant", tenant.id, details));
     }
-    audit::append(tx, &services.keyring, &actor, &entries).await?;
-    Ok(Some(user))
+    Ok(Some((user, entries)))
 }

@@ -145,6 +145,32 @@ pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &s
     Ok(())
 }
 
+/// Keeps the same password hashed otherwise, unless another one was chosen meanwhile; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn rehash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -> Result<(), sqlx::Error> {
+    sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Whether a person's password is still the one with this hash, until the end of the transaction; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn has_password(conn: &mut PgConnection, id: UserId, hash: Option<&str>) -> Result<bool, sqlx::Error> {
+    let found = sqlx::query_scalar!(
+        r#"select password_hash is not distinct from $2 as "is_same!" from users where id = $1 for share"#,
+        id.0,
+        hash
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(found == Some(true))
+}
+
 /// What people change about themselves; `None`: stays. An empty address of a picture takes it away.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
@@ -272,6 +298,24 @@ pub async fn insert_link(
     .execute(conn)
     .await?;
     Ok(id)
+}
+
+/// The password that waits for a link that is good to verify an address; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select password_hash as "password_hash!"
+        from mail_links
+        where id = $1 and purpose = 'verify_email' and used_at is null and expires_at > engine_now()
+          and password_hash is not null
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// Uses a link, once; needs the system scope. `None`: there is none, it was used or its time is over.

@@ -128,12 +128,23 @@ pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: R
     Ok(before)
 }
 
-/// Removes somebody from a tenant; answers the role that it was.
+/// Removes somebody from a tenant, and takes back whom they invited; answers the role that it was.
 ///
 /// # Errors
 /// [`MemberError`].
 pub async fn delete(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<Role, MemberError> {
     let before = leave_an_owner(tx, tenant_id, user_id, None).await?;
+    sqlx::query!(
+        "
+        update invitations
+        set revoked_at = engine_stamp()
+        where tenant_id = $1 and invited_by = $2 and accepted_at is null and revoked_at is null
+        ",
+        tenant_id.0,
+        user_id.0
+    )
+    .execute(&mut **tx)
+    .await?;
     sqlx::query!("delete from tenant_users where tenant_id = $1 and user_id = $2", tenant_id.0, user_id.0)
         .execute(&mut **tx)
         .await?;
@@ -164,6 +175,27 @@ async fn leave_an_owner(
         return Err(MemberError::LastOwner);
     }
     Ok(before)
+}
+
+/// Locks the owners of all tenants that somebody owns, so that of several who go at once one stays; needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn lock_owners_beside(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        select user_id
+        from tenant_users
+        where role = 'owner'
+          and tenant_id in (select tenant_id from tenant_users where user_id = $1 and role = 'owner')
+        order by tenant_id, user_id
+        for update
+        ",
+        user_id.0
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
 }
 
 /// The tenants that somebody owns alone, with how many others are in them; needs the system scope.

@@ -56,7 +56,7 @@ async fn every_answer_tells_browsers_to_be_careful(pool: PgPool) {
         let answer = send(&app, Method::GET, path, &[]).await;
         let headers = answer.headers();
         assert_eq!(value(headers, "x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(value(headers, "referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(value(headers, "referrer-policy"), "same-origin", "{path}");
         let policy = value(headers, "content-security-policy");
         assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{path}: {policy}");
         assert!(!policy.contains("script-src 'unsafe-inline'") && !policy.contains('*'), "{path}: {policy}");

@@ -40,7 +40,7 @@ pub(crate) async fn ada(stage: &mut Stage) -> Person {
     stage.secrets.worked_named("password of the mail server");
 
     let code = mailed(stage, &email, "verify-email").await;
-    open(stage, "verify-email", json!({ "code": code })).await.expect(200);
+    open(stage, "verify-email", json!({ "code": code, "password": password })).await.expect(200);
     stage.secrets.worked(&code);
     let mistyped = format!("{password}x9");
     stage.secrets.keep_unused("Ada's mistyped password", mistyped.as_bytes());
@@ -88,7 +88,7 @@ pub(crate) async fn bob(stage: &Stage) {
     let password = stage.secrets.password("Bob's password");
     let form = [("name", "Bob"), ("organization_name", "Bob's"), ("email", &email), ("password", &password)];
     stage.submit("/sign-up", &form).await.expect(202);
-    follow(stage, &email, "verify-email", &[]).await;
+    follow(stage, &email, "verify-email", &[("password", &password)]).await;
     let signed_in = stage.submit("/sign-in", &[("email", &email), ("password", &password)]).await.expect(303);
     stage.secrets.worked(&password);
     browse(stage, &signed_in).await;

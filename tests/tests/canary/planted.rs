@@ -27,7 +27,7 @@ async fn a_secret_is_found_in_every_place_and_every_form() {
     let secret = secrets.password("the secret");
     secrets.keep_unused("another secret", b"not to be found anywhere");
     let forms = all_forms(&secret);
-    let text: String = forms.iter().map(|(_, text)| format!("{text}\n")).collect();
+    let text = forms.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
     let mut places = vec![body(&text).await];
     places.extend(log(&text).await);
     places.extend(redis(&text).await);

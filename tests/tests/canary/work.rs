@@ -2,7 +2,7 @@
 
 use std::{io::Cursor, time::Duration};
 
-use chrono::{Datelike as _, Utc};
+use chrono::Datelike as _;
 use reqwest::{
     Method,
     multipart::{Form, Part},
@@ -40,8 +40,8 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     let opened = stage.http.send(stage.http.request(Method::GET, &format!("/connect/{ticket}"))).await.expect(302);
     stage.secrets.worked(ticket);
     let dialog: Url = opened.headers["location"].to_str().expect("a text").parse().expect("an address");
-    let state = parameter(&dialog, "state");
-    stage.http.hands_out(&stage.secrets, &opened, "the state of a login", &state);
+    let login = parameter(&dialog, "state");
+    stage.http.hands_out(&stage.secrets, &opened, "the state of a login", &login);
     let cookie = opened.cookie();
     let browser = cookie.split_once('=').expect("a value").1;
     stage.http.hands_out(&stage.secrets, &opened, "the browser of a login", browser);
@@ -52,7 +52,7 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     let back = back.strip_prefix(PUBLIC).expect("it leads to us");
     let request = stage.http.request(Method::GET, back).header("cookie", &cookie);
     stage.http.send(request).await.expect(200);
-    stage.secrets.worked(&state);
+    stage.secrets.worked(&login);
     stage.secrets.worked(browser);
     // Nobody logs in twice by one state.
     stage.http.send(stage.http.request(Method::GET, back).header("cookie", &cookie)).await.expect(400);
@@ -90,7 +90,7 @@ pub(crate) async fn write(stage: &Stage, ada: &Person) {
         json!({ "status": 200, "body": WORDS }),
     ];
     stage.faults("chat_completion", faults).await;
-    let month = format!("{}-01", Utc::now().year() + 1);
+    let month = format!("{}-01", stage.app.bench.now().await.year() + 1);
     let path = format!("/api/v1/tenants/{}/calendars", ada.tenant);
     stage.post(&path, json!({ "month": month, "posts": 2, "brief": "Pizza" })).await.expect(202);
     stage.push("generate_calendar").await;

@@ -42,8 +42,9 @@ async fn somebody_signs_up_confirms_and_signs_in_by_pages(pool: PgPool) {
     assert!(status == 200 && !page.as_str().unwrap().contains(&code), "{page}");
     let sign_in = [("email", "ada@example.com"), ("password", PASSWORD)];
     assert_eq!(submit(&app, "/sign-in", &sign_in).await.status(), 403, "opening the link alone confirms nothing");
-    assert_eq!(submit(&app, &link, &[]).await.status(), 200);
-    assert_eq!(submit(&app, &link, &[]).await.status(), 422);
+    let confirm = [("password", PASSWORD)];
+    assert_eq!(submit(&app, &link, &confirm).await.status(), 200);
+    assert_eq!(submit(&app, &link, &confirm).await.status(), 422);
 
     let signed_in = submit(&app, "/sign-in", &sign_in).await;
     assert_eq!((signed_in.status().as_u16(), &signed_in.headers()["location"]), (303, &"/home".parse().unwrap()));

@@ -35,7 +35,9 @@ async fn somebody_registers_verifies_signs_in_and_owns_a_tenant(pool: PgPool) {
     assert_problem(&login(&app, email, "another password").await, 401, "wrong_password");
 
     let code = app.last_code(email, Purpose::VerifyEmail).await;
-    let verify = async || app.open("verify-email", json!({ "code": code })).await;
+    let with = async |password: &str| app.open("verify-email", json!({ "code": code, "password": password })).await;
+    assert_problem(&with("another password").await, 401, "wrong_password");
+    let verify = async || with(PASSWORD).await;
     assert_eq!(verify().await.0, 200);
     assert_problem(&verify().await, 422, "bad_code");
 
@@ -63,7 +65,10 @@ async fn an_address_registered_by_somebody_else_is_its_owners(pool: PgPool) {
     app.register(email, PASSWORD).await;
     let code = app.last_code(email, Purpose::VerifyEmail).await;
     app.register(email, "the attacker's password").await;
-    assert_eq!(app.open("verify-email", json!({ "code": code })).await.0, 200);
+    let attackers = app.last_code(email, Purpose::VerifyEmail).await;
+    let confirm = async |code: &str| app.open("verify-email", json!({ "code": code, "password": PASSWORD })).await;
+    assert_problem(&confirm(&attackers).await, 401, "wrong_password");
+    assert_eq!(confirm(&code).await.0, 200);
     assert_problem(&login(&app, email, "the attacker's password").await, 401, "wrong_password");
     app.sign_in(email, PASSWORD).await;
 }
@@ -107,7 +112,7 @@ async fn a_forgotten_password_is_changed_by_a_link_and_ends_all_sessions(pool: P
         422,
         "weak_password",
     );
-    let verify = app.open("verify-email", json!({ "code": code })).await;
+    let verify = app.open("verify-email", json!({ "code": code, "password": PASSWORD })).await;
     assert_problem(&verify, 422, "bad_code");
     let reset = async || app.open("reset-password", json!({ "code": code, "password": "another password" })).await;
     assert_eq!(reset().await.0, 200);

@@ -176,3 +176,25 @@ async fn one_works_in_the_first_tenant_until_one_switches(pool: PgPool) {
     let stranger = format!("tenants/{}/switch", app.bench.tenant_id);
     assert_problem(&app.call(&again, Method::POST, &stranger, Value::Null).await, 404, "not_found");
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_lets_in_nobody_who_may_do_more_than_itself(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    join(&app, &owner, &tenant, "member@example.com", "member").await;
+    let id = me(&app, &app.sign_in("member@example.com", PASSWORD).await).await["id"].as_str().unwrap().to_owned();
+    let body = json!({ "tenant_id": tenant, "name": "x", "permissions": ["members:read", "members:write"] });
+    let (_, key) = app.call(&owner, Method::POST, "api-keys", body).await;
+    let key = SignedIn { token: key["key"].as_str().unwrap().to_owned(), refresh: String::new() };
+    let invite = json!({ "email": "me@example.com", "role": "admin" });
+    let invited = app.call(&key, Method::POST, &format!("tenants/{tenant}/invitations"), invite).await;
+    assert_problem(&invited, 403, "missing_permission");
+    let member = format!("tenants/{tenant}/members/{id}");
+    assert_problem(
+        &app.call(&key, Method::PATCH, &member, json!({ "role": "admin" })).await,
+        403,
+        "missing_permission",
+    );
+    assert_problem(&app.call(&key, Method::DELETE, &member, Value::Null).await, 403, "missing_permission");
+}

@@ -199,7 +199,7 @@ async fn what_somebody_else_registered_for_an_address_is_gone_when_its_owner_com
     assert_eq!(me["tenants"].as_array().unwrap().len(), 1, "not the attacker's");
     assert_eq!(me["tenants"][0]["name"], json!("Ada Rossi"));
     assert_problem(&login(&app, ADA, "the attacker's password").await, 401, "wrong_password");
-    assert_problem(&app.open("verify-email", json!({ "code": code })).await, 422, "bad_code");
+    assert_problem(&app.open("verify-email", json!({ "code": code, "password": PASSWORD })).await, 422, "bad_code");
     assert_problem(&login(&app, ADA, "the attacker's password").await, 401, "wrong_password");
 }
 

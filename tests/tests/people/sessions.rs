@@ -86,3 +86,15 @@ async fn an_open_stream_ends_when_its_reader_signs_out(pool: PgPool) {
     })
     .await;
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn of_two_tokens_for_one_whose_answer_was_lost_only_one_goes_on(pool: PgPool) {
+    let mut app = TestApp::new(pool).await;
+    let ada = app.person("ada@example.com").await;
+    let owners = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
+    let thiefs = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
+    let owners = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
+    app.shift_clock(Duration::from_secs(11));
+    assert_problem(&refresh(&app, &thiefs.refresh).await, 401, "bad_refresh_token");
+    assert!(!is_in(&app, &owners).await, "whoever has the other one, it is not one's own");
+}

@@ -52,38 +52,32 @@ pub async fn recognize(
     if owner_id != user_id {
         return Ok(user);
     }
-    let user = match user.email_verified_at {
-        Some(_) => user,
-        None => welcome(tx, services, outsider, &user, remote_address.clone()).await?.unwrap_or(user),
+    let (user, mut entries) = match user.email_verified_at {
+        Some(_) => (user, Vec::new()),
+        None => welcome(tx, outsider, &user).await?.unwrap_or_else(|| (user, Vec::new())),
     };
     let actor = Actor::person(user.id.0, user.email.clone(), remote_address);
-    let entry = Entry {
-        tenant_id: TenantId::SYSTEM,
-        action: "user.link".to_owned(),
-        object_type: "user",
-        object_id: user.id.to_string(),
-        details: json!({ "provider": outsider.provider.name() }),
-    };
-    audit::append(tx, &services.keyring, &actor, &[entry]).await?;
+    let details = json!({ "provider": outsider.provider.name() });
+    entries.push(Entry::new(TenantId::SYSTEM, "user.link", "user", user.id, details));
+    audit::append(tx, &services.keyring, &actor, &entries).await?;
     Ok(user)
 }
 
 async fn welcome(
     tx: &mut Tx,
-    services: &Services,
     outsider: &Outsider,
     user: &UserRow,
-    remote_address: Option<String>,
-) -> Result<Option<UserRow>, sqlx::Error> {
+) -> Result<Option<(UserRow, Vec<Entry>)>, sqlx::Error> {
     let name = format!("{} {}", outsider.first_name, outsider.last_name);
-    let organization_name = if name.trim().is_empty() { user.email.as_str() } else { name.trim() };
+    let name = if name.trim().is_empty() { user.email.as_str() } else { name.trim() };
+    let organization_name: String = name.chars().take(200).collect();
     let verified = Verified {
         password_hash: None,
         names: Names { first: &outsider.first_name, last: &outsider.last_name },
         // Staff work for those of others.
-        organization_name: user.operator_role.is_none().then_some(organization_name),
+        organization_name: user.operator_role.is_none().then_some(&organization_name),
     };
-    let welcomed = sign_up::welcome(tx, services, user.id, &verified, remote_address).await?;
+    let welcomed = sign_up::welcome(tx, user.id, &verified).await?;
     let patch = UserPatch { picture_url: outsider.picture_url.clone(), ..UserPatch::default() };
     people::update(tx, user.id, &patch).await?;
     Ok(welcomed)
