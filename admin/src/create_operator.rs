@@ -1,4 +1,4 @@
-//! `admin create-operator`: lets staff in, by a key or as a person who signs in.
+//! `admin create-operator` and `remove-operator`: lets staff in, by a key or as a person who signs in, and out.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use jobs::{
     engine::{Db, Tx},
     ids::TenantId,
     people::{
-        recover,
+        recover, sessions,
         store::{self, Names, Purpose},
     },
     signer::Signer,
@@ -63,6 +63,35 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
     tx.commit().await?;
     println!("{shown}");
+    Ok(())
+}
+
+/// What `admin remove-operator` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Removal {
+    #[command(flatten)]
+    database: DatabaseConfig,
+    #[command(flatten)]
+    keys: KeyringConfig,
+    /// The address that the person signs in with.
+    #[arg(long)]
+    email: String,
+}
+
+/// Ends what an operator may do as a person, and signs the person out everywhere. Keys are revoked by `DELETE /api-keys/{id}`.
+pub(crate) async fn remove(removal: Removal) -> anyhow::Result<()> {
+    let keyring = removal.keys.keyring()?;
+    let db = Db::connect(removal.database.database_url.expose_secret(), 1, None).await?;
+    let mut tx = db.system().await?;
+    let Some(user_id) = store::end_operator(&mut tx, &removal.email).await? else {
+        bail!("nobody with that address is an operator");
+    };
+    sessions::revoke_all(&mut tx, user_id).await?;
+    store::delete_links(&mut tx, user_id).await?;
+    let entry = entry("operator.remove", "user", user_id.to_string(), json!({ "email": removal.email }));
+    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
+    tx.commit().await?;
+    println!("{} is no operator any more", removal.email);
     Ok(())
 }
 

@@ -47,6 +47,8 @@ enum Command {
     /// Let an operator in: print a key, or with --email a link at which the person chooses a password. Either is to be seen this
     /// once.
     CreateOperator(Box<create_operator::Config>),
+    /// Let an operator out who signs in with an address.
+    RemoveOperator(create_operator::Removal),
     /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2 if that cannot be said.
     VerifyAudit(verify_audit::Config),
 }
@@ -99,6 +101,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Migrate(config) => Db::migrate(config.database_url.expose_secret()).await?,
         Command::RebuildQueue { engine, keys } => rebuild_queue(&engine, &keys).await?,
         Command::CreateOperator(config) => create_operator::run(*config).await?,
+        Command::RemoveOperator(removal) => create_operator::remove(removal).await?,
         Command::VerifyAudit(config) => return verify_audit::run(config).await,
     }
     Ok(ExitCode::SUCCESS)

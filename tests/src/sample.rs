@@ -31,11 +31,11 @@ fn value(spec: &Value, schema: &Value, name: &str, tenant_id: &str) -> Value {
         let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
         return value(spec, target, name, tenant_id);
     }
-    if let Some([only]) = schema["allOf"].as_array().map(Vec::as_slice) {
-        return value(spec, only, name, tenant_id);
-    }
     if let Some(parts) = schema["allOf"].as_array() {
-        return parts.iter().fold(json!({}), |whole, part| merge(whole, value(spec, part, name, tenant_id)));
+        // What only describes says nothing of the value.
+        let telling = parts.iter().filter(|part| part.get("$ref").is_some() || part.get("type").is_some());
+        let values = telling.map(|part| value(spec, part, name, tenant_id));
+        return values.reduce(merge).unwrap_or_default();
     }
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
@@ -78,6 +78,7 @@ fn text(name: &str) -> &'static str {
     }
 }
 
+/// Of two objects one with the fields of both.
 fn merge(mut whole: Value, part: Value) -> Value {
     if let (Value::Object(whole), Value::Object(part)) = (&mut whole, part) {
         whole.extend(part);

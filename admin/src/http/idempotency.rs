@@ -55,7 +55,7 @@ pub(crate) async fn once<E: Endpoint + 'static>(
     };
     let body = request.take_body().into_bytes().await?;
     let asked = store::Request {
-        tenant_id: identity.current_tenant().unwrap_or(TenantId::SYSTEM),
+        tenant_id: identity.counted_tenant(request.uri().path()).map_or(TenantId::SYSTEM, |(tenant_id, _)| tenant_id),
         caller_id: identity.actor.id,
         key_sha256: key_sha256(&request, &key),
         request_sha256: request_sha256(&request, &body),
@@ -197,7 +197,8 @@ impl Held {
 /// Whether a request would be answered so again. A failure had no effect; and what cannot be done in the state that things are in
 /// may be possible the next time.
 fn is_final(status: StatusCode) -> bool {
-    let may_change = [StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
+    let may_change =
+        [StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
     !status.is_server_error() && !may_change.contains(&status)
 }
 

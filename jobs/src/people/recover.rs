@@ -67,7 +67,7 @@ pub async fn reset(
     let Some(user) = store::get(tx, user_id).await? else {
         return Ok(None);
     };
-    Throttle::ACCOUNT.forgive(tx, &user.email).await?;
+    Throttle::ACCOUNT_ANYWHERE.forgive(tx, &user.email).await?;
     let entry = Entry {
         tenant_id: TenantId::SYSTEM,
         action: "user.reset_password".to_owned(),

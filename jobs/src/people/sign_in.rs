@@ -48,6 +48,13 @@ pub struct From {
     pub remote_address: Option<String>,
 }
 
+impl From {
+    /// What tries of one account from here are counted by.
+    fn at(&self, email: &str) -> String {
+        format!("{email}\0{}", self.counted_as)
+    }
+}
+
 /// Checks an address and a password; answers whose they are. Tries are counted by account and by client, and forgiven where the
 /// password is right.
 ///
@@ -86,17 +93,26 @@ pub async fn check(
         store::rehash(&mut tx, user.id, old, &new).await?;
         user.password_hash = Some(new);
     }
-    Throttle::ACCOUNT.forgive(&mut tx, email).await?;
+    Throttle::ACCOUNT.forgive(&mut tx, &from.at(email)).await?;
+    Throttle::ACCOUNT_ANYWHERE.forgive(&mut tx, email).await?;
     tx.commit().await?;
     Ok(user)
 }
 
 async fn count_try(db: &Db, email: &str, from: &From) -> Result<(), SignInError> {
     let mut tx = db.system().await?;
-    let client = Throttle::CLIENT.take(&mut tx, &from.counted_as).await?;
-    let account = if client.is_none() { Throttle::ACCOUNT.take(&mut tx, email).await? } else { None };
+    let (client, here) = (from.counted_as.clone(), from.at(email));
+    let counted =
+        [(Throttle::CLIENT, client.as_str()), (Throttle::ACCOUNT, &here), (Throttle::ACCOUNT_ANYWHERE, email)];
+    let mut wait = None;
+    for (throttle, whom) in counted {
+        // Whoever is refused already counts no further.
+        if wait.is_none() {
+            wait = throttle.take(&mut tx, whom).await?;
+        }
+    }
     tx.commit().await?;
-    client.or(account).map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
+    wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
 }
 
 /// What a program holds that is signed in.

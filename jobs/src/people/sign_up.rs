@@ -99,8 +99,8 @@ pub async fn verify(
         return Err(VerifyError::Password);
     }
     let mut tx = db.system().await?;
-    let used = store::use_link(&mut tx, link_id, Purpose::VerifyEmail).await?;
-    let (user_id, waiting) = used.ok_or(VerifyError::Code)?;
+    let opened = store::use_link(&mut tx, link_id, Purpose::VerifyEmail).await?;
+    let (user_id, waiting) = opened.ok_or(VerifyError::Code)?;
     let verified = Verified {
         password_hash: waiting.password_hash.as_deref(),
         names: Names { first: &waiting.first_name, last: &waiting.last_name },

@@ -238,6 +238,24 @@ pub async fn make_operator(
     Ok(())
 }
 
+/// Makes a person no staff any more; needs the system scope. `None`: nobody of that address was.
+///
+/// # Errors
+/// The database refused.
+pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option<UserId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update users
+        set operator_role = null
+        where lower(email) = lower($1) and operator_role is not null
+        returning id as "id: UserId"
+        "#,
+        email
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {

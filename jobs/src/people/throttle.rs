@@ -18,8 +18,10 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Signing in to one account.
+    /// Signing in to one account from one client.
     pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
+    /// Signing in to one account from anywhere: wide, or strangers could lock its owner out.
+    pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
     /// Mails to one address that anybody can ask for.

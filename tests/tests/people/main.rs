@@ -176,3 +176,25 @@ async fn keys_are_no_people(pool: PgPool) {
         assert_problem(&answered, 403, "people_only");
     }
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_operator_is_let_in_by_a_link_and_out_again(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let with =
+        ["--public-url", "https://linecook.example.com", "--secret-key", "a-secret-key-for-tests-and-nothing-else"];
+    let made = ["create-operator", "--name", "Ada Lovelace", "--email", "ada@example.com", "--read-only"];
+    let url = app.admin(&[made.as_slice(), &with].concat()).await;
+    let code =
+        url.lines().last().unwrap().strip_prefix("https://linecook.example.com/reset-password/").unwrap().to_owned();
+    let reset = app.open("reset-password", json!({ "code": code, "password": PASSWORD })).await;
+    assert_eq!(reset.0, 200, "{}", reset.1);
+    let ada = app.sign_in("ada@example.com", PASSWORD).await;
+    assert_eq!(app.call(&ada, Method::GET, "stats", Value::Null).await.0, 200);
+    assert_problem(&app.call(&ada, Method::POST, "queues/ai/pause", json!({})).await, 403, "missing_permission");
+
+    app.admin(&["remove-operator", "--email", "Ada@example.com"]).await;
+    assert_eq!(app.call(&ada, Method::GET, "stats", Value::Null).await.0, 401);
+    let again = app.sign_in("ada@example.com", PASSWORD).await;
+    assert_problem(&app.call(&again, Method::GET, "stats", Value::Null).await, 403, "operators_only");
+    assert_ne!(app.try_admin(&["remove-operator", "--email", "ada@example.com"]).await.0, Some(0));
+}
