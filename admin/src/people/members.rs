@@ -243,7 +243,7 @@ impl MembersApi {
     #[oai(path = "/tenants/:id/invitations", method = "post", operation_id = "create_invitation")]
     async fn invite(&self, caller: Caller, id: Path<Uuid>, body: Body<NewInvitation>) -> Result<Invited, ApiError> {
         let (id, role) = (caller.tenant(id.0)?, Role::from(body.role));
-        self.count_mail(&body.email).await?;
+        self.count_mail(id, &body.email).await?;
         let mut tx = self.state.db.tenant(id).await?;
         require_tenant(&mut tx, id).await?;
         may_decide(&mut tx, &caller, id, &[role]).await?;
@@ -297,12 +297,15 @@ impl MembersApi {
         Ok(Left::Left)
     }
 
-    /// Strangers' mailboxes are not to be filled by us.
-    async fn count_mail(&self, email: &str) -> Result<(), ApiError> {
+    /// Strangers' mailboxes are not to be filled by us: neither one of them, nor many by one tenant. What is refused counts nowhere.
+    async fn count_mail(&self, id: TenantId, email: &str) -> Result<(), ApiError> {
         let mut tx = self.state.db.system().await?;
-        let wait = Throttle::MAIL.take(&mut tx, email).await?;
-        tx.commit().await?;
-        wait.map_or(Ok(()), |wait| Err(ApiError::too_many_tries(wait)))
+        for (throttle, whom) in [(Throttle::MAIL, email), (Throttle::INVITATIONS, id.to_string().as_str())] {
+            if let Some(wait) = throttle.take(&mut tx, whom).await? {
+                return Err(ApiError::too_many_tries(wait));
+            }
+        }
+        Ok(tx.commit().await?)
     }
 }
 

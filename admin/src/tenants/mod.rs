@@ -41,6 +41,9 @@ use crate::{
     state::AppState,
 };
 
+/// Tenants that somebody may own to make one more: each has limits of its own. Operators make more for an agency that needs them.
+const MOST_OWNED: i64 = 10;
+
 pub(crate) struct TenantsApi {
     pub(crate) state: AppState,
 }
@@ -54,6 +57,11 @@ impl TenantsApi {
         let plan = plan_of_new(&caller, body.plan.map(TenantPlan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
         let mut tx = self.state.db.system().await?;
+        if let Some(owner) = owner
+            && members::lock_and_count_owned(&mut tx, owner).await? >= MOST_OWNED
+        {
+            return Err(refusals::too_many_tenants(MOST_OWNED));
+        }
         let settings = match model {
             Some(model) => {
                 crate::require_tenant(&mut tx, model).await?;

@@ -8,6 +8,11 @@ pub(super) fn plan_by_operators() -> ApiError {
     ApiError::forbidden("plan_by_operators", "Only operators give a tenant another plan than basic: leave plan out.")
 }
 
+pub(super) fn too_many_tenants(most: i64) -> ApiError {
+    let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
+    ApiError::forbidden("too_many_tenants", detail)
+}
+
 impl From<UsageError> for ApiError {
     fn from(error: UsageError) -> Self {
         match error {

@@ -67,13 +67,17 @@ impl Job for GenerateCalendar {
 }
 
 async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result<Done, JobError> {
+    let plans = &cx.services().plans;
+    let mut tx = cx.begin().await?;
+    reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar.id, calendar.post_count.saturating_add(1)).await?;
+    tx.commit().await?;
     let answer: Plan = cx.services().ai.ask(question(calendar, business)).await?;
     let plan = check(answer, calendar)?;
     let mut tx = cx.begin().await?;
     let Some(posts) = store::mark_planned(&mut tx, cx.tenant_id(), calendar.id, &plan).await? else {
         return Ok(Done::nothing("planned by another attempt"));
     };
-    reserve::use_one(&mut tx, cx.tenant_id(), calendar.id).await?;
+    reserve::use_one(&mut tx, plans, cx.tenant_id(), calendar.id).await?;
     let captions = posts
         .into_iter()
         .map(|post_id| NewJob::new(cx.tenant_id(), &WriteCaption { post_id }).child_of(cx.attempt()))

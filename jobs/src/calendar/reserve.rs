@@ -1,12 +1,13 @@
 //! Texts that a calendar is to have: counted when it is asked for, given back where they are not written.
 //!
-//! What is counted and not written yet stands on the calendar. Each text takes one off it, when it is written or given up; one
-//! that is written when nothing is left there, as after a retry, is counted then.
+//! What is counted and not written yet stands on the calendar. Each text takes one off it, when it is written or given up. Where
+//! nothing is left there, as after a retry, texts are counted again before AI is asked, and the limit holds as it did at first.
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use crate::{
+    engine::{Cause, JobError},
     ids::{CalendarId, PostId, TenantId},
     tenants::{
         plans::PlansConfig,
@@ -25,8 +26,43 @@ pub async fn reserve(
     id: CalendarId,
     post_count: i32,
 ) -> Result<(), UsageError> {
-    let count = post_count.saturating_add(1);
-    let month = usage::take_generations(conn, plans, tenant_id, count).await?;
+    reserve_texts(conn, plans, tenant_id, id, post_count.saturating_add(1)).await
+}
+
+/// Counts `count` texts where nothing is reserved for the calendar any more. To be called before AI is asked.
+///
+/// # Errors
+/// [`UsageError`].
+pub async fn reserve_again(
+    conn: &mut PgConnection,
+    plans: &PlansConfig,
+    tenant_id: TenantId,
+    id: CalendarId,
+    count: i32,
+) -> Result<(), UsageError> {
+    let reserved = sqlx::query_scalar!(
+        "
+        select generations_reserved
+        from content_calendar
+        where tenant_id = $1 and id = $2
+        for no key update
+        ",
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if reserved == Some(0) { reserve_texts(conn, plans, tenant_id, id, count).await } else { Ok(()) }
+}
+
+async fn reserve_texts(
+    conn: &mut PgConnection,
+    plans: &PlansConfig,
+    tenant_id: TenantId,
+    id: CalendarId,
+    count: i32,
+) -> Result<(), UsageError> {
+    let month = usage::take_generations(&mut *conn, plans, tenant_id, count).await?;
     sqlx::query!(
         "
         update content_calendar
@@ -66,11 +102,16 @@ pub async fn calendar_of(
     Ok(found.flatten())
 }
 
-/// A text of the calendar was written.
+/// A text of the calendar was written. Another one may have used what was reserved for it: then it is counted now, or refused.
 ///
 /// # Errors
-/// The database refused.
-pub async fn use_one(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<(), sqlx::Error> {
+/// [`UsageError`].
+pub async fn use_one(
+    conn: &mut PgConnection,
+    plans: &PlansConfig,
+    tenant_id: TenantId,
+    id: CalendarId,
+) -> Result<(), UsageError> {
     let used = sqlx::query!(
         "
         update content_calendar
@@ -83,7 +124,7 @@ pub async fn use_one(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarI
     .execute(&mut *conn)
     .await?;
     if used.rows_affected() == 0 {
-        usage::add_generation(conn, tenant_id).await?;
+        usage::take_generations(conn, plans, tenant_id, 1).await?;
     }
     Ok(())
 }
@@ -123,4 +164,22 @@ pub async fn give_back(
         usage::give_back_generations(conn, tenant_id, month, count.into()).await?;
     }
     Ok(())
+}
+
+impl From<UsageError> for JobError {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::Reached(reached) => {
+                let (plan, limit, what) = (reached.plan.name(), reached.limit, reached.limited.words());
+                let when = match reached.again {
+                    Some((time, _)) => format!("retry the job from {time} on, or ask for a larger plan"),
+                    None => "ask for a larger plan, then retry the job".to_owned(),
+                };
+                let words = format!("The plan {plan} allows {limit} {what}, and this would be more: {when}.");
+                Self::Fail(Cause::plain("limit", words))
+            }
+            UsageError::NoTenant => Self::Fail(Cause::plain("permanent", "The tenant is being erased.")),
+            UsageError::Database(error) => error.into(),
+        }
+    }
 }

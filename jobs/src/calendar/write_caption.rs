@@ -47,15 +47,20 @@ impl Job for WriteCaption {
         if brief.caption.is_some() {
             return Ok(Done::nothing("the caption is written"));
         }
+        let plans = &cx.services().plans;
+        let mut tx = cx.begin().await?;
+        if let Some(calendar_id) = reserve::calendar_of(&mut tx, cx.tenant_id(), self.post_id).await? {
+            reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar_id, 1).await?;
+        }
+        tx.commit().await?;
         let answer: Answer = cx.services().ai.ask(question(&brief)).await?;
         let caption = check(&answer.caption)?;
         let mut tx = cx.begin().await?;
-        if store::mark_captioned(&mut tx, cx.tenant_id(), self.post_id, caption).await?
-            && let Some(calendar_id) = reserve::calendar_of(&mut tx, cx.tenant_id(), self.post_id).await?
-        {
-            reserve::use_one(&mut tx, cx.tenant_id(), calendar_id).await?;
-        }
+        let is_written = store::mark_captioned(&mut tx, cx.tenant_id(), self.post_id, caption).await?;
         store::mark_ready_at_last(&mut tx, cx.tenant_id(), self.post_id).await?;
+        if is_written && let Some(calendar_id) = reserve::calendar_of(&mut tx, cx.tenant_id(), self.post_id).await? {
+            reserve::use_one(&mut tx, plans, cx.tenant_id(), calendar_id).await?;
+        }
         tx.complete(json!({ "characters": caption.chars().count() })).await
     }
 

@@ -26,6 +26,8 @@ impl Throttle {
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
     /// Mails to one address that anybody can ask for.
     pub const MAIL: Self = Self { name: "mail", burst: 3, interval: Duration::from_mins(10) };
+    /// Mails with invitations to one tenant, whoever they go to.
+    pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };
 
     /// Counts a try of `whom`; needs the system scope, and to be committed. `Some`: refused, for so long.
     ///

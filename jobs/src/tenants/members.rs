@@ -62,6 +62,20 @@ pub async fn insert(
     Ok(inserted.rows_affected() > 0)
 }
 
+/// How many tenants somebody owns. Whoever asks at the same time waits until this transaction ends. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn lock_and_count_owned(conn: &mut PgConnection, user_id: UserId) -> Result<i64, sqlx::Error> {
+    sqlx::query!("select id from users where id = $1 for no key update", user_id.0).fetch_optional(&mut *conn).await?;
+    sqlx::query_scalar!(
+        r#"select count(*) as "count!" from tenant_users where user_id = $1 and role = 'owner'"#,
+        user_id.0
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// A tenant's people, in the order of joining.
 ///
 /// # Errors

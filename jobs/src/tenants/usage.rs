@@ -213,21 +213,6 @@ pub async fn take_generations(
     }
 }
 
-/// Counts a text that AI wrote and that nobody had counted before. It is there, so no limit is asked.
-///
-/// # Errors
-/// The database refused.
-pub async fn add_generation(conn: &mut PgConnection, tenant_id: TenantId) -> Result<(), sqlx::Error> {
-    match account(conn, tenant_id).await {
-        Ok(account) => {
-            count_generations(conn, tenant_id, account.month.first_day, 1, i64::MAX).await?;
-            Ok(())
-        }
-        Err(UsageError::Database(error)) => Err(error),
-        Err(UsageError::NoTenant | UsageError::Reached(_)) => Ok(()),
-    }
-}
-
 async fn count_generations(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -1,6 +1,6 @@
 //! Who is in which tenant, and as what.
 
-use jobs::tenants::invitations::PURPOSE;
+use jobs::{people::throttle::Throttle, tenants::invitations::PURPOSE};
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -197,4 +197,25 @@ async fn a_key_lets_in_nobody_who_may_do_more_than_itself(pool: PgPool) {
         "missing_permission",
     );
     assert_problem(&app.call(&key, Method::DELETE, &member, Value::Null).await, 403, "missing_permission");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_tenant_invites_fifty_strangers_at_once_and_no_more(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let (owner, other) = (app.person("owner@example.com").await, app.person("other@example.com").await);
+    let (tenant, another) = (tenant_of(&app, &owner).await, tenant_of(&app, &other).await);
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    for _ in 0..49 {
+        assert_eq!(Throttle::INVITATIONS.take(&mut tx, &tenant).await.unwrap(), None);
+    }
+    tx.commit().await.unwrap();
+    let invite = async |who: &SignedIn, tenant: &str, email: &str| {
+        let body = json!({ "email": email, "role": "member" });
+        app.call(who, Method::POST, &format!("tenants/{tenant}/invitations"), body).await
+    };
+    assert_eq!(invite(&owner, &tenant, "fiftieth@example.com").await.0, 201);
+    for _ in 0..4 {
+        assert_problem(&invite(&owner, &tenant, "next@example.com").await, 429, "too_many_tries");
+    }
+    assert_eq!(invite(&other, &another, "next@example.com").await.0, 201, "what was refused does not count");
 }

@@ -57,3 +57,17 @@ async fn a_tenant_begins_with_the_settings_of_another_of_the_callers(pool: sqlx:
         assert_problem(&refused, 404, "not_found");
     }
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn twenty_made_at_once_are_ten(pool: sqlx::PgPool) {
+    let app = TestApp::new(pool).await;
+    let token = person(&app, &[(app.bench.tenant_id, "member")]).await;
+    let all = (0..20).map(|_| call(&app, &token, Method::POST, "tenants", new_tenant("Moe's")));
+    let (made, refused): (Vec<_>, Vec<_>) =
+        futures_util::future::join_all(all).await.into_iter().partition(|answered| answered.0 == 201);
+    assert_eq!((made.len(), refused.len()), (10, 10));
+    for answered in refused {
+        assert_problem(&answered, 403, "too_many_tenants");
+    }
+    assert_eq!(app.post("/api/v1/tenants", new_tenant("Moe's")).await.0, 201, "operators make more");
+}

@@ -172,3 +172,66 @@ async fn a_calendar_that_is_cancelled_gives_everything_back(pool: PgPool) {
     tx.commit().await.unwrap();
     assert_eq!((used(&bench).await.generations.used, used(&bench).await.generations_in_all), (0, 0));
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn calendars_that_are_cancelled_and_retried_are_counted_again_up_to_the_limit(pool: PgPool) {
+    let bench = bench(pool).await;
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        let (id, job) = calendar(&bench).await.unwrap();
+        let mut tx = bench.engine.db.system().await.unwrap();
+        crate::engine::ledger::cancel(&mut tx, bench.engine.kinds, job).await.unwrap();
+        tx.commit().await.unwrap();
+        made.push((id, job));
+    }
+    for (_, job) in &made {
+        bench.retry(*job).await;
+    }
+    bench.drain().await;
+    assert_eq!((used(&bench).await.generations.used, bench.sandbox.calls("chat_completion").await), (8, 8));
+    let mut failed = Vec::new();
+    for (id, job) in made {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let calendar = calendars::get(&mut tx, id).await.unwrap().unwrap();
+        if bench.job(job).await.state == "discarded" {
+            failed.push((bench.error_class(job).await, calendar.state, calendar.error.unwrap()));
+        } else {
+            assert_eq!(calendar.state, "ready");
+        }
+    }
+    assert_eq!(failed.len(), 1);
+    assert_eq!((failed[0].0.as_str(), failed[0].1.as_str()), ("limit", "failed"));
+    assert!(failed[0].2.contains("allows 10 texts by AI a month") && failed[0].2.contains("retry the job from"));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn captions_that_are_retried_are_counted_up_to_the_limit(pool: PgPool) {
+    let bench = bench(pool).await;
+    for nth in 2..=4 {
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "refusal", "nth": nth })).await;
+    }
+    calendar(&bench).await.unwrap();
+    bench.drain().await;
+    assert!(reached(take(&bench, Limited::Generations, 8).await).is_none());
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let captions: Vec<uuid::Uuid> =
+        sqlx::query_scalar("select id from job_history where kind = 'write_caption' and state = 'discarded'")
+            .fetch_all(&mut *tx)
+            .await
+            .unwrap();
+    drop(tx);
+    assert_eq!((captions.len(), used(&bench).await.generations.used), (3, 9));
+    for &caption in &captions {
+        bench.retry(JobId(caption)).await;
+    }
+    bench.drain().await;
+    let mut states = Vec::new();
+    for caption in captions {
+        states.push(bench.job(JobId(caption)).await.state);
+    }
+    states.sort();
+    assert_eq!(
+        (states, used(&bench).await.generations.used),
+        (["completed", "discarded", "discarded"].map(str::to_owned).to_vec(), 10)
+    );
+}
