@@ -49,7 +49,7 @@ impl Job for ExchangeOauthCode {
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
         match setback {
-            Setback::Discarded(_) | Setback::Cancelled => store::erase_login(tx, tenant_id, self.state_id).await,
+            Setback::Discarded(_) | Setback::Cancelled => store::give_up_login(tx, tenant_id, self.state_id).await,
             Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => Ok(()),
         }
     }

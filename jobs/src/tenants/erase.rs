@@ -12,7 +12,10 @@ use crate::{
     secrets::Keyring,
 };
 
-pub(super) use rows::{TABLES, delete_some, finish, is_there, list_revocable};
+pub(super) use rows::{
+    KeptLogin, Revocable, TABLES, delete_some, finish, forget, is_connected, is_elsewhere, is_there, list_kept_logins,
+    list_revocable,
+};
 
 /// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
 /// be repeated. Answers `None` where there is no such tenant. Needs the system scope.

@@ -1,5 +1,7 @@
 //! Erases a tenant and everything that is its.
 
+mod connections;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -9,16 +11,11 @@ use super::erase::{self, TABLES};
 use crate::{
     audit::{self, Actor},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, eviction},
-    ids::{TenantId, TokenId},
-    oauth,
-    providers::meta::{Class, MetaError},
+    ids::TenantId,
 };
 
 /// Rows deleted in one transaction.
 const ROWS_AT_ONCE: i64 = 1_000;
-
-/// Tokens read at once.
-const TOKENS_AT_ONCE: i64 = 100;
 
 /// How often connections are revoked at most before what cannot be revoked is left.
 const REVOKING_TRIES: u32 = 5;
@@ -83,6 +80,7 @@ impl Job for EraseTenant {
             erasing.end_jobs().await?;
             erasing.revoke_connections().await?;
             erasing.delete_files(2).await?;
+            erasing.look_for_connections().await?;
             erasing.delete_rows().await?;
             erasing.finish().await?;
         }
@@ -125,64 +123,6 @@ impl Erasing<'_> {
                 (0, 0) => return Ok(()),
                 (0, _) => return Err(look_again("Jobs of the tenant are asked to stop and have not ended yet.")),
                 (_, _) => {}
-            }
-        }
-    }
-
-    /// Takes back what people let us do. That a provider refuses holds nothing up for ever: the result says so.
-    async fn revoke_connections(&mut self) -> Result<(), JobError> {
-        if self.progress.is_revoked {
-            return Ok(());
-        }
-        self.say(1, "revoking connections");
-        let outcome = self.revoke_all().await?;
-        (self.progress.revoked, self.progress.kept_for_others, self.progress.not_revoked) = outcome;
-        self.progress.revoking_tries += 1;
-        let again = self.progress.not_revoked > 0 && self.progress.revoking_tries < REVOKING_TRIES;
-        self.progress.is_revoked = !again;
-        self.cx.begin().await?.checkpoint(&json!(self.progress)).await?;
-        if again {
-            let cause = Cause::plain("transient", "Facebook did not revoke every connection; it is asked again.");
-            return Err(JobError::Later(REVOKE_AGAIN, cause));
-        }
-        Ok(())
-    }
-
-    /// How many connections are revoked, kept and still there.
-    async fn revoke_all(&self) -> Result<(u64, u64, u64), JobError> {
-        let (mut revoked, mut kept, mut left) = (0, 0, 0);
-        let mut after: Option<TokenId> = None;
-        loop {
-            let mut tx = self.cx.begin().await?;
-            let tokens = erase::list_revocable(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
-            drop(tx);
-            let Some(last) = tokens.last() else {
-                return Ok((revoked, kept, left));
-            };
-            after = Some(last.id);
-            for token in tokens {
-                if token.is_shared {
-                    kept += 1;
-                } else if self.revoke(token.id, &token.access_token).await {
-                    revoked += 1;
-                } else {
-                    left += 1;
-                }
-            }
-        }
-    }
-
-    /// Whether a connection is none any more.
-    async fn revoke(&self, id: TokenId, envelope: &str) -> bool {
-        let services = self.cx.services();
-        let Ok(token) = services.keyring.decrypt(oauth::store::token_place(self.tenant_id, id), envelope) else {
-            return false;
-        };
-        match services.meta.revoke(&token).await {
-            Ok(()) | Err(MetaError::Refused { class: Class::Reauth, .. }) => true,
-            Err(error) => {
-                tracing::warn!(tenant_id = %self.tenant_id, token_id = %id, %error, "a connection was not revoked");
-                false
             }
         }
     }

@@ -46,7 +46,7 @@ pub async fn insert_state(
     Ok(())
 }
 
-/// Opens a ticket once.
+/// Opens a ticket once; none of a tenant that is being erased.
 ///
 /// # Errors
 /// The database refused.
@@ -61,6 +61,7 @@ pub async fn mark_opened(
         update oauth_state
         set state_sha256 = $2, browser_sha256 = $3
         where ticket_sha256 = $1 and state_sha256 is null and expires_at > engine_now()
+          and exists (select from tenants where tenants.id = oauth_state.tenant_id and tenants.erasing_at is null)
         ",
         ticket_sha256,
         state_sha256,
@@ -80,7 +81,8 @@ pub struct UsedState {
     pub tenant_id: TenantId,
 }
 
-/// Uses a state once, in its browser. In another browser it stays unused, so that nobody can spoil a login.
+/// Uses a state once, in its browser. In another browser it stays unused, so that nobody can spoil a login. An erasure of the
+/// tenant that is asked for at the same time waits for the caller's transaction, or comes first, and then there is no state.
 ///
 /// # Errors
 /// The database refused.
@@ -92,10 +94,18 @@ pub async fn use_state(
     sqlx::query_as!(
         UsedState,
         r#"
+        with found as (
+          select login.id
+          from oauth_state login
+          join tenants on tenants.id = login.tenant_id
+          where login.state_sha256 = $1 and login.browser_sha256 = $2 and tenants.erasing_at is null
+          for share of tenants
+        )
         update oauth_state
         set used_at = engine_stamp()
-        where state_sha256 = $1 and browser_sha256 = $2 and used_at is null and expires_at > engine_now()
-        returning id as "id: OauthStateId", tenant_id as "tenant_id: TenantId"
+        from found
+        where oauth_state.id = found.id and used_at is null and expires_at > engine_now()
+        returning oauth_state.id as "id: OauthStateId", tenant_id as "tenant_id: TenantId"
         "#,
         state_sha256,
         browser_sha256
@@ -169,6 +179,27 @@ pub async fn keep_user_token(
 pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update oauth_state set user_token = null, code = null where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Erases the secrets of a login that came to nothing. While the tenant is being erased, what a code was exchanged for stays to be
+/// revoked.
+///
+/// # Errors
+/// The database refused.
+pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update oauth_state
+        set code = null, user_token = case when tenants.erasing_at is not null then user_token end
+        from tenants
+        where tenants.id = $1 and oauth_state.tenant_id = $1 and oauth_state.id = $2
+        ",
         tenant_id.0,
         id.0
     )

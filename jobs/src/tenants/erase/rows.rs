@@ -2,7 +2,9 @@
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::ids::{TenantId, TokenId};
+use uuid::Uuid;
+
+use crate::ids::{OauthStateId, TenantId, TokenId};
 
 /// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
 /// itself come apart.
@@ -50,7 +52,8 @@ pub(super) async fn mark_erasing(conn: &mut PgConnection, tenant_id: TenantId) -
     Ok(before)
 }
 
-/// Lets nobody in any more: neither keys, nor people, nor those who were asked to come.
+/// Lets nobody in any more: neither keys, nor people, nor those who were asked to come, nor accounts that are being
+/// connected.
 pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -59,6 +62,9 @@ pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Re
         ),
         invited as (
           delete from invitations where tenant_id = $1
+        ),
+        logins as (
+          delete from oauth_state where tenant_id = $1 and code is null and user_token is null
         )
         delete from tenant_users where tenant_id = $1
         ",
@@ -87,7 +93,7 @@ pub(in crate::tenants) struct Revocable {
     pub(in crate::tenants) is_shared: bool,
 }
 
-/// The people's tokens of a tenant. To revoke one ends all that the person gave us, in other tenants too.
+/// The people's tokens of a tenant that were not forgotten. To revoke one ends all that the person gave us, in other tenants too.
 pub(in crate::tenants) async fn list_revocable(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -101,10 +107,10 @@ pub(in crate::tenants) async fn list_revocable(
           exists (
             select from oauth_tokens other
             where other.provider = token.provider and other.subject_id = token.subject_id and other.kind = 'user'
-              and other.tenant_id <> token.tenant_id
+              and other.tenant_id <> token.tenant_id and other.access_token <> ''
           ) as "is_shared!"
         from oauth_tokens token
-        where token.tenant_id = $1 and token.kind = 'user' and ($2::uuid is null or token.id > $2)
+        where token.tenant_id = $1 and token.kind = 'user' and token.access_token <> '' and ($2::uuid is null or token.id > $2)
         order by token.id
         limit $3
         "#,
@@ -113,6 +119,93 @@ pub(in crate::tenants) async fn list_revocable(
         limit
     )
     .fetch_all(conn)
+    .await
+}
+
+/// What the code of a login was exchanged for, before accounts were connected with it.
+pub(in crate::tenants) struct KeptLogin {
+    pub(in crate::tenants) id: OauthStateId,
+    pub(in crate::tenants) user_token: String,
+}
+
+/// Logins of a tenant that were exchanged, and connected nothing.
+pub(in crate::tenants) async fn list_kept_logins(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<OauthStateId>,
+    limit: i64,
+) -> Result<Vec<KeptLogin>, sqlx::Error> {
+    sqlx::query_as!(
+        KeptLogin,
+        r#"
+        select id as "id: OauthStateId", user_token as "user_token!"
+        from oauth_state
+        where tenant_id = $1 and user_token is not null and ($2::uuid is null or id > $2)
+        order by id
+        limit $3
+        "#,
+        tenant_id.0,
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a person connected accounts in another tenant.
+pub(in crate::tenants) async fn is_elsewhere(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    person_id: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from oauth_tokens
+          where provider = 'facebook' and kind = 'user' and subject_id = $2 and tenant_id <> $1 and access_token <> ''
+        ) as "is_elsewhere!"
+        "#,
+        tenant_id.0,
+        person_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Forgets tokens, of connections and of logins, that nothing is left to be done about.
+pub(in crate::tenants) async fn forget(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    ids: &[Uuid],
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        with logins as (
+          update oauth_state set user_token = null where tenant_id = $1 and id = any($2)
+        )
+        update oauth_tokens set access_token = '' where tenant_id = $1 and id = any($2)
+        ",
+        tenant_id.0,
+        ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether there is a person's token that was not forgotten.
+pub(in crate::tenants) async fn is_connected(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (select from oauth_tokens where tenant_id = $1 and kind = 'user' and access_token <> '')
+          or exists (select from oauth_state where tenant_id = $1 and user_token is not null) as "is_connected!"
+        "#,
+        tenant_id.0
+    )
+    .fetch_one(conn)
     .await
 }
 

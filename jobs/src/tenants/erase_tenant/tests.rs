@@ -312,3 +312,57 @@ async fn a_hundred_thousand_jobs_in_the_history_go_in_chunks(pool: PgPool) {
     assert_eq!(result["rows"], 100_000);
     assert_eq!(count(&bench, bench.tenant_id).await["job_history"], 0);
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_login_that_was_exchanged_and_connected_nothing_is_revoked(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
+    let login = bench.begin_login().await;
+    bench.drain().await;
+    assert_eq!(bench.job(login).await.state, "retryable");
+    let job = erase(&bench, bench.tenant_id).await;
+    assert_eq!(run_out(&bench, job).await.result.unwrap()["revoked"], 1);
+    assert_eq!(bench.sandbox.calls("revoke_permissions").await, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_connection_that_came_after_the_others_were_revoked_is_revoked(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    bench.connect_page().await;
+    let job = erase(&bench, bench.tenant_id).await;
+    let progress = json!({ "jobs": 0, "revoked": 2, "kept_for_others": 0, "not_revoked": 0, "revoking_tries": 1,
+        "is_revoked": true, "files": 0, "rows": 0 });
+    let place = format!("update jobs set result = '{progress}' where id = $1");
+    let mut tx = bench.engine.db.system().await.unwrap();
+    sqlx::query(AssertSqlSafe(place)).bind(job.0).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    bench.drain().await;
+    assert_eq!(
+        (bench.job(job).await.state.as_str(), bench.sandbox.calls("revoke_permissions").await),
+        ("scheduled", 0)
+    );
+    bench.drain_after(LOOK_AGAIN * 2).await;
+    assert_eq!(run_out(&bench, job).await.result.unwrap()["revoked"], 3);
+    assert_eq!(bench.sandbox.calls("revoke_permissions").await, 1);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_login_that_is_open_when_the_tenant_goes_comes_to_nothing(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let begin = async |tx: &mut crate::engine::Tx| {
+        crate::oauth::begin(tx, bench.tenant_id, Duration::from_mins(10)).await.unwrap()
+    };
+    let ticket = begin(&mut tx).await;
+    let opened = crate::oauth::open_ticket(&mut tx, &ticket).await.unwrap().unwrap();
+    tx.commit().await.unwrap();
+    erase(&bench, bench.tenant_id).await;
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let left: i64 = sqlx::query_scalar("select count(*) from oauth_state").fetch_one(&mut *tx).await.unwrap();
+    assert_eq!(left, 0);
+    let late = begin(&mut tx).await;
+    assert!(crate::oauth::open_ticket(&mut tx, &late).await.unwrap().is_none(), "nor one that begins now");
+    let (keyring, code) = (&bench.engine.services.keyring, "code".to_owned().into());
+    let accepted = crate::oauth::accept_code(&mut tx, keyring, &opened.state, &opened.browser, &code).await;
+    assert!(matches!(accepted, Err(crate::oauth::CallbackError::State)));
+}
