@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-/// A body for an operation: every required field and every one named `tenant_id`; `None`: it takes none.
+/// Fields that the description cannot call required: operations ask for them depending on who asks and what else is said.
+const NEEDED_AT_TIMES: [&str; 2] = ["tenant_id", "remote_id"];
+
+/// A body for an operation: every required field, and those that are needed in some cases; `None`: it takes none.
 ///
 /// # Panics
 /// If the description uses what this does not know.
@@ -49,7 +52,7 @@ fn value(spec: &Value, schema: &Value, name: &str, tenant_id: &str) -> Value {
         (Some("string"), Some("uuid")) => json!(uuid::Uuid::now_v7()),
         (Some("string"), Some("date-time")) => json!("2099-01-01T00:00:00Z"),
         (Some("string"), _) => json!(text(name)),
-        (Some("integer" | "number"), _) => schema.get("minimum").cloned().unwrap_or(json!(1)),
+        (Some("integer" | "number"), _) => json!(schema["minimum"].as_f64().map_or(1, whole_number)),
         (Some("boolean"), _) => json!(true),
         (None, _) => json!({}),
         (Some(other), _) => panic!("a schema of type {other}"),
@@ -60,11 +63,16 @@ fn object(spec: &Value, schema: &Value, tenant_id: &str) -> Value {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let mut fields = Map::new();
     for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-        if required.contains(&name.as_str()) || name == "tenant_id" {
+        if required.contains(&name.as_str()) || NEEDED_AT_TIMES.contains(&name.as_str()) {
             fields.insert(name.clone(), value(spec, field, name, tenant_id));
         }
     }
     Value::Object(fields)
+}
+
+/// Bounds are written as fractions.
+fn whole_number(bound: f64) -> i64 {
+    format!("{bound:.0}").parse().expect("a small bound")
 }
 
 fn text(name: &str) -> &'static str {
