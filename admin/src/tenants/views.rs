@@ -71,9 +71,9 @@ impl From<TenantRow> for TenantBasics {
 #[derive(Debug, Default, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct HashtagCounts {
-    #[oai(skip_serializing_if_is_none, validator(maximum(value = "30")))]
+    #[oai(skip_serializing_if_is_none, validator(minimum(value = "0"), maximum(value = "30")))]
     pub(super) facebook: Option<u8>,
-    #[oai(skip_serializing_if_is_none, validator(maximum(value = "30")))]
+    #[oai(skip_serializing_if_is_none, validator(minimum(value = "0"), maximum(value = "30")))]
     pub(super) instagram: Option<u8>,
 }
 

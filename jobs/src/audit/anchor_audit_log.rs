@@ -28,6 +28,7 @@ impl Job for AnchorAuditLog {
         let (mut count, mut next) = (0, Some(TenantId::SYSTEM));
         while let Some(after) = next {
             let mut tx = cx.begin().await?;
+            tx.hold().await?;
             let anchored = anchor::anchor_some(&mut tx, &cx.services().keyring, &actor, after, AT_ONCE).await?;
             tx.commit().await?;
             (count, next) = (count + anchored.count, anchored.next);

@@ -143,6 +143,15 @@ pub struct AttemptTx {
 }
 
 impl AttemptTx {
+    /// Locks the job's row before anything else. Staff who act on a job lock its row and then the audit log: a transaction that
+    /// writes to the audit log begins with this, or the two may wait for each other.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn hold(&mut self) -> Result<(), JobError> {
+        self.fence().await.map(|_| ())
+    }
+
     /// Commits writes that do not complete the job, such as claiming a row.
     ///
     /// # Errors

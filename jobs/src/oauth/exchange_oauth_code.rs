@@ -38,6 +38,7 @@ impl Job for ExchangeOauthCode {
         let connection = Connection::read(&cx.services().meta, &token).await?;
         let left_out = connection.left_out.clone();
         let mut tx = cx.begin().await?;
+        tx.hold().await?;
         let (token_id, accounts) = connection.store(cx, &mut tx).await?;
         store::erase_login(&mut tx, cx.tenant_id(), self.state_id).await?;
         let actor = Actor::job(cx.job_id(), Self::KIND);

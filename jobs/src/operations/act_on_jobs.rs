@@ -58,6 +58,7 @@ impl Job for ActOnJobs {
         let asked = json!(self.filter);
         loop {
             let mut tx = cx.begin().await?;
+            tx.hold().await?;
             let filter = JobFilter { after: progress.place, ..self.filter.clone() };
             let part = ledger::list_jobs(&mut tx, &filter, CHUNK).await?;
             let ids: Vec<_> = part.jobs.iter().map(|job| job.id).filter(|id| *id != cx.job_id()).collect();

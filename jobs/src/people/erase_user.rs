@@ -32,6 +32,7 @@ impl Job for EraseUser {
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;
+        tx.hold().await?;
         if store::get(&mut tx, self.user_id).await?.is_none() {
             return Ok(Done::nothing("the person is gone"));
         }

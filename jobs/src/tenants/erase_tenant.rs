@@ -161,6 +161,7 @@ impl Erasing<'_> {
         let keyring = &self.cx.services().keyring;
         loop {
             let mut tx = self.cx.begin().await?;
+            tx.hold().await?;
             let is_over = audit::erase_some(&mut tx, keyring, &actor, self.tenant_id, ROWS_AT_ONCE).await?;
             if is_over && !erase::finish(&mut tx, self.tenant_id).await? {
                 return Err(look_again("Something came in at the last moment; it is looked for again."));
