@@ -1,11 +1,11 @@
 //! The SQL of people and of the links that are mailed to them.
 
-use std::time::Duration;
+mod links;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
+pub use self::links::{Purpose, Registration, delete_links, find_registration, get_link_hash, insert_link, use_link};
 use crate::ids::{TenantId, UserId};
 
 /// A person.
@@ -254,150 +254,6 @@ pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option
     )
     .fetch_optional(conn)
     .await
-}
-
-/// What a link is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Purpose {
-    /// To show that an address is one's own.
-    VerifyEmail,
-    /// To choose another password.
-    ResetPassword,
-}
-
-impl Purpose {
-    /// As stored, and as [`crate::signer::Signer`] takes it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::VerifyEmail => "verify_email",
-            Self::ResetPassword => "reset_password",
-        }
-    }
-}
-
-/// What waits for a link to be opened.
-#[derive(Debug, Clone, Default)]
-#[expect(missing_docs, reason = "the columns are described in the migration that adds them")]
-pub struct Registration {
-    pub password_hash: Option<String>,
-    pub first_name: String,
-    pub last_name: String,
-    pub organization_name: Option<String>,
-}
-
-/// Makes a link that is good for `life`; needs the system scope.
-///
-/// # Errors
-/// The database refused.
-pub async fn insert_link(
-    conn: &mut PgConnection,
-    user_id: UserId,
-    purpose: Purpose,
-    life: Duration,
-    waiting: &Registration,
-) -> Result<Uuid, sqlx::Error> {
-    let id = Uuid::now_v7();
-    sqlx::query!(
-        "
-        insert into mail_links
-          (id, user_id, purpose, expires_at, password_hash, first_name, last_name, organization_name)
-        values ($1, $2, $3, engine_stamp() + make_interval(secs => $4), $5, $6, $7, $8)
-        ",
-        id,
-        user_id.0,
-        purpose.name(),
-        life.as_secs_f64(),
-        waiting.password_hash,
-        waiting.first_name,
-        waiting.last_name,
-        waiting.organization_name
-    )
-    .execute(conn)
-    .await?;
-    Ok(id)
-}
-
-/// The password that waits for a link that is good to verify an address; needs the system scope.
-///
-/// # Errors
-/// The database refused.
-pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select password_hash as "password_hash!"
-        from mail_links
-        where id = $1 and purpose = 'verify_email' and used_at is null and expires_at > engine_now()
-          and password_hash is not null
-        "#,
-        id
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// Uses a link, once; needs the system scope. `None`: there is none, it was used or its time is over.
-///
-/// # Errors
-/// The database refused.
-pub async fn use_link(
-    conn: &mut PgConnection,
-    id: Uuid,
-    purpose: Purpose,
-) -> Result<Option<(UserId, Registration)>, sqlx::Error> {
-    let row = sqlx::query!(
-        r#"
-        update mail_links
-        set used_at = engine_stamp()
-        where id = $1 and purpose = $2 and used_at is null and expires_at > engine_now()
-        returning user_id as "user_id: UserId", password_hash, first_name, last_name, organization_name
-        "#,
-        id,
-        purpose.name()
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| {
-        let waiting = Registration {
-            password_hash: row.password_hash,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            organization_name: row.organization_name,
-        };
-        (row.user_id, waiting)
-    }))
-}
-
-/// The newest registration of somebody who is not verified yet, and its link; needs the system scope.
-///
-/// # Errors
-/// The database refused.
-pub async fn find_registration(
-    conn: &mut PgConnection,
-    user_id: UserId,
-) -> Result<Option<(Uuid, Option<String>)>, sqlx::Error> {
-    let row = sqlx::query!(
-        "
-        select id, password_hash
-        from mail_links
-        where user_id = $1 and purpose = 'verify_email' and used_at is null and expires_at > engine_now()
-        order by created_at desc, id desc
-        limit 1
-        ",
-        user_id.0
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(row.map(|row| (row.id, row.password_hash)))
-}
-
-/// Makes all links of a person useless, with what waits for them; needs the system scope.
-///
-/// # Errors
-/// The database refused.
-pub async fn delete_links(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
-    sqlx::query!("delete from mail_links where user_id = $1", user_id.0).execute(conn).await?;
-    Ok(())
 }
 
 /// Removes what signing in left behind and nobody can use any more: ended sessions, old tokens and links, throttles that are
