@@ -8,7 +8,7 @@ mod sign_up;
 use std::time::Duration;
 
 use jobs::people::{
-    password,
+    self, password,
     sign_in::{From as SignedInFrom, SignInError},
 };
 use poem::Request;
@@ -56,12 +56,11 @@ pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
 
 /// Refuses what cannot be an address; whether it is one, a mail shows.
 pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
-    let is_one = (3..=254).contains(&email.len())
-        && !email.contains(char::is_whitespace)
-        && email
-            .split_once('@')
-            .is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
-    if is_one { Ok(()) } else { Err(ApiError::unprocessable("bad_email", "email should look like name@example.com.")) }
+    if people::is_address(email) {
+        Ok(())
+    } else {
+        Err(ApiError::unprocessable("bad_email", "email should look like name@example.com."))
+    }
 }
 
 /// Refuses a password that is too weak.

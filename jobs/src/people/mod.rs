@@ -15,3 +15,12 @@ pub mod throttle;
 
 pub use erase_user::EraseUser;
 pub use prune_people::PrunePeople;
+
+/// Whether it can be an address; whether it is one, a mail shows.
+#[must_use]
+pub fn is_address(email: &str) -> bool {
+    let is_plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
+    let parts = email.split_once('@');
+    let is_whole = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
+    (3..=254).contains(&email.len()) && is_plain && is_whole
+}

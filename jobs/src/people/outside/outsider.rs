@@ -1,6 +1,9 @@
 //! The providers, and people as these know them.
 
-use super::{super::store::Names, OutsideError};
+use super::{
+    super::{is_address, store::Names},
+    OutsideError,
+};
 
 /// The longest id that `OpenID Connect` allows.
 const LONGEST_SUBJECT: usize = 255;
@@ -97,13 +100,6 @@ impl Outsider {
             picture_url: picture_url.filter(is_picture),
         })
     }
-}
-
-fn is_address(email: &str) -> bool {
-    let is_plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());
-    let parts = email.split_once('@');
-    let is_whole = parts.is_some_and(|(name, host)| !name.is_empty() && !host.is_empty() && !host.contains('@'));
-    (3..=254).contains(&email.len()) && is_plain && is_whole
 }
 
 fn kept(name: &str) -> String {
