@@ -51,7 +51,7 @@ is_running() {
 
 # launch RECORD SIGNAL LOG COMMAND... starts a process in the background, in /, that outlives this script.
 launch() {
-  local record=$1 signal=$2 log=$3
+  local record=$1 signal=$2 log=$3 waited=0
   shift 3
   rm -f "$record"
   : >"$log"
@@ -64,7 +64,10 @@ $STARTED_HERE"
     trap '' HUP
     record_and_run "$record" "$signal" exec env NO_COLOR=1 "$@" >>"$log" 2>&1 </dev/null &
   )
-  while [ ! -e "$record" ]; do sleep 0.05; done
+  while [ ! -e "$record" ] && [ "$waited" -lt 200 ]; do
+    sleep 0.05
+    waited=$((waited + 1))
+  done
 }
 
 # record_and_run RECORD SIGNAL COMMAND... runs the command in this subshell, recorded before it begins: a script that is
@@ -90,6 +93,23 @@ stop_recorded() {
     if is_running "$1"; then kill -KILL -- "-$pid" 2>/dev/null || true; fi
   fi
   rm -f "$1"
+}
+
+# guard RECORD COMMAND... runs COMMAND once the process that RECORD names has gone, as after a kill -9, unless the record goes
+# first. It waits in a group of its own, which whatever ends the script does not reach.
+guard() {
+  local record=$1
+  shift
+  (
+    set -m
+    trap '' HUP
+    {
+      set +me
+      trap - EXIT
+      while is_running "$record"; do sleep 1; done
+      if [ -e "$record" ]; then "$@"; fi
+    } </dev/null >/dev/null 2>&1 &
+  )
 }
 
 # Stop what this script itself started, newest first.
@@ -136,10 +156,14 @@ trap_exit() {
   trap 'exit 143' TERM
 }
 
-# take_lock NAME waits until no other script holds .dev/NAME.lock. release_lock gives it back, if it is held.
+LOCK_TRIES=9000 # half an hour: who holds the lock may be building
+
+# take_lock NAME waits until no other script holds .dev/NAME.lock, for half an hour at most. release_lock gives it back, if it
+# is held.
 take_lock() {
   local lock=$DEV_DIR/$1.lock waited=0
   while ! mkdir "$lock" 2>/dev/null; do
+    [ "$waited" -lt "$LOCK_TRIES" ] || die "another script holds .dev/$1 for half an hour; end it, or remove .dev/$1.lock"
     # Whoever took it died: either before it could sign, or later.
     if ! is_running "$lock/owner" && { [ -e "$lock/owner" ] || [ "$waited" -gt 25 ]; }; then
       rm -rf "$lock"

@@ -16,15 +16,18 @@ make_instance_dir() {
   mkdir -p "$DEV_DIR/$1/run" "$DEV_DIR/$1/log"
 }
 
-# Make an instance for this run only, and print its name. remove_instance ends it; if this script is killed, the next one does.
+# Make an instance for this run only, and print its name. remove_instance ends it. If this script is killed, its guard does;
+# if that is killed too, the next script.
 new_instance() {
-  local dir
+  local dir name
   reap_instances
   mkdir -p "$DEV_DIR"
   dir=$(mktemp -d "$DEV_DIR/$1.XXXXXX")
+  name=$(basename "$dir")
   record_process "$dir/owner" $$
-  make_instance_dir "$(basename "$dir")"
-  basename "$dir"
+  make_instance_dir "$name"
+  guard "$dir/owner" remove_instance "$name"
+  printf '%s\n' "$name"
 }
 
 # Remove the instances of scripts that were killed.

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Overlay;
 use crate::{
     assets::store::{self, AssetRow, NewAsset},
-    assets::{Picture, PictureError, picture},
+    assets::{Picture, PictureError},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
     tenants::usage,
@@ -66,7 +66,7 @@ impl Job for RenderOverlay {
 /// Drawing takes a processor: it runs beside the tasks that wait for the network.
 async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), JobError> {
     tokio::task::spawn_blocking(move || {
-        let decoded = picture::decode(&bytes)?;
+        let decoded = drawing::decode(&bytes)?;
         overlay.draw(decoded).map_err(|error| {
             JobError::Fail(Cause::new("permanent", "The text does not fit on the picture: shorten it.", error))
         })

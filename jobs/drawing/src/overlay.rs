@@ -8,7 +8,7 @@ use fast_image_resize::{Resizer, images::Image};
 use image::{DynamicImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
-use crate::assets::Picture;
+use crate::Picture;
 
 /// The longer side of what is drawn: networks scale down to less. Source: Instagram content publishing, width 320..1440.
 const MAX_SIDE_PX: u32 = 1440;

@@ -59,7 +59,7 @@ impl Picture {
 ///
 /// # Errors
 /// [`PictureError::Unreadable`].
-pub(crate) fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
+pub fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);
     limits.max_image_height = Some(MAX_SIDE_PX);
