@@ -49,6 +49,11 @@ is_running() {
   running_pid "$1" >/dev/null
 }
 
+# within SECONDS COMMAND... runs a program, which ends by SIGALRM if it takes longer.
+within() {
+  perl -e 'alarm shift; exec @ARGV or die "$ARGV[0]: $!\n"' "$@"
+}
+
 # launch RECORD SIGNAL LOG COMMAND... starts a process in the background, in /, that outlives this script.
 launch() {
   local record=$1 signal=$2 log=$3 waited=0

@@ -1,22 +1,20 @@
 # shellcheck shell=bash
 # Linecook's own programs in an instance: building, environment, start, health, stop. Sourced by scripts/setup.
 
+BUILD_SECONDS=7200 # no build takes that long
+
 GIVEN_PORT=${PORT:-}
 GIVEN_PUBLIC_URL=${PUBLIC_URL:-}
 
-# build_programs [CARGO ARGUMENTS] builds all programs and exports LINECOOK_BIN_DIR, the folder they are in.
+# build_programs CARGO ARGUMENTS builds the programs that the arguments select and exports LINECOOK_BIN_DIR, the folder they
+# are in.
 build_programs() {
-  build_packages --workspace "$@"
-}
-
-# build_packages CARGO ARGUMENTS does so for those packages that the arguments name; the worker is one of them.
-build_packages() {
   say "Building Linecook (the first build takes several minutes)."
-  run_group cargo build --bins "$@"
+  run_group within "$BUILD_SECONDS" cargo build "$@"
   # Asked again, cargo builds nothing and tells where the result is, whatever the target folder, triple and profile.
-  LINECOOK_BIN_DIR=$(cargo build --quiet --bins "$@" --message-format=json |
-    sed -n 's/.*"executable":"\([^"]*\)\/worker".*/\1/p' | tail -n 1)
-  [ -n "$LINECOOK_BIN_DIR" ] || die "cargo built no worker"
+  LINECOOK_BIN_DIR=$(cargo build --quiet "$@" --message-format=json |
+    sed -n 's/.*"executable":"\([^"]*\)\/[^"\/]*".*/\1/p' | tail -n 1)
+  [ -n "$LINECOOK_BIN_DIR" ] || die "cargo built no program"
   export LINECOOK_BIN_DIR
 }
 

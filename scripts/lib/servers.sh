@@ -6,6 +6,8 @@
 
 PORT_TRIES=20
 
+POSTGRES_SETTINGS= # more settings of a private PostgreSQL, a line each
+
 instance_dir() {
   printf '%s\n' "$DEV_DIR/$1"
 }
@@ -249,7 +251,16 @@ max_connections = 200
 shared_buffers = 128MB
 timezone = 'UTC'
 lc_messages = 'C'
+${POSTGRES_SETTINGS:-}
 SETTINGS
+}
+
+# migrate_template NAME applies the migrations to the database that every new one is copied from, so that tests need not.
+migrate_template() {
+  local dir
+  dir=$(instance_dir "$1")
+  superuser_psql "$dir" -c 'alter database template1 owner to linecook'
+  DATABASE_URL="${DATABASE_URL%/*}/template1" "$LINECOOK_BIN_DIR/migrate" "$ROOT/migrations" || die "could not migrate the template"
 }
 
 # After a reboot the id in postmaster.pid may belong to somebody else, and PostgreSQL would refuse to start. If the server

@@ -25,7 +25,7 @@ is_root() {
 # Check that every tool is there, install what is missing, and set POSTGRES_BIN.
 ensure_tools() {
   ensure_cargo
-  ensure_installed compiler postgresql redis curl
+  ensure_installed compiler postgresql redis curl perl
   POSTGRES_BIN=$(find_postgres)
 }
 
@@ -79,8 +79,8 @@ ensure_schemathesis() {
   export SCHEMATHESIS
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, shellcheck, faketime, pgbouncer,
-# python.
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl, shellcheck, faketime,
+# pgbouncer, python.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -209,7 +209,7 @@ as_root() {
 }
 
 apt_install() {
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
 # Install packages without starting their services, now or at the next boot: Linecook runs its own servers. (In a subshell:

@@ -4,7 +4,7 @@ use std::{
     fs,
     path::PathBuf,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jobs::engine::Db;
@@ -269,12 +269,27 @@ pub(crate) fn as_server_user(program: &str) -> Command {
     command
 }
 
-/// Ends a server and waits for that, if it has not ended.
+/// How long a server may take to obey the signal that ends it.
+const OBEDIENCE: Duration = Duration::from_secs(10);
+
+/// Ends a server by a signal and waits until it has ended; one that does not obey in time is killed.
 pub(crate) fn end(child: &mut Child, signal: &str) {
-    if matches!(child.try_wait(), Ok(None)) {
-        let _ = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
-        let _ = child.wait();
+    end_within(child, signal, OBEDIENCE);
+}
+
+fn end_within(child: &mut Child, signal: &str, obedience: Duration) {
+    let has_ended = |child: &mut Child| !matches!(child.try_wait(), Ok(None));
+    if has_ended(child) {
+        return;
     }
+    let _ = Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status();
+    let begun = Instant::now();
+    while !has_ended(child) && begun.elapsed() < obedience {
+        #[expect(clippy::disallowed_methods, reason = "a server is ended in `drop`, which cannot wait otherwise")]
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// A port that nobody listens on, among those that are not given to outgoing connections: a server that comes back finds it
@@ -285,5 +300,23 @@ pub(crate) fn free_port() -> u16 {
         if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, os::unix::process::ExitStatusExt as _};
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_ignores_its_signal_is_killed() {
+        let mut server = Command::new("sh");
+        server.args(["-c", "trap '' QUIT; echo; exec sleep 600"]).stdout(Stdio::piped());
+        let mut child = server.spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        end_within(&mut child, "QUIT", Duration::from_millis(100));
+        let status = child.try_wait().unwrap().unwrap();
+        assert_eq!(status.signal(), Some(9));
     }
 }
