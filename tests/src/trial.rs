@@ -222,7 +222,7 @@ impl Trial {
         self.wait_until_ended(Some(self.pulsing.0), at_most).await;
         self.evidence.accepted.extend(run.pulse.stop().await);
         let stopped_seconds = ledger::now_seconds(&db).await.expect("a time");
-        self.wait_until_ended(None, Duration::from_mins(1)).await;
+        self.wait_until_ended(None, Duration::from_mins(3)).await;
         let stall = ledger::longest_stall(&db, run.begun_seconds, stopped_seconds).await.expect("a gap");
         let longest = &mut self.measured.longest_stall_seconds;
         *longest = longest.max(stall.as_secs_f64());

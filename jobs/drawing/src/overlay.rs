@@ -4,7 +4,11 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::Context as _;
 use cosmic_text::{Align, Attrs, Buffer, Color, Family, FontSystem, Metrics, Shaping, SwashCache, Weight, fontdb};
-use fast_image_resize::{Resizer, images::Image};
+use fast_image_resize::{
+    Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
+};
 use image::{DynamicImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
@@ -90,16 +94,19 @@ impl Overlay {
 
 /// Scales down to [`MAX_SIDE_PX`]; a smaller picture stays as it is.
 fn scale(picture: DynamicImage) -> anyhow::Result<RgbImage> {
-    let source = DynamicImage::ImageRgb8(picture.into_rgb8());
+    let source = picture.into_rgb8();
     let longer = source.width().max(source.height());
     if longer <= MAX_SIDE_PX {
-        return Ok(source.into_rgb8());
+        return Ok(source);
     }
     let scaled = |side: u32| (u64::from(side) * u64::from(MAX_SIDE_PX) / u64::from(longer)).max(1);
     let (width, height) = (u32::try_from(scaled(source.width()))?, u32::try_from(scaled(source.height()))?);
-    let mut target = Image::new(width, height, fast_image_resize::PixelType::U8x3);
-    Resizer::new().resize(&source, &mut target, None)?;
-    RgbImage::from_raw(width, height, target.into_vec()).context("the scaled picture has another size")
+    let mut target = vec![0; width as usize * height as usize * 3];
+    // One type of pixel, not whichever a picture has: that would compile the scaling of all of them.
+    let from = TypedImageRef::<U8x3>::from_buffer(source.width(), source.height(), source.as_raw())?;
+    let mut to = TypedImage::<U8x3>::from_buffer(width, height, &mut target)?;
+    Resizer::new().resize_typed(&from, &mut to, None)?;
+    RgbImage::from_raw(width, height, target).context("the scaled picture has another size")
 }
 
 /// Lays the text out, as large as it fits in nine tenths of the width and 40 % of the height; answers it with the height of

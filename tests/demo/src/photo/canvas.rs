@@ -1,7 +1,11 @@
 //! What a photo is painted on.
 
 use anyhow::Context as _;
-use fast_image_resize::{PixelType, Resizer, images::Image};
+use fast_image_resize::{
+    Resizer,
+    images::{TypedImage, TypedImageRef},
+    pixels::U8x3,
+};
 use image::{RgbImage, codecs::jpeg::JpegEncoder};
 
 use super::{lit, mix, noise::scatter, step};
@@ -62,11 +66,12 @@ impl Canvas {
             bytes.extend(lit(*color, corner * grain).map(byte));
         }
         let (width, height) = (u32::from(WIDTH_PX), u32::from(HEIGHT_PX));
-        let painted = Image::from_vec_u8(width, height, bytes, PixelType::U8x3)?;
+        let painted = TypedImageRef::<U8x3>::from_buffer(width, height, &bytes)?;
         let (width, height) = (width * u32::from(ENLARGED), height * u32::from(ENLARGED));
-        let mut enlarged = Image::new(width, height, PixelType::U8x3);
-        Resizer::new().resize(&painted, &mut enlarged, None)?;
-        let photo = RgbImage::from_raw(width, height, enlarged.into_vec()).context("not a whole picture")?;
+        let mut enlarged = vec![0; width as usize * height as usize * 3];
+        let mut target = TypedImage::<U8x3>::from_buffer(width, height, &mut enlarged)?;
+        Resizer::new().resize_typed(&painted, &mut target, None)?;
+        let photo = RgbImage::from_raw(width, height, enlarged).context("not a whole picture")?;
         let mut jpeg = Vec::new();
         JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).encode_image(&photo)?;
         Ok(jpeg)
