@@ -20,7 +20,8 @@ struct Config {
 async fn main() -> anyhow::Result<()> {
     let config = Config::parse();
     let migrator = Migrator::new(config.folder).await.context("could not read the migrations")?;
-    let mut database = PgConnection::connect(&config.database_url).await.context("could not connect to DATABASE_URL")?;
+    let mut database =
+        PgConnection::connect(&config.database_url).await.context("could not connect to DATABASE_URL")?;
     migrator.run(&mut database).await.context("a migration failed")?;
     database.close().await.context("could not end the session")
 }

@@ -20,7 +20,9 @@ struct Redis {
 impl Redis {
     async fn of(app: &TestApp, queue: &str) -> Self {
         let client = redis::Client::open(setting("REDIS_URL")).unwrap();
-        let patient = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_mins(1)));
+        let minute = Duration::from_mins(1);
+        let patient =
+            redis::AsyncConnectionConfig::new().set_response_timeout(Some(minute)).set_connection_timeout(Some(minute));
         let connection = client.get_multiplexed_async_connection_with_config(&patient).await.unwrap();
         Self { connection, key: format!("{}window:{queue}", app.redis_prefix) }
     }
