@@ -18,7 +18,7 @@ const JPEG_QUALITY: u8 = 88;
 /// The band behind the text: black at this opacity out of 255.
 const BAND_OPACITY: u16 = 150;
 
-static FONT: &[u8] = include_bytes!("../../fonts/DejaVuSans-Bold.ttf");
+static FONT: &[u8] = include_bytes!("../fonts/DejaVuSans-Bold.ttf");
 
 /// Shaping caches what it learns about fonts, so one is kept.
 static FONTS: LazyLock<Mutex<FontSystem>> = LazyLock::new(|| {
