@@ -286,6 +286,8 @@ pub enum Setback {
     Discarded(Facts),
     /// Somebody cancelled it.
     Cancelled,
+    /// It had failed or been cancelled, and somebody has it run again.
+    BroughtBack,
 }
 
 #[cfg(test)]

@@ -72,10 +72,31 @@ pub(super) async fn set_back(
           where id = $1 and attempt = $2 and state is not distinct from 'executing' and (cancel_requested_at is not null) = $8
           for update
         ),
-        noted as (
-          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
-          select tenant_id, id, attempt, $9, $7, worker_id, started_at
+        looks as (
+          select max(e.looks) as count
           from mine
+          join effects e on e.tenant_id = mine.tenant_id and e.job_id = mine.id and e.state = 'sent'
+        ),
+        -- Looking for a call is one attempt, however often that takes.
+        looked as (
+          update job_attempts noted
+          set looks = coalesce(looks.count, 0), error = $7, worker_id = mine.worker_id, ended_at = engine_stamp()
+          from mine, looks
+          where $9 = 'reconcile' and noted.outcome = 'reconcile'
+            and noted.tenant_id = mine.tenant_id and noted.job_id = mine.id
+            and noted.attempt = (
+              select max(last.attempt)
+              from job_attempts last
+              where last.tenant_id = mine.tenant_id and last.job_id = mine.id
+            )
+          returning noted.attempt
+        ),
+        noted as (
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at, looks)
+          select tenant_id, id, attempt, $9, $7, worker_id, started_at,
+            case when $9 = 'reconcile' then coalesce(looks.count, 0) else 0 end
+          from mine, looks
+          where not exists (select from looked)
         )
         update jobs
         set state = case when again then 'available' else $3 end,
