@@ -62,10 +62,7 @@ fn fit(post: &PagePost, window: &SentWindow, wanted: &Wanted<'_>, text: &str) ->
         Pictures::Named(_) | Pictures::Unnamed if !wanted.has_picture => return None,
         Pictures::Named(_) | Pictures::Unnamed | Pictures::None => {}
     }
-    let is_by = |thing: &Option<Thing>, id: &str| match thing.as_ref().and_then(|thing| thing.id.as_deref()) {
-        Some(shown) => Some(shown == id),
-        None => None,
-    };
+    let is_by = |thing: &Option<Thing>, id: &str| thing.as_ref()?.id.as_ref().map(|shown| shown == id);
     let (author, app) = (is_by(&post.from, wanted.page_id), is_by(&post.application, wanted.app_id));
     let is_other = author == Some(false) || app == Some(false);
     let is_in_time = post.created_time.is_none_or(|time| window.has(time));
@@ -124,7 +121,7 @@ mod tests {
             ("application", json!({ "id": "8" })),
             ("attachments", json!({ "data": [{ "media_type": "photo", "target": { "id": "5" } }] })),
         ] {
-            assert_eq!(found(json!([post("1", &[change.clone()])]), &[]), [], "{change:?}");
+            assert_eq!(found(json!([post("1", std::slice::from_ref(&change))]), &[]), [], "{change:?}");
         }
     }
 

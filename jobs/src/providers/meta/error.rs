@@ -87,7 +87,9 @@ pub(super) fn original_response(body: &[u8]) -> Option<Vec<u8>> {
     match error.original_response {
         Value::Null => None,
         Value::String(text) => Some(text.into_bytes()),
-        other => Some(other.to_string().into_bytes()),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(other.to_string().into_bytes())
+        }
     }
 }
 

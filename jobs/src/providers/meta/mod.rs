@@ -10,7 +10,6 @@ mod wait;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use oauth2::{
@@ -137,14 +136,16 @@ impl Meta {
         &self.config.facebook_app_id
     }
 
-    /// Where to send a browser to log in; it comes back to `redirect_uri` with `state`.
+    /// Where to send a browser to log in; it comes back to `redirect_uri` with `state`. What somebody declined before is asked
+    /// again. Source: Facebook Login, "Re-asking for declined permissions".
     ///
     /// # Errors
     /// A configured address or the redirect address is malformed.
     pub fn authorize_url(&self, redirect_uri: &str, state: String) -> anyhow::Result<Url> {
         let scopes = Scope::new(SCOPES.join(","));
-        let (url, _) = self.login(redirect_uri)?.authorize_url(|| CsrfToken::new(state)).add_scope(scopes).url();
-        Ok(url)
+        let login = self.login(redirect_uri)?;
+        let dialog = login.authorize_url(|| CsrfToken::new(state)).add_scope(scopes);
+        Ok(dialog.add_extra_param("auth_type", "rerequest").url().0)
     }
 
     fn login(&self, redirect_uri: &str) -> anyhow::Result<Login> {

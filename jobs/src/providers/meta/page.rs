@@ -283,7 +283,7 @@ mod tests {
 
     use super::*;
 
-    fn pictures(attachments: Value) -> Pictures {
+    fn pictures(attachments: &Value) -> Pictures {
         let mut post = json!({ "id": "1_2", "created_time": "2026-11-26T12:00:00+0000" });
         if !attachments.is_null() {
             post["attachments"] = json!({ "data": attachments });
@@ -294,12 +294,12 @@ mod tests {
     #[test]
     fn pictures_are_known_by_what_attachments_are_of() {
         let photo = |id: &str| json!({ "media_type": "photo", "target": { "id": id } });
-        assert_eq!(pictures(Value::Null), Pictures::None);
-        assert_eq!(pictures(json!([{ "media_type": "link", "target": { "id": "9" } }])), Pictures::None);
-        assert_eq!(pictures(json!([{ "media_type": "photo" }])), Pictures::Unnamed);
-        assert_eq!(pictures(json!([photo("5")])), Pictures::Named(vec!["5".into()]));
+        assert_eq!(pictures(&Value::Null), Pictures::None);
+        assert_eq!(pictures(&json!([{ "media_type": "link", "target": { "id": "9" } }])), Pictures::None);
+        assert_eq!(pictures(&json!([{ "media_type": "photo" }])), Pictures::Unnamed);
+        assert_eq!(pictures(&json!([photo("5")])), Pictures::Named(vec!["5".into()]));
         let album = json!([{ "media_type": "album", "target": { "id": "2" }, "subattachments": { "data": [photo("5"), photo("6")] } }]);
-        assert_eq!(pictures(album), Pictures::Named(vec!["5".into(), "6".into()]));
+        assert_eq!(pictures(&album), Pictures::Named(vec!["5".into(), "6".into()]));
     }
 
     #[test]
