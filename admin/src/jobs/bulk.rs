@@ -172,7 +172,7 @@ impl BulkApi {
     ) -> Result<BulkResponse, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let tally = if dry_run {
-            operations::preview_selection(&mut tx, action, ids).await?
+            operations::preview_selection(&mut tx, kinds::KINDS, action, ids).await?
         } else {
             let keyring = &self.state.services.keyring;
             let order =
@@ -186,7 +186,7 @@ impl BulkApi {
     async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
         let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
         let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
-        let tally = operations::preview_selection(&mut tx, action, &selection.ids).await?;
+        let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
         tx.commit().await?;
         Ok(BulkResponse::tally(tally, selection.is_complete, true))
     }

@@ -48,6 +48,7 @@ impl Job for PublishPost {
     const KIND: &'static str = "publish_post";
     const QUEUE: Queue = Queue::Posting;
     const RETRY: Retry = Retry::PATIENT;
+    const KEEPS_TIME: bool = true;
     /// An upload, a call and a look at the answer.
     const TIMEOUT: Duration = Duration::from_secs(90);
 

@@ -96,8 +96,8 @@ pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refu
 ///
 /// # Errors
 /// The database refused.
-pub async fn preview(tx: &mut Tx, action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
-    Ok(Acted::of(plan(tx, action, &distinct(ids), &[]).await?))
+pub async fn preview(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
+    Ok(Acted::of(plan(tx, kinds, action, &distinct(ids), &[]).await?))
 }
 
 /// Does `action` to those of `ids` that it can be done to. The statements do not grow in number with the jobs; only the rows
@@ -110,10 +110,10 @@ pub async fn act(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> 
     let mut changing = Vec::new();
     for tries in 0..MAX_TRIES {
         sqlx::query!("savepoint acting").execute(&mut **tx).await?;
-        let planned = plan(tx, action, &ids, &changing).await?;
+        let planned = plan(tx, kinds, action, &ids, &changing).await?;
         follow(tx, kinds, &planned).await?;
         lock(tx, &planned).await?;
-        let again = plan(tx, action, &ids, &changing).await?;
+        let again = plan(tx, kinds, action, &ids, &changing).await?;
         let changed = planned.differences(&again);
         if changed.is_empty() {
             return apply(tx, action, again).await;
@@ -204,7 +204,7 @@ async fn apply(tx: &mut Tx, action: Action, mut plan: Plan) -> Result<Acted, sql
         make_available(tx, &unseen).await?;
     }
     let asked = of(&plan, Step::brings_back);
-    let back = bring_back(tx, &asked).await?;
+    let back = bring_back(tx, &asked, &of(&plan, |step| step == Step::BringBackEarly)).await?;
     if back.len() < asked.len() {
         let (stay, steps) = std::mem::take(&mut plan.steps)
             .into_iter()
@@ -240,8 +240,8 @@ async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
 }
 
 /// Moves finished jobs back among the unfinished ones, with their place and counters: an attempt never starts over, it is the
-/// fence. One that was cancelled before its time waits for that again. Answers those that no unfinished job with the same key kept away.
-async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+/// fence. Those that are `early` wait for their time again. Answers those that no unfinished job with the same key kept away.
+async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -267,7 +267,7 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error>
             )
           from job_history
           cross join lateral (
-            select coalesce(state = 'cancelled' and run_at > engine_now(), false) as is_early
+            select id = any($2) as is_early
           ) place
           where id = any($1)
           order by tenant_id, kind, unique_key, created_at desc
@@ -279,7 +279,8 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error>
         where job_history.id = back.id
         returning job_history.id
         "#,
-        ids
+        ids,
+        early
     )
     .fetch_all(&mut **tx)
     .await

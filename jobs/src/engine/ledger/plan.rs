@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Refused, Resolution};
 use crate::{
-    engine::Tx,
+    engine::{Kind, Tx},
     ids::{JobId, TenantId},
 };
 
@@ -104,7 +104,7 @@ pub(super) struct Standing {
     /// All open effects were looked for often enough, and nothing was seen that may be one of them.
     pub(super) is_unseen: bool,
     pub(super) has_twin: bool,
-    /// It was cancelled before its time.
+    /// It was cancelled before its time, and its kind keeps that.
     pub(super) is_early: bool,
 }
 
@@ -160,14 +160,21 @@ impl Plan {
 }
 
 /// Decides what is done to each of `ids`; whoever is in `changing` is left alone.
-pub(super) async fn plan(tx: &mut Tx, action: Action, ids: &[Uuid], changing: &[Uuid]) -> Result<Plan, sqlx::Error> {
+pub(super) async fn plan(
+    tx: &mut Tx,
+    kinds: &[Kind],
+    action: Action,
+    ids: &[Uuid],
+    changing: &[Uuid],
+) -> Result<Plan, sqlx::Error> {
     let mut plan = Plan::default();
     let asked: Vec<Uuid> = ids.iter().filter(|id| !changing.contains(id)).copied().collect();
     let found = list_standings(tx, &asked).await?;
     plan.skipped.extend(ids.iter().filter(|id| changing.contains(id)).map(|id| (JobId(*id), Refused::Changing)));
     let is_found = |id: &Uuid| found.binary_search_by_key(id, |job| job.id).is_ok();
     plan.skipped.extend(asked.iter().filter(|id| !is_found(id)).map(|id| (JobId(*id), Refused::Missing)));
-    for job in found {
+    for mut job in found {
+        job.is_early &= kinds.iter().any(|kind| kind.name == job.kind && kind.keeps_time);
         match decide(action, &job) {
             Ok(step) => plan.steps.push((job, step)),
             Err(refused) => plan.skipped.push((JobId(job.id), refused)),

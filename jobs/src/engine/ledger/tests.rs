@@ -203,7 +203,7 @@ async fn a_preview_says_what_happens_and_changes_nothing(pool: PgPool) {
     bench.drain().await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let ids = [waiting, done, JobId::new(), waiting];
-    let preview = preview(&mut tx, Action::Cancel, &ids).await.unwrap();
+    let preview = preview(&mut tx, KINDS, Action::Cancel, &ids).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(state(&bench, waiting).await, "scheduled");
     let acted = act_and_commit(&bench, Action::Cancel, &ids).await;
