@@ -54,7 +54,7 @@ pub(crate) struct NewPlacement {
     post_id: Uuid,
     /// When; as its calendar planned if absent. A time that has come means now.
     scheduled_at: Option<DateTime<Utc>>,
-    /// Another picture than it has.
+    /// Another picture than it has, on this account.
     asset_id: Option<Uuid>,
 }
 
@@ -79,6 +79,8 @@ pub(crate) struct PostView {
 pub(crate) struct DeliveryView {
     id: Uuid,
     account_id: Uuid,
+    /// The picture that it goes out with.
+    asset_id: Option<Uuid>,
     /// scheduled, submitting, published, failed, unknown or cancelled.
     state: String,
     scheduled_at: DateTime<Utc>,
@@ -90,7 +92,21 @@ pub(crate) struct DeliveryView {
     permalink: Option<String>,
     published_at: Option<DateTime<Utc>>,
     error_class: Option<String>,
+    /// Why it failed, is unknown, or is being looked for.
     error: Option<String>,
+    /// Since when it is being looked for, because it may be out.
+    looked_for_since: Option<DateTime<Utc>>,
+    /// When it is looked for again; absent while that happens, or while something other than time ends the wait.
+    next_look_at: Option<DateTime<Utc>>,
+}
+
+/// What is said of a delivery that may be out, before what its last look came to.
+fn looked_for(since: DateTime<Utc>, next: Option<DateTime<Utc>>, error: Option<String>) -> String {
+    let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let next =
+        next.map_or_else(|| "the next look is under way".to_owned(), |at| format!("next look at {}", minute(at)));
+    let words = format!("It may be out: being looked for since {}, {next}.", minute(since));
+    error.map_or(words.clone(), |error| format!("{words} {error}"))
 }
 
 impl From<DeliveryRow> for DeliveryView {
@@ -98,6 +114,7 @@ impl From<DeliveryRow> for DeliveryView {
         Self {
             id: row.id.0,
             account_id: row.account_id.0,
+            asset_id: row.asset_id.map(|id| id.0),
             state: row.state,
             scheduled_at: row.scheduled_at,
             job_id: row.job_id.map(|id| id.0),
@@ -106,7 +123,12 @@ impl From<DeliveryRow> for DeliveryView {
             permalink: row.permalink,
             published_at: row.published_at,
             error_class: row.error_class,
-            error: row.error,
+            error: match row.looked_for_since {
+                Some(since) => Some(looked_for(since, row.next_look_at, row.error)),
+                None => row.error,
+            },
+            looked_for_since: row.looked_for_since,
+            next_look_at: row.next_look_at,
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::{ActOnJobs, ReportPoison},
     people::{EraseUser, PrunePeople},
-    posts::PublishPost,
+    posts::{DeleteStagedPictures, PublishPost},
     tenants::EraseTenant,
     upkeep::{PruneHistory, PruneIdempotencyKeys},
 };
@@ -26,6 +26,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
     Kind::of::<PublishPost>(),
+    Kind::of::<DeleteStagedPictures>(),
     Kind::of::<SendMail>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<PruneHistory>(),

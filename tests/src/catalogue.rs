@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 /// Tables without a tenant: who sees their rows, and why that is right. A table that is neither here nor has a tenant is
 /// complained about, until somebody decides.
-const WITHOUT_TENANT: [(&str, SeenBy, &str); 11] = [
+const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
     ("_sqlx_migrations", SeenBy::All, "which migrations were applied"),
     ("leadership", SeenBy::All, "which process dispatches"),
     ("periodic", SeenBy::All, "what the clock enqueues for the system"),
@@ -16,6 +16,16 @@ const WITHOUT_TENANT: [(&str, SeenBy, &str); 11] = [
     ("refresh_tokens", SeenBy::System, "a person's, of whichever tenant"),
     ("mail_links", SeenBy::System, "a person's, of whichever tenant"),
     ("throttles", SeenBy::System, "counts callers whom nobody knows yet"),
+    ("taken_remotes", SeenBy::System, "what a remote account shows is one call's, whichever tenants share the account"),
+];
+
+/// Functions that take on the system's scope, and why that is right. They answer yes or no, whoever asks.
+const ACROSS_TENANTS: [(&str, &str); 5] = [
+    ("claim_remote", "whether a post on a Page becomes this call's, whichever tenants share the Page"),
+    ("is_remote_taken", "whether a post on a Page is another call's"),
+    ("has_rival", "whether an equal call on a Page is open and comes first"),
+    ("has_equals", "whether so many equal calls on a Page are open"),
+    ("swap_remotes", "which of two calls of one tenant has which post"),
 ];
 
 /// Unique columns that tell one tenant nothing about another: hashes of what is random.
@@ -155,6 +165,16 @@ const COMPLAINTS: &str = r"
     from pg_proc p
     join pg_namespace n on n.oid = p.pronamespace
     where p.prosecdef and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+    union all
+    select format('%s: %s', p.proname, wrong.what)
+    from pg_proc p
+    join pg_namespace n on n.oid = p.pronamespace
+    cross join lateral (values
+      (not p.proname = any($5), 'takes on the system''s scope, and nobody has decided that it may'),
+      (p.prorettype <> 'bool'::regtype or p.proretset, 'looks across tenants and answers more than yes or no')
+    ) as wrong (is_so, what)
+    where p.prokind = 'f' and wrong.is_so and n.nspname <> 'information_schema' and n.nspname !~ '^pg_'
+      and (p.prosrc ~ 'set_config.*app.scope' or p.proconfig::text like '%app.scope%')
     order by 1
     ";
 
@@ -172,6 +192,7 @@ pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
         .bind(seen_by)
         .bind(&RANDOM[..])
         .bind(&FROM_NO_TENANT[..])
+        .bind(ACROSS_TENANTS.map(|(name, _)| name))
         .fetch_all(&mut *tx)
         .await
 }

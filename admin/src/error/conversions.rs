@@ -79,6 +79,8 @@ impl From<Refused> for ApiError {
             refused @ (Refused::OpenEffect
             | Refused::TooLate
             | Refused::StillLooking
+            | Refused::NotLookedFor
+            | Refused::NotTwoClaims
             | Refused::RemoteIdTaken
             | Refused::LiveTwin
             | Refused::Children
@@ -103,6 +105,11 @@ fn words(refused: &Refused) -> &'static str {
             "The call is on its way or being looked for right now: try again when the job is suspended and the provider's \
              time to show it is over."
         }
+        Refused::NotLookedFor => {
+            "The call has to be read back completely three times after the provider's time to show it, with nothing there that \
+             may be it: look at the account, and resolve it by itself."
+        }
+        Refused::NotTwoClaims => "Both calls have to be confirmed ones on the same account: see their effects.",
         Refused::RemoteIdTaken => {
             "Another call of that account is known to be remote_id: look again which one is this."
         }

@@ -20,7 +20,7 @@ pub(crate) struct ActionsApi {
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ActionsApi {
     /// Run a job again now: one that was cancelled or discarded, waits for its next attempt or is suspended. Failures stay
-    /// counted, so one that was given up gets one attempt.
+    /// counted, so one that was given up gets one attempt. A post that was cancelled before its time waits for that time again.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
         act(&self.state, &caller, Action::Retry, id.0).await

@@ -30,25 +30,26 @@ enum BulkAction {
     Cancel,
     Discard,
     RunNow,
+    Resolve,
 }
 
-impl From<BulkAction> for Action {
-    fn from(action: BulkAction) -> Self {
-        match action {
-            BulkAction::Retry => Self::Retry,
-            BulkAction::Cancel => Self::Cancel,
-            BulkAction::Discard => Self::Discard,
-            BulkAction::RunNow => Self::RunNow,
-        }
-    }
+/// What may be said of many calls at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum BulkOutcome {
+    DidNotHappen,
 }
 
 /// An action on many jobs: `ids` or a `filter`.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct BulkBody {
-    /// What is done: retry, cancel, discard or run-now.
+    /// What is done: retry, cancel, discard, run-now, or resolve, which says of calls that they did not happen.
     action: BulkAction,
+    /// With resolve only, and then needed: `did_not_happen`. What happened is said of one call at a time, by its id.
+    outcome: Option<BulkOutcome>,
+    /// Whether to make the calls now, or never; with resolve only, and then needed.
+    send_again: Option<bool>,
     /// The jobs, 1,000 at most.
     #[oai(validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Uuid>>,
@@ -57,6 +58,36 @@ struct BulkBody {
     /// Count what would happen, and do nothing.
     #[oai(default)]
     dry_run: bool,
+}
+
+impl BulkBody {
+    fn action(&self) -> Result<Action, ApiError> {
+        let plain = match self.action {
+            BulkAction::Retry => Action::Retry,
+            BulkAction::Cancel => Action::Cancel,
+            BulkAction::Discard => Action::Discard,
+            BulkAction::RunNow => Action::RunNow,
+            BulkAction::Resolve => {
+                return match (self.outcome, self.send_again) {
+                    (Some(BulkOutcome::DidNotHappen), Some(true)) => Ok(Action::ResolveSendAgain),
+                    (Some(BulkOutcome::DidNotHappen), Some(false)) => Ok(Action::ResolveGiveUp),
+                    (None, _) => refuse("bad_outcome", "outcome should be did_not_happen."),
+                    (Some(BulkOutcome::DidNotHappen), None) => {
+                        refuse("bad_send_again", "send_again should say whether to do it now (true) or never (false).")
+                    }
+                };
+            }
+        };
+        match (self.outcome, self.send_again) {
+            (None, None) => Ok(plain),
+            (Some(_), _) => refuse("bad_outcome", "outcome is for resolve."),
+            (None, Some(_)) => refuse("bad_send_again", "send_again is for resolve."),
+        }
+    }
+}
+
+fn refuse(code: &'static str, detail: &str) -> Result<Action, ApiError> {
+    Err(ApiError::unprocessable(code, detail))
 }
 
 enum Which {
@@ -73,12 +104,12 @@ struct BulkView {
     matched: u64,
     /// Whether that is all of them: a dry run looks at 10,000.
     is_complete: bool,
-    /// To how many something is done, by what they become: available, cancelled, `cancel_requested`, discarded.
+    /// To how many something is done, by what they become: available, scheduled, cancelled, `cancel_requested`, discarded.
     done: BTreeMap<String, u64>,
     /// The same for unfinished children (and theirs) of cancelled jobs.
     descendants: BTreeMap<String, u64>,
     /// To how many nothing is done, by the reason: `wrong_state`, `outcome_unknown`, `too_late`, `live_twin`,
-    /// `children_unfinished`, `too_many_children`, `state_changing`, `not_found`.
+    /// `children_unfinished`, `too_many_children`, `state_changing`, `not_looked_for`, `not_found`.
     skipped: BTreeMap<String, u64>,
 }
 
@@ -117,11 +148,12 @@ pub(crate) struct BulkApi {
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl BulkApi {
     /// Do something to many jobs: up to 1,000 at once in one transaction, more as a job of its own. Jobs to which it cannot be
-    /// done are skipped and counted by the reason.
+    /// done are skipped and counted by the reason. To resolve is for calls that were read back completely three times after the
+    /// provider's time to show them, with nothing there that may be them.
     #[oai(path = "/jobs/bulk", method = "post", operation_id = "act_on_jobs")]
     async fn act(&self, caller: Caller, body: Body<BulkBody>) -> Result<BulkResponse, ApiError> {
         let body = body.0;
-        let (action, dry_run) = (Action::from(body.action), body.dry_run);
+        let (action, dry_run) = (body.action()?, body.dry_run);
         match which(body, &caller)? {
             Which::Ids(ids) => self.by_ids(&caller, action, &ids, dry_run).await,
             Which::Filter(filter) if dry_run => self.preview(&caller, action, &filter).await,
@@ -140,7 +172,7 @@ impl BulkApi {
     ) -> Result<BulkResponse, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let tally = if dry_run {
-            operations::preview_selection(&mut tx, action, ids).await?
+            operations::preview_selection(&mut tx, kinds::KINDS, action, ids).await?
         } else {
             let keyring = &self.state.services.keyring;
             let order =
@@ -154,7 +186,7 @@ impl BulkApi {
     async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
         let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
         let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
-        let tally = operations::preview_selection(&mut tx, action, &selection.ids).await?;
+        let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
         tx.commit().await?;
         Ok(BulkResponse::tally(tally, selection.is_complete, true))
     }

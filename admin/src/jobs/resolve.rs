@@ -2,8 +2,12 @@
 
 use ::jobs::{
     audit::{self, Entry},
-    engine::ledger::{self, Resolution, Resolved},
+    engine::{
+        Tx,
+        ledger::{self, Resolution, Resolved},
+    },
     ids::{EffectId, JobId},
+    posts,
 };
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
 use serde_json::json;
@@ -18,32 +22,58 @@ use crate::{ApiError, Tag, auth::Caller, body::Body, state::AppState};
 enum Outcome {
     Happened,
     DidNotHappen,
+    Swap,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Settlement {
+    Resolve(Resolution),
+    Swap(EffectId),
 }
 
 /// What became of a call.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct ResolutionBody {
-    /// `happened` or `did_not_happen`.
+    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls of which each was taken for the other.
     outcome: Outcome,
     /// What the provider calls it; with `happened` only, and then needed.
     #[oai(validator(min_length = 1, max_length = 200))]
     remote_id: Option<String>,
     /// Whether to do it now; with `did_not_happen` only, and then needed.
     send_again: Option<bool>,
+    /// The other call; with `swap` only, and then needed.
+    with_effect_id: Option<Uuid>,
 }
 
 impl ResolutionBody {
-    fn checked(self) -> Result<Resolution, ApiError> {
+    fn checked(self) -> Result<Settlement, ApiError> {
+        match (self.outcome, self.with_effect_id) {
+            (Outcome::Swap, Some(other)) if self.remote_id.is_none() && self.send_again.is_none() => {
+                Ok(Settlement::Swap(EffectId(other)))
+            }
+            (Outcome::Swap, _) => {
+                let detail = "with_effect_id should be the other call, and nothing else is said with swap.";
+                Err(ApiError::unprocessable("bad_swap", detail))
+            }
+            (Outcome::Happened | Outcome::DidNotHappen, Some(_)) => {
+                Err(ApiError::unprocessable("bad_swap", "with_effect_id is for swap."))
+            }
+            (Outcome::Happened | Outcome::DidNotHappen, None) => self.resolution().map(Settlement::Resolve),
+        }
+    }
+
+    fn resolution(self) -> Result<Resolution, ApiError> {
         let refuse = |code, detail: &str| Err(ApiError::unprocessable(code, detail));
         match (self.outcome, self.remote_id, self.send_again) {
             (Outcome::Happened, Some(id), None) if !id.trim().is_empty() && !id.contains('\0') => {
                 Ok(Resolution::Happened(id.trim().to_owned()))
             }
-            (Outcome::Happened, _, None) => {
+            (Outcome::Happened | Outcome::Swap, _, None) => {
                 refuse("bad_remote_id", "remote_id should be what the provider calls the thing that happened.")
             }
-            (Outcome::Happened, _, Some(_)) => {
+            (Outcome::Happened | Outcome::Swap, _, Some(_)) => {
                 refuse("bad_send_again", "send_again is for did_not_happen: what happened is not done again.")
             }
             (Outcome::DidNotHappen, Some(_), _) => {
@@ -65,7 +95,8 @@ pub(crate) struct ResolveApi {
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ResolveApi {
     /// Say what became of a call: one whose outcome is `unknown`, or one that was sent and could not be found within the
-    /// provider's time. The job runs then and records what follows: published, sent now, or failed.
+    /// provider's time. The job runs then and records what follows: published, sent now, or failed. With `swap`, each of two
+    /// confirmed calls of an account gets what the other was taken for.
     #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
     async fn resolve(
         &self,
@@ -75,21 +106,32 @@ impl ResolveApi {
         body: Body<ResolutionBody>,
     ) -> Result<Json<JobView>, ApiError> {
         let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
-        let resolution = body.0.checked()?;
+        let settlement = body.0.checked()?;
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, &caller.actor().name).await?;
-        audit::append(
-            &mut tx,
-            &self.state.services.keyring,
-            caller.actor(),
-            &[entry(id, effect_id, &resolution, &resolved)],
-        )
-        .await?;
+        let by = &caller.actor().name;
+        let entry = match settlement {
+            Settlement::Resolve(resolution) => {
+                let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, by).await?;
+                entry(id, effect_id, &resolution, &resolved)
+            }
+            Settlement::Swap(other) => swap(&mut tx, id, effect_id, other, by).await?,
+        };
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
         let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
         tx.commit().await?;
         Ok(Json(JobView::of(job, caller.audience())))
     }
+}
+
+/// Swaps what two calls are known to be, and their deliveries with them.
+async fn swap(tx: &mut Tx, job_id: JobId, effect_id: EffectId, other: EffectId, by: &str) -> Result<Entry, ApiError> {
+    let swapped = ledger::swap_claims(tx, job_id, effect_id, other, by).await?;
+    posts::store::swap_published(tx, swapped.tenant_id, job_id, swapped.other_job_id).await?;
+    let details = json!({
+        "job_id": job_id, "with": other, "remote_id": swapped.remote_id, "other_remote_id": swapped.other_remote_id,
+    });
+    Ok(Entry::new(swapped.tenant_id, "effect.swap", "effect", effect_id, details))
 }
 
 fn entry(job_id: JobId, effect_id: EffectId, resolution: &Resolution, resolved: &Resolved) -> Entry {
@@ -114,8 +156,29 @@ mod tests {
     use super::*;
 
     fn checked(outcome: Outcome, remote_id: Option<&str>, send_again: Option<bool>) -> Result<Resolution, String> {
-        let body = ResolutionBody { outcome, remote_id: remote_id.map(str::to_owned), send_again };
-        body.checked().map_err(|error| format!("{error:?}"))
+        let body =
+            ResolutionBody { outcome, remote_id: remote_id.map(str::to_owned), send_again, with_effect_id: None };
+        match body.checked().map_err(|error| format!("{error:?}"))? {
+            Settlement::Resolve(resolution) => Ok(resolution),
+            Settlement::Swap(_) => Err("swap".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_swap_names_the_other_call_and_nothing_else() {
+        let other = Uuid::now_v7();
+        let body = |outcome, with: Option<Uuid>, send_again| {
+            ResolutionBody { outcome, remote_id: None, send_again, with_effect_id: with }.checked()
+        };
+        assert_eq!(body(Outcome::Swap, Some(other), None).unwrap(), Settlement::Swap(EffectId(other)));
+        for (outcome, with, send_again) in [
+            (Outcome::Swap, None, None),
+            (Outcome::Swap, Some(other), Some(true)),
+            (Outcome::DidNotHappen, Some(other), Some(true)),
+        ] {
+            let error = format!("{:?}", body(outcome, with, send_again).unwrap_err());
+            assert!(error.contains("bad_swap"), "{error}");
+        }
     }
 
     #[test]

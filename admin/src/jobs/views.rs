@@ -103,6 +103,8 @@ pub(crate) struct AttemptView {
     worker_id: Option<Uuid>,
     started_at: Option<DateTime<Utc>>,
     ended_at: DateTime<Utc>,
+    /// How often it looked for a call: to look again is the same attempt.
+    looks: i32,
 }
 
 impl AttemptView {
@@ -114,6 +116,7 @@ impl AttemptView {
             worker_id: row.worker_id,
             started_at: row.started_at,
             ended_at: row.ended_at,
+            looks: row.looks,
         }
     }
 }
@@ -134,6 +137,21 @@ pub(crate) struct EffectView {
     remote_id: Option<String>,
     /// What was learned on the way.
     facts: Value,
+    /// How often it was looked for since it was sent.
+    looks: i32,
+    /// Of these, after the provider's time to show it: read completely, with nothing there that may be it.
+    complete_looks: i32,
+    /// What the provider showed at the last look and may be it: choose one, and say that it happened.
+    candidates: Vec<CandidateView>,
+}
+
+/// Something at the provider that may be a call's.
+#[derive(Debug, Object)]
+struct CandidateView {
+    /// What the provider calls it.
+    remote_id: String,
+    /// Where people see it.
+    permalink: Option<String>,
 }
 
 impl EffectView {
@@ -148,8 +166,19 @@ impl EffectView {
             sent_at: row.sent_at,
             remote_id: row.remote_id,
             facts: audience.facts(row.facts),
+            looks: row.looks,
+            complete_looks: row.complete_looks,
+            candidates: candidates(&row.evidence),
         }
     }
+}
+
+fn candidates(evidence: &Value) -> Vec<CandidateView> {
+    let text = |candidate: &Value, name: &str| candidate[name].as_str().map(str::to_owned);
+    let listed = evidence["candidates"].as_array().into_iter().flatten();
+    listed
+        .filter_map(|one| Some(CandidateView { remote_id: text(one, "id")?, permalink: text(one, "permalink") }))
+        .collect()
 }
 
 /// The children of a job.

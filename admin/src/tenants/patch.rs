@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use jobs::{
     ids::AssetId,
-    tenants::{plans, settings::BadSetting},
+    tenants::{
+        plans,
+        settings::{self, BadSetting},
+    },
 };
 use poem_openapi::{Object, types::MaybeUndefined};
 use serde_json::{Map, Value, json};
@@ -12,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Described,
-    views::{HashtagCounts, Plan},
+    views::{HashtagCounts, OnUnknown, Plan},
 };
 use crate::ApiError;
 
@@ -53,6 +56,11 @@ pub(crate) struct TenantPatch {
     product_name: MaybeUndefined<String>,
     /// Whether pages and mails leave out who made this.
     hides_footer: MaybeUndefined<bool>,
+    /// How many minutes a post is looked for that the network does not show; null: 10.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1440")))]
+    unknown_after_minutes: MaybeUndefined<i32>,
+    /// What becomes of it then; null: ask.
+    on_unknown: MaybeUndefined<OnUnknown>,
 }
 
 impl TenantPatch {
@@ -77,6 +85,10 @@ impl TenantPatch {
         let mut hides_footer = Some(settings.hides_footer);
         change(&mut hides_footer, self.hides_footer);
         settings.hides_footer = hides_footer.unwrap_or_default();
+        change(&mut settings.unknown_after_minutes, self.unknown_after_minutes);
+        let mut on_unknown = settings.on_unknown.map(OnUnknown::from);
+        change(&mut on_unknown, self.on_unknown);
+        settings.on_unknown = on_unknown.map(settings::OnUnknown::from);
         match self.hashtag_counts {
             MaybeUndefined::Undefined => {}
             MaybeUndefined::Null => settings.hashtag_counts.clear(),

@@ -5,7 +5,7 @@ use jobs::{
     ids::AssetId,
     tenants::{
         plans,
-        settings::Settings,
+        settings::{self, Settings},
         store::{TenantRow, TenantSummary},
         usage::{Gauge, Usage},
     },
@@ -106,6 +106,36 @@ pub(crate) struct TenantView {
     product_name: Option<String>,
     /// Whether pages and mails leave out who made this.
     hides_footer: bool,
+    /// How many minutes a post is looked for that the network does not show, before nobody can tell whether it is out; 10 if absent.
+    unknown_after_minutes: Option<i32>,
+    /// What becomes of it then: `ask` (a person says) or `fail`; `ask` if absent.
+    on_unknown: Option<OnUnknown>,
+}
+
+/// What becomes of a post of which nobody can tell whether it is out.
+#[derive(Debug, Clone, Copy, Enum)]
+#[oai(rename_all = "lowercase")]
+pub(crate) enum OnUnknown {
+    Ask,
+    Fail,
+}
+
+impl From<settings::OnUnknown> for OnUnknown {
+    fn from(what: settings::OnUnknown) -> Self {
+        match what {
+            settings::OnUnknown::Ask => Self::Ask,
+            settings::OnUnknown::Fail => Self::Fail,
+        }
+    }
+}
+
+impl From<OnUnknown> for settings::OnUnknown {
+    fn from(what: OnUnknown) -> Self {
+        match what {
+            OnUnknown::Ask => Self::Ask,
+            OnUnknown::Fail => Self::Fail,
+        }
+    }
 }
 
 impl TenantView {
@@ -126,6 +156,8 @@ impl TenantView {
             logo_asset_id: settings.logo_asset_id.map(|AssetId(id)| id),
             product_name: settings.product_name,
             hides_footer: settings.hides_footer,
+            unknown_after_minutes: settings.unknown_after_minutes,
+            on_unknown: settings.on_unknown.map(OnUnknown::from),
         }
     }
 }

@@ -60,7 +60,7 @@ impl Job for GenerateCalendar {
         match setback {
             Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?,
             Setback::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => return Ok(()),
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
         }
         reserve::give_back(tx, tenant_id, self.calendar_id, i32::MAX).await
     }

@@ -67,7 +67,7 @@ impl Job for WriteCaption {
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
         match setback {
             Setback::Discarded(_) | Setback::Cancelled => {}
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => return Ok(()),
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
         }
         match reserve::calendar_of(tx, tenant_id, self.post_id).await? {
             Some(calendar_id) => reserve::give_back(tx, tenant_id, calendar_id, 1).await,

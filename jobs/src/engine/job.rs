@@ -24,6 +24,8 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const REDACTED: &'static [&'static str] = &[];
     /// Whether callers of the API may enqueue it (`POST /jobs`). Not where the payload says what is not for them to say.
     const BY_HAND: bool = true;
+    /// Whether one that was cancelled before its time waits for that time again when it is retried, instead of running at once.
+    const KEEPS_TIME: bool = false;
 
     /// At most one unfinished job of this kind and tenant has this key.
     fn unique_key(&self) -> Option<String> {
@@ -286,6 +288,8 @@ pub enum Setback {
     Discarded(Facts),
     /// Somebody cancelled it.
     Cancelled,
+    /// It had failed or been cancelled, and somebody has it run again.
+    BroughtBack,
 }
 
 #[cfg(test)]

@@ -35,6 +35,8 @@ pub struct Kind {
     pub redacted: &'static [&'static str],
     /// Whether callers of the API may enqueue it.
     pub by_hand: bool,
+    /// Whether one that was cancelled before its time keeps it when it is retried.
+    pub keeps_time: bool,
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
     pub check: Check,
     pub(super) account: Account,
@@ -60,6 +62,7 @@ impl Kind {
             priority: J::PRIORITY,
             redacted: J::REDACTED,
             by_hand: J::BY_HAND,
+            keeps_time: J::KEEPS_TIME,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;
                 Ok((serde_json::to_value(&job)?, job.unique_key()))

@@ -52,7 +52,10 @@ pub use claim::{Attempt, Claimed, claim, list_marked};
 pub use context::{AttemptTx, JobContext};
 pub use db::{Db, Scope, Tx};
 pub use drain::{drain, run_one};
-pub use effects::{Answer, Deadline, EffectSpec, Receipt, Remote, SendError};
+pub use effects::{
+    Answer, Candidate, Deadline, Doubt, EffectSpec, Likeness, ProviderClock, Receipt, Remote, SendError, Sent,
+    SentWindow,
+};
 pub use enqueue::{EnqueueError, Enqueued, NewJob};
 pub use events::Level;
 pub use in_hand::InHand;

@@ -147,3 +147,31 @@ pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> R
     .await?;
     Ok(deleted.rows_affected())
 }
+
+/// Forgets what is taken of remote accounts once no call of that age can be open any more: it is older than so many days, and
+/// than every open call; answers how many. A call is looked for among what is newer than itself.
+///
+/// # Errors
+/// The database refused.
+pub async fn delete_taken(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
+    let deleted = sqlx::query!(
+        "
+        delete from taken_remotes
+        where (network, remote_account, remote_hash) in (
+          select taken.network, taken.remote_account, taken.remote_hash
+          from taken_remotes taken
+          where taken.created_at < engine_now() - make_interval(days => $1)
+            and not exists (
+              select from effects e where e.state in ('sent', 'unknown') and e.sent_at < taken.created_at + interval '1 day'
+            )
+            and not exists (select from effects e where e.id = taken.effect_id)
+          limit $2
+        )
+        ",
+        days,
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(deleted.rows_affected())
+}

@@ -150,10 +150,13 @@ impl Ending {
                 | Setback::Discarded(facts),
                 _,
             ) => Some(facts.clone()),
-            (Setback::Cancelled, Self::Decided(error) | Self::TooSoon(Refused { later: error, .. })) => {
-                error.cause().map(Cause::facts)
+            (
+                Setback::Cancelled | Setback::BroughtBack,
+                Self::Decided(error) | Self::TooSoon(Refused { later: error, .. }),
+            ) => error.cause().map(Cause::facts),
+            (Setback::Cancelled | Setback::BroughtBack, Self::Died(how)) => {
+                Some(death_facts(how, "Somebody had asked to cancel it."))
             }
-            (Setback::Cancelled, Self::Died(how)) => Some(death_facts(how, "Somebody had asked to cancel it.")),
         }
     }
 }

@@ -73,8 +73,11 @@ pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter
     }
     if let Some(sending) = standing.open_effect {
         let after = match error {
-            // Reading back waits for a new login too.
-            JobError::Park(what, after, _) => return Some((Verdict::parked(*what, *after), Setback::Parked(facts))),
+            // Reading back waits too: for the provider's limit, or for a new login.
+            JobError::Park(what, after, _) => {
+                let verdict = Verdict { outcome: "reconcile", ..Verdict::parked(*what, *after) };
+                return Some((verdict, Setback::Reconciling(facts)));
+            }
             JobError::Reconcile(after, _) | JobError::Later(after, _) => *after,
             JobError::Retry(_) | JobError::Fail(_) | JobError::Superseded => READ_AGAIN,
         };

@@ -8,7 +8,7 @@ use super::store::{self, NewAccount, NewToken};
 use crate::{
     engine::{AttemptTx, JobContext, ledger},
     ids::{AccountId, TokenId},
-    providers::meta::{Meta, MetaError, Page, UserToken},
+    providers::meta::{Meta, MetaError, PUBLISHING_SCOPES, Page, UserToken},
 };
 
 /// A living user token and what it opens.
@@ -19,6 +19,8 @@ pub(super) struct Connection {
     pages: Vec<(Page, SecretString)>,
     /// Pages that were listed but cannot be published to, by name.
     pub(super) left_out: Vec<String>,
+    /// Permissions that publishing or reading back needs and that the person did not grant.
+    pub(super) missing: Vec<&'static str>,
 }
 
 impl Connection {
@@ -27,6 +29,7 @@ impl Connection {
         let user = meta.extend(token).await?;
         let person_id = meta.me(&user.token).await?.id;
         let granted = meta.list_granted(&user.token).await?;
+        let missing = PUBLISHING_SCOPES.into_iter().filter(|scope| !granted.iter().any(|one| one == scope)).collect();
         let (mut pages, mut left_out) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
         for mut page in meta.list_pages(&user.token).await? {
@@ -38,7 +41,17 @@ impl Connection {
                 Some(_) | None => left_out.push(page.name),
             }
         }
-        Ok(Self { user, person_id, granted, pages, left_out })
+        Ok(Self { user, person_id, granted, pages, left_out, missing })
+    }
+
+    /// What is wrong with all of it, in words for people.
+    fn trouble(&self) -> Option<String> {
+        let missing = self.missing.join(" and ");
+        (!missing.is_empty()).then(|| {
+            format!(
+                "Facebook was not given the permission {missing}: connect the Page again and allow everything that is asked for."
+            )
+        })
     }
 
     /// Stores the tokens and connects the accounts; what waited for them goes on.
@@ -47,7 +60,7 @@ impl Connection {
         cx: &JobContext,
         tx: &mut AttemptTx,
     ) -> Result<(TokenId, Vec<AccountId>), sqlx::Error> {
-        let tenant_id = cx.tenant_id();
+        let (tenant_id, trouble) = (cx.tenant_id(), self.trouble());
         let sealed =
             |id: TokenId, token: &SecretString| cx.services().keyring.encrypt(store::token_place(tenant_id, id), token);
         let user_ids = store::token_id_of(tx, tenant_id, "user", std::slice::from_ref(&self.person_id)).await?;
@@ -69,7 +82,7 @@ impl Connection {
             accounts.push(NewAccount { remote_id: page.id, name: page.name, token_id: id });
         }
         store::upsert_tokens(tx, tenant_id, "page", &self.granted, &tokens).await?;
-        let accounts = store::upsert_accounts(tx, tenant_id, user_token_id, &accounts).await?;
+        let accounts = store::upsert_accounts(tx, tenant_id, user_token_id, &accounts, trouble.as_deref()).await?;
         ledger::resume_accounts(tx, tenant_id, &accounts).await?;
         Ok((user_token_id, accounts))
     }

@@ -36,7 +36,7 @@ impl Job for ExchangeOauthCode {
             return Ok(Done::nothing("the login was used or erased before"));
         };
         let connection = Connection::read(&cx.services().meta, &token).await?;
-        let left_out = connection.left_out.clone();
+        let (left_out, missing) = (connection.left_out.clone(), connection.missing.clone());
         let mut tx = cx.begin().await?;
         tx.hold().await?;
         let (token_id, accounts) = connection.store(cx, &mut tx).await?;
@@ -45,13 +45,15 @@ impl Job for ExchangeOauthCode {
         let details = json!({ "accounts": accounts });
         let entry = Entry::new(cx.tenant_id(), "account.connect", "token", token_id, details);
         audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
-        tx.complete(json!({ "token_id": token_id, "accounts": accounts, "left_out": left_out })).await
+        let result =
+            json!({ "token_id": token_id, "accounts": accounts, "left_out": left_out, "missing_scopes": missing });
+        tx.complete(result).await
     }
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
         match setback {
             Setback::Discarded(_) | Setback::Cancelled => store::give_up_login(tx, tenant_id, self.state_id).await,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) => Ok(()),
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => Ok(()),
         }
     }
 }
@@ -164,6 +166,26 @@ mod tests {
         bench.drain().await;
         assert_eq!(bench.job(job).await.state, "discarded");
         assert_eq!(bench.error_class(job).await, "restart_login");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_permission_that_publishing_needs_and_nobody_gave_is_told_before_the_first_post(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        for (granted, missing) in [
+            (json!(["pages_show_list", "pages_read_engagement"]), "pages_manage_posts"),
+            (json!(["pages_show_list", "pages_manage_posts"]), "pages_read_engagement"),
+        ] {
+            bench.sandbox.control("switches", json!({ "granted_scopes": granted })).await;
+            let job = bench.begin_login().await;
+            bench.drain().await;
+            assert_eq!(bench.job(job).await.result.unwrap()["missing_scopes"], json!([missing]));
+            let account = accounts(&bench).await.remove(0);
+            assert_eq!(account.status, "needs_reauth");
+            assert!(account.status_reason.unwrap().contains(missing));
+        }
+        bench.sandbox.control("switches", json!({ "granted_scopes": null })).await;
+        bench.connect_page().await;
+        assert_eq!(accounts(&bench).await.remove(0).status, "active");
     }
 
     #[sqlx::test(migrations = "../migrations")]

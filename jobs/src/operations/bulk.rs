@@ -102,10 +102,15 @@ pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<S
 ///
 /// # Errors
 /// The database refused.
-pub async fn preview_selection(tx: &mut Tx, action: Action, ids: &[JobId]) -> Result<Tally, sqlx::Error> {
+pub async fn preview_selection(
+    tx: &mut Tx,
+    kinds: &[Kind],
+    action: Action,
+    ids: &[JobId],
+) -> Result<Tally, sqlx::Error> {
     let mut tally = Tally::default();
     for chunk in ids.chunks(MAX_AT_ONCE) {
-        tally.add(&ledger::preview(tx, action, chunk).await?);
+        tally.add(&ledger::preview(tx, kinds, action, chunk).await?);
     }
     Ok(tally)
 }

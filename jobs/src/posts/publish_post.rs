@@ -2,35 +2,42 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-use super::store::{self, Parcel};
+use super::{
+    DeleteStagedPictures,
+    matching::{Wanted, candidates},
+    store::{self, Parcel},
+    text::{canonical, normalized},
+};
 use crate::{
     engine::{
-        Answer, Cause, Deadline, Done, EffectSpec, Job, JobContext, JobError, Parked, Queue, Remote, Retry, SendError,
-        Setback, Tx,
+        Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
+        Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Letter},
     oauth,
-    providers::meta::PageApi,
+    providers::meta::{NETWORK, PageApi},
+    tenants::settings::OnUnknown,
 };
 
-/// How long the publishing call may take, upload included.
+/// How long the publishing call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long Facebook may take to show in the feed what it published.
 const FEED_LAG: Duration = Duration::from_mins(1);
 
+/// How long a post that the feed does not show is looked for, unless the tenant says otherwise.
+const PATIENCE_MINUTES: u32 = 10;
+
 /// Publish the delivery `delivery_id`.
 ///
-/// Safe to repeat: the call to the network is an effect (key: the delivery), so a second attempt asks the network what became
-/// of the first before it would ever send again.
+/// Safe to repeat: a picture is uploaded unseen and its id kept first. The call that publishes is an effect (key: the delivery),
+/// so a second attempt asks the network what became of the first before it would ever send again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PublishPost {
     /// The delivery.
@@ -41,6 +48,9 @@ impl Job for PublishPost {
     const KIND: &'static str = "publish_post";
     const QUEUE: Queue = Queue::Posting;
     const RETRY: Retry = Retry::PATIENT;
+    const KEEPS_TIME: bool = true;
+    /// An upload, a call and a look at the answer.
+    const TIMEOUT: Duration = Duration::from_secs(90);
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())
@@ -55,39 +65,68 @@ impl Job for PublishPost {
             return Ok(Done::nothing("deleted, or published already"));
         };
         let token = token(cx, &parcel)?;
-        // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
-        let picture = if parcel.was_sent { None } else { make_ready(cx, &parcel).await? };
         let page = cx.services().meta.page(parcel.account_id, &parcel.page_id, &token);
+        let effect = effect(&parcel);
+        // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
+        let staged = if parcel.was_sent { parcel.staged.clone() } else { stage(cx, page, &effect, &parcel).await? };
         let answer = cx
             .once(
-                &effect(&parcel),
-                |deadline| send(page, deadline, &parcel, picture.as_ref()),
-                |since| read_back(page, since, &parcel),
+                &effect,
+                |deadline| send(page, deadline, &parcel, &staged),
+                |sent| read_back(cx, page, sent, &parcel, &staged),
             )
             .await?;
-        record(cx, &parcel, answer).await
+        record(cx, page, &parcel, answer).await
     }
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+        let id = self.delivery_id;
         match setback {
-            Setback::Reconciling(_) => Ok(()),
-            Setback::Again(facts) => store::mark_waiting(tx, tenant_id, self.delivery_id, facts, None).await,
+            Setback::Reconciling(facts) => {
+                store::mark_looked_for(tx, tenant_id, id, facts).await?;
+                // The token that does not open the Page for a look would not publish either.
+                if facts.class == "reauth" { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+            }
+            Setback::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
             Setback::Parked(facts) => {
-                let words = Some(facts.message.as_str());
-                store::mark_waiting(tx, tenant_id, self.delivery_id, facts, words).await?;
-                if facts.class != "reauth" && facts.class != "permission" {
-                    return Ok(());
-                }
-                let marked = store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await?;
-                let letters = marked.map(|account_id| Letter::AccountNeedsAttention { account_id });
-                mail::enqueue_all(tx, tenant_id, letters).await
+                store::mark_waiting(tx, tenant_id, id, facts, Some(facts.message.as_str())).await?;
+                let is_users = facts.class == "reauth" || facts.class == "permission";
+                if is_users { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             Setback::Discarded(facts) => {
-                let is_news = store::mark_failed(tx, tenant_id, self.delivery_id, facts).await?;
-                let letters = is_news.then_some(Letter::PostFailed { delivery_id: self.delivery_id });
-                mail::enqueue_all(tx, tenant_id, letters).await
+                let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
+                let letters = is_news.then_some(Letter::PostFailed { delivery_id: id });
+                mail::enqueue_all(tx, tenant_id, letters).await?;
+                self.delete_staged(tenant_id, tx).await
             }
-            Setback::Cancelled => store::mark_cancelled(tx, tenant_id, self.delivery_id).await,
+            Setback::Cancelled => {
+                store::mark_cancelled(tx, tenant_id, id).await?;
+                self.delete_staged(tenant_id, tx).await
+            }
+            Setback::BroughtBack => store::mark_brought_back(tx, tenant_id, id).await,
+        }
+    }
+}
+
+impl PublishPost {
+    /// Marks the account as one that needs its user, and tells the tenant.
+    async fn mark_account(&self, tenant_id: TenantId, tx: &mut Tx, facts: &Facts) -> Result<(), sqlx::Error> {
+        let marked = store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await?;
+        let letters = marked.map(|account_id| Letter::AccountNeedsAttention { account_id });
+        mail::enqueue_all(tx, tenant_id, letters).await
+    }
+
+    /// Has pictures deleted that were uploaded in vain.
+    async fn delete_staged(&self, tenant_id: TenantId, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        let delivery_id = self.delivery_id;
+        let key = effect_key(delivery_id);
+        let Some(account_id) = store::find_account_of_staged(tx, tenant_id, delivery_id, &key).await? else {
+            return Ok(());
+        };
+        let job = NewJob::new(tenant_id, &DeleteStagedPictures { delivery_id }).on_account(account_id);
+        match tx.enqueue(job).await {
+            Ok(_) | Err(EnqueueError::Suspended { .. } | EnqueueError::ParentCancelled) => Ok(()),
+            Err(EnqueueError::Database(error)) => Err(error),
         }
     }
 }
@@ -96,7 +135,7 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobErr
     let mut tx = cx.begin().await?;
     let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id(), &effect_key(id)).await?;
     tx.commit().await?;
-    Ok(parcel)
+    Ok(parcel.map(|parcel| Parcel { caption: normalized(&parcel.caption), ..parcel }))
 }
 
 fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
@@ -104,74 +143,147 @@ fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
     Ok(cx.services().keyring.decrypt(place, &parcel.access_token)?)
 }
 
-/// Whether the account can be published to, and the picture that goes along.
-async fn make_ready(cx: &JobContext, parcel: &Parcel) -> Result<Option<(Bytes, String)>, JobError> {
+/// The ids of the delivery's pictures at the network, uploaded there and not published. Kept before anything is sent, they tell
+/// this post from every other with the same text.
+async fn stage(
+    cx: &JobContext,
+    page: PageApi<'_>,
+    effect: &EffectSpec,
+    parcel: &Parcel,
+) -> Result<Vec<String>, JobError> {
     if parcel.account_status == "needs_reauth" {
-        let cause = Cause::plain("reauth", "The connection needs its user again: connect the Page again.");
-        return Err(JobError::Park(Parked::Account(parcel.account_id), None, cause));
+        let known = parcel.account_status_reason.clone();
+        let words = known.unwrap_or_else(|| "The connection needs its user again: connect the Page again.".to_owned());
+        return Err(JobError::Park(Parked::Account(parcel.account_id), None, Cause::plain("reauth", words)));
     }
-    match (&parcel.asset_key, &parcel.content_type) {
-        (Some(key), Some(content_type)) => {
-            let bytes = cx.services().storage.get(key).await?;
-            Ok(Some((bytes, content_type.clone())))
-        }
-        (Some(_) | None, _) => Ok(None),
+    let (Some(key), Some(content_type)) = (&parcel.asset_key, &parcel.content_type) else {
+        return Ok(Vec::new());
+    };
+    if parcel.is_staged_lately && !parcel.staged.is_empty() {
+        return Ok(parcel.staged.clone());
     }
+    let picture = cx.services().storage.get(key).await?;
+    let staged = vec![page.stage_picture(&picture, content_type).await?];
+    cx.keep_media(effect, &staged).await?;
+    Ok(staged)
 }
 
-fn effect_key(id: DeliveryId) -> String {
+pub(super) fn effect_key(id: DeliveryId) -> String {
     format!("delivery:{id}")
 }
 
 fn effect(parcel: &Parcel) -> EffectSpec {
     let mut digest = Sha256::new();
     digest.update(parcel.page_id.as_bytes());
-    digest.update(parcel.caption.as_bytes());
+    digest.update(canonical(&parcel.caption).as_bytes());
+    let minutes = parcel.unknown_after_minutes.and_then(|minutes| u32::try_from(minutes).ok());
     EffectSpec {
         key: effect_key(parcel.delivery_id),
         operation: "facebook.publish",
         account_id: parcel.account_id,
+        network: NETWORK,
+        remote_account: parcel.page_id.clone(),
         request_digest: hex::encode(digest.finalize()),
         timeout: CALL_TIMEOUT,
         lag: FEED_LAG,
+        patience: Duration::from_mins(minutes.unwrap_or(PATIENCE_MINUTES).into()),
     }
 }
 
-async fn send(
-    page: PageApi<'_>,
-    deadline: Deadline,
-    parcel: &Parcel,
-    picture: Option<&(Bytes, String)>,
-) -> Result<Remote, SendError> {
-    Ok(match picture {
-        Some((bytes, content_type)) => page.publish_photo(deadline, &parcel.caption, bytes, content_type).await?,
-        None => page.publish_text(deadline, &parcel.caption).await?,
-    })
+async fn send(page: PageApi<'_>, deadline: Deadline, parcel: &Parcel, staged: &[String]) -> Result<Remote, SendError> {
+    Ok(page.publish(deadline, &parcel.caption, staged).await?)
 }
 
-/// What the Page shows since then with our text, oldest first.
-async fn read_back(page: PageApi<'_>, since: DateTime<Utc>, parcel: &Parcel) -> Result<Vec<Remote>, JobError> {
-    let posts = page.list_posts(since).await?;
-    Ok(posts
-        .into_iter()
-        .filter(|post| post.message.trim() == parcel.caption.trim())
-        .map(|post| Remote { id: post.id, permalink: post.permalink_url })
-        .collect())
+/// What the Page shows that may be ours, oldest first. Where Facebook's clock turns out to be behind ours, it is asked again for
+/// what is older by its clock.
+async fn read_back(
+    cx: &JobContext,
+    page: PageApi<'_>,
+    sent: Sent,
+    parcel: &Parcel,
+    staged: &[String],
+) -> Result<Vec<Candidate>, JobError> {
+    let since = sent.window(None).from;
+    let (mut posts, clock) = page.list_posts(since).await?;
+    let window = sent.window(clock.as_ref());
+    if window.from < since {
+        (posts, _) = page.list_posts(window.from).await?;
+    }
+    let wanted = Wanted {
+        caption: &parcel.caption,
+        page_id: &parcel.page_id,
+        app_id: cx.services().meta.app_id(),
+        staged,
+        has_picture: parcel.asset_key.is_some(),
+    };
+    let found = candidates(posts, &window, &wanted);
+    let is_certain = found.iter().any(|candidate| candidate.likeness == Likeness::Certain);
+    if let (false, Some(picture)) = (is_certain, staged.first())
+        && let Some(id) = page.find_post_of(picture).await?
+    {
+        let remote = Remote { id, permalink: None };
+        return Ok(vec![Candidate { remote, likeness: Likeness::Certain }]);
+    }
+    without_doubt(cx, page, parcel, found).await
+}
+
+/// What does not show an app was made by hand, if the Page shows apps. If it shows none even of what is known to be ours, then it
+/// shows none of anything, and the rest of the evidence counts.
+async fn without_doubt(
+    cx: &JobContext,
+    page: PageApi<'_>,
+    parcel: &Parcel,
+    found: Vec<Candidate>,
+) -> Result<Vec<Candidate>, JobError> {
+    if found.iter().all(|candidate| candidate.likeness != Likeness::Doubtful) {
+        return Ok(found);
+    }
+    let newest = page.list_newest().await?;
+    if newest.iter().any(|(_, shows_app)| *shows_app) {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<String> = newest.into_iter().map(|(id, _)| id).collect();
+    let mut tx = cx.begin().await?;
+    let hides_apps = store::is_any_published(&mut tx, cx.tenant_id(), parcel.account_id, &ids).await?;
+    drop(tx);
+    let likeness = if hides_apps { Likeness::Alike } else { Likeness::Doubtful };
+    Ok(found.into_iter().map(|candidate| Candidate { likeness, ..candidate }).collect())
 }
 
 /// The delivery, its effect and the job, in one transaction.
-async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done, JobError> {
+async fn record(cx: &JobContext, page: PageApi<'_>, parcel: &Parcel, answer: Answer) -> Result<Done, JobError> {
+    let (receipt, mut remote) = match answer {
+        Answer::Happened(receipt, remote) => (receipt, remote),
+        Answer::Unknown(receipt, doubt) => return leave_unknown(cx, parcel, receipt, doubt).await,
+    };
+    if remote.permalink.is_none() {
+        remote.permalink = Some(page.permalink(&remote.id).await);
+    }
     let mut tx = cx.begin().await?;
-    match answer {
-        Answer::Happened(receipt, remote) => {
-            store::mark_published(&mut tx, cx.tenant_id(), parcel.delivery_id, &remote).await?;
-            tx.confirm(&receipt, &remote).await?;
-            let read_back = receipt.was_read_back;
-            tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
+    store::mark_published(&mut tx, cx.tenant_id(), parcel.delivery_id, &remote).await?;
+    if !tx.confirm(&receipt, &remote).await? {
+        drop(tx);
+        return leave_unknown(cx, parcel, receipt.doubted(&remote), Doubt::Several).await;
+    }
+    let read_back = receipt.was_read_back;
+    tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
+}
+
+/// What the tenant wants done about a post of which nobody can tell.
+async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt: Doubt) -> Result<Done, JobError> {
+    let what = match doubt {
+        Doubt::NotSeen => "The Page does not show this post, and nobody can tell whether it went out",
+        Doubt::NotRead => "The Page could not be read for a day, and nobody can tell whether this post went out",
+        Doubt::Several => "Several posts on the Page may be this one, or one that may also be another's",
+    };
+    match parcel.on_unknown.unwrap_or_default() {
+        OnUnknown::Fail => {
+            let words = format!("{what}. By your settings it counts as failed; it is not sent again by itself.");
+            Err(cx.give_up(receipt, Cause::plain("ambiguous", words)))
         }
-        Answer::Unknown(receipt) => {
-            let words = "Nobody can tell whether this post went out: look at the Page, then settle it.";
-            let cause = Cause::plain("ambiguous", words);
+        OnUnknown::Ask => {
+            let cause = Cause::plain("ambiguous", format!("{what}: look at the Page, then settle it."));
+            let mut tx = cx.begin().await?;
             if store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await? {
                 let letter = Letter::PostUnknown { delivery_id: parcel.delivery_id };
                 mail::enqueue(&mut tx, cx.tenant_id(), letter).await?;
@@ -184,6 +296,12 @@ async fn record(cx: &JobContext, parcel: &Parcel, answer: Answer) -> Result<Done
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_of_claims;
+#[cfg(test)]
+mod tests_of_errors;
+#[cfg(test)]
 mod tests_of_letters;
 #[cfg(test)]
 mod tests_of_resolving;
+#[cfg(test)]
+mod tests_of_scheduling;

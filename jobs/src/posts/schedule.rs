@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     PublishPost,
-    store::{self, NewDelivery},
+    store::{self, NewDelivery, PostRow},
 };
 use crate::{
     engine::{EnqueueError, Enqueued, NewJob, Tx},
@@ -103,14 +103,15 @@ pub async fn schedule(
     let pictures: BTreeMap<PostId, AssetId> =
         placements.iter().filter_map(|placement| placement.asset_id.map(|id| (placement.post_id, id))).collect();
     store::attach_assets(tx, tenant_id, &pictures.into_iter().collect::<Vec<_>>()).await?;
-    let planned = planned_times(tx, tenant_id, placements).await?;
+    let planned = written(tx, tenant_id, placements).await?;
     let deliveries: Vec<NewDelivery> = placements
         .iter()
         .map(|placement| NewDelivery {
             id: DeliveryId::new(),
             post_id: placement.post_id,
             account_id: placement.account_id,
-            scheduled_at: placement.at.or_else(|| planned.get(&placement.post_id).copied().flatten()),
+            scheduled_at: placement.at.or_else(|| planned.get(&placement.post_id)?.planned_at),
+            asset_id: placement.asset_id.or_else(|| planned.get(&placement.post_id)?.asset_id),
         })
         .collect();
     let times: Vec<DateTime<Utc>> = deliveries.iter().filter_map(|delivery| delivery.scheduled_at).collect();
@@ -136,15 +137,15 @@ pub async fn schedule(
     Ok(enqueued)
 }
 
-/// When the calendar wants each post out. Every post exists and has something to say.
-async fn planned_times(
+/// The posts. Every one exists and has something to say.
+async fn written(
     tx: &mut Tx,
     tenant_id: TenantId,
     placements: &[Placement],
-) -> Result<BTreeMap<PostId, Option<DateTime<Utc>>>, ScheduleError> {
+) -> Result<BTreeMap<PostId, PostRow>, ScheduleError> {
     let ids: Vec<Uuid> = placements.iter().map(|placement| placement.post_id.0).collect();
     let posts = store::list_by_ids(tx, tenant_id, &ids).await?;
-    let found: BTreeMap<PostId, _> = posts.into_iter().map(|post| (post.id, post)).collect();
+    let found: BTreeMap<PostId, PostRow> = posts.into_iter().map(|post| (post.id, post)).collect();
     let missing: Vec<PostId> =
         placements.iter().map(|placement| placement.post_id).filter(|id| !found.contains_key(id)).collect();
     if !missing.is_empty() {
@@ -153,5 +154,5 @@ async fn planned_times(
     if let Some(post) = found.values().find(|post| post.caption.is_none()) {
         return Err(ScheduleError::Empty(post.id));
     }
-    Ok(found.into_iter().map(|(id, post)| (id, post.planned_at)).collect())
+    Ok(found)
 }

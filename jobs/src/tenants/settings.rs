@@ -44,6 +44,22 @@ pub struct Settings {
     pub product_name: Option<String>,
     /// Whether pages and mails leave out who made this.
     pub hides_footer: bool,
+    /// How long a post is looked for that the network does not show; 10 minutes if absent.
+    pub unknown_after_minutes: Option<i32>,
+    /// What becomes of it then; a person is asked if absent.
+    pub on_unknown: Option<OnUnknown>,
+}
+
+/// What becomes of a post of which nobody can tell whether it is out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum OnUnknown {
+    /// A person says what became of it.
+    #[default]
+    Ask,
+    /// It fails. Nothing is sent again by itself.
+    Fail,
 }
 
 /// A setting that cannot be.
@@ -78,6 +94,7 @@ impl Settings {
             ("shop_url", all(&self.shop_url, is_web_address), "an address that begins with https:// or http://"),
             ("primary_color", all(&self.primary_color, is_color), "a colour such as #c83c28"),
             ("secondary_color", all(&self.secondary_color, is_color), "a colour such as #c83c28"),
+            ("unknown_after_minutes", self.unknown_after_minutes.is_none_or(is_patience), "1 to 1,440"),
             ("product_name", text(&self.product_name, 100), "1 to 100 characters"),
         ];
         match rules.into_iter().find(|(_, is_good, _)| !is_good) {
@@ -111,6 +128,11 @@ fn is_count((network, count): (&String, &u8)) -> bool {
     NETWORKS.contains(&network.as_str()) && *count <= MAX_HASHTAGS
 }
 
+/// A day at most: so long a look may fail, too.
+fn is_patience(minutes: i32) -> bool {
+    (1..=1_440).contains(&minutes)
+}
+
 fn is_web_address(text: &str) -> bool {
     text.len() <= 2_000
         && Url::parse(text).is_ok_and(|url| {
@@ -134,7 +156,8 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
         r#"
         select company_name, description, country, time_zone, brand_hashtag, tone,
           hashtag_counts as "hashtag_counts: Json<BTreeMap<String, u8>>", shop_url, primary_color, secondary_color,
-          logo_asset_id as "logo_asset_id: AssetId", product_name, hides_footer
+          logo_asset_id as "logo_asset_id: AssetId", product_name, hides_footer, unknown_after_minutes,
+          on_unknown as "on_unknown: OnUnknown"
         from tenant_settings
         where tenant_id = $1
         "#,
@@ -156,6 +179,8 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
         logo_asset_id: row.logo_asset_id,
         product_name: row.product_name,
         hides_footer: row.hides_footer,
+        unknown_after_minutes: row.unknown_after_minutes,
+        on_unknown: row.on_unknown,
     }))
 }
 
@@ -167,8 +192,9 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
     sqlx::query!(
         "
         insert into tenant_settings (tenant_id, company_name, description, country, time_zone, brand_hashtag, tone,
-          hashtag_counts, shop_url, primary_color, secondary_color, logo_asset_id, product_name, hides_footer)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+          hashtag_counts, shop_url, primary_color, secondary_color, logo_asset_id, product_name, hides_footer,
+          unknown_after_minutes, on_unknown)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         on conflict (tenant_id) do update set
           company_name = excluded.company_name,
           description = excluded.description,
@@ -182,7 +208,9 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
           secondary_color = excluded.secondary_color,
           logo_asset_id = excluded.logo_asset_id,
           product_name = excluded.product_name,
-          hides_footer = excluded.hides_footer
+          hides_footer = excluded.hides_footer,
+          unknown_after_minutes = excluded.unknown_after_minutes,
+          on_unknown = excluded.on_unknown
         ",
         tenant_id.0,
         settings.company_name,
@@ -197,7 +225,9 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
         settings.secondary_color,
         settings.logo_asset_id.map(|id| id.0),
         settings.product_name,
-        settings.hides_footer
+        settings.hides_footer,
+        settings.unknown_after_minutes,
+        settings.on_unknown as Option<OnUnknown>
     )
     .execute(conn)
     .await?;
@@ -244,6 +274,9 @@ mod tests {
                 let bad = with(|settings| set(settings, value.to_owned())).unwrap_err();
                 assert_eq!(bad.field, field, "{value}");
             }
+        }
+        for minutes in [0, 1_441] {
+            assert_eq!(with(|s| s.unknown_after_minutes = Some(minutes)).unwrap_err().field, "unknown_after_minutes");
         }
         for (network, count) in [("facebook", 31), ("myspace", 1)] {
             let bad = with(|s| s.hashtag_counts = [(network.to_owned(), count)].into()).unwrap_err();

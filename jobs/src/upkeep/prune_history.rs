@@ -40,7 +40,8 @@ impl Job for PruneHistory {
         };
         let jobs = prune_jobs(cx, &keep).await?;
         let effects = prune_effects(cx, upkeep.effect_history_days.into()).await?;
-        cx.begin().await?.complete(json!({ "jobs": jobs, "effects": effects })).await
+        let taken = prune_taken(cx, upkeep.effect_history_days.into()).await?;
+        cx.begin().await?.complete(json!({ "jobs": jobs, "effects": effects, "taken": taken })).await
     }
 }
 
@@ -69,6 +70,19 @@ async fn prune_effects(cx: &JobContext, days: i32) -> Result<u64, JobError> {
     loop {
         let mut tx = cx.begin().await?;
         let deleted = retention::delete_effects(&mut tx, days, EFFECTS_AT_ONCE).await?;
+        tx.commit().await?;
+        pruned += deleted;
+        if deleted == 0 {
+            return Ok(pruned);
+        }
+    }
+}
+
+async fn prune_taken(cx: &JobContext, days: i32) -> Result<u64, JobError> {
+    let mut pruned = 0;
+    loop {
+        let mut tx = cx.begin().await?;
+        let deleted = retention::delete_taken(&mut tx, days, EFFECTS_AT_ONCE).await?;
         tx.commit().await?;
         pruned += deleted;
         if deleted == 0 {

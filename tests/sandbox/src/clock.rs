@@ -10,12 +10,28 @@ const PACIFIC_SECONDS: i32 = 8 * 3600;
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset: TimeDelta,
+    skew: TimeDelta,
 }
 
 impl Clock {
     /// The time it is in this world.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         real_time() + self.offset
+    }
+
+    /// The time that answers show: in `Date`, and as the time of posts.
+    pub(crate) fn shown(&self) -> DateTime<Utc> {
+        self.now() + self.skew
+    }
+
+    /// Shows a time that is ahead by `skew`, or behind when it is negative. Nothing else changes.
+    pub(crate) fn set_skew(&mut self, skew: TimeDelta) {
+        self.skew = skew;
+    }
+
+    /// How far the shown time is ahead.
+    pub(crate) fn skew(&self) -> TimeDelta {
+        self.skew
     }
 
     /// Moves the clock on, or back when `delta` is negative.

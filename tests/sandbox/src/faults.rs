@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::operation::Operation;
+use crate::usage::Usage;
 
 /// How long the `slow` scenario takes when `delay_ms` does not say.
 const SLOW_MS: u64 = 30_000;
@@ -46,6 +47,8 @@ pub(crate) struct Fault {
     pub(crate) reply_delay_ms: Option<u64>,
     /// The connection closes without a reply.
     pub(crate) drop: Option<Drop>,
+    /// Headers about rate limits, on whatever the answer is.
+    pub(crate) usage: Option<Usage>,
     /// The call has its effect before it is answered with `status`.
     #[serde(default)]
     pub(crate) after_effect: bool,
@@ -72,6 +75,12 @@ pub(crate) struct GraphFault {
     pub(crate) code: u32,
     pub(crate) subcode: Option<u32>,
     pub(crate) message: Option<String>,
+    /// Whether the error says that it passes; if left out, code 2 alone does.
+    pub(crate) is_transient: Option<bool>,
+    /// The call has its effect, and the error carries its result: the read after the write has failed. A call that has no
+    /// effect is answered as without the fault.
+    #[serde(default)]
+    pub(crate) original_response: bool,
 }
 
 /// What becomes of a chat completion instead of a good answer.
@@ -106,7 +115,6 @@ pub(crate) enum Scenario {
 #[derive(Debug, Clone)]
 pub(crate) struct CannedAnswer {
     pub(crate) status: StatusCode,
-    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: CannedBody,
 }
 
@@ -150,7 +158,8 @@ impl Fault {
     pub(crate) fn check(mut self) -> Result<Self, &'static str> {
         let answers = self.status.is_some() || self.graph_error.is_some();
         let effective = answers || self.drop.is_some() || self.truncate_body.is_some() || self.scenario.is_some();
-        if !effective && self.delay_ms.is_none() && self.reply_delay_ms.is_none() {
+        let delays = self.delay_ms.is_some() || self.reply_delay_ms.is_some();
+        if !effective && !delays && self.usage.is_none() && self.headers.is_empty() {
             return Err("the fault does nothing");
         }
         if self.nth == 0 || self.times == 0 {
@@ -162,10 +171,12 @@ impl Fault {
         if self.body.is_some() && (self.status.is_none() || self.graph_error.is_some()) {
             return Err("body goes with status, and without graph_error");
         }
-        if (self.after_effect || !self.headers.is_empty()) && !answers {
-            return Err("after_effect and headers go with status or graph_error");
+        if self.after_effect && !answers {
+            return Err("after_effect goes with status or graph_error");
         }
-        if self.drop.is_some() && (answers || self.truncate_body.is_some()) {
+        self.after_effect |= self.has_original_response();
+        let has_headers = self.usage.is_some() || !self.headers.is_empty();
+        if self.drop.is_some() && (answers || has_headers || self.truncate_body.is_some()) {
             return Err("a dropped connection has no answer");
         }
         if self.scenario.is_some() && self.operation != Operation::ChatCompletion {
@@ -187,10 +198,19 @@ impl Fault {
             (None, Some(json)) => CannedBody::Json(json.clone()),
             (None, None) => CannedBody::Text(String::new()),
         };
-        Some(CannedAnswer { status, headers: self.headers().unwrap_or_default(), body })
+        Some(CannedAnswer { status, body })
     }
 
-    fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, &'static str> {
+    /// Whether the error carries what the call was answered with.
+    pub(crate) fn has_original_response(&self) -> bool {
+        self.graph_error.as_ref().is_some_and(|error| error.original_response)
+    }
+
+    /// The headers that the answer gets.
+    ///
+    /// # Errors
+    /// One is not well formed.
+    pub(crate) fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, &'static str> {
         let parse = |(name, value): (&String, &String)| Some((name.parse().ok()?, value.parse().ok()?));
         self.headers.iter().map(parse).collect::<Option<_>>().ok_or("headers has a bad name or value")
     }

@@ -21,7 +21,9 @@ mod picture;
 mod provider;
 mod server;
 mod switches;
+mod text;
 mod tokens;
+mod usage;
 mod world;
 
 pub use server::Sandbox;

@@ -22,15 +22,17 @@ pub(crate) enum Operation {
     ReadPermissions,
     /// A person's grant, or one permission of it, is taken back.
     RevokePermissions,
-    /// A text or a link goes to a Page.
+    /// A text, a link or staged pictures go to a Page.
     PublishFeed,
     /// A picture goes to a Page.
     PublishPhoto,
+    /// A picture is uploaded unpublished, for a post to come.
+    StagePhoto,
     /// A Page's posts, by any of the three edges.
     ReadFeed,
-    /// One post.
+    /// One post or picture.
     ReadPost,
-    /// One post is taken down.
+    /// One post or picture is taken down.
     DeletePost,
     /// A chat completion.
     ChatCompletion,

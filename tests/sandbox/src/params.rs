@@ -47,6 +47,12 @@ impl Params {
         self.values.keys().any(|name| name.starts_with(prefix))
     }
 
+    /// The parameters whose names start so, by name.
+    pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
+        let named = self.values.iter().filter(move |(name, _)| name.starts_with(prefix));
+        named.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// The bytes of an uploaded file.
     pub(crate) fn file(&self, name: &str) -> Option<&Bytes> {
         self.files.get(name)

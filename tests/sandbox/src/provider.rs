@@ -4,20 +4,24 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use futures_util::stream;
-use poem::http::{HeaderMap, StatusCode, header};
+use poem::http::{HeaderMap, HeaderValue, StatusCode, header};
 use poem::{Body, Request, Response};
+use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::connection::Connections;
 use crate::faults::{CannedAnswer, CannedBody, Drop, Fault, Scenario};
-use crate::meta::GraphError;
+use crate::meta::{GraphError, page_of_path};
 use crate::operation::Operation;
 use crate::world::{SharedWorld, Worlds};
 
 const LARGEST_BODY_BYTES: usize = 12 * 1024 * 1024;
 /// So much of a body is quoted.
 const QUOTED_BYTES: usize = 500;
+/// What Graph answers a write with when no fields are asked for.
+const RESULT: [&str; 3] = ["id", "post_id", "success"];
 /// Long enough for the server to send what it has before the rest fails to come.
 const TRUNCATION_PAUSE: Duration = Duration::from_millis(50);
 
@@ -97,11 +101,12 @@ impl Incoming {
                 None => Some(handle(self, None).await),
             };
             let status = response.as_ref().map(|response| response.status().as_u16());
-            world.lock().calls.finish(seq, status);
-            response.unwrap_or_else(|| {
+            let mut world = world.lock();
+            world.calls.finish(seq, status);
+            if response.is_none() {
                 peer.inspect(|peer| connections.cut(*peer));
-                Response::default()
-            })
+            }
+            dated(response.unwrap_or_default(), world.clock.shown())
         });
         task.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into())
     }
@@ -120,14 +125,19 @@ where
         return None;
     }
     let answer = fault.answer().map(|answer| answer.quoting(&incoming.credentials()));
-    let response = match answer {
-        Some(answer) if !fault.after_effect => canned(answer),
+    let page_id = page_of_path(&incoming.world.lock(), &incoming.segments());
+    let mut response = match answer {
+        Some(answer) if !fault.after_effect => canned(answer, None),
         Some(answer) => {
-            handle(incoming, fault.scenario).await;
-            canned(answer)
+            let real = handle(incoming, fault.scenario).await;
+            if fault.has_original_response() { with_original(answer, real).await } else { canned(answer, None) }
         }
         None => handle(incoming, fault.scenario).await,
     };
+    response.headers_mut().extend(fault.headers().unwrap_or_default());
+    if let Some(usage) = &fault.usage {
+        usage.put_on(&mut response, page_id.as_deref());
+    }
     if let Some(delay_ms) = fault.reply_delay_ms {
         sleep(Duration::from_millis(delay_ms)).await;
     }
@@ -138,14 +148,35 @@ where
     }
 }
 
-fn canned(answer: CannedAnswer) -> Response {
+/// An answer with the world's time in `Date`.
+fn dated(mut response: Response, shown: DateTime<Utc>) -> Response {
+    let date = shown.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
+}
+
+/// The planned error with what the call was answered with, or that answer itself if the call failed.
+async fn with_original(answer: CannedAnswer, mut real: Response) -> Response {
+    if !real.is_success() {
+        return real;
+    }
+    let body = real.take_body().into_bytes().await.unwrap_or_default();
+    let mut original: Value = serde_json::from_slice(&body).unwrap_or_default();
+    if let Some(members) = original.as_object_mut() {
+        members.retain(|name, _| RESULT.contains(&name.as_str()));
+    }
+    canned(answer, Some(original))
+}
+
+fn canned(answer: CannedAnswer, original: Option<Value>) -> Response {
     let mut response = match answer.body {
         CannedBody::Text(text) => Response::builder().content_type("text/html; charset=utf-8").body(text),
         CannedBody::Json(json) => Response::builder().content_type("application/json").body(json.to_string()),
-        CannedBody::Graph(error) => GraphError::planned(&error).into_response(),
+        CannedBody::Graph(error) => GraphError::planned(&error, original).into_response(),
     };
     response.set_status(answer.status);
-    response.headers_mut().extend(answer.headers);
     response
 }
 

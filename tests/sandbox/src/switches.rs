@@ -2,6 +2,32 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::Alteration;
+
+/// Something about posts that a network may not show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HiddenField {
+    /// The app that published a post.
+    Application,
+    /// The author.
+    From,
+    /// Pictures and links.
+    Attachments,
+    /// The ids of pictures, in attachments and in what they contain.
+    AttachmentTargets,
+}
+
+/// How a feed tells the way to its next page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum FeedPaging {
+    /// `cursors`, and `next` with `after`.
+    Cursors,
+    /// `next` alone, with `until` and `__paging_token`.
+    NextOnly,
+}
+
 /// The switches of one world.
 #[expect(clippy::struct_excessive_bools, reason = "switches are independent of each other")]
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +61,22 @@ pub(crate) struct Switches {
     pub(crate) omit_expires_in: bool,
     /// The percentage that the headers about rate limits show.
     pub(crate) usage_percent: u32,
+    /// The minutes that those headers show until calls are taken again.
+    pub(crate) regain_access_minutes: u32,
+    /// `Retry-After` on every answer.
+    pub(crate) retry_after: Option<String>,
+    /// How a feed tells the way to its next page.
+    pub(crate) feed_paging: FeedPaging,
+    /// How long the feed does not show a new post yet. The post can be read by its id at once.
+    pub(crate) feed_lag_seconds: u32,
+    /// What posts do not show.
+    pub(crate) hidden_fields: Vec<HiddenField>,
+    /// Whether a published picture is answered without `post_id`.
+    pub(crate) omit_post_id: bool,
+    /// How texts are altered when they are read, one after the other.
+    pub(crate) text_alterations: Vec<Alteration>,
+    /// Whether publishing needs `pages_read_engagement` besides `pages_manage_posts`.
+    pub(crate) publish_needs_read_scope: bool,
     /// Whether reasoning models refuse a `temperature` other than 1.
     pub(crate) reject_temperature: bool,
     /// The only key that the language model takes; `null` is any but `sk-bad`.
@@ -58,6 +100,14 @@ impl Default for Switches {
             picture_limit_bytes: 4 * 1024 * 1024,
             omit_expires_in: false,
             usage_percent: 1,
+            regain_access_minutes: 0,
+            retry_after: None,
+            feed_paging: FeedPaging::Cursors,
+            feed_lag_seconds: 0,
+            hidden_fields: Vec::new(),
+            omit_post_id: false,
+            text_alterations: Vec::new(),
+            publish_needs_read_scope: true,
             reject_temperature: false,
             api_key: None,
         }

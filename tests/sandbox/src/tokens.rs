@@ -35,6 +35,8 @@ impl TokenKind {
 /// A token; it is serialized without its value.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Token {
+    /// Counts from 1 in each world.
+    pub(crate) id: u64,
     #[serde(skip)]
     pub(crate) value: String,
     pub(crate) kind: TokenKind,
@@ -152,6 +154,7 @@ impl Tokens {
         expires_at: Option<DateTime<Utc>>,
     ) -> &Token {
         self.minted.push(Token {
+            id: self.minted.len() as u64 + 1,
             value: format!("EAAB{}", random_text(176)),
             kind,
             user_id: user_id.to_owned(),

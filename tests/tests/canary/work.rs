@@ -112,7 +112,7 @@ pub(crate) async fn publish(stage: &Stage, ada: &Person) {
         });
         stage.post("/api/v1/posts/create", body).await.expect(202);
     };
-    stage.faults("publish_photo", [graph_error(101)]).await;
+    stage.faults("stage_photo", [graph_error(101)]).await;
     publish("a picture", Some(&asset)).await;
     stage.push("publish_post").await;
     stage.faults("publish_feed", [json!({ "drop": "after" })]).await;

@@ -63,6 +63,9 @@ const MISTAKES: &str = "
 
     create function runs_as_its_owner() returns bigint security definer language sql as 'select count(*) from posts';
 
+    create function looks_across() returns bigint language plpgsql as
+      $$ begin perform set_config('app.scope', 'system', true); return 1; end $$;
+
     alter table sessions no force row level security;
     alter policy colleagues on users using (true);
     drop table throttles;
@@ -105,6 +108,8 @@ async fn every_mistake_is_complained_about_by_name(pool: PgPool) {
         "reads_as_its_owner: the view reads as its owner",
         "keeps_rows: relations of kind m know no row-level security",
         "runs_as_its_owner: runs as its owner",
+        "looks_across: takes on the system's scope, and nobody has decided that it may",
+        "looks_across: looks across tenants and answers more than yes or no",
         "sessions: row-level security is not forced",
         "users: policy colleagues shows more than colleagues",
         "throttles: no table that is listed as having no tenant",

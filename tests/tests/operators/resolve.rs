@@ -17,7 +17,7 @@ async fn unknown(app: &TestApp) -> (JobId, String) {
     let body = json!({ "tenant_id": app.bench.tenant_id, "account_ids": [account], "caption": "Two for one" });
     let (_, post) = app.post("/api/v1/posts/create", body).await;
     app.bench.drain().await;
-    app.bench.drain_after(Duration::from_secs(90)).await;
+    app.bench.drain_after(Duration::from_mins(11)).await;
     let jobs = app.get("/api/v1/jobs?kind=publish_post&state=suspended").await;
     let id: Uuid = jobs["items"][0]["id"].as_str().unwrap_or_else(|| panic!("{post}")).parse().unwrap();
     let job = app.get(&format!("/api/v1/jobs/{id}")).await;
@@ -100,4 +100,73 @@ async fn nonsense_and_other_jobs_effects_are_refused(pool: PgPool) {
     assert_problem(&app.post(&other, body.clone()).await, 404, "not_found");
     let none = format!("/api/v1/jobs/{job}/effects/{}/resolve", Uuid::now_v7());
     assert_problem(&app.post(&none, body).await, 404, "not_found");
+}
+
+async fn bulk(app: &TestApp, send_again: bool, dry_run: bool) -> Value {
+    let filter = json!({ "kind": "publish_post", "state": "suspended" });
+    let body = json!({
+        "action": "resolve", "outcome": "did_not_happen", "send_again": send_again, "dry_run": dry_run, "filter": filter,
+    });
+    let (status, body) = app.post("/api/v1/jobs/bulk", body).await;
+    assert_eq!(status, 200, "{body}");
+    body
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn many_that_were_looked_for_and_not_seen_are_resolved_at_once(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let account = app.bench.connect_page().await;
+    app.bench.sandbox.fault("publish_feed", json!({ "status": 502, "body": "<html/>", "times": 3 })).await;
+    for number in 0..3 {
+        let caption = format!("Two for one {number}");
+        let body = json!({ "tenant_id": app.bench.tenant_id, "account_ids": [account], "caption": caption });
+        app.post("/api/v1/posts/create", body).await;
+    }
+    app.bench.drain().await;
+    app.bench.drain_after(Duration::from_mins(2)).await;
+    assert_eq!(bulk(&app, true, false).await["skipped"], json!({ "not_looked_for": 3 }), "once is not enough");
+    for _ in 0..3 {
+        app.bench.drain_after(Duration::from_mins(2)).await;
+    }
+    // Of one, something is seen that may be it: that is for a person alone.
+    let seen = json!({ "page_id": "10158250000000101", "message": "Two for one 0",
+        "application": { "id": "100200300400500", "name": "Sandbox" } });
+    for _ in 0..2 {
+        app.bench.sandbox.control("posts", seen.clone()).await;
+    }
+    for _ in 0..3 {
+        app.bench.drain_after(Duration::from_mins(5)).await;
+    }
+    let jobs = app.get("/api/v1/jobs?kind=publish_post&state=suspended").await;
+    assert_eq!(jobs["items"].as_array().unwrap().len(), 3);
+    for dry_run in [true, false] {
+        let view = bulk(&app, true, dry_run).await;
+        assert_eq!((&view["done"], &view["skipped"]), (&json!({ "available": 2 }), &json!({ "not_looked_for": 1 })));
+    }
+    let log = app.get(&format!("/api/v1/tenants/{}/audit-log", app.bench.tenant_id)).await;
+    assert_eq!(log["items"][0]["action"], "jobs.resolve_send_again");
+    app.bench.drain().await;
+    assert_eq!(app.bench.sandbox.effects().await.len(), 2);
+    assert_eq!(app.bench.sandbox.calls("publish_feed").await, 5);
+    let job = jobs["items"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap());
+    let mut candidates = 0;
+    for id in job {
+        let job = app.get(&format!("/api/v1/jobs/{id}")).await;
+        candidates += job["effects"][0]["candidates"].as_array().unwrap().len();
+    }
+    assert_eq!(candidates, 2, "what may be it is listed");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn to_resolve_many_one_says_that_they_did_not_happen_and_what_now(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let ids = [Uuid::now_v7()];
+    for (body, code) in [
+        (json!({ "action": "resolve", "ids": ids, "send_again": true }), "bad_outcome"),
+        (json!({ "action": "resolve", "ids": ids, "outcome": "did_not_happen" }), "bad_send_again"),
+        (json!({ "action": "retry", "ids": ids, "outcome": "did_not_happen" }), "bad_outcome"),
+        (json!({ "action": "retry", "ids": ids, "send_again": true }), "bad_send_again"),
+    ] {
+        assert_problem(&app.post("/api/v1/jobs/bulk", body).await, 422, code);
+    }
 }

@@ -2,27 +2,30 @@
 //!
 //! `intended` proves that nothing left. `sent` is committed immediately before the first byte; who finds it later only
 //! reads back. From there: `confirmed`, back to `intended` after a definite refusal, `failed` when nothing will ever be
-//! sent under the key again, or `unknown` when reading back did not find it within the provider's lag.
+//! sent under the key again, or `unknown` when reading back did not find it in time.
 
+mod look;
+mod outcome;
+mod record;
 mod rows;
+mod sent;
 
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
-use serde_json::json;
+use serde_json::{Value, json};
 
-pub(super) use rows::record_outcome;
-use rows::{Row, get, has_rival, insert, list_taken};
+pub use look::{Candidate, Doubt, Likeness};
+pub(super) use outcome::{CallOutcome, record_outcome};
+use outcome::{Look, What};
+pub(super) use rows::claim_remote;
+use rows::{Row, get, insert};
+pub use sent::{ProviderClock, Sent, SentWindow};
 
 use super::{
-    AttemptTx, Cause, Done, JobContext, JobError,
+    Cause, JobContext, JobError,
     point::{self, Point},
-    settle::Verdict,
 };
 use crate::ids::{AccountId, EffectId};
-
-/// A candidate found by reading back may be this much older than our `sent_at`: clocks differ.
-const CLOCK_SKEW: Duration = Duration::from_mins(2);
 
 /// What is to happen at most once.
 #[derive(Debug, Clone)]
@@ -33,12 +36,18 @@ pub struct EffectSpec {
     pub operation: &'static str,
     /// The account it happens on.
     pub account_id: AccountId,
-    /// A digest of what reading back goes by: effects of one account with the same digest cannot be told apart there.
+    /// The network, such as `facebook`.
+    pub network: &'static str,
+    /// What the network calls the account: several tenants may have connected it.
+    pub remote_account: String,
+    /// A digest of what reading back goes by: effects of one remote account with the same digest look the same there.
     pub request_digest: String,
     /// How long the call may take.
     pub timeout: Duration,
     /// How long after the call the provider may take to show what it did.
     pub lag: Duration,
+    /// How long after the call it is looked for if it is not seen; at least the lag.
+    pub patience: Duration,
 }
 
 /// What the provider calls the thing that happened.
@@ -83,8 +92,8 @@ pub enum SendError {
 pub enum Answer {
     /// It happened: now, or found by reading back.
     Happened(Receipt, Remote),
-    /// It may have happened and cannot be found: a person has to look.
-    Unknown(Receipt),
+    /// It may have happened and cannot be told: a person has to look.
+    Unknown(Receipt, Doubt),
 }
 
 /// A claim on an effect's row, to be recorded in one transaction with the job's own.
@@ -93,22 +102,26 @@ pub struct Receipt {
     effect_id: EffectId,
     /// Whether it was found by reading back.
     pub was_read_back: bool,
+    /// The look that ended in doubt.
+    look: Option<Look>,
 }
 
-/// What came of a call, to be recorded when an attempt that did not complete its job is settled.
-#[derive(Debug)]
-pub(super) struct CallOutcome {
-    effect_id: EffectId,
-    for_good: bool,
-    fact: serde_json::Value,
-    unclear: bool,
-    /// What the provider called it, if it answered.
-    known: Option<String>,
+impl Receipt {
+    fn new(effect_id: EffectId, was_read_back: bool) -> Self {
+        Self { effect_id, was_read_back, look: None }
+    }
+
+    /// The receipt of a thing that turned out to be another effect's.
+    #[must_use]
+    pub fn doubted(self, remote: &Remote) -> Self {
+        let look = Look { effect_id: self.effect_id, is_complete: true, candidates: vec![remote.clone()] };
+        Self { look: Some(look), ..self }
+    }
 }
 
 impl JobContext {
     /// Makes an effect happen at most once: `send` is called only if nothing was sent under this key before, otherwise
-    /// `read_back` lists what the provider shows from the given time on, oldest first. The caller records the answer.
+    /// `read_back` lists what the provider shows and may be it, oldest first. The caller records the answer.
     ///
     /// # Errors
     /// The decision of the sender's refusal; [`JobError::Reconcile`] while the outcome is not clear yet.
@@ -116,41 +129,60 @@ impl JobContext {
         &self,
         spec: &EffectSpec,
         send: impl FnOnce(Deadline) -> S,
-        read_back: impl FnOnce(DateTime<Utc>) -> R,
+        read_back: impl FnOnce(Sent) -> R,
     ) -> Result<Answer, JobError>
     where
         S: Future<Output = Result<Remote, SendError>> + Send,
-        R: Future<Output = Result<Vec<Remote>, JobError>> + Send,
+        R: Future<Output = Result<Vec<Candidate>, JobError>> + Send,
     {
         self.shield();
         let deadline = Deadline::after(spec.timeout);
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
-        match (row.state.as_str(), row.sent_at, row.remote_id) {
-            ("intended", ..) => {
+        match (row.state.as_str(), &row.remote_id) {
+            ("intended", _) => {
                 point::reach(Point::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
                 point::reach(Point::Answered);
                 // What happened is to be recorded before anything cuts the attempt; the rest is noted for its settlement.
                 self.answer(row.id, outcome).inspect_err(|_| self.unshield())
             }
-            ("confirmed" | "sent", _, Some(id)) => {
-                let receipt = Receipt { effect_id: row.id, was_read_back: true };
-                Ok(Answer::Happened(receipt, Remote { id, permalink: None }))
+            ("confirmed" | "sent", Some(id)) => {
+                let remote = Remote { id: id.clone(), permalink: None };
+                Ok(Answer::Happened(Receipt::new(row.id, true), remote))
             }
-            ("sent", Some(sent_at), _) if row.seconds_left <= 0.0 => {
-                let seen = read_back(sent_at - CLOCK_SKEW).await;
-                self.compare(spec, row.id, row.lag_is_over, seen).await
+            ("sent", None) if row.seconds_left <= 0.0 => {
+                let seen = read_back(row.sent()).await;
+                self.compare(spec, &row, seen).await
             }
-            ("sent", ..) => {
+            ("sent", None) => {
                 let wait = Duration::try_from_secs_f64(row.seconds_left).unwrap_or_default();
                 Err(JobError::Reconcile(wait, Cause::plain("ambiguous", "An earlier call may still be on its way.")))
             }
-            ("unknown", ..) => Ok(Answer::Unknown(Receipt { effect_id: row.id, was_read_back: true })),
+            ("unknown", _) => Ok(Answer::Unknown(Receipt::new(row.id, true), Doubt::NotSeen)),
             _ => Err(JobError::Fail(Cause::plain(
                 "permanent",
                 "This was refused for good before and is not sent again; make a new post.",
             ))),
         }
+    }
+
+    /// Keeps what tells an effect from equal ones: the ids of media that were uploaded for it, before anything is sent.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn keep_media(&self, spec: &EffectSpec, media: &[String]) -> Result<(), JobError> {
+        let mut tx = self.begin().await?;
+        insert(&mut tx, spec).await?;
+        rows::keep_media(&mut tx, spec, media).await?;
+        tx.commit().await
+    }
+
+    /// Gives an effect up that nobody can tell about: nothing is sent under its key again. Answers the error that ends the job.
+    #[must_use]
+    pub fn give_up(&self, receipt: Receipt, cause: Cause) -> JobError {
+        let fact = json!({ "given_up": cause.facts() });
+        self.note_outcome(CallOutcome { effect_id: receipt.effect_id, what: What::GivenUp(fact, receipt.look) });
+        JobError::Fail(cause)
     }
 
     /// Keeps what came of a call when the attempt is handed back; if that fails, the next attempt reads back.
@@ -172,27 +204,10 @@ impl JobContext {
     /// shield. Answers the row as it was.
     async fn mark_sent(&self, spec: &EffectSpec) -> Result<Row, JobError> {
         let mut tx = self.begin().await?;
-        let attempt = tx.attempt();
         insert(&mut tx, spec).await?;
         let row = get(&mut tx, spec).await?;
         if row.state == "intended" {
-            sqlx::query!(
-                "
-                update effects
-                set state = 'sent', job_id = $3, attempt = $4, request_digest = $5, sent_at = clock_timestamp(),
-                  send_until = clock_timestamp() + make_interval(secs => $6), lag_seconds = $7
-                where tenant_id = $1 and id = $2 and state = 'intended'
-                ",
-                attempt.tenant_id.0,
-                row.id.0,
-                attempt.job_id.0,
-                attempt.number,
-                spec.request_digest,
-                spec.timeout.as_secs_f64(),
-                spec.lag.as_secs_f64()
-            )
-            .execute(&mut **tx)
-            .await?;
+            rows::mark_sent(&mut tx, spec, row.id).await?;
             point::reach(Point::BeforeSent);
             tx.commit_to_send().await.inspect_err(|error| self.note_outcome(not_sent(row.id, error)))?;
         } else {
@@ -202,115 +217,34 @@ impl JobContext {
     }
 
     fn answer(&self, effect_id: EffectId, outcome: Result<Remote, SendError>) -> Result<Answer, JobError> {
-        match outcome {
+        let (what, answer) = match outcome {
             Ok(remote) => {
                 // In case the answer cannot be recorded with what follows from it: it is kept when the attempt is settled.
-                let fact = json!({ "answered": remote.id });
-                let known = Some(remote.id.clone());
-                self.note_outcome(CallOutcome { effect_id, for_good: false, fact, unclear: true, known });
-                Ok(Answer::Happened(Receipt { effect_id, was_read_back: false }, remote))
+                let what = What::Answered(json!({ "answered": remote.id }), remote.id.clone());
+                (what, Ok(Answer::Happened(Receipt::new(effect_id, false), remote)))
             }
             Err(SendError::Refused(error)) => {
-                let cause = error.cause().map(Cause::facts);
+                let fact = json!({ "refused": error.cause().map(Cause::facts) });
                 let for_good = matches!(error, JobError::Fail(_));
-                self.note_outcome(CallOutcome {
-                    effect_id,
-                    for_good,
-                    fact: json!({ "refused": cause }),
-                    unclear: false,
-                    known: None,
-                });
-                Err(error)
+                (if for_good { What::RefusedForGood(fact) } else { What::NotHappened(fact) }, Err(error))
             }
             Err(SendError::Unclear(cause)) => {
-                let fact = json!({ "unclear": cause.facts() });
-                self.note_outcome(CallOutcome { effect_id, for_good: false, fact, unclear: true, known: None });
-                Err(JobError::Reconcile(Duration::from_secs(1), cause))
+                let what = What::Unclear(json!({ "unclear": cause.facts() }));
+                (what, Err(JobError::Reconcile(Duration::from_secs(1), cause)))
             }
-        }
-    }
-
-    /// Takes the first thing seen that is not another effect's; without one it is read again until the lag is over.
-    async fn compare(
-        &self,
-        spec: &EffectSpec,
-        effect_id: EffectId,
-        lag_is_over: bool,
-        seen: Result<Vec<Remote>, JobError>,
-    ) -> Result<Answer, JobError> {
-        let again = Duration::from_secs(5);
-        let seen = match seen {
-            Ok(seen) => seen,
-            Err(JobError::Retry(cause) | JobError::Later(_, cause)) => return Err(JobError::Reconcile(again, cause)),
-            Err(error) => return Err(error),
         };
-        let mut tx = self.begin().await?;
-        let is_rivalled = has_rival(&mut tx, spec, effect_id).await?;
-        let taken = list_taken(&mut tx, spec, effect_id, &seen).await?;
-        drop(tx);
-        if is_rivalled && !seen.is_empty() {
-            return Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Another call to the account is open.")));
-        }
-        let found = seen.into_iter().find(|remote| !taken.contains(&remote.id));
-        let receipt = Receipt { effect_id, was_read_back: true };
-        match found {
-            Some(remote) => Ok(Answer::Happened(receipt, remote)),
-            None if lag_is_over => Ok(Answer::Unknown(receipt)),
-            None => Err(JobError::Reconcile(again, Cause::plain("ambiguous", "Not to be seen at the provider yet."))),
-        }
+        self.note_outcome(CallOutcome { effect_id, what });
+        answer
     }
 }
 
 /// Whether or not `sent` was committed (the answer may have been lost): this attempt sends nothing.
 fn not_sent(effect_id: EffectId, error: &JobError) -> CallOutcome {
-    let cause = error.cause().map(Cause::facts);
-    CallOutcome { effect_id, for_good: false, fact: json!({ "not_sent": cause }), unclear: false, known: None }
+    let fact: Value = json!({ "not_sent": error.cause().map(Cause::facts) });
+    CallOutcome { effect_id, what: What::NotHappened(fact) }
 }
 
 /// Noting that a call may leave took as long as the call itself may.
 fn too_late() -> SendError {
     SendError::Refused(JobError::Retry(Cause::plain("timeout", "The database was too slow: nothing was sent.")))
-}
-
-impl AttemptTx {
-    /// Records that the effect happened, in the transaction that records what follows from it.
-    ///
-    /// # Errors
-    /// The database refused; a remote id confirms one effect of an account only.
-    pub async fn confirm(&mut self, receipt: &Receipt, remote: &Remote) -> Result<(), JobError> {
-        sqlx::query!(
-            "
-            update effects
-            set state = 'confirmed', remote_id = $3, facts = facts || $4
-            where tenant_id = $1 and id = $2 and state in ('sent', 'confirmed')
-            ",
-            self.attempt().tenant_id.0,
-            receipt.effect_id.0,
-            remote.id,
-            json!([{ "happened": remote.id, "read_back": receipt.was_read_back }])
-        )
-        .execute(&mut ***self)
-        .await?;
-        Ok(())
-    }
-
-    /// Records that nobody can tell whether the effect happened, and suspends the job until a person does.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
-    pub async fn leave_unknown(mut self, receipt: &Receipt, cause: &Cause) -> Result<Done, JobError> {
-        sqlx::query!(
-            "
-            update effects
-            set state = 'unknown', facts = facts || $3
-            where tenant_id = $1 and id = $2 and state = 'sent'
-            ",
-            self.attempt().tenant_id.0,
-            receipt.effect_id.0,
-            json!([{ "unknown": cause.facts() }])
-        )
-        .execute(&mut **self)
-        .await?;
-        self.suspend(&Verdict::unknown_effect(), &cause.facts()).await
-    }
 }

@@ -4,11 +4,11 @@
 //! descending, id). Between reading and locking a job may move on; then what was written for it is rolled back and all is
 //! decided again, after some tries without those that keep moving.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Action, Refused,
+    Action, Refused, Resolution,
     plan::{Plan, Standing, Step, plan},
 };
 use crate::{
@@ -43,7 +43,7 @@ pub struct Done {
     pub id: JobId,
     /// Whose it is.
     pub tenant_id: TenantId,
-    /// What it is now: `available`, `cancelled`, `cancel_requested` or `discarded`.
+    /// What it is now: `available`, `scheduled`, `cancelled`, `cancel_requested` or `discarded`.
     pub outcome: &'static str,
 }
 
@@ -96,8 +96,8 @@ pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refu
 ///
 /// # Errors
 /// The database refused.
-pub async fn preview(tx: &mut Tx, action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
-    Ok(Acted::of(plan(tx, action, &distinct(ids), &[]).await?))
+pub async fn preview(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
+    Ok(Acted::of(plan(tx, kinds, action, &distinct(ids), &[]).await?))
 }
 
 /// Does `action` to those of `ids` that it can be done to. The statements do not grow in number with the jobs; only the rows
@@ -110,13 +110,13 @@ pub async fn act(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> 
     let mut changing = Vec::new();
     for tries in 0..MAX_TRIES {
         sqlx::query!("savepoint acting").execute(&mut **tx).await?;
-        let planned = plan(tx, action, &ids, &changing).await?;
+        let planned = plan(tx, kinds, action, &ids, &changing).await?;
         follow(tx, kinds, &planned).await?;
         lock(tx, &planned).await?;
-        let again = plan(tx, action, &ids, &changing).await?;
+        let again = plan(tx, kinds, action, &ids, &changing).await?;
         let changed = planned.differences(&again);
         if changed.is_empty() {
-            return apply(tx, again).await;
+            return apply(tx, action, again).await;
         }
         sqlx::query!("rollback to savepoint acting").execute(&mut **tx).await?;
         if tries >= PATIENT_TRIES {
@@ -144,7 +144,8 @@ async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Er
         let setback = match step {
             Step::Cancel => Setback::Cancelled,
             Step::Discard => Setback::Discarded(discarded_by_staff()),
-            Step::MakeAvailable | Step::BringBack | Step::RequestCancel => continue,
+            Step::BringBack | Step::BringBackEarly => Setback::BroughtBack,
+            Step::MakeAvailable | Step::Resolve | Step::RequestCancel => continue,
         };
         if let Some(kind) = kinds.iter().find(|kind| kind.name == job.kind) {
             (kind.on_setback)(job.tenant_id, job.args.clone(), tx, &setback).await?;
@@ -169,7 +170,7 @@ async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
 /// which does not find its parent, nor, once its row was waited for, by who brings that back.
 async fn list_uncounted_children(tx: &mut Tx, plan: &Plan) -> Result<Vec<Uuid>, sqlx::Error> {
     let (tenants, parents): (Vec<Uuid>, Vec<Uuid>) =
-        plan.all().filter(|(_, step)| *step == Step::BringBack).map(|(job, _)| (job.tenant_id.0, job.id)).unzip();
+        plan.all().filter(|(_, step)| step.brings_back()).map(|(job, _)| (job.tenant_id.0, job.id)).unzip();
     if parents.is_empty() {
         return Ok(Vec::new());
     }
@@ -192,22 +193,27 @@ async fn list_uncounted_children(tx: &mut Tx, plan: &Plan) -> Result<Vec<Uuid>, 
 }
 
 /// Does what was planned to rows that are locked.
-async fn apply(tx: &mut Tx, mut plan: Plan) -> Result<Acted, sqlx::Error> {
-    let of = |plan: &Plan, wanted: Step| -> Vec<Uuid> {
-        plan.all().filter(|(_, step)| *step == wanted).map(|(job, _)| job.id).collect()
+async fn apply(tx: &mut Tx, action: Action, mut plan: Plan) -> Result<Acted, sqlx::Error> {
+    let of = |plan: &Plan, wanted: fn(Step) -> bool| -> Vec<Uuid> {
+        plan.all().filter(|(_, step)| wanted(*step)).map(|(job, _)| job.id).collect()
     };
-    make_available(tx, &of(&plan, Step::MakeAvailable)).await?;
-    let asked = of(&plan, Step::BringBack);
-    let back = bring_back(tx, &asked).await?;
+    make_available(tx, &of(&plan, |step| step == Step::MakeAvailable)).await?;
+    if let Some(resolution) = action.resolution() {
+        let unseen = of(&plan, |step| step == Step::Resolve);
+        resolve_unseen(tx, &unseen, &resolution).await?;
+        make_available(tx, &unseen).await?;
+    }
+    let asked = of(&plan, Step::brings_back);
+    let back = bring_back(tx, &asked, &of(&plan, |step| step == Step::BringBackEarly)).await?;
     if back.len() < asked.len() {
         let (stay, steps) = std::mem::take(&mut plan.steps)
             .into_iter()
-            .partition(|(job, step)| *step == Step::BringBack && !back.contains(&job.id));
+            .partition(|(job, step)| step.brings_back() && !back.contains(&job.id));
         plan.steps = steps;
         let stay: Vec<(Standing, Step)> = stay;
         plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), Refused::LiveTwin)));
     }
-    request_cancel(tx, &of(&plan, Step::RequestCancel)).await?;
+    request_cancel(tx, &of(&plan, |step| step == Step::RequestCancel)).await?;
     end(tx, &plan, Step::Cancel, "cancelled", None).await?;
     end(tx, &plan, Step::Discard, "discarded", Some(&discarded_by_staff().to_json())).await?;
     if plan.all().any(|(_, step)| step.outcome() == "available") {
@@ -220,7 +226,9 @@ async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         update jobs
-        set state = 'available', suspended_on = null, run_at = engine_stamp(), due_at = engine_stamp(),
+        set state = 'available', suspended_on = null, run_at = engine_stamp(),
+          -- Whoever the network told to slow down does not get its time anew.
+          due_at = case when error ->> 'class' = 'policy' then least(due_at, engine_stamp()) else engine_stamp() end,
           cancel_requested_at = null, dispatched_at = null
         where id = any($1)
         ",
@@ -232,8 +240,8 @@ async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
 }
 
 /// Moves finished jobs back among the unfinished ones, with their place and counters: an attempt never starts over, it is the
-/// fence. Answers those that no unfinished job with the same key kept away.
-async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
+/// fence. Those that are `early` wait for their time again. Answers those that no unfinished job with the same key kept away.
+async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -243,15 +251,24 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error>
           insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
             crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at, started_at,
             pending)
-          select id, tenant_id, kind, queue, args, 'available', priority, account_id, engine_stamp(), engine_stamp(), attempt,
-            failures, crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at,
-            started_at,
+          select id, tenant_id, kind, queue, args, case when is_early then 'scheduled' else 'available' end, priority,
+            account_id, case when is_early then run_at else engine_stamp() end,
+            case
+              when is_early then due_at
+              when error ->> 'class' = 'policy' then least(due_at, engine_stamp())
+              else engine_stamp()
+            end,
+            attempt, failures, crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error,
+            created_at, started_at,
             (
               select count(*)
               from jobs child
               where child.tenant_id = job_history.tenant_id and child.parent_id = job_history.id and not child.counted
             )
           from job_history
+          cross join lateral (
+            select id = any($2) as is_early
+          ) place
           where id = any($1)
           order by tenant_id, kind, unique_key, created_at desc
           on conflict (tenant_id, kind, unique_key) where unique_key is not null do nothing
@@ -262,10 +279,30 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error>
         where job_history.id = back.id
         returning job_history.id
         "#,
-        ids
+        ids,
+        early
     )
     .fetch_all(&mut **tx)
     .await
+}
+
+/// Says of open calls of jobs that they did not happen.
+async fn resolve_unseen(tx: &mut Tx, ids: &[Uuid], resolution: &Resolution) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update effects
+        set state = $2, facts = facts || $3
+        from jobs j
+        where j.id = any($1) and effects.tenant_id = j.tenant_id and effects.job_id = j.id
+          and effects.state in ('sent', 'unknown')
+        ",
+        ids,
+        resolution.state(),
+        json!([{ "resolved": resolution.state(), "in_bulk": true }])
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {

@@ -24,6 +24,7 @@ pub struct AttemptRow {
     pub worker_id: Option<Uuid>,
     pub started_at: Option<DateTime<Utc>>,
     pub ended_at: DateTime<Utc>,
+    pub looks: i32,
 }
 
 /// The attempts of a job that did not complete it, the newest 100, oldest first.
@@ -38,7 +39,7 @@ pub async fn list_attempts(
     let mut rows = sqlx::query_as!(
         AttemptRow,
         "
-        select attempt, outcome, error, worker_id, started_at, ended_at
+        select attempt, outcome, error, worker_id, started_at, ended_at, looks
         from job_attempts
         where tenant_id = $1 and job_id = $2
         order by attempt desc
@@ -66,6 +67,9 @@ pub struct EffectRow {
     pub sent_at: Option<DateTime<Utc>>,
     pub remote_id: Option<String>,
     pub facts: Value,
+    pub evidence: Value,
+    pub looks: i32,
+    pub complete_looks: i32,
 }
 
 /// The effects of a job, oldest first, 100 at most.
@@ -80,7 +84,7 @@ pub async fn list_effects(
     sqlx::query_as!(
         EffectRow,
         "
-        select id, account_id, key, operation, state, attempt, sent_at, remote_id, facts
+        select id, account_id, key, operation, state, attempt, sent_at, remote_id, facts, evidence, looks, complete_looks
         from effects
         where tenant_id = $1 and job_id = $2
         order by created_at, id

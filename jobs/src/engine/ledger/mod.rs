@@ -9,6 +9,7 @@ mod list;
 mod plan;
 mod resolve;
 mod resume;
+mod swap;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ pub use list::{JobFilter, Listed, Place, list_jobs};
 pub use plan::Action;
 pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;
+pub use swap::{Swapped, swap_claims};
 
 /// Why staff cannot do that to a job now.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +46,12 @@ pub enum Refused {
     /// The provider may still show the call by itself, or is being read right now.
     #[error("the call is still being looked for")]
     StillLooking,
+    /// Its calls were not looked for often enough, or something was seen that may be one of them.
+    #[error("its calls were not looked for often enough")]
+    NotLookedFor,
+    /// These are no two calls of one account of which both are known.
+    #[error("these are no two claims on one account")]
+    NotTwoClaims,
     /// Another effect of the account is known to be that.
     #[error("the remote id belongs to another effect")]
     RemoteIdTaken,
@@ -78,6 +86,8 @@ impl Refused {
             Self::Settled(_) => "effect_settled",
             Self::Happened(_) => "effect_happened",
             Self::StillLooking => "still_looking",
+            Self::NotLookedFor => "not_looked_for",
+            Self::NotTwoClaims => "not_two_claims",
             Self::RemoteIdTaken => "remote_id_taken",
             Self::State(_) => "wrong_state",
             Self::LiveTwin => "live_twin",

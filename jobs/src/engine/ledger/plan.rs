@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::Refused;
+use super::{Refused, Resolution};
 use crate::{
-    engine::Tx,
+    engine::{Kind, Tx},
     ids::{JobId, TenantId},
 };
 
@@ -25,6 +25,10 @@ pub enum Action {
     Discard,
     /// Do not wait for the time.
     RunNow,
+    /// Say of calls that were looked for and not seen that they did not happen, and make them now.
+    ResolveSendAgain,
+    /// The same, and never make them.
+    ResolveGiveUp,
 }
 
 impl Action {
@@ -36,6 +40,17 @@ impl Action {
             Self::Cancel => "cancel",
             Self::Discard => "discard",
             Self::RunNow => "run_now",
+            Self::ResolveSendAgain => "resolve_send_again",
+            Self::ResolveGiveUp => "resolve_give_up",
+        }
+    }
+
+    /// What it says of open calls.
+    pub(super) fn resolution(self) -> Option<Resolution> {
+        match self {
+            Self::ResolveSendAgain => Some(Resolution::SendAgain),
+            Self::ResolveGiveUp => Some(Resolution::GiveUp),
+            Self::Retry | Self::Cancel | Self::Discard | Self::RunNow => None,
         }
     }
 }
@@ -45,6 +60,9 @@ impl Action {
 pub(super) enum Step {
     MakeAvailable,
     BringBack,
+    /// Back to wait for its time.
+    BringBackEarly,
+    Resolve,
     Cancel,
     RequestCancel,
     Discard,
@@ -54,11 +72,19 @@ impl Step {
     /// What has become of the job afterwards.
     pub(super) fn outcome(self) -> &'static str {
         match self {
-            Self::MakeAvailable | Self::BringBack => "available",
+            Self::MakeAvailable | Self::BringBack | Self::Resolve => "available",
+            Self::BringBackEarly => "scheduled",
             Self::Cancel => "cancelled",
             Self::RequestCancel => "cancel_requested",
             Self::Discard => "discarded",
         }
+    }
+}
+
+impl Step {
+    /// Whether the job has ended and goes on.
+    pub(super) fn brings_back(self) -> bool {
+        matches!(self, Self::BringBack | Self::BringBackEarly)
     }
 }
 
@@ -75,7 +101,11 @@ pub(super) struct Standing {
     pub(super) waits_for_children: bool,
     pub(super) is_timed: bool,
     pub(super) has_open_effect: bool,
+    /// All open effects were looked for often enough, and nothing was seen that may be one of them.
+    pub(super) is_unseen: bool,
     pub(super) has_twin: bool,
+    /// It was cancelled before its time, and its kind keeps that.
+    pub(super) is_early: bool,
 }
 
 fn decide(action: Action, job: &Standing) -> Result<Step, Refused> {
@@ -84,8 +114,12 @@ fn decide(action: Action, job: &Standing) -> Result<Step, Refused> {
         (Action::Cancel, "executing") if job.has_open_effect => Err(Refused::TooLate),
         (Action::Cancel, "executing") => Ok(Step::RequestCancel),
         (_, "executing" | "completed") => wrong_state(),
+        (Action::ResolveSendAgain | Action::ResolveGiveUp, _) if !job.has_open_effect => wrong_state(),
+        (Action::ResolveSendAgain | Action::ResolveGiveUp, "suspended") if job.is_unseen => Ok(Step::Resolve),
+        (Action::ResolveSendAgain | Action::ResolveGiveUp, _) => Err(Refused::NotLookedFor),
         _ if job.has_open_effect => Err(Refused::OpenEffect),
         (Action::Retry, "cancelled" | "discarded") if job.has_twin => Err(Refused::LiveTwin),
+        (Action::Retry, "cancelled") if job.is_early => Ok(Step::BringBackEarly),
         (Action::Retry, "cancelled" | "discarded") => Ok(Step::BringBack),
         (_, "cancelled" | "discarded") => wrong_state(),
         (Action::Cancel, _) => Ok(Step::Cancel),
@@ -126,14 +160,21 @@ impl Plan {
 }
 
 /// Decides what is done to each of `ids`; whoever is in `changing` is left alone.
-pub(super) async fn plan(tx: &mut Tx, action: Action, ids: &[Uuid], changing: &[Uuid]) -> Result<Plan, sqlx::Error> {
+pub(super) async fn plan(
+    tx: &mut Tx,
+    kinds: &[Kind],
+    action: Action,
+    ids: &[Uuid],
+    changing: &[Uuid],
+) -> Result<Plan, sqlx::Error> {
     let mut plan = Plan::default();
     let asked: Vec<Uuid> = ids.iter().filter(|id| !changing.contains(id)).copied().collect();
     let found = list_standings(tx, &asked).await?;
     plan.skipped.extend(ids.iter().filter(|id| changing.contains(id)).map(|id| (JobId(*id), Refused::Changing)));
     let is_found = |id: &Uuid| found.binary_search_by_key(id, |job| job.id).is_ok();
     plan.skipped.extend(asked.iter().filter(|id| !is_found(id)).map(|id| (JobId(*id), Refused::Missing)));
-    for job in found {
+    for mut job in found {
+        job.is_early &= kinds.iter().any(|kind| kind.name == job.kind && kind.keeps_time);
         match decide(action, &job) {
             Ok(step) => plan.steps.push((job, step)),
             Err(refused) => plan.skipped.push((JobId(job.id), refused)),
@@ -181,6 +222,12 @@ async fn list_standings(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Standing>, sqlx
           exists (
             select from effects e where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
           ) as "has_open_effect!",
+          not exists (
+            select from effects e
+            where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state in ('sent', 'unknown')
+              and (e.complete_looks < 3 or e.remote_id is not null)
+          ) as "is_unseen!",
+          coalesce(j.state = 'cancelled' and j.run_at > engine_now(), false) as "is_early!",
           j.is_finished and exists (
             select
             from job_history h
@@ -238,11 +285,14 @@ mod tests {
             waits_for_children: false,
             is_timed: false,
             has_open_effect: false,
+            is_unseen: false,
             has_twin: false,
+            is_early: false,
         }
     }
 
     const ACTIONS: [Action; 4] = [Action::Retry, Action::Cancel, Action::Discard, Action::RunNow];
+    const RESOLVING: [Action; 2] = [Action::ResolveSendAgain, Action::ResolveGiveUp];
 
     /// What each action does to a job in a state: its outcome, or the code of the refusal.
     fn outcomes(job: &Standing) -> [&'static str; 4] {
@@ -271,6 +321,25 @@ mod tests {
         let open = |state| Standing { has_open_effect: true, is_timed: true, ..standing(state) };
         assert_eq!(outcomes(&open("suspended")), ["outcome_unknown"; 4]);
         assert_eq!(outcomes(&open("executing"))[1], "too_late");
+    }
+
+    #[test]
+    fn calls_are_resolved_in_bulk_only_if_they_were_looked_for_and_not_seen() {
+        for action in RESOLVING {
+            let outcome = |job: &Standing| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome);
+            let unseen = |state| Standing { has_open_effect: true, is_unseen: true, ..standing(state) };
+            assert_eq!(outcome(&unseen("suspended")), "available");
+            assert_eq!(outcome(&Standing { is_unseen: false, ..unseen("suspended") }), "not_looked_for");
+            assert_eq!(outcome(&unseen("available")), "not_looked_for", "it is being looked for");
+            assert_eq!(outcome(&unseen("executing")), "wrong_state");
+            assert_eq!(outcome(&Standing { is_unseen: true, ..standing("suspended") }), "wrong_state");
+        }
+    }
+
+    #[test]
+    fn a_job_that_was_cancelled_before_its_time_waits_for_it_again() {
+        let early = Standing { is_early: true, ..standing("cancelled") };
+        assert_eq!(outcomes(&early)[0], "scheduled");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Refused;
 use crate::{
-    engine::Tx,
+    engine::{Tx, effects::claim_remote},
     ids::{EffectId, JobId, TenantId},
 };
 
@@ -21,7 +21,7 @@ pub enum Resolution {
 }
 
 impl Resolution {
-    fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> &'static str {
         match self {
             Self::Happened(_) => "confirmed",
             Self::SendAgain => "intended",
@@ -86,6 +86,11 @@ pub async fn resolve(
     // An attempt that reads back right now would record what it finds over what is decided here.
     if state == "executing" {
         return Err(Refused::StillLooking);
+    }
+    if let Some(remote_id) = resolution.remote_id()
+        && !claim_remote(tx, effect.tenant_id, effect_id, remote_id).await?
+    {
+        return Err(Refused::RemoteIdTaken);
     }
     mark(tx, effect.tenant_id, effect_id, resolution, by).await?;
     let runs = wake(tx, effect.tenant_id, job_id).await? || state == "available";

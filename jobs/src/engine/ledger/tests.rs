@@ -102,7 +102,7 @@ async fn of_finished_jobs_with_one_key_only_one_comes_back(pool: PgPool) {
     let acted = act_and_commit(&bench, Action::Retry, &[first, second]).await;
     assert_eq!((acted.done.len(), codes(&acted)), (1, vec!["live_twin"]));
     let (back, stays) = if acted.done[0].id == first { (first, second) } else { (second, first) };
-    assert_eq!((state(&bench, back).await.as_str(), state(&bench, stays).await.as_str()), ("available", "cancelled"));
+    assert_eq!((state(&bench, back).await.as_str(), state(&bench, stays).await.as_str()), ("scheduled", "cancelled"));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -203,7 +203,7 @@ async fn a_preview_says_what_happens_and_changes_nothing(pool: PgPool) {
     bench.drain().await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let ids = [waiting, done, JobId::new(), waiting];
-    let preview = preview(&mut tx, Action::Cancel, &ids).await.unwrap();
+    let preview = preview(&mut tx, KINDS, Action::Cancel, &ids).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(state(&bench, waiting).await, "scheduled");
     let acted = act_and_commit(&bench, Action::Cancel, &ids).await;

@@ -63,6 +63,7 @@ pub(super) async fn set_back(
     cancel_seen: bool,
 ) -> Result<bool, sqlx::Error> {
     park(tx, attempt, verdict, facts).await?;
+    let looks = note_look(tx, attempt, verdict, facts).await?;
     let Some(row) = sqlx::query!(
         r#"
         with mine as (
@@ -73,14 +74,13 @@ pub(super) async fn set_back(
           for update
         ),
         noted as (
-          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
-          select tenant_id, id, attempt, $9, $7, worker_id, started_at
-          from mine
+          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at, looks)
+          select tenant_id, id, attempt, $9, $7, worker_id, started_at, $10
+          from mine where $10::int is not null
         )
         update jobs
         set state = case when again then 'available' else $3 end,
-          rerun_requested = rerun_requested and not again,
-          suspended_on = $4,
+          rerun_requested = rerun_requested and not again, suspended_on = $4,
           run_at = case
             when again then engine_stamp()
             when $5::interval is not null then engine_stamp() + $5
@@ -94,8 +94,7 @@ pub(super) async fn set_back(
           cancel_requested_at = case when not again then cancel_requested_at end,
           result = case when not again then result end,
           counted = mine.counted or ($3 in ('cancelled', 'discarded') and not again),
-          error = coalesce($7, error),
-          worker_id = null
+          error = coalesce($7, error), worker_id = null
         from mine
         where jobs.id = mine.id
         returning parent_id,
@@ -109,7 +108,8 @@ pub(super) async fn set_back(
         i32::from(verdict.is_failure),
         facts.map(Facts::to_json),
         cancel_seen,
-        verdict.outcome
+        verdict.outcome,
+        looks
     )
     .fetch_optional(&mut **tx)
     .await?
@@ -120,6 +120,43 @@ pub(super) async fn set_back(
         end(tx, attempt, row.parent_id.filter(|_| row.counts)).await?;
     }
     Ok(true)
+}
+
+/// Looking for a call is one attempt, however often that takes: counts it on the last attempt that was noted, if that looked
+/// too, and answers `None`. Else answers how many looks the attempt is to be noted with.
+async fn note_look(
+    tx: &mut Tx,
+    attempt: Attempt,
+    verdict: &Verdict,
+    facts: Option<&Facts>,
+) -> Result<Option<i32>, sqlx::Error> {
+    if verdict.outcome != "reconcile" {
+        return Ok(Some(0));
+    }
+    let looks = sqlx::query_scalar!(
+        "select max(looks) from effects where tenant_id = $1 and job_id = $2 and state = 'sent'",
+        attempt.tenant_id.0,
+        attempt.job_id.0
+    )
+    .fetch_one(&mut **tx)
+    .await?
+    .unwrap_or(0);
+    let noted = sqlx::query!(
+        "
+        update job_attempts noted
+        set looks = $3, error = $4, worker_id = j.worker_id, ended_at = engine_stamp()
+        from jobs j
+        where j.id = $2 and noted.tenant_id = $1 and noted.job_id = $2 and noted.outcome = 'reconcile'
+          and noted.attempt = (select max(attempt) from job_attempts last where last.tenant_id = $1 and last.job_id = $2)
+        ",
+        attempt.tenant_id.0,
+        attempt.job_id.0,
+        looks,
+        facts.map(Facts::to_json)
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok((noted.rows_affected() == 0).then_some(looks))
 }
 
 /// Parks the account, if that is the verdict.

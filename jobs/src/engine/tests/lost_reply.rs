@@ -42,7 +42,7 @@ impl Job for Call {
             panic!("it answers");
         };
         let mut tx = cx.begin().await?;
-        tx.confirm(&receipt, &remote).await?;
+        assert!(tx.confirm(&receipt, &remote).await?);
         tx.complete(json!({})).await
     }
 }

@@ -37,7 +37,7 @@ impl Job for GoesOn {
         };
         if let Ok(Answer::Happened(receipt, remote)) = cx.once(&effect(cx), send, |_| async { Ok(Vec::new()) }).await {
             let mut tx = cx.begin().await?;
-            tx.confirm(&receipt, &remote).await?;
+            assert!(tx.confirm(&receipt, &remote).await?);
             tx.commit().await?;
         }
         cx.log(crate::engine::Level::Info, "goes on");

@@ -51,7 +51,7 @@ impl Job for SlowCall {
             panic!("it answers");
         };
         let mut tx = cx.begin().await?;
-        tx.confirm(&receipt, &remote).await?;
+        assert!(tx.confirm(&receipt, &remote).await?);
         tx.complete(json!({})).await
     }
 }
@@ -61,9 +61,12 @@ pub(super) fn effect(cx: &JobContext) -> EffectSpec {
         key: format!("test:{}", cx.job_id()),
         operation: "test.call",
         account_id: AccountId::new(),
+        network: "test",
+        remote_account: cx.job_id().to_string(),
         request_digest: cx.job_id().to_string(),
         timeout: Duration::from_secs(20),
         lag: Duration::from_secs(20),
+        patience: Duration::from_secs(20),
     }
 }
 

@@ -17,7 +17,8 @@ pub struct NewAccount {
     pub token_id: TokenId,
 }
 
-/// Inserts accounts, or connects the ones there are again; answers their ids.
+/// Inserts accounts, or connects the ones there are again; answers their ids. With `trouble`, they need their user before
+/// anything can be published.
 ///
 /// # Errors
 /// The database refused.
@@ -26,6 +27,7 @@ pub async fn upsert_accounts(
     tenant_id: TenantId,
     user_token_id: TokenId,
     accounts: &[NewAccount],
+    trouble: Option<&str>,
 ) -> Result<Vec<AccountId>, sqlx::Error> {
     let ids: Vec<Uuid> = accounts.iter().map(|_| AccountId::new().0).collect();
     let remote_ids: Vec<String> = accounts.iter().map(|account| account.remote_id.clone()).collect();
@@ -33,13 +35,14 @@ pub async fn upsert_accounts(
     let tokens: Vec<Uuid> = accounts.iter().map(|account| account.token_id.0).collect();
     sqlx::query_scalar!(
         r#"
-        insert into social_accounts (id, tenant_id, platform, remote_id, name, status, user_token_id, token_id)
-        select id, $1, 'facebook', remote_id, name, 'active', $2, token_id
+        insert into social_accounts (id, tenant_id, platform, remote_id, name, status, status_reason, user_token_id, token_id)
+        select id, $1, 'facebook', remote_id, name, case when $7::text is null then 'active' else 'needs_reauth' end, $7, $2,
+          token_id
         from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[]) as new (id, remote_id, name, token_id)
         on conflict (tenant_id, platform, remote_id) do update set
           name = excluded.name,
-          status = 'active',
-          status_reason = null,
+          status = excluded.status,
+          status_reason = excluded.status_reason,
           user_token_id = excluded.user_token_id,
           token_id = excluded.token_id
         returning id as "id: AccountId"
@@ -49,7 +52,8 @@ pub async fn upsert_accounts(
         &ids,
         &remote_ids,
         &names,
-        &tokens
+        &tokens,
+        trouble
     )
     .fetch_all(conn)
     .await

@@ -17,7 +17,7 @@ async fn unknown(bench: &Bench, fault: serde_json::Value) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.fault("publish_feed", fault).await;
     bench.drain().await;
-    bench.drain_after(Duration::from_secs(90)).await;
+    bench.drain_after(Duration::from_mins(11)).await;
     assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("unknown_effect"));
     job
 }

@@ -4,10 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{
-    engine::{Facts, Remote},
-    ids::{AccountId, DeliveryId, JobId, PostId, TenantId, TokenId},
-};
+use crate::ids::{AccountId, AssetId, DeliveryId, JobId, PostId, TenantId};
 
 /// A delivery.
 #[derive(Debug, Clone)]
@@ -16,6 +13,7 @@ pub struct DeliveryRow {
     pub id: DeliveryId,
     pub post_id: PostId,
     pub account_id: AccountId,
+    pub asset_id: Option<AssetId>,
     pub state: String,
     pub scheduled_at: DateTime<Utc>,
     pub job_id: Option<JobId>,
@@ -25,6 +23,10 @@ pub struct DeliveryRow {
     pub published_at: Option<DateTime<Utc>>,
     pub error_class: Option<String>,
     pub error: Option<String>,
+    /// Since when it is being looked for: it may be out.
+    pub looked_for_since: Option<DateTime<Utc>>,
+    /// When it is looked for again.
+    pub next_look_at: Option<DateTime<Utc>>,
 }
 
 /// The deliveries of posts.
@@ -39,11 +41,22 @@ pub async fn list_deliveries(
     sqlx::query_as!(
         DeliveryRow,
         r#"
-        select id as "id: DeliveryId", post_id as "post_id: PostId", account_id as "account_id: AccountId", state,
-          scheduled_at, job_id as "job_id: JobId", blocked_by, remote_id, permalink, published_at, error_class, error
-        from post_history
-        where tenant_id = $1 and post_id = any($2)
-        order by scheduled_at, id
+        select delivery.id as "id: DeliveryId", delivery.post_id as "post_id: PostId",
+          delivery.account_id as "account_id: AccountId", delivery.asset_id as "asset_id: AssetId", delivery.state,
+          delivery.scheduled_at, delivery.job_id as "job_id: JobId", delivery.blocked_by, delivery.remote_id,
+          delivery.permalink, delivery.published_at, delivery.error_class, delivery.error,
+          open.sent_at as "looked_for_since?",
+          case when open.sent_at is not null and job.state = 'suspended' then job.run_at end as next_look_at
+        from post_history delivery
+        left join jobs job on job.tenant_id = $1 and job.id = delivery.job_id and delivery.state = 'submitting'
+        left join lateral (
+          select min(effect.sent_at) as sent_at
+          from effects effect
+          where effect.tenant_id = $1 and effect.job_id = job.id and effect.state = 'sent'
+            and (effect.looks > 0 or job.state = 'suspended')
+        ) open on true
+        where delivery.tenant_id = $1 and delivery.post_id = any($2)
+        order by delivery.scheduled_at, delivery.id
         "#,
         tenant_id.0,
         posts
@@ -63,6 +76,8 @@ pub struct NewDelivery {
     pub account_id: AccountId,
     /// When; `None`: now.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// With which picture.
+    pub asset_id: Option<AssetId>,
 }
 
 /// Inserts deliveries; answers the ids of those that were not there before.
@@ -78,11 +93,13 @@ pub async fn insert_deliveries(
     let posts: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.post_id.0).collect();
     let accounts: Vec<Uuid> = deliveries.iter().map(|delivery| delivery.account_id.0).collect();
     let times: Vec<Option<DateTime<Utc>>> = deliveries.iter().map(|delivery| delivery.scheduled_at).collect();
+    let assets: Vec<Option<Uuid>> = deliveries.iter().map(|delivery| delivery.asset_id.map(|id| id.0)).collect();
     sqlx::query_scalar!(
         r#"
-        insert into post_history (id, tenant_id, post_id, account_id, state, scheduled_at)
-        select id, $1, post_id, account_id, 'scheduled', coalesce(at, engine_now())
-        from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[]) as new (id, post_id, account_id, at)
+        insert into post_history (id, tenant_id, post_id, account_id, state, scheduled_at, asset_id)
+        select id, $1, post_id, account_id, 'scheduled', coalesce(at, engine_now()), asset_id
+        from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::timestamptz[], $6::uuid[])
+          as new (id, post_id, account_id, at, asset_id)
         on conflict (tenant_id, post_id, account_id) do nothing
         returning id as "id: DeliveryId"
         "#,
@@ -90,7 +107,8 @@ pub async fn insert_deliveries(
         &ids,
         &posts,
         &accounts,
-        &times as &[Option<DateTime<Utc>>]
+        &times as &[Option<DateTime<Utc>>],
+        &assets as &[Option<Uuid>]
     )
     .fetch_all(conn)
     .await
@@ -130,6 +148,31 @@ pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &
     Ok(())
 }
 
+/// Whether one of these posts of an account is known to be the tenant's.
+///
+/// # Errors
+/// The database refused.
+pub async fn is_any_published(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    account_id: AccountId,
+    remote_ids: &[String],
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from post_history
+          where tenant_id = $1 and account_id = $2 and state = 'published' and remote_id = any($3)
+        ) as "is_any!"
+        "#,
+        tenant_id.0,
+        account_id.0,
+        remote_ids
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// The account that a delivery goes to; `None` if there is no such delivery.
 ///
 /// # Errors
@@ -143,218 +186,6 @@ pub async fn find_account(
         r#"select account_id as "account_id: AccountId" from post_history where tenant_id = $1 and id = $2"#,
         tenant_id.0,
         id.0
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// Everything that a delivery needs to go out.
-#[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
-pub struct Parcel {
-    pub delivery_id: DeliveryId,
-    pub caption: String,
-    pub asset_key: Option<String>,
-    pub content_type: Option<String>,
-    pub account_id: AccountId,
-    pub account_status: String,
-    pub page_id: String,
-    pub token_id: TokenId,
-    pub access_token: String,
-    /// Its call may have left in an earlier attempt.
-    pub was_sent: bool,
-}
-
-/// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
-/// `None` if it was deleted, is published, or another job has it.
-///
-/// # Errors
-/// The database refused.
-pub async fn claim(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    job_id: JobId,
-    effect_key: &str,
-) -> Result<Option<Parcel>, sqlx::Error> {
-    sqlx::query_as!(
-        Parcel,
-        r#"
-        with claimed as (
-          update post_history
-          set state = case
-              when state = 'unknown' and exists (
-                select from effects where tenant_id = $1 and key = $4 and effects.state in ('sent', 'unknown')
-              ) then state
-              else 'submitting'
-            end,
-            job_id = $3, error = null,
-            error_class = null, blocked_by = null
-          where tenant_id = $1 and id = $2
-            and (state = 'scheduled'
-              or (state in ('submitting', 'unknown', 'failed', 'cancelled') and job_id is not distinct from $3))
-          returning id, post_id, account_id
-        )
-        select claimed.id as "delivery_id: DeliveryId", coalesce(post.caption, '') as "caption!",
-          asset.storage_key as "asset_key?", asset.content_type as "content_type?",
-          account.id as "account_id: AccountId", account.status as account_status, account.remote_id as page_id,
-          token.id as "token_id: TokenId", token.access_token,
-          exists (
-            select from effects where tenant_id = $1 and key = $4 and state <> 'intended'
-          ) as "was_sent!"
-        from claimed
-        join posts post on post.tenant_id = $1 and post.id = claimed.post_id
-        join social_accounts account on account.tenant_id = $1 and account.id = claimed.account_id
-        join oauth_tokens token on token.tenant_id = $1 and token.id = account.token_id
-        left join brand_assets asset on asset.tenant_id = $1 and asset.id = post.asset_id
-        "#,
-        tenant_id.0,
-        id.0,
-        job_id.0,
-        effect_key
-    )
-    .fetch_optional(conn)
-    .await
-}
-
-/// Marks a delivery published, with what the provider calls it.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_published(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    remote: &Remote,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
-        update post_history
-        set state = 'published', remote_id = $3, permalink = coalesce($4, permalink), published_at = engine_stamp()
-        where tenant_id = $1 and id = $2 and state in ('submitting', 'unknown')
-        ",
-        tenant_id.0,
-        id.0,
-        remote.id,
-        remote.permalink
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Marks a delivery of which nobody can tell whether it went out; answers whether its tenant has not been told that yet.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_unknown(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    facts: &Facts,
-) -> Result<bool, sqlx::Error> {
-    mark(conn, tenant_id, id, "unknown", Some(facts), None).await
-}
-
-/// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_waiting(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    facts: &Facts,
-    blocked_by: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await?;
-    Ok(())
-}
-
-/// Marks a delivery that will not go out; answers whether its tenant has not been told that yet.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_failed(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    facts: &Facts,
-) -> Result<bool, sqlx::Error> {
-    mark(conn, tenant_id, id, "failed", Some(facts), None).await
-}
-
-/// Marks a delivery that somebody cancelled.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "cancelled", None, None).await?;
-    Ok(())
-}
-
-/// Answers whether this is an outcome that its tenant is to be told, and has not been.
-async fn mark(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    state: &str,
-    facts: Option<&Facts>,
-    blocked_by: Option<&str>,
-) -> Result<bool, sqlx::Error> {
-    let is_news = sqlx::query_scalar!(
-        r#"
-        with before as (
-          select id, told_of
-          from post_history
-          where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
-          for update
-        )
-        update post_history delivery
-        set state = $3, error_class = $4, error = $5, blocked_by = $6,
-          told_of = case when $3 in ('failed', 'unknown') then $3 else delivery.told_of end
-        from before
-        where delivery.tenant_id = $1 and delivery.id = before.id
-        returning $3 in ('failed', 'unknown') and before.told_of is distinct from $3 as "is_news!"
-        "#,
-        tenant_id.0,
-        id.0,
-        state,
-        facts.map(|facts| facts.class.as_str()),
-        facts.map(|facts| facts.message.as_str()),
-        blocked_by
-    )
-    .fetch_optional(conn)
-    .await?;
-    Ok(is_news.unwrap_or(false))
-}
-
-/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began; answers it if
-/// it did not need its user before.
-///
-/// # Errors
-/// The database refused.
-pub async fn mark_account_needs_reauth(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: DeliveryId,
-    reason: &str,
-) -> Result<Option<AccountId>, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        update social_accounts account
-        set status = 'needs_reauth', status_reason = $3
-        from post_history delivery, jobs job, oauth_tokens token
-        where delivery.tenant_id = $1 and delivery.id = $2
-          and job.tenant_id = $1 and job.id = delivery.job_id
-          and account.tenant_id = $1 and account.id = delivery.account_id
-          and token.tenant_id = $1 and token.id = account.token_id and token.refreshed_at < job.started_at
-          and account.status <> 'needs_reauth'
-        returning account.id as "id: AccountId"
-        "#,
-        tenant_id.0,
-        id.0,
-        reason
     )
     .fetch_optional(conn)
     .await

@@ -1,77 +1,23 @@
-//! What Meta's errors mean. Codes are compared as integers, never by the text around them.
+//! Calls of the Graph API that went wrong, and what jobs decide then.
 
 use std::time::Duration;
 
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
+use serde_json::Value;
 
+use super::{
+    codes::{Class, OnWrite},
+    wait::{self, DEFAULT_WAIT},
+};
 use crate::{
     engine::{Cause, JobError, Parked, SendError},
     ids::AccountId,
     providers::redact::redact,
 };
 
-/// What kind of refusal it is. Source: Graph API error codes, Pages and Login documentation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Class {
-    /// Passes by itself.
-    Transient,
-    /// Too many calls: wait.
-    Rate,
-    /// The connection needs its user again.
-    Reauth,
-    /// The user lacks, or did not give us, the right.
-    Permission,
-    /// The content is refused.
-    Permanent,
-    /// The same was posted just before.
-    Duplicate,
-    /// The provider wants us to slow down.
-    Policy,
-    /// Our own app is set up wrongly.
-    Config,
-    /// The login has to be started anew.
-    RestartLogin,
-    /// A code that is not in our table: whether a publish happened is open.
-    Unknown,
-}
-
-impl Class {
-    /// The stable word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Transient => "transient",
-            Self::Rate => "rate",
-            Self::Reauth => "reauth",
-            Self::Permission => "permission",
-            Self::Permanent => "permanent",
-            Self::Duplicate => "duplicate",
-            Self::Policy => "policy",
-            Self::Config => "config",
-            Self::RestartLogin => "restart_login",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    /// The class of an error code with its subcode (0: none).
-    #[must_use]
-    pub fn of(code: i64, subcode: i64) -> Self {
-        match (code, subcode) {
-            (_, 1_346_003 | 1_349_125 | 1_366_046 | 1_404_102 | 1_609_008 | 2_061_006 | 2_069_019) => Self::Permanent,
-            (_, 1_404_078) => Self::Permission,
-            (190 | 102, _) | (_, 1_404_006 | 4_854_002) => Self::Reauth,
-            (4, 2_207_051) | (368, _) | (_, 1_404_112) => Self::Policy,
-            (100, 36_009) => Self::RestartLogin,
-            (1 | 2, _) | (_, 1_363_047 | 1_609_010) => Self::Transient,
-            (506, _) | (_, 1_366_051) => Self::Duplicate,
-            (4 | 17 | 32 | 341 | 613 | 80_000..=80_014, _) => Self::Rate,
-            (3 | 10 | 200..=299, _) | (100, 33) => Self::Permission,
-            (101, _) => Self::Config,
-            (100 | 324 | 1_609_005, _) => Self::Permanent,
-            _ => Self::Unknown,
-        }
-    }
-}
+/// How long a job waits that Meta wants to slow down. No header says.
+const POLICY_WAIT: Duration = Duration::from_hours(3);
 
 /// A call of the Graph API that brought no answer that could be used. Contains no token.
 #[derive(Debug, thiserror::Error)]
@@ -87,7 +33,12 @@ pub enum MetaError {
     Odd {
         /// The HTTP status.
         status: u16,
+        /// How long it asks us to wait.
+        wait: Option<Duration>,
     },
+    /// A list whose end could not be found.
+    #[error("a list of Meta's has no end, or goes on elsewhere")]
+    Endless,
     /// The Graph API refused.
     #[error("Meta refused: {message} (code {code}, subcode {subcode})")]
     Refused {
@@ -101,6 +52,8 @@ pub enum MetaError {
         message: String,
         /// The account it concerns, if it was called for one.
         account_id: Option<AccountId>,
+        /// How long it asks us to wait.
+        wait: Option<Duration>,
     },
 }
 
@@ -117,6 +70,29 @@ struct GraphError {
     error_subcode: Option<i64>,
 }
 
+#[derive(Deserialize)]
+struct Carrier {
+    error: Carried,
+}
+
+#[derive(Deserialize)]
+struct Carried {
+    original_response: Value,
+}
+
+/// The result of a write whose answer is an error because the read after it failed; as JSON or as a text that holds it.
+/// Source: Graph API, "Advanced Uses: Read-After-Write, Errors".
+pub(super) fn original_response(body: &[u8]) -> Option<Vec<u8>> {
+    let Carrier { error } = serde_json::from_slice(body).ok()?;
+    match error.original_response {
+        Value::Null => None,
+        Value::String(text) => Some(text.into_bytes()),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            Some(other.to_string().into_bytes())
+        }
+    }
+}
+
 impl MetaError {
     pub(super) fn from_reqwest(error: reqwest::Error) -> Self {
         // The URL is left out: it may carry a proof.
@@ -124,7 +100,13 @@ impl MetaError {
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 
-    pub(super) fn from_answer(status: u16, body: &[u8], account_id: Option<AccountId>) -> Self {
+    /// An answer that is not what was asked for.
+    pub(super) fn odd() -> Self {
+        Self::Odd { status: 200, wait: None }
+    }
+
+    pub(super) fn from_answer(status: u16, headers: &HeaderMap, body: &[u8], account_id: Option<AccountId>) -> Self {
+        let wait = wait::told(headers);
         match serde_json::from_slice::<Envelope>(body) {
             Ok(Envelope { error }) if status < 500 => Self::Refused {
                 class: Class::of(error.code, error.error_subcode.unwrap_or(0)),
@@ -132,50 +114,46 @@ impl MetaError {
                 subcode: error.error_subcode.unwrap_or(0),
                 message: redact(&error.message),
                 account_id,
+                wait,
             },
-            Ok(_) | Err(_) => Self::Odd { status },
+            Ok(_) | Err(_) => Self::Odd { status, wait },
+        }
+    }
+
+    fn class_name(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } | Self::Endless => Class::Transient.name(),
+            Self::Refused { class, .. } => class.name(),
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } => "Facebook did not answer.",
+            Self::Endless => "Facebook's list has no end.",
+            Self::Refused { class, .. } => class.words(),
         }
     }
 
     fn into_cause(self) -> Cause {
-        let (class, words) = match &self {
-            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } => ("transient", "Facebook did not answer."),
-            Self::Refused { class, .. } => (class.name(), words(*class)),
-        };
-        Cause::new(class, words, self)
-    }
-}
-
-fn words(class: Class) -> &'static str {
-    match class {
-        Class::Transient => "Facebook had a hiccup.",
-        Class::Unknown => "Facebook answered an error that we do not know.",
-        Class::Rate => "Facebook asks us to wait: too many calls.",
-        Class::Reauth => "Facebook no longer accepts the connection: connect the Page again.",
-        Class::Permission => "Facebook misses a permission: connect the Page again and grant everything asked for.",
-        Class::Permanent => "Facebook refuses the content: change the text or the picture.",
-        Class::Duplicate => "Facebook says that the same was posted just before.",
-        Class::Policy => "Facebook asks us to slow down.",
-        Class::Config => "Our Facebook app is set up wrongly; an operator has to look.",
-        Class::RestartLogin => "The Facebook login cannot be used any more: connect the Page again.",
+        Cause::new(self.class_name(), self.words(), self)
     }
 }
 
 impl From<MetaError> for JobError {
     fn from(error: MetaError) -> Self {
-        let MetaError::Refused { class, account_id, .. } = &error else {
+        let MetaError::Refused { class, account_id, wait, .. } = &error else {
             return Self::Retry(error.into_cause());
         };
+        let rest = wait.unwrap_or(DEFAULT_WAIT);
         match (*class, *account_id) {
             (Class::Transient | Class::Config | Class::Duplicate | Class::Unknown, _) => {
                 Self::Retry(error.into_cause())
             }
             // The limit is the account's: its other jobs would only run into it.
-            (Class::Rate, Some(id)) => {
-                Self::Park(Parked::Account(id), Some(Duration::from_mins(10)), error.into_cause())
-            }
-            (Class::Rate, None) => Self::Later(Duration::from_mins(10), error.into_cause()),
-            (Class::Policy, _) => Self::Later(Duration::from_hours(3), error.into_cause()),
+            (Class::Rate, Some(id)) => Self::Park(Parked::Account(id), Some(rest), error.into_cause()),
+            (Class::Rate, None) => Self::Later(rest, error.into_cause()),
+            (Class::Policy, _) => Self::Later(wait.unwrap_or_default().max(POLICY_WAIT), error.into_cause()),
             (Class::Reauth | Class::Permission, Some(id)) => Self::Park(Parked::Account(id), None, error.into_cause()),
             (Class::Reauth | Class::Permission, None) | (Class::Permanent | Class::RestartLogin, _) => {
                 Self::Fail(error.into_cause())
@@ -185,24 +163,58 @@ impl From<MetaError> for JobError {
 }
 
 impl From<MetaError> for SendError {
-    /// Whether a publishing call is known not to have happened. Codes 1 and 2, 5xx, odd answers and "the same was posted
-    /// just before" leave that open.
+    /// Whether a write is known not to have happened: [`OnWrite`] says that of each code. An answer that is none, or is not the
+    /// Graph API's, leaves it open.
     fn from(error: MetaError) -> Self {
-        let is_definite = match &error {
-            MetaError::Unreachable(_) => true,
-            MetaError::NoAnswer(_) | MetaError::Odd { .. } => false,
-            MetaError::Refused { class, subcode, .. } => match class {
-                Class::Transient | Class::Duplicate | Class::Unknown => false,
-                Class::Policy => *subcode != 2_207_051,
-                Class::Rate
-                | Class::Reauth
-                | Class::Permission
-                | Class::Permanent
-                | Class::Config
-                | Class::RestartLogin => true,
-            },
+        let on_write = match &error {
+            MetaError::Unreachable(_) => OnWrite::Refused,
+            MetaError::NoAnswer(_) | MetaError::Odd { .. } | MetaError::Endless => OnWrite::ReadBack,
+            MetaError::Refused { code, subcode, .. } => OnWrite::of(*code, *subcode),
         };
-        if is_definite { Self::Refused(error.into()) } else { Self::Unclear(error.into_cause()) }
+        match on_write {
+            OnWrite::Refused => Self::Refused(error.into()),
+            OnWrite::ReadBack => Self::Unclear(error.into_cause()),
+        }
+    }
+}
+
+/// A read that went wrong. It says nothing about what the account shows, and nothing about the content of a post.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read the account")]
+pub struct ReadError(#[from] MetaError);
+
+impl From<ReadError> for JobError {
+    /// A limit and a dead connection hold up the account's other jobs too; after every other error it is read again.
+    fn from(ReadError(error): ReadError) -> Self {
+        let cause = |error: MetaError| {
+            let words = format!("The Page could not be read: {}", error.words());
+            Cause::new(error.class_name(), words, error)
+        };
+        match &error {
+            MetaError::Odd { wait: Some(wait), .. } => Self::Later(*wait, cause(error)),
+            MetaError::Unreachable(_)
+            | MetaError::NoAnswer(_)
+            | MetaError::Odd { wait: None, .. }
+            | MetaError::Endless => Self::Retry(cause(error)),
+            MetaError::Refused { class, account_id, wait, .. } => match (*class, *account_id) {
+                (Class::Rate, Some(id)) => {
+                    Self::Park(Parked::Account(id), Some(wait.unwrap_or(DEFAULT_WAIT)), cause(error))
+                }
+                (Class::Reauth, Some(id)) => Self::Park(Parked::Account(id), None, cause(error)),
+                (Class::Rate | Class::Reauth, None)
+                | (
+                    Class::Transient
+                    | Class::Permission
+                    | Class::Permanent
+                    | Class::Duplicate
+                    | Class::Policy
+                    | Class::Config
+                    | Class::RestartLogin
+                    | Class::Unknown,
+                    _,
+                ) => Self::Retry(cause(error)),
+            },
+        }
     }
 }
 
@@ -210,62 +222,68 @@ impl From<MetaError> for SendError {
 mod tests {
     use super::*;
 
-    #[test]
-    fn codes_have_their_classes() {
-        for (code, subcode, class) in [
-            (1, 0, Class::Transient),
-            (2, 0, Class::Transient),
-            (4, 0, Class::Rate),
-            (4, 2_207_051, Class::Policy),
-            (10, 0, Class::Permission),
-            (17, 2_446_079, Class::Rate),
-            (32, 0, Class::Rate),
-            (100, 0, Class::Permanent),
-            (100, 33, Class::Permission),
-            (100, 36_009, Class::RestartLogin),
-            (101, 0, Class::Config),
-            (102, 0, Class::Reauth),
-            (190, 0, Class::Reauth),
-            (190, 463, Class::Reauth),
-            (200, 0, Class::Permission),
-            (299, 0, Class::Permission),
-            (324, 0, Class::Permanent),
-            (368, 1_390_008, Class::Policy),
-            (368, 1_346_003, Class::Permanent),
-            (1, 1_366_046, Class::Permanent),
-            (506, 0, Class::Duplicate),
-            (999_999, 0, Class::Unknown),
-            (613, 1_996, Class::Rate),
-            (80_001, 0, Class::Rate),
-        ] {
-            assert_eq!(Class::of(code, subcode), class, "{code}/{subcode}");
-        }
+    fn answer(status: u16, body: &[u8]) -> MetaError {
+        MetaError::from_answer(status, &HeaderMap::new(), body, Some(AccountId::new()))
+    }
+
+    fn refusal(code: i64, subcode: i64) -> MetaError {
+        answer(400, format!(r#"{{"error":{{"message":"m","code":{code},"error_subcode":{subcode}}}}}"#).as_bytes())
     }
 
     #[test]
     fn a_body_that_is_no_graph_error_is_odd() {
-        assert!(matches!(MetaError::from_answer(502, b"<html>", None), MetaError::Odd { status: 502 }));
-        assert!(matches!(MetaError::from_answer(400, b"{}", None), MetaError::Odd { status: 400 }));
+        assert!(matches!(answer(502, b"<html>"), MetaError::Odd { status: 502, .. }));
+        assert!(matches!(answer(400, b"{}"), MetaError::Odd { status: 400, .. }));
     }
 
     #[test]
     fn a_token_in_a_message_is_left_out() {
         let body = br#"{"error":{"message":"Malformed access token EAABsecret","code":190,"error_subcode":null}}"#;
-        let error = MetaError::from_answer(400, body, None);
+        let error = answer(400, body);
         assert!(error.to_string().contains("Malformed access token [hidden]"), "{error}");
     }
 
     #[test]
     fn only_a_clear_refusal_of_a_publish_is_definite() {
-        let refusal = |code, subcode| {
-            let body = format!(r#"{{"error":{{"message":"m","code":{code},"error_subcode":{subcode}}}}}"#);
-            SendError::from(MetaError::from_answer(400, body.as_bytes(), Some(AccountId::new())))
-        };
+        let refusal = |code, subcode| SendError::from(refusal(code, subcode));
         assert!(matches!(refusal(190, 463), SendError::Refused(JobError::Park(_, None, _))));
         assert!(matches!(refusal(32, 0), SendError::Refused(JobError::Park(_, Some(_), _))));
         assert!(matches!(refusal(324, 0), SendError::Refused(JobError::Fail(_))));
         assert!(matches!(refusal(1, 0), SendError::Unclear(_)));
         assert!(matches!(refusal(506, 0), SendError::Unclear(_)));
-        assert!(matches!(MetaError::from_answer(500, b"", None).into(), SendError::Unclear(_)));
+        assert!(matches!(answer(500, b"").into(), SendError::Unclear(_)));
+        assert!(matches!(answer(500, br#"{"error":{"code":190}}"#).into(), SendError::Unclear(_)));
+    }
+
+    #[test]
+    fn an_error_of_a_read_ends_nothing() {
+        for (code, subcode) in [(10, 0), (100, 0), (100, 33), (200, 0), (324, 0), (368, 0), (101, 0), (999, 0)] {
+            let JobError::Retry(cause) = ReadError(refusal(code, subcode)).into() else { panic!("{code}/{subcode}") };
+            assert!(cause.message.starts_with("The Page could not be read: "), "{}", cause.message);
+        }
+        assert!(matches!(ReadError(refusal(190, 460)).into(), JobError::Park(_, None, _)));
+        assert!(matches!(ReadError(refusal(4, 0)).into(), JobError::Park(_, Some(_), _)));
+    }
+
+    #[test]
+    fn a_limit_lasts_as_long_as_it_says() {
+        let headers: HeaderMap = [("retry-after".parse().unwrap(), "1800".parse().unwrap())].into_iter().collect();
+        let body = br#"{"error":{"message":"m","code":4}}"#;
+        let told = MetaError::from_answer(400, &headers, body, Some(AccountId::new()));
+        for (error, minutes) in [(told, 30), (refusal(4, 0), 10)] {
+            let JobError::Park(_, Some(wait), _) = error.into() else { panic!("{minutes}") };
+            assert_eq!(wait, Duration::from_mins(minutes));
+        }
+    }
+
+    #[test]
+    fn an_error_may_carry_the_success() {
+        let carried = |body: &str| original_response(body.as_bytes()).map(|body| String::from_utf8(body).unwrap());
+        let expected = Some(r#"{"id":"1_2"}"#.to_owned());
+        assert_eq!(carried(r#"{"error":{"code":190,"original_response":{"id":"1_2"}}}"#), expected);
+        assert_eq!(carried(r#"{"error":{"code":2,"original_response":"{\"id\":\"1_2\"}"}}"#), expected);
+        assert_eq!(carried(r#"{"error":{"code":190,"original_response":null}}"#), None);
+        assert_eq!(carried(r#"{"error":{"code":190}}"#), None);
+        assert_eq!(carried("<html>"), None);
     }
 }

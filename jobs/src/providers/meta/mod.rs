@@ -2,12 +2,14 @@
 //!
 //! Tokens travel in headers and form bodies, never in a URL; every server call carries `appsecret_proof`.
 
+mod call;
+mod codes;
 mod error;
 mod page;
+mod wait;
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use oauth2::{
@@ -17,24 +19,29 @@ use oauth2::{
 };
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use sha2::Sha256;
 use url::Url;
 
+use self::call::parse;
 use super::http;
 use crate::ids::AccountId;
 
-pub use error::{Class, MetaError};
-pub use page::{PageApi, PagePost};
+pub use codes::{Class, OnWrite};
+pub use error::{MetaError, ReadError};
+pub use page::{PageApi, PagePost, Pictures, Thing};
 
 /// What publishing to a Page needs. Source: Pages API, "Posts".
 pub const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
 
+/// Without these nothing can be published, or looked for afterwards. Source: Pages API, "Posts", "Permissions".
+pub const PUBLISHING_SCOPES: [&str; 2] = ["pages_manage_posts", "pages_read_engagement"];
+
+/// What the network is called in the ledger.
+pub const NETWORK: &str = "facebook";
+
 /// A page of a list holds this many at most. Source: Graph API, "Paginated results".
 const PAGE_SIZE: &str = "100";
-
-/// Lists are followed for this many pages at most.
-const MAX_PAGES: usize = 50;
 
 /// The app at Meta and where Meta is.
 #[derive(Debug, Clone, clap::Args)]
@@ -103,24 +110,6 @@ impl Page {
 }
 
 #[derive(Deserialize)]
-struct List<T> {
-    data: Vec<T>,
-    #[serde(default)]
-    paging: Paging,
-}
-
-#[derive(Deserialize, Default)]
-struct Paging {
-    cursors: Option<Cursors>,
-    next: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct Cursors {
-    after: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct TokenAnswer {
     access_token: SecretString,
     expires_in: Option<u64>,
@@ -141,14 +130,22 @@ impl Meta {
         Self { config, client: http::client(), effects: http::effect_client() }
     }
 
-    /// Where to send a browser to log in; it comes back to `redirect_uri` with `state`.
+    /// The app that posts are made with.
+    #[must_use]
+    pub fn app_id(&self) -> &str {
+        &self.config.facebook_app_id
+    }
+
+    /// Where to send a browser to log in; it comes back to `redirect_uri` with `state`. What somebody declined before is asked
+    /// again. Source: Facebook Login, "Re-asking for declined permissions".
     ///
     /// # Errors
     /// A configured address or the redirect address is malformed.
     pub fn authorize_url(&self, redirect_uri: &str, state: String) -> anyhow::Result<Url> {
         let scopes = Scope::new(SCOPES.join(","));
-        let (url, _) = self.login(redirect_uri)?.authorize_url(|| CsrfToken::new(state)).add_scope(scopes).url();
-        Ok(url)
+        let login = self.login(redirect_uri)?;
+        let dialog = login.authorize_url(|| CsrfToken::new(state)).add_scope(scopes);
+        Ok(dialog.add_extra_param("auth_type", "rerequest").url().0)
     }
 
     fn login(&self, redirect_uri: &str) -> anyhow::Result<Login> {
@@ -160,11 +157,6 @@ impl Meta {
             .set_token_uri(TokenUrl::new(self.url("oauth/access_token"))?)
             .set_redirect_uri(RedirectUrl::new(redirect_uri.to_owned())?)
             .set_auth_type(AuthType::RequestBody))
-    }
-
-    fn url(&self, path: &str) -> String {
-        let graph = self.config.meta_graph_url.as_str().trim_end_matches('/');
-        format!("{graph}/{}/{path}", self.config.meta_graph_version)
     }
 
     /// Exchanges an authorization code, which works once, for a short-lived user token.
@@ -185,10 +177,11 @@ impl Meta {
                 subcode,
                 message,
                 account_id,
-            }) => MetaError::Refused { class: Class::RestartLogin, code, subcode, message, account_id },
+                wait,
+            }) => MetaError::Refused { class: Class::RestartLogin, code, subcode, message, account_id, wait },
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                MetaError::Odd { status: 200 }
+                MetaError::odd()
             }
         })?;
         let token = SecretString::from(answer.access_token().secret().clone());
@@ -225,8 +218,8 @@ impl Meta {
     /// # Errors
     /// [`MetaError`].
     pub async fn list_granted(&self, token: &SecretString) -> Result<Vec<String>, MetaError> {
-        let list: List<Permission> = self.get("me/permissions", token, &[], None).await?;
-        Ok(list.data.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
+        let list = self.list::<Permission>("me/permissions", token, &[], None).await?;
+        Ok(list.items.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
     }
 
     /// Takes back everything that the person granted us, which ends all tokens of the person for our app. Source: Facebook
@@ -250,64 +243,7 @@ impl Meta {
     /// [`MetaError`].
     pub async fn list_pages(&self, token: &SecretString) -> Result<Vec<Page>, MetaError> {
         let query = [("fields", "id,name,access_token,tasks"), ("limit", PAGE_SIZE)];
-        self.list("me/accounts", token, &query, None).await
-    }
-
-    /// Follows a list to its end. A page may be empty and still have a next one.
-    async fn list<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        token: &SecretString,
-        query: &[(&str, &str)],
-        account_id: Option<AccountId>,
-    ) -> Result<Vec<T>, MetaError> {
-        let mut items = Vec::new();
-        let mut after = None;
-        for _ in 0..MAX_PAGES {
-            let mut query = query.to_vec();
-            query.extend(after.as_deref().map(|after| ("after", after)));
-            let page: List<T> = self.get(path, token, &query, account_id).await?;
-            items.extend(page.data);
-            after = page.paging.cursors.and_then(|cursors| cursors.after);
-            if page.paging.next.is_none() || after.is_none() {
-                break;
-            }
-        }
-        Ok(items)
-    }
-
-    async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        token: &SecretString,
-        query: &[(&str, &str)],
-        account_id: Option<AccountId>,
-    ) -> Result<T, MetaError> {
-        let request = self
-            .client
-            .request(Method::GET, self.url(path))
-            .query(query)
-            .query(&[("appsecret_proof", self.proof(token))])
-            .bearer_auth(token.expose_secret());
-        let request = request.build().map_err(MetaError::from_reqwest)?;
-        parse(&self.execute(&self.client, request, account_id).await?)
-    }
-
-    async fn execute(
-        &self,
-        client: &reqwest::Client,
-        request: reqwest::Request,
-        account_id: Option<AccountId>,
-    ) -> Result<Bytes, MetaError> {
-        let answer = client.execute(request).await.map_err(MetaError::from_reqwest)?;
-        let status = answer.status();
-        let body = answer.bytes().await.map_err(MetaError::from_reqwest)?;
-        if status.is_success() { Ok(body) } else { Err(MetaError::from_answer(status.as_u16(), &body, account_id)) }
-    }
-
-    /// `hex(HMAC-SHA256(app secret, token))`. Source: "Secure Graph API calls".
-    fn proof(&self, token: &SecretString) -> String {
-        appsecret_proof(&self.config.facebook_app_secret, token)
+        Ok(self.list("me/accounts", token, &query, None).await?.items)
     }
 
     /// One Page, for publishing.
@@ -336,10 +272,6 @@ fn appsecret_proof(secret: &SecretString, token: &SecretString) -> String {
         Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes()).expect("HMAC takes keys of any length");
     mac.update(token.expose_secret().as_bytes());
     hex::encode(mac.finalize().into_bytes())
-}
-
-fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, MetaError> {
-    serde_json::from_slice(body).map_err(|_| MetaError::Odd { status: 200 })
 }
 
 #[cfg(test)]

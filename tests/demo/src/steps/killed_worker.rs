@@ -30,7 +30,7 @@ pub(super) async fn kill_worker(
         "The stand-in publishes the next post of Hults Cafe, and takes its time to answer. In that moment, with other",
     );
     say::asked("work in hand, the worker is killed (kill -9): it can neither finish nor tell anybody.");
-    stage.sandbox.plan_fault(&json!({"operation": "publish_photo", "reply_delay_ms": 15_000})).await?;
+    stage.sandbox.plan_fault(&json!({"operation": "publish_feed", "reply_delay_ms": 15_000})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;
     let text = restaurant.posts[publish::KEPT].text();
     wait::until("the post to be on the Page", Duration::from_secs(20), async || {

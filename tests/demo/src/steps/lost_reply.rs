@@ -17,7 +17,7 @@ pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings:
         "The stand-in publishes the next post of Krusty Pizza, and then cuts the connection instead of answering.",
     );
     say::asked("Sending again could publish it twice. So Linecook suspends the job and looks at the Page first.");
-    stage.sandbox.plan_fault(&json!({"operation": "publish_photo", "drop": "after"})).await?;
+    stage.sandbox.plan_fault(&json!({"operation": "publish_feed", "drop": "after"})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;
     let job = wait::until("the job to notice", Duration::from_secs(20), async || {
         let job = stage.api.get_job(id).await?;

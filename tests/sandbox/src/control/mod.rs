@@ -2,6 +2,7 @@
 
 mod observe;
 mod plan;
+mod posts;
 mod scene;
 
 use poem::http::StatusCode;
@@ -16,7 +17,12 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/health", get(observe::health))
         .at("/:world/control/state", get(observe::state))
         .at("/:world/control/effects", get(observe::effects))
-        .at("/:world/control/effects/:seq/picture", get(observe::picture))
+        .at("/:world/control/effects/:seq/picture", get(observe::effect_picture))
+        .at("/:world/control/photos", get(observe::list_photos))
+        .at("/:world/control/photos/:id/picture", get(observe::photo_bytes))
+        .at("/:world/control/posts", get(posts::list_posts).post(posts::plant_post))
+        .at("/:world/control/posts/delete", post(posts::delete_post))
+        .at("/:world/control/posts/hide", post(posts::hide_post))
         .at("/:world/control/calls", get(observe::calls))
         .at("/:world/control/tokens", get(observe::tokens))
         .at("/:world/control/secrets", get(observe::secrets))
@@ -24,7 +30,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/login", post(scene::log_in))
         .at("/:world/control/visitor", post(scene::seat_visitor))
         .at("/:world/control/switches", get(scene::switches).post(scene::change_switches))
-        .at("/:world/control/clock", get(scene::clock).post(scene::set_clock))
+        .at("/:world/control/clock", get(scene::read_clock).post(scene::set_clock))
         .at("/:world/control/reset", post(scene::reset))
         .at("/:world/control/tokens/invalidate", post(plan::invalidate_tokens))
         .at("/:world/control/faults", get(plan::faults).post(plan::plan_fault).delete(plan::clear_faults))

@@ -6,7 +6,9 @@ use poem::{IntoResponse, Response, handler};
 use serde_json::{Value, json};
 
 use crate::control::{InWorld, answer};
+use crate::ledger::Effect;
 use crate::meta::proof;
+use crate::world::World;
 
 /// Says that the sandbox works.
 #[handler]
@@ -28,16 +30,39 @@ pub(super) fn state(InWorld(world): InWorld) -> Json<Value> {
     }))
 }
 
-/// Everything that was published, in order.
+/// Everything that was published by calls, in order.
 #[handler]
 pub(super) fn effects(InWorld(world): InWorld) -> Json<Value> {
-    Json(json!({"items": world.lock().ledger.all()}))
+    let world = world.lock();
+    let effects: Vec<&Effect> = world.ledger.all().iter().filter(|effect| !effect.is_planted()).collect();
+    Json(json!({"items": effects}))
 }
 
-/// The bytes of a published picture.
+/// Every picture that was received, and the number of those that were staged and neither used nor deleted.
 #[handler]
-pub(super) fn picture(InWorld(world): InWorld, Path((_, seq)): Path<(String, u64)>) -> Response {
-    match world.lock().ledger.picture(seq) {
+pub(super) fn list_photos(InWorld(world): InWorld) -> Json<Value> {
+    let world = world.lock();
+    let photos = world.ledger.photos.all();
+    let orphans = photos.iter().filter(|photo| photo.is_orphan()).count();
+    Json(json!({"items": photos, "orphans": orphans}))
+}
+
+/// The bytes of a picture that was received.
+#[handler]
+pub(super) fn photo_bytes(InWorld(world): InWorld, Path((_, id)): Path<(String, String)>) -> Response {
+    picture_answer(&world.lock(), Some(&id))
+}
+
+/// The bytes of the first picture of a post.
+#[handler]
+pub(super) fn effect_picture(InWorld(world): InWorld, Path((_, seq)): Path<(String, u64)>) -> Response {
+    let world = world.lock();
+    let effect = world.ledger.all().iter().find(|effect| effect.seq == seq);
+    picture_answer(&world, effect.and_then(|effect| effect.photo_id.as_deref()))
+}
+
+fn picture_answer(world: &World, id: Option<&str>) -> Response {
+    match id.and_then(|id| world.ledger.photos.bytes(id)) {
         Some((picture, bytes)) => bytes.with_content_type(picture.format.media_type()).into_response(),
         None => answer(StatusCode::NOT_FOUND, &json!({"error": "no such picture"})),
     }

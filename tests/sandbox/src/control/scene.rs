@@ -6,6 +6,7 @@ use poem::{Result, handler};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::clock::Clock;
 use crate::control::{InWorld, refused};
 use crate::identity::{GithubAccount, GoogleAccount};
 use crate::people::Person;
@@ -38,8 +39,16 @@ struct Visitor {
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum ClockChange {
-    Advance { advance_seconds: i64 },
-    Set { set: DateTime<Utc> },
+    Advance {
+        advance_seconds: i32,
+    },
+    Set {
+        set: DateTime<Utc>,
+    },
+    /// The clock runs right, but `Date` and the times of new posts are so far ahead, or behind if it is negative.
+    Skew {
+        skew_seconds: i32,
+    },
 }
 
 /// Replaces the people; tokens of those who are gone fail.
@@ -99,19 +108,24 @@ pub(super) fn change_switches(InWorld(world): InWorld, Json(changes): Json<Map<S
 
 /// The time.
 #[handler]
-pub(super) fn clock(InWorld(world): InWorld) -> Json<Value> {
-    Json(json!({"now": world.lock().now()}))
+pub(super) fn read_clock(InWorld(world): InWorld) -> Json<Value> {
+    Json(clock_view(&world.lock().clock))
 }
 
-/// Moves or sets the clock.
+fn clock_view(clock: &Clock) -> Value {
+    json!({"now": clock.now(), "shown": clock.shown(), "skew_seconds": clock.skew().num_seconds()})
+}
+
+/// Moves or sets the clock, or what it shows.
 #[handler]
 pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Json<Value> {
     let mut world = world.lock();
     match change {
-        ClockChange::Advance { advance_seconds } => world.clock.advance(TimeDelta::seconds(advance_seconds)),
+        ClockChange::Advance { advance_seconds } => world.clock.advance(TimeDelta::seconds(advance_seconds.into())),
         ClockChange::Set { set } => world.clock.set(set),
+        ClockChange::Skew { skew_seconds } => world.clock.set_skew(TimeDelta::seconds(skew_seconds.into())),
     }
-    Json(json!({"now": world.now()}))
+    Json(clock_view(&world.clock))
 }
 
 /// Makes the world new.

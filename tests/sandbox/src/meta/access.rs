@@ -64,7 +64,8 @@ pub(crate) fn page_token_required() -> GraphError {
 /// A permission or the role is missing.
 pub(crate) fn check_may_publish(world: &World, token: &Token, page_id: &str) -> Result<(), GraphError> {
     let granted = |permission| world.grants(&token.user_id, permission);
-    if !granted("pages_manage_posts") || !granted("pages_read_engagement") {
+    let reads = !world.switches.publish_needs_read_scope || granted("pages_read_engagement");
+    if !reads || !granted("pages_manage_posts") {
         return Err(GraphError::missing_permission(
             "If posting to a group, requires app being installed in the group, and either publish_to_groups permission \
              with user token, or both pages_read_engagement and pages_manage_posts permission with page token; If \

@@ -21,6 +21,9 @@ pub(crate) struct GraphError {
     message: String,
     /// Title and text that Graph words for people.
     for_people: Option<(&'static str, &'static str)>,
+    is_transient: bool,
+    /// What the write was answered with whose read afterwards failed.
+    original_response: Option<Value>,
 }
 
 impl GraphError {
@@ -33,6 +36,8 @@ impl GraphError {
             subcode: None,
             message: message.into(),
             for_people: None,
+            is_transient: code == 2,
+            original_response: None,
         }
     }
 
@@ -93,17 +98,22 @@ impl GraphError {
     }
 
     /// The error that a test planned; the words are Graph's where the test leaves them out.
-    pub(crate) fn planned(fault: &GraphFault) -> Self {
+    pub(crate) fn planned(fault: &GraphFault, original_response: Option<Value>) -> Self {
         let message = fault.message.clone().unwrap_or_else(|| match fault.code {
             1 => "An unknown error occurred".to_owned(),
             2 => "An unexpected error has occurred. Please retry your request later.".to_owned(),
             4 => "(#4) Application request limit reached".to_owned(),
             17 => "(#17) User request limit reached".to_owned(),
             32 => "(#32) Page request limit reached".to_owned(),
+            613 => "(#613) Calls to this api have exceeded the rate limit.".to_owned(),
+            80_001 => {
+                "(#80001) There have been too many calls to this Page account. Wait a bit and try again.".to_owned()
+            }
             368 => "The action attempted has been deemed abusive or is otherwise disallowed".to_owned(),
             code => format!("(#{code}) An error that the fault plan asked for"),
         });
-        Self { subcode: fault.subcode, ..Self::new(fault.code, message) }
+        let is_transient = fault.is_transient.unwrap_or(fault.code == 2);
+        Self { subcode: fault.subcode, is_transient, original_response, ..Self::new(fault.code, message) }
     }
 
     /// The same error with a subcode.
@@ -131,11 +141,14 @@ impl GraphError {
             "message": self.message,
             "type": self.kind,
             "code": self.code,
-            "is_transient": self.code == 2,
+            "is_transient": self.is_transient,
             "fbtrace_id": format!("A{}", random_text(22)),
         });
         if let Some(subcode) = self.subcode {
             error["error_subcode"] = subcode.into();
+        }
+        if let Some(original_response) = &self.original_response {
+            error["original_response"] = original_response.clone();
         }
         if let Some((title, text)) = self.for_people {
             error["error_user_title"] = title.into();

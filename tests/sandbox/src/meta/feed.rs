@@ -1,17 +1,21 @@
 //! `{page}/feed` and its like: texts and links go in, posts come out.
 
+use chrono::TimeDelta;
 use serde_json::Value;
 use url::Url;
 
 use crate::clock::parse_bound;
-use crate::ledger::{Draft, Effect};
+use crate::ledger::{Draft, Effect, Named, Origin};
 use crate::meta::access::{check_may_publish, check_may_read, page_caller};
+use crate::meta::attached::attached_media;
 use crate::meta::call::Call;
 use crate::meta::error::GraphError;
 use crate::meta::fields::named;
+use crate::meta::node::{check_post_fields, view_post};
 use crate::meta::paging::pick;
-use crate::meta::post::{check_fields, view};
 use crate::operation::Operation;
+use crate::switches::FeedPaging;
+use crate::tokens::Token;
 use crate::world::World;
 
 /// Publishes a text or a link on a Page.
@@ -24,7 +28,11 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     refuse_unsupported(call)?;
     let message = checked_message(world, call, "message")?;
     let link = call.params.get("link").map(checked_link).transpose()?;
-    if message.is_none() && link.is_none() {
+    let photo_ids = attached_media(world, call, &page_id)?;
+    if link.is_some() && !photo_ids.is_empty() {
+        return Err(GraphError::invalid("Param link cannot be combined with attached_media"));
+    }
+    if message.is_none() && link.is_none() && photo_ids.is_empty() {
         return Err(GraphError::invalid("Missing message or attachment"));
     }
     if world.switches.duplicate_check && is_duplicate(world, &page_id, message.as_deref()) {
@@ -32,11 +40,34 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     }
     let mut fields = named(&["id"]);
     fields.extend(call.fields()?.unwrap_or_default());
-    check_fields(&fields)?;
-    let draft = Draft { message, link, picture: None, unpublished: !call.flag("published", true)? };
-    let now = world.now();
-    let effect = world.ledger.publish(now, Operation::PublishFeed, &page_id, draft);
-    view(call, effect, &fields)
+    check_post_fields(&fields)?;
+    let unpublished = !call.flag("published", true)?;
+    let draft =
+        Draft { message, link, photo_ids, unpublished, ..draft(world, Operation::PublishFeed, &token, &page_id) };
+    let effect = world.ledger.publish(draft);
+    view_post(world, call, &effect, &fields)
+}
+
+/// An empty draft of the app for a Page.
+pub(crate) fn draft(world: &World, operation: Operation, token: &Token, page_id: &str) -> Draft {
+    let name = world.page(&token.user_id, page_id).map_or(String::new(), |page| page.name.clone());
+    let origin = Origin {
+        operation,
+        page_id: page_id.to_owned(),
+        from: Named { id: page_id.to_owned(), name },
+        application: Some(Named { id: world.switches.app_id.clone(), name: "Sandbox".to_owned() }),
+        user_id: Some(token.user_id.clone()),
+        token_id: Some(token.id),
+    };
+    Draft {
+        origin,
+        message: None,
+        link: None,
+        photo_ids: Vec::new(),
+        unpublished: false,
+        created_time: world.clock.shown(),
+        visible_from: world.now() + TimeDelta::seconds(world.switches.feed_lag_seconds.into()),
+    }
 }
 
 /// Lists what a Page published, newest first.
@@ -52,10 +83,17 @@ pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> 
         let second = effect.created_time.timestamp();
         since.is_none_or(|since| second >= since) && until.is_none_or(|until| second <= until)
     };
-    let posts = world.ledger.visible(&page_id).filter(within).map(|effect| (u64::MAX - effect.seq, effect));
+    check_post_fields(&fields)?;
+    let world = &*world;
+    let posts = world.ledger.visible(&page_id, world.now()).into_iter().filter(within);
+    let posts = posts.map(|effect| (effect.feed_key(), effect)).collect();
     let (most, empty_middle) = (world.switches.feed_page_limit, world.switches.empty_middle_page);
-    let page = pick(call, posts.collect(), most, empty_middle)?;
-    page.answer(call, |effect| view(call, effect, &fields))
+    let page = pick(call, posts, most, empty_middle)?;
+    let view = |effect| view_post(world, call, effect, &fields);
+    match world.switches.feed_paging {
+        FeedPaging::Cursors => page.answer(call, view),
+        FeedPaging::NextOnly => page.answer_without_cursors(call, |effect| effect.created_time.timestamp(), view),
+    }
 }
 
 /// Refuses what the provider can do and the sandbox cannot, rather than read over it.
@@ -63,8 +101,7 @@ pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> 
 /// # Errors
 /// A parameter is given that changes what would be published.
 pub(crate) fn refuse_unsupported(call: &Call) -> Result<(), GraphError> {
-    let names =
-        ["attached_media", "scheduled_publish_time", "unpublished_content_type", "backdated_time", "feed_targeting"];
+    let names = ["scheduled_publish_time", "unpublished_content_type", "backdated_time", "feed_targeting"];
     match names.into_iter().find(|name| call.params.has_prefix(name)) {
         Some(name) => Err(GraphError::invalid(&format!("The sandbox does not take {name}"))),
         None => Ok(()),
@@ -98,8 +135,8 @@ fn checked_link(link: &str) -> Result<String, GraphError> {
 }
 
 fn is_duplicate(world: &World, page_id: &str, message: Option<&str>) -> bool {
-    let previous = world.ledger.visible(page_id).next();
-    previous.is_some_and(|previous| message.is_some() && previous.message.as_deref() == message)
+    let visible = world.ledger.visible(page_id, world.now());
+    visible.first().is_some_and(|previous| message.is_some() && previous.message.as_deref() == message)
 }
 
 fn bound(call: &Call, name: &str) -> Result<Option<i64>, GraphError> {

@@ -1,6 +1,6 @@
 //! The parameter `fields`: names, modifiers and nested fields, as in `id,instagram_business_account{id,username}`.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::meta::error::GraphError;
 
@@ -34,14 +34,68 @@ pub(crate) fn project(
     let mut object = Map::new();
     for field in fields {
         let name = &field.name;
-        let value = value_of(field).ok_or_else(|| {
-            GraphError::invalid(&format!("Tried accessing nonexisting field ({name}) on node type ({node_type})"))
-        })?;
+        let value = value_of(field).ok_or_else(|| unknown_field(node_type, name))?;
         if !value.is_null() {
             object.insert(name.clone(), value);
         }
     }
     Ok(Value::Object(object))
+}
+
+/// Checks that a node has the wanted fields; `nodes` lists the fields of those that are nodes themselves.
+///
+/// # Errors
+/// Graph refuses names that it does not know.
+pub(crate) fn check(
+    node_type: &str,
+    fields: &[Field],
+    known: &[&str],
+    nodes: &[(&str, &[&str])],
+) -> Result<(), GraphError> {
+    for field in fields {
+        if !known.contains(&field.name.as_str()) {
+            return Err(unknown_field(node_type, &field.name));
+        }
+        let node = nodes.iter().find(|(name, _)| *name == field.name);
+        if let (Some(nested), Some((name, known))) = (&field.nested, node) {
+            check(name, nested, known, nodes)?;
+        }
+    }
+    Ok(())
+}
+
+/// The wanted fields of a node that has them all; those that are null are left out, unknown ones are read over.
+///
+/// The fields in braces after a name are taken from the object of that name, or from each object in its `data`.
+pub(crate) fn select(node: &Value, fields: &[Field]) -> Value {
+    let mut object = Map::new();
+    for field in fields {
+        let value = match (node.get(&field.name), &field.nested) {
+            (None | Some(Value::Null), _) => continue,
+            (Some(value), None) => without_nulls(value),
+            (Some(value), Some(nested)) => match value.get("data").and_then(Value::as_array) {
+                Some(items) => json!({"data": items.iter().map(|item| select(item, nested)).collect::<Vec<_>>()}),
+                None => select(value, nested),
+            },
+        };
+        object.insert(field.name.clone(), value);
+    }
+    Value::Object(object)
+}
+
+fn without_nulls(value: &Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let present = members.iter().filter(|(_, value)| !value.is_null());
+            present.map(|(name, value)| (name.clone(), without_nulls(value))).collect()
+        }
+        Value::Array(items) => items.iter().map(without_nulls).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+fn unknown_field(node_type: &str, name: &str) -> GraphError {
+    GraphError::invalid(&format!("Tried accessing nonexisting field ({name}) on node type ({node_type})"))
 }
 
 /// Fields by their names.
@@ -91,6 +145,22 @@ mod tests {
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["id", "account", "comments"]);
         assert_eq!(fields[1].nested, Some(named(&["id", "username"])));
+    }
+
+    #[test]
+    fn wanted_fields_are_selected_in_depth() {
+        let node =
+            json!({"id": "1", "from": {"id": "2", "name": "A"}, "no": null, "list": {"data": [{"a": 1, "b": null}]}});
+        let select = |text| select(&node, &parse_fields(text).unwrap());
+        assert_eq!(
+            select("id,no,from{name},list{a}"),
+            json!({"id": "1", "from": {"name": "A"}, "list": {"data": [{"a": 1}]}})
+        );
+        assert_eq!(select("from,list"), json!({"from": {"id": "2", "name": "A"}, "list": {"data": [{"a": 1}]}}));
+        let known = ["id", "from"];
+        let check = |text| check("Post", &parse_fields(text).unwrap(), &known, &[("from", &["id", "name"])]);
+        assert!(check("id,from{id,name}").is_ok());
+        assert!(check("from{age}").is_err() && check("age").is_err());
     }
 
     #[test]

@@ -2,12 +2,14 @@
 
 mod access;
 mod accounts;
+mod attached;
 mod call;
 mod dialog;
 mod error;
 mod exchange;
 mod feed;
 mod fields;
+mod node;
 mod paging;
 mod permissions;
 mod photos;
@@ -15,7 +17,7 @@ mod post;
 mod token_info;
 
 use poem::{Body, Request, Response, handler};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 pub(crate) use access::proof;
 pub(crate) use dialog::{absolute, login_dialog};
@@ -26,6 +28,7 @@ use crate::operation::Operation;
 use crate::params::Params;
 use crate::provider::Incoming;
 use crate::tokens::random_text;
+use crate::usage::Usage;
 use crate::world::{SharedWorld, World};
 
 /// Answers everything under `/{world}/graph`.
@@ -54,6 +57,7 @@ fn operation(call: &Call) -> Operation {
         ("GET", [_, "permissions"]) => Operation::ReadPermissions,
         ("DELETE", [_, "permissions"] | [_, "permissions", _]) => Operation::RevokePermissions,
         ("POST", [_, "feed"]) => Operation::PublishFeed,
+        ("POST", [_, "photos"]) if !call.flag("published", true).unwrap_or(true) => Operation::StagePhoto,
         ("POST", [_, "photos"]) => Operation::PublishPhoto,
         ("GET", [_, "feed" | "posts" | "published_posts"]) => Operation::ReadFeed,
         ("GET", [_]) => Operation::ReadPost,
@@ -68,7 +72,7 @@ async fn respond(
     mut call: Call,
     unreadable: Option<&'static str>,
 ) -> Response {
-    if operation == Operation::PublishPhoto {
+    if matches!(operation, Operation::PublishPhoto | Operation::StagePhoto) {
         call.picture = photos::receive(&call.params).await;
     }
     let mut world = world.lock();
@@ -93,7 +97,7 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         Operation::ReadPermissions => permissions::read(world, call),
         Operation::RevokePermissions => permissions::revoke(world, call),
         Operation::PublishFeed => feed::publish(world, call),
-        Operation::PublishPhoto => photos::publish(world, call),
+        Operation::PublishPhoto | Operation::StagePhoto => photos::publish(world, call),
         Operation::ReadFeed => feed::read(world, call),
         Operation::ReadPost => post::read(world, call),
         Operation::DeletePost => post::delete(world, call),
@@ -111,26 +115,39 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
 }
 
 fn with_graph_headers(mut response: Response, world: &World, call: &Call) -> Response {
-    let percent = world.switches.usage_percent;
-    let usage = json!({"call_count": percent, "total_time": percent, "total_cputime": percent});
-    let mut headers = vec![
-        ("facebook-api-version", call.version.clone()),
+    put_graph_headers(&mut response, &call.version);
+    let usage = Usage {
+        app_percent: Some(world.switches.usage_percent),
+        business_percent: Some(world.switches.usage_percent),
+        regain_access_minutes: Some(world.switches.regain_access_minutes),
+        retry_after: world.switches.retry_after.clone(),
+    };
+    usage.put_on(&mut response, page_id(world, call.subject()));
+    response
+}
+
+fn put_graph_headers(response: &mut Response, version: &str) {
+    let headers = [
+        ("facebook-api-version", version.to_owned()),
         ("x-fb-debug", random_text(64)),
         ("x-fb-rev", "1030000000".to_owned()),
         ("x-fb-trace-id", random_text(11)),
-        ("x-app-usage", usage.to_string()),
         ("cache-control", "private, no-cache, no-store, must-revalidate".to_owned()),
     ];
-    let page_id = call.subject().split('_').next().unwrap_or_default();
-    if world.has_page(page_id) {
-        let mut usage = usage;
-        usage["type"] = "pages".into();
-        usage["estimated_time_to_regain_access"] = 0.into();
-        headers.push(("x-business-use-case-usage", json!({page_id: [usage]}).to_string()));
-    }
     for (name, value) in headers {
-        let value = value.parse().expect("the values are plain ASCII");
-        response.headers_mut().insert(name, value);
+        if let Ok(value) = value.parse() {
+            response.headers_mut().insert(name, value);
+        }
     }
-    response
+}
+
+/// The Page that an id is of: its own, or that of a post or picture.
+fn page_id<'a>(world: &'a World, id: &'a str) -> Option<&'a str> {
+    let first = id.split('_').next().unwrap_or_default();
+    if world.has_page(first) { Some(first) } else { world.ledger.page_of(id) }
+}
+
+/// The Page that the path of a call is about.
+pub(crate) fn page_of_path(world: &World, segments: &[&str]) -> Option<String> {
+    segments.iter().take(2).find_map(|id| page_id(world, id)).map(str::to_owned)
 }

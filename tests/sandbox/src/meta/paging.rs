@@ -9,6 +9,8 @@ use crate::meta::call::Call;
 use crate::meta::error::GraphError;
 
 const DEFAULT_LIMIT: usize = 25;
+/// The parameter that tells the place in a list that has no cursors.
+const TOKEN: &str = "__paging_token";
 
 /// A place in a list whose items are in the order of their keys.
 #[derive(Debug, Clone, Copy)]
@@ -60,7 +62,7 @@ pub(crate) fn pick<T>(
     empty_middle: bool,
 ) -> Result<PageOfList<T>, GraphError> {
     let mut limit = limit(call)?.min(most);
-    let cursor = match call.params.get("after") {
+    let cursor = match call.params.get("after").or(call.params.get(TOKEN)) {
         Some(text) => Some(Cursor::decode(text).ok_or_else(|| GraphError::invalid("Invalid cursors values."))?),
         None => None,
     };
@@ -102,23 +104,48 @@ impl<T> PageOfList<T> {
         if let (Some(before), Some(after)) = (self.before, self.after) {
             answer["paging"] = json!({"cursors": {"before": before.encode(), "after": after.encode()}});
             if self.has_next {
-                answer["paging"]["next"] = next_address(call, after).into();
+                answer["paging"]["next"] = next_address(call, &[("after", &after.encode())]).into();
             }
+        }
+        Ok(answer)
+    }
+
+    /// The answer as a feed without cursors gives it: nothing but the address of the next page, which has the time of the
+    /// page's last item in `until`. A page without items keeps the `until` of its call.
+    ///
+    /// # Errors
+    /// Those of `view`.
+    pub(crate) fn answer_without_cursors(
+        self,
+        call: &Call,
+        second: impl Fn(&T) -> i64,
+        view: impl FnMut(T) -> Result<Value, GraphError>,
+    ) -> Result<Value, GraphError> {
+        let until = self.items.last().map(|item| second(item).to_string());
+        let until = until.or_else(|| call.params.get("until").map(str::to_owned));
+        let data = self.items.into_iter().map(view).collect::<Result<Vec<_>, _>>()?;
+        let mut answer = json!({"data": data});
+        if let Some(after) = self.after.filter(|_| self.has_next) {
+            let token = after.encode();
+            let until = until.as_deref().map(|until| ("until", until));
+            let params: Vec<(&str, &str)> = until.into_iter().chain([(TOKEN, token.as_str())]).collect();
+            answer["paging"] = json!({"next": next_address(call, &params)});
         }
         Ok(answer)
     }
 }
 
 /// It has the token in it but not the proof: callers have to add that themselves, as with the provider.
-fn next_address(call: &Call, after: Cursor) -> String {
+fn next_address(call: &Call, place: &[(&str, &str)]) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("access_token", call.access_token().unwrap_or_default());
     for (name, value) in call.params.query() {
-        if !matches!(name.as_str(), "access_token" | "appsecret_proof" | "after") {
+        let replaced = place.iter().any(|(replaced, _)| replaced == name);
+        if !replaced && !matches!(name.as_str(), "access_token" | "appsecret_proof" | "after" | TOKEN) {
             query.append_pair(name, value);
         }
     }
-    query.append_pair("after", &after.encode());
+    query.extend_pairs(place);
     format!("{}/graph/{}/{}?{}", call.base_url, call.version, call.path.join("/"), query.finish())
 }
 

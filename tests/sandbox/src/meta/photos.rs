@@ -9,7 +9,8 @@ use crate::ledger::Draft;
 use crate::meta::access::{check_may_publish, page_caller};
 use crate::meta::call::Call;
 use crate::meta::error::GraphError;
-use crate::meta::feed::{checked_message, refuse_unsupported};
+use crate::meta::feed::{checked_message, draft, refuse_unsupported};
+use crate::meta::node::{check_photo_fields, view_photo};
 use crate::operation::Operation;
 use crate::params::Params;
 use crate::picture::{Picture, inspect};
@@ -32,7 +33,7 @@ pub(crate) async fn receive(params: &Params) -> Option<Result<(Picture, Bytes), 
     Some(looked_into.ok().flatten().ok_or_else(bad_picture))
 }
 
-/// Publishes the picture that was received with a call.
+/// Publishes the picture that was received with a call, or stages it for a post to come.
 ///
 /// # Errors
 /// The token may not, the picture is missing, broken or too large, or a parameter is not right.
@@ -40,6 +41,9 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     let (token, page_id) = page_caller(world, call, call.subject())?;
     check_may_publish(world, &token, &page_id)?;
     refuse_unsupported(call)?;
+    if call.params.has_prefix("attached_media") {
+        return Err(GraphError::invalid("Param attached_media is not allowed here"));
+    }
     let caption = checked_message(world, call, "caption")?;
     let message = checked_message(world, call, "message")?.or(caption);
     let unpublished = !call.flag("published", true)?;
@@ -50,14 +54,22 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     if picture.0.size_bytes > world.switches.picture_limit_bytes {
         return Err(too_large());
     }
-    let now = world.now();
-    let draft = Draft { message, link: None, picture: Some(picture), unpublished };
-    let effect = world.ledger.publish(now, Operation::PublishPhoto, &page_id, draft);
-    let mut answer = json!({"id": effect.photo_id});
-    if let Some(post_id) = &effect.post_id {
-        answer["post_id"] = json!(post_id);
+    let fields = call.fields()?;
+    check_photo_fields(fields.as_deref().unwrap_or_default())?;
+    let (shown, caption) = (world.clock.shown(), message.clone());
+    let photo_id = world.ledger.photos.receive(shown, &page_id, picture, caption, unpublished);
+    let mut answer = json!({"id": photo_id});
+    if !unpublished {
+        let draft = draft(world, Operation::PublishPhoto, &token, &page_id);
+        let effect = world.ledger.publish(Draft { message, photo_ids: vec![photo_id.clone()], ..draft });
+        if !world.switches.omit_post_id {
+            answer["post_id"] = json!(effect.post_id);
+        }
     }
-    Ok(answer)
+    match (fields, world.ledger.photo(&photo_id)) {
+        (Some(fields), Some(photo)) => view_photo(world, call, photo, &fields),
+        _ => Ok(answer),
+    }
 }
 
 async fn fetch(url: &str) -> Option<Bytes> {

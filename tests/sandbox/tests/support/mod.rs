@@ -141,6 +141,31 @@ impl World {
         json_of(self.try_photo(token, caption, jpeg(64, 48)).await.unwrap()).await
     }
 
+    /// Uploads an unpublished picture, and returns its id.
+    pub(crate) async fn stage(&self, token: &str, bytes: Vec<u8>) -> String {
+        let form = Form::new()
+            .text("access_token", token.to_owned())
+            .text("appsecret_proof", proof(token))
+            .text("published", "false")
+            .part("source", Part::bytes(bytes).file_name("picture.jpg"));
+        let request = self.http.post(format!("{}/graph/v25.0/{PAGE}/photos", self.base_url)).multipart(form);
+        let answer = json_of(request.send().await.unwrap()).await;
+        assert!(answer["post_id"].is_null(), "{answer}");
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Publishes a text, and returns the post's id.
+    pub(crate) async fn say(&self, token: &str, message: &str) -> String {
+        let answer = json_of(self.post(&format!("{PAGE}/feed"), token, &[("message", message)]).await).await;
+        answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// What the feed shows with these fields.
+    pub(crate) async fn feed(&self, token: &str, fields: &str) -> Vec<Value> {
+        let answer = json_of(self.get(&format!("{PAGE}/feed"), token, &[("fields", fields)]).await).await;
+        answer["data"].as_array().unwrap().clone()
+    }
+
     pub(crate) async fn chat(&self, body: &Value) -> Response {
         let address = format!("{}/openai/v1/chat/completions", self.base_url);
         self.http.post(address).bearer_auth("sk-test").json(body).send().await.unwrap()

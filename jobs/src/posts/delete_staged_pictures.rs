@@ -1,0 +1,79 @@
+//! Deletes the pictures that were uploaded for a delivery which did not go out.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{publish_post::effect_key, store};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, Tx},
+    ids::{AccountId, DeliveryId, TenantId},
+    oauth,
+};
+
+/// Delete the pictures staged for the delivery `delivery_id`.
+///
+/// Safe to repeat: they are taken off the delivery before they are deleted, so a second attempt finds none. What an attempt that
+/// died leaves at the network, nobody sees, and the network deletes it in time.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct DeleteStagedPictures {
+    /// The delivery.
+    pub delivery_id: DeliveryId,
+}
+
+impl Job for DeleteStagedPictures {
+    const KIND: &'static str = "delete_staged_pictures";
+    const QUEUE: Queue = Queue::Posting;
+    const RETRY: Retry = Retry::ONCE;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(self.delivery_id.to_string())
+    }
+
+    async fn account(&self, tenant_id: TenantId, tx: &mut Tx) -> Result<Option<AccountId>, sqlx::Error> {
+        store::find_account(tx, tenant_id, self.delivery_id).await
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut tx = cx.begin().await?;
+        let key = effect_key(self.delivery_id);
+        let staged = store::take_staged(&mut tx, cx.tenant_id(), self.delivery_id, &key).await?;
+        tx.commit().await?;
+        let Some(staged) = staged else {
+            return Ok(Done::nothing("there are none, or the delivery goes out after all"));
+        };
+        let place = oauth::store::token_place(cx.tenant_id(), staged.token_id);
+        let token = cx.services().keyring.decrypt(place, &staged.access_token)?;
+        let page = cx.services().meta.page(staged.account_id, &staged.page_id, &token);
+        let mut deleted = 0;
+        for id in &staged.media {
+            match page.delete_picture(id).await {
+                Ok(()) => deleted += 1,
+                // Best effort: the network deletes it in time.
+                Err(error) => tracing::info!(job_id = %cx.job_id(), %error, "a staged picture stays"),
+            }
+        }
+        cx.begin().await?.complete(json!({ "deleted": deleted, "left": staged.media.len() - deleted })).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(DeleteStagedPictures { delivery_id: DeliveryId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "delivery_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_delivery_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&DeleteStagedPictures { delivery_id: DeliveryId::new() }).await;
+        assert_eq!(bench.run(job).await.state, "completed");
+    }
+}

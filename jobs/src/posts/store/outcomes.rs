@@ -1,0 +1,305 @@
+//! What becomes of a delivery: each change of its state.
+
+use sqlx::PgConnection;
+
+use crate::{
+    engine::{Facts, Remote},
+    ids::{AccountId, DeliveryId, JobId, TenantId, TokenId},
+    tenants::settings::OnUnknown,
+};
+
+/// Everything that a delivery needs to go out.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct Parcel {
+    pub delivery_id: DeliveryId,
+    pub caption: String,
+    pub asset_key: Option<String>,
+    pub content_type: Option<String>,
+    pub account_id: AccountId,
+    pub account_status: String,
+    pub account_status_reason: Option<String>,
+    pub page_id: String,
+    pub token_id: TokenId,
+    pub access_token: String,
+    /// Its call may have left in an earlier attempt.
+    pub was_sent: bool,
+    /// The ids of the pictures that were uploaded for it.
+    pub staged: Vec<String>,
+    /// The network keeps them for some hours more.
+    pub is_staged_lately: bool,
+    /// For how long it is looked for if the network does not show it.
+    pub unknown_after_minutes: Option<i32>,
+    /// What becomes of it then.
+    pub on_unknown: Option<OnUnknown>,
+}
+
+/// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
+/// `None` if it was deleted, is published, or another job has it.
+///
+/// # Errors
+/// The database refused.
+pub async fn claim(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    job_id: JobId,
+    effect_key: &str,
+) -> Result<Option<Parcel>, sqlx::Error> {
+    sqlx::query_as!(
+        Parcel,
+        r#"
+        with claimed as (
+          update post_history
+          set state = case
+              when state = 'unknown' and exists (
+                select from effects where tenant_id = $1 and key = $4 and effects.state in ('sent', 'unknown')
+              ) then state
+              else 'submitting'
+            end,
+            job_id = $3, blocked_by = null,
+            -- What the last look came to stays until the next one ends.
+            error = case when sent.is_open then error end,
+            error_class = case when sent.is_open then error_class end
+          from (
+            select exists (select from effects where tenant_id = $1 and key = $4 and effects.state = 'sent') as is_open
+          ) sent
+          where tenant_id = $1 and id = $2
+            and (state = 'scheduled'
+              or (state in ('submitting', 'unknown', 'failed', 'cancelled') and job_id is not distinct from $3))
+          returning id, post_id, account_id, asset_id
+        )
+        select claimed.id as "delivery_id: DeliveryId", coalesce(post.caption, '') as "caption!",
+          asset.storage_key as "asset_key?", asset.content_type as "content_type?",
+          account.id as "account_id: AccountId", account.status as account_status,
+          account.status_reason as account_status_reason, account.remote_id as page_id,
+          token.id as "token_id: TokenId", token.access_token,
+          coalesce(effect.state <> 'intended', false) as "was_sent!",
+          array(select jsonb_array_elements_text(coalesce(effect.evidence -> 'media', '[]'))) as "staged!",
+          coalesce(effect.evidence_at > engine_now() - interval '12 hours', false) as "is_staged_lately!",
+          settings.unknown_after_minutes as "unknown_after_minutes?",
+          settings.on_unknown as "on_unknown?: OnUnknown"
+        from claimed
+        join posts post on post.tenant_id = $1 and post.id = claimed.post_id
+        join social_accounts account on account.tenant_id = $1 and account.id = claimed.account_id
+        join oauth_tokens token on token.tenant_id = $1 and token.id = account.token_id
+        left join brand_assets asset on asset.tenant_id = $1 and asset.id = claimed.asset_id
+        left join effects effect on effect.tenant_id = $1 and effect.key = $4
+        left join tenant_settings settings on settings.tenant_id = $1
+        "#,
+        tenant_id.0,
+        id.0,
+        job_id.0,
+        effect_key
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Marks a delivery published, with what the provider calls it.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_published(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    remote: &Remote,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history
+        set state = 'published', remote_id = $3, permalink = coalesce($4, permalink), published_at = engine_stamp()
+        where tenant_id = $1 and id = $2 and state in ('submitting', 'unknown')
+        ",
+        tenant_id.0,
+        id.0,
+        remote.id,
+        remote.permalink
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Marks a delivery of which nobody can tell whether it went out; answers whether its tenant has not been told that yet.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_unknown(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+) -> Result<bool, sqlx::Error> {
+    mark(conn, tenant_id, id, "unknown", Some(facts), None).await
+}
+
+/// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_waiting(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+    blocked_by: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await?;
+    Ok(())
+}
+
+/// Notes of a delivery that may be out what the last look for it came to.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_looked_for(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "submitting", Some(facts), None).await?;
+    Ok(())
+}
+
+/// Marks a delivery that will not go out; answers whether its tenant has not been told that yet.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_failed(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    facts: &Facts,
+) -> Result<bool, sqlx::Error> {
+    mark(conn, tenant_id, id, "failed", Some(facts), None).await
+}
+
+/// Marks a delivery that somebody cancelled.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
+    mark(conn, tenant_id, id, "cancelled", None, None).await?;
+    Ok(())
+}
+
+/// Exchanges what the deliveries of two jobs are at the network.
+///
+/// # Errors
+/// The database refused.
+pub async fn swap_published(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    one: JobId,
+    other: JobId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history delivery
+        set remote_id = before.remote_id, permalink = before.permalink
+        from post_history before
+        where delivery.tenant_id = $1 and before.tenant_id = $1
+          and delivery.state = 'published' and before.state = 'published'
+          and ((delivery.job_id = $2 and before.job_id = $3) or (delivery.job_id = $3 and before.job_id = $2))
+        ",
+        tenant_id.0,
+        one.0,
+        other.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Puts a delivery that failed or was cancelled back, as its job runs again.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_brought_back(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update post_history
+        set state = 'scheduled', error = null, error_class = null, blocked_by = null
+        where tenant_id = $1 and id = $2 and state in ('failed', 'cancelled')
+        ",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Answers whether this is an outcome that its tenant is to be told, and has not been.
+async fn mark(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    state: &str,
+    facts: Option<&Facts>,
+    blocked_by: Option<&str>,
+) -> Result<bool, sqlx::Error> {
+    let is_news = sqlx::query_scalar!(
+        r#"
+        with before as (
+          select id, told_of
+          from post_history
+          where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
+          for update
+        )
+        update post_history delivery
+        set state = $3, error_class = $4, error = $5, blocked_by = $6,
+          told_of = case when $3 in ('failed', 'unknown') then $3 else delivery.told_of end
+        from before
+        where delivery.tenant_id = $1 and delivery.id = before.id
+        returning $3 in ('failed', 'unknown') and before.told_of is distinct from $3 as "is_news!"
+        "#,
+        tenant_id.0,
+        id.0,
+        state,
+        facts.map(|facts| facts.class.as_str()),
+        facts.map(|facts| facts.message.as_str()),
+        blocked_by
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(is_news.unwrap_or(false))
+}
+
+/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began; answers it if
+/// it did not need its user before.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_account_needs_reauth(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: DeliveryId,
+    reason: &str,
+) -> Result<Option<AccountId>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update social_accounts account
+        set status = 'needs_reauth', status_reason = $3
+        from post_history delivery, jobs job, oauth_tokens token
+        where delivery.tenant_id = $1 and delivery.id = $2
+          and job.tenant_id = $1 and job.id = delivery.job_id
+          and account.tenant_id = $1 and account.id = delivery.account_id
+          and token.tenant_id = $1 and token.id = account.token_id and token.refreshed_at < job.started_at
+          and account.status <> 'needs_reauth'
+        returning account.id as "id: AccountId"
+        "#,
+        tenant_id.0,
+        id.0,
+        reason
+    )
+    .fetch_optional(conn)
+    .await
+}
