@@ -156,7 +156,8 @@ async fn a_request_to_cancel_reaches_a_job_that_runs_alone_and_one_that_waits_fo
     let first = suspect(&app, Probe::Sleep, 30_000).await;
     child(&app, &worker, first).await;
     let second = suspect(&app, Probe::Sleep, 30_000).await;
-    wait_until(&app, second, SOON, |job| job.state == "executing").await;
+    // Both places are taken only then: an attempt that was claimed may still wait for one.
+    worker.says(&format!("runs alone job_id={second}")).await;
     let waits = suspect(&app, Probe::Abort, 0).await;
     wait_until(&app, waits, SOON, |job| job.state == "executing").await;
     for id in [waits, first] {
