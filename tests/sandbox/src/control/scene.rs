@@ -20,11 +20,22 @@ struct People {
     current: Option<String>,
 }
 
-/// Who goes through the next login dialogs.
+/// Who goes through the next login dialogs, and the only permissions that this person ticks there; if they are left out,
+/// the switches say which.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
     person_id: String,
+    granted_scopes: Option<Vec<String>>,
+}
+
+/// A permission that a person gives or takes away in the settings of Facebook.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermissionChange {
+    person_id: String,
+    permission: String,
+    granted: bool,
 }
 
 /// The accounts at Google and GitHub of whoever signs in next; one that is left out stays.
@@ -72,7 +83,17 @@ pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result
         return Err(refused("person_id is none of the people"));
     }
     world.current = body.person_id;
-    Ok(Json(json!({"current": world.current})))
+    world.ticked = body.granted_scopes;
+    Ok(Json(json!({"current": world.current, "granted_scopes": world.ticked})))
+}
+
+/// Gives or takes away a permission of somebody who logged in before; the tokens stay.
+#[handler]
+pub(super) fn change_permission(InWorld(world): InWorld, Json(body): Json<PermissionChange>) -> Result<Json<Value>> {
+    let mut world = world.lock();
+    let grant = world.grants.get_mut(&body.person_id).ok_or_else(|| refused("person_id never logged in"))?;
+    grant.permissions.insert(body.permission, body.granted);
+    Ok(Json(json!({"permissions": grant.permissions})))
 }
 
 /// Seats somebody with other accounts at Google or GitHub at the browser.
