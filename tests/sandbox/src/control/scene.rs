@@ -1,6 +1,6 @@
 //! What a test arranges: people, who is logged in, switches, the time.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use poem::web::Json;
 use poem::{Result, handler};
 use serde::Deserialize;
@@ -11,6 +11,9 @@ use crate::control::{InWorld, refused};
 use crate::identity::{GithubAccount, GoogleAccount};
 use crate::people::Person;
 use crate::world::World;
+
+/// The years that a clock can be set to.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
 
 /// The people that replace those of a world; the first one is at the browser unless `current` names another.
 #[derive(Debug, Deserialize)]
@@ -139,14 +142,15 @@ fn clock_view(clock: &Clock) -> Value {
 
 /// Moves or sets the clock, or what it shows.
 #[handler]
-pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Json<Value> {
+pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Result<Json<Value>> {
     let mut world = world.lock();
     match change {
         ClockChange::Advance { advance_seconds } => world.clock.advance(TimeDelta::seconds(advance_seconds.into())),
-        ClockChange::Set { set } => world.clock.set(set),
+        ClockChange::Set { set } if YEARS.contains(&set.year()) => world.clock.set(set),
+        ClockChange::Set { .. } => return Err(refused("set is too far away")),
         ClockChange::Skew { skew_seconds } => world.clock.set_skew(TimeDelta::seconds(skew_seconds.into())),
     }
-    Json(clock_view(&world.clock))
+    Ok(Json(clock_view(&world.clock)))
 }
 
 /// Makes the world new.

@@ -116,7 +116,8 @@ fn hides(world: &World, field: HiddenField) -> bool {
 }
 
 fn attachments(world: &World, call: &Call, effect: &Effect) -> Value {
-    let photos: Vec<&Photo> = effect.photo_ids.iter().filter_map(|id| world.ledger.photos.find(id)).collect();
+    let photos = effect.photo_ids.iter().filter_map(|id| world.ledger.photos.find(id));
+    let photos: Vec<&Photo> = photos.filter(|photo| !photo.deleted).collect();
     let mut attachment = match (photos.as_slice(), &effect.link) {
         ([], None) => return Value::Null,
         ([], Some(link)) => json!({
