@@ -112,8 +112,12 @@ pub(super) struct World {
     pub(super) skew_seconds: i32,
     /// Operations with the faults of calls that publish nothing.
     pub(super) reads: Vec<(&'static str, Value)>,
-    /// Posts need not show the app that published them.
+    /// Posts do not show the app that published them.
     pub(super) hides_apps: bool,
+    /// Nothing shows which picture a post has.
+    pub(super) hides_pictures: bool,
+    /// Who else there may be on the Pages: they are told apart by what is shown.
+    pub(super) strangers: Vec<Value>,
 }
 
 /// A world out of the whole space.
@@ -135,7 +139,10 @@ pub(super) fn world(random: &mut StdRng) -> World {
         "strip_link_params",
         "add_link_params",
     ];
-    let hidden = some(random, &["application", "from", "attachments", "attachment_targets"], 4);
+    let hidden = some(random, &["application", "from", "attachments", "attachment_targets", "page_story_id"], 3);
+    let hides = |name| hidden.contains(&name);
+    let hides_pictures = hides("page_story_id") && (hides("attachments") || hides("attachment_targets"));
+    let hides_apps = hides("application");
     let switches = json!({
         "text_alterations": some(random, &alterations, 3),
         "hidden_fields": hidden,
@@ -148,7 +155,14 @@ pub(super) fn world(random: &mut StdRng) -> World {
     });
     let reads = (0..random.random_range(1..=4)).map(|_| read_fault(random)).collect();
     let skew_seconds = one_of(random, &[0, 0, 3_600, -3_600]);
-    World { switches, skew_seconds, reads, hides_apps: hidden.contains(&"application") }
+    let mut strangers = Vec::new();
+    if !hides_apps {
+        strangers.extend([json!({}), json!({ "application": { "id": "42", "name": "Another app" } })]);
+    }
+    if !hides("from") {
+        strangers.push(json!({ "from": { "id": "7", "name": "Eve" } }));
+    }
+    World { switches, skew_seconds, reads, hides_apps, hides_pictures, strangers }
 }
 
 fn read_fault(random: &mut StdRng) -> (&'static str, Value) {

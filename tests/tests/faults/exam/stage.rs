@@ -51,8 +51,8 @@ pub(super) struct Stage {
     app: TestApp,
     pub(super) viewer: Viewer,
     pub(super) world: World,
-    /// The fault of each text, by its marker.
-    pub(super) tricks: BTreeMap<String, Trick>,
+    /// The faults of the first calls with a text, by its marker.
+    pub(super) tricks: BTreeMap<String, Vec<Trick>>,
     benches: Vec<(Bench, AccountId)>,
     wishes: Vec<Wish>,
     workers: Vec<Worker>,
@@ -103,21 +103,22 @@ impl Stage {
     async fn wish(&mut self, random: &mut StdRng) {
         let marker = format!("[k{}]", self.tricks.len());
         let text = format!("{} {marker}{}", one_of(random, &TEXTS), one_of(random, &["", " ", "\n#pizza"]));
-        self.tricks.insert(marker, plan::trick(random));
         let tenant = random.random_range(0..PEOPLE.len());
         let other = if tenant < 2 && random.random() { 1 - tenant } else { tenant };
-        let (tenants, pictures): (Vec<usize>, Vec<usize>) = match random.random_range(0..10) {
-            0 | 1 => (vec![tenant, other], vec![]),
-            2 => (vec![tenant, other], vec![0, 0]),
-            3 => (vec![tenant, other], vec![0, 1]),
-            4..=6 => (vec![tenant], vec![0]),
-            _ => (vec![tenant], vec![]),
+        let posts: &[(usize, Option<u32>)] = match random.random_range(0..11) {
+            0 | 1 => &[(tenant, None), (other, None)],
+            2 => &[(tenant, Some(0)), (other, Some(0))],
+            3 | 4 => &[(tenant, Some(0)), (other, Some(1))],
+            5 => &[(tenant, None), (other, Some(0))],
+            6..=8 => &[(tenant, Some(0))],
+            _ => &[(tenant, None)],
         };
+        self.tricks.insert(marker, posts.iter().map(|_| plan::trick(random)).collect());
         let first_width = u32::try_from(400 + self.viewer.widths.len()).unwrap();
-        for (number, tenant) in tenants.into_iter().enumerate() {
+        for &(tenant, picture) in posts {
             let mut asset_id = None;
-            if let Some(picture) = pictures.get(number) {
-                let width = first_width + 100 * u32::try_from(*picture).unwrap();
+            if let Some(picture) = picture {
+                let width = first_width + 100 * picture;
                 let asset = self.benches[tenant].0.picture_as_wide_as(width).await;
                 self.viewer.widths.insert(asset.0, width.into());
                 asset_id = Some(asset);
@@ -131,22 +132,18 @@ impl Stage {
         let sandbox = &self.app.bench.sandbox;
         sandbox.control("switches", self.world.switches.clone()).await;
         sandbox.control("clock", json!({ "skew_seconds": self.world.skew_seconds })).await;
-        for (marker, trick) in &self.tricks {
-            if !trick.fault.is_null() {
-                let times = random.random_range(1..=2);
-                sandbox
-                    .fault(
-                        "publish_feed",
-                        merged(trick.fault.clone(), &json!({ "containing": marker, "times": times })),
-                    )
-                    .await;
+        for (marker, tricks) in &self.tricks {
+            for (nth, trick) in (1..).zip(tricks).filter(|(_, trick)| !trick.fault.is_null()) {
+                let place = json!({ "containing": marker, "nth": nth });
+                sandbox.fault("publish_feed", merged(trick.fault.clone(), &place)).await;
             }
         }
         for (operation, fault) in &self.world.reads {
             sandbox.fault(operation, fault.clone()).await;
         }
+        self.plant(random).await;
         let offline = self.begin_offline(random).await;
-        let points = ["claimed", "started", "before_sent", "sent", "answered", "before_record", "recorded", "settled"];
+        let points = ["claimed", "started", "before_sent", "sent", "answered", "before_record", "recorded"];
         let plan = format!("{}:kill@{}", one_of(random, &points), random.random_range(1..=4));
         let is_planned = random.random::<bool>();
         let settings: &[(&str, &str)] = if is_planned { &[("LINECOOK_POINTS", &plan)] } else { &[] };
@@ -156,7 +153,8 @@ impl Stage {
             self.publish(wish).await;
         }
         if is_planned {
-            victim.dies().await;
+            // One that does not come there is killed all the same, as it is dropped.
+            let _ = tokio::time::timeout(Duration::from_secs(5), victim.dies()).await;
         } else {
             let killed_after = Duration::from_millis(random.random_range(200..4_000));
             tokio::time::sleep(killed_after).await;
@@ -169,6 +167,20 @@ impl Stage {
             worker.terminate().await;
         }
         interrupted
+    }
+
+    /// Equal texts by others, on the Pages and at the time of ours.
+    async fn plant(&self, random: &mut StdRng) {
+        for wish in &self.wishes {
+            if !self.world.strangers.is_empty() && random.random_ratio(1, 5) {
+                let stranger = self.world.strangers[random.random_range(0..self.world.strangers.len())].clone();
+                let offset_seconds = random.random_range(0..8);
+                let post = json!({
+                    "page_id": PEOPLE[wish.tenant].1, "message": wish.text, "offset_seconds": offset_seconds,
+                });
+                self.app.bench.sandbox.control("posts", merged(post, &stranger)).await;
+            }
+        }
     }
 
     /// A worker whose connections to the provider are refused, sometimes.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    plan::{Ends, Trick},
+    plan::{Ends, Trick, World},
     stage::Stage,
     watch::{Content, Seen, Shown},
 };
@@ -31,9 +31,9 @@ pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) ->
     verdict.wrong.extend(ghosts.map(|content| format!("{content:?}: nobody wanted it")));
     let nothing = BTreeSet::new();
     for (content, deliveries) in &groups {
-        let trick = &stage.tricks[&content.marker];
+        let tricks = &stage.tricks[&content.marker];
         let out = out.get(content).unwrap_or(&nothing);
-        let group = Group { content, deliveries, trick, out, interrupted, hides_apps: stage.world.hides_apps };
+        let group = Group { content, deliveries, tricks, out, interrupted, world: &stage.world };
         group.judge(&mut verdict);
     }
     let _ = write!(verdict.told, "exam: {} deliveries, {} samples", groups.values().flatten().count(), seen.samples);
@@ -43,10 +43,10 @@ pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) ->
 struct Group<'a> {
     content: &'a Content,
     deliveries: &'a [Shown],
-    trick: &'a Trick,
+    tricks: &'a [Trick],
     out: &'a BTreeSet<String>,
     interrupted: &'a [String],
-    hides_apps: bool,
+    world: &'a World,
 }
 
 impl Group<'_> {
@@ -59,13 +59,17 @@ impl Group<'_> {
         let Content { page_id, marker, width } = self.content;
         let picture = if width.is_some() { "picture" } else { "text" };
         let out = self.out.len();
+        let names: Vec<&str> = self.tricks.iter().map(|trick| trick.name.as_str()).collect();
         let _ = writeln!(
             verdict.told,
             "exam: {marker} on {page_id}, {picture}, {}: {states:?}, {out} out",
-            self.trick.name
+            names.join("; ")
         );
+        for delivery in self.in_state("unknown") {
+            let _ = writeln!(verdict.told, "exam:   {}", delivery.error);
+        }
         let mut wrong = |words: &str| {
-            verdict.wrong.push(format!("{words}: {:?}, out: {:?}, {:?}", self.trick, self.out, self.deliveries))
+            verdict.wrong.push(format!("{words}: {:?}, out: {:?}, {:?}", self.tricks, self.out, self.deliveries))
         };
         let (published, unknown, failed) =
             (self.in_state("published").count(), self.in_state("unknown").count(), self.in_state("failed").count());
@@ -80,17 +84,20 @@ impl Group<'_> {
         if remotes.len() < published || remotes.iter().any(|id| !self.out.contains(*id)) {
             wrong("published as a post that it is not");
         }
-        if failed > 0 && self.trick.ends != Ends::Failed {
+        if failed > 0 && self.tricks.iter().all(|trick| trick.ends != Ends::Failed) {
             wrong("lost: nothing refused it for good");
         }
         // Those that are out and could have been told.
-        let is_alone = self.deliveries.len() == 1 || width.is_some();
-        if out > published && is_alone && !(self.hides_apps && width.is_none()) {
+        let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
+        let shows_picture = width.is_some() && !self.world.hides_pictures;
+        if out > published && (is_alone || shows_picture) {
             wrong("unknown, though it is out and nothing else looks like it");
         }
         // The others: nobody ever said that it is not out.
         let is_told = |delivery: &&Shown| !self.interrupted.contains(&delivery.id);
-        if published == out && self.trick.ends != Ends::Unknown && self.in_state("unknown").filter(is_told).count() > 0
+        if published == out
+            && self.tricks.iter().all(|trick| trick.ends != Ends::Unknown)
+            && self.in_state("unknown").filter(is_told).count() > 0
         {
             wrong("lost: unknown without a reason");
         }
