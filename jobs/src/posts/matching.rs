@@ -53,11 +53,11 @@ pub(super) fn candidates(posts: Vec<PagePost>, window: &SentWindow, wanted: &Wan
         .collect()
 }
 
-/// Posts whose pictures are not shown: an equal text may have come with another picture.
+/// Posts whose pictures are not shown: an equal text may have come with another picture, so a person has to see.
 pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
     let less = |candidate: Candidate| match candidate.likeness {
-        Likeness::Alike => Candidate { likeness: Likeness::Unproven, ..candidate },
-        Likeness::Certain | Likeness::Unproven | Likeness::Doubtful => candidate,
+        Likeness::Alike | Likeness::Doubtful => Candidate { likeness: Likeness::Doubtful, ..candidate },
+        Likeness::Certain => candidate,
     };
     found.into_iter().map(less).collect()
 }

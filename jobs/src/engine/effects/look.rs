@@ -30,9 +30,6 @@ pub enum Likeness {
     Certain,
     /// Nothing that the provider shows tells them apart.
     Alike,
-    /// It fits in all that the provider shows, but whether it has what was uploaded for this call is not shown: it may be an
-    /// equal call's with other media.
-    Unproven,
     /// The provider does not show enough to say so: it is for a person to see.
     Doubtful,
 }
@@ -105,9 +102,8 @@ impl JobContext {
         })
     }
 
-    /// What has our media is ours, and what is doubtful is for a person. Else a thing is ours if it is nobody else's, if no
-    /// equal call can still turn out to be it, and if there are no more such things than equal calls: of what nothing tells
-    /// apart, each call takes one. What is unproven is ours only if there is one such thing, and no equal call is open.
+    /// What has our media is ours, and what is doubtful is for a person. Else a thing is ours if it is nobody else's, if no equal call can still turn out to be it,
+    /// and if there are no more such things than equal calls: of what nothing tells apart, each call takes one.
     async fn choose(&self, spec: &EffectSpec, row: &Row, seen: Vec<Candidate>) -> Result<Found, JobError> {
         if seen.is_empty() {
             return Ok(Found::Nothing);
@@ -124,12 +120,9 @@ impl JobContext {
             return Ok(Found::Nothing);
         }
         let others = i32::try_from(free.len() - 1).unwrap_or(i32::MAX);
-        let are_all = |likeness| seen.iter().all(|candidate| candidate.likeness == likeness);
-        let is_clear = if are_all(Likeness::Alike) {
-            !has_rival(&mut tx, spec, row.id).await? && has_equals(&mut tx, spec, row.id, others).await?
-        } else {
-            are_all(Likeness::Unproven) && free.len() == 1 && !has_equals(&mut tx, spec, row.id, 1).await?
-        };
+        let is_clear = seen.iter().all(|candidate| candidate.likeness == Likeness::Alike)
+            && !has_rival(&mut tx, spec, row.id).await?
+            && has_equals(&mut tx, spec, row.id, others).await?;
         Ok(if is_clear { Found::It(free.swap_remove(0)) } else { Found::Perhaps(free) })
     }
 }

@@ -261,8 +261,9 @@ impl Stage {
         until("the provider shows what it has", Duration::from_mins(1), async || {
             let (faults, posts) = (self.viewer.control("faults").await, self.viewer.control("effects").await);
             let posts = posts["items"].as_array().unwrap();
-            let is_shown =
-                |post: &Value| post["visible_from"].as_str().unwrap().parse::<DateTime<Utc>>().unwrap() <= Utc::now();
+            let clock = self.viewer.control("clock").await;
+            let time = |value: &Value| value.as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+            let is_shown = |post: &Value| time(&post["visible_from"]) <= time(&clock["now"]);
             let late = faults["items"].as_array().unwrap().iter().filter(|fault| fault["delay_ms"].is_u64());
             let mut counts = late.map(|fault| {
                 let of_it =

@@ -69,7 +69,7 @@ impl Group<'_> {
             let _ = writeln!(verdict.told, "exam:   {}", delivery.error);
         }
         let mut wrong = |words: &str| {
-            verdict.wrong.push(format!("{words}: {:?}, out: {:?}, {:?}", self.tricks, self.out, self.deliveries))
+            verdict.wrong.push(format!("{words}: {:?}, out: {:?}, {:?}", self.tricks, self.out, self.deliveries));
         };
         let (published, unknown, failed) =
             (self.in_state("published").count(), self.in_state("unknown").count(), self.in_state("failed").count());
@@ -88,7 +88,8 @@ impl Group<'_> {
             wrong("lost: nothing refused it for good");
         }
         // Those that are out and could have been told.
-        let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
+        let is_hidden = self.world.hides_apps || (width.is_some() && self.world.hides_pictures);
+        let is_alone = self.tricks.len() == 1 && !is_hidden;
         let shows_picture = width.is_some() && !self.world.hides_pictures;
         if out > published && (is_alone || shows_picture) {
             wrong("unknown, though it is out and nothing else looks like it");
