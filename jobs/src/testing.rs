@@ -96,8 +96,16 @@ impl Bench {
     /// # Panics
     /// If that fails.
     pub async fn picture(&self) -> AssetId {
+        self.picture_as_wide_as(640).await
+    }
+
+    /// Stores a picture that a test knows by its width.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn picture_as_wide_as(&self, width: u32) -> AssetId {
         let mut png = std::io::Cursor::new(Vec::new());
-        image::RgbImage::from_pixel(640, 480, image::Rgb([200, 90, 40]))
+        image::RgbImage::from_pixel(width, 480, image::Rgb([200, 90, 40]))
             .write_to(&mut png, image::ImageFormat::Png)
             .expect("a picture");
         let bytes = png.into_inner();

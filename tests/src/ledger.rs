@@ -178,3 +178,34 @@ pub async fn count_attempts(db: &Db, outcome: &str) -> Result<i64, sqlx::Error> 
     let mut tx = db.system().await?;
     sqlx::query_scalar("select count(*) from job_attempts where outcome = $1").bind(outcome).fetch_one(&mut *tx).await
 }
+
+/// How many jobs about posts run, or are due.
+pub async fn count_due(db: &Db) -> Result<i64, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query_scalar(
+        "
+        select count(*)
+        from job_ledger
+        where kind in ('publish_post', 'exchange_oauth_code')
+          and (state in ('available', 'executing')
+            or (state in ('scheduled', 'retryable', 'suspended') and run_at <= engine_now()))
+        ",
+    )
+    .fetch_one(&mut *tx)
+    .await
+}
+
+/// How long it takes until the next post is due that waits for a time.
+pub async fn next_due(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let seconds: Option<f64> = sqlx::query_scalar(
+        "
+        select extract(epoch from min(run_at) - engine_now())::float8
+        from job_ledger
+        where kind = 'publish_post' and state in ('scheduled', 'retryable', 'suspended') and run_at < 'infinity'
+        ",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}

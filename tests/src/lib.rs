@@ -70,6 +70,7 @@ pub struct TestApp {
     pub redis_url: String,
     /// Where workers find the database.
     pub database_url: String,
+    clock_shift: Duration,
     client: reqwest::Client,
     server: tokio::task::JoinHandle<()>,
 }
@@ -138,7 +139,7 @@ impl TestApp {
             .read_timeout(Duration::from_mins(1))
             .build()
             .expect("a client");
-        Self { bench, url, key, redis_prefix, redis_url, database_url, client, server }
+        Self { bench, url, key, redis_prefix, redis_url, database_url, clock_shift: Duration::ZERO, client, server }
     }
 
     /// A request with the operator's key, to a path below the API's address.
@@ -262,8 +263,10 @@ impl TestApp {
     /// Moves the clock of the API and of workers that start from now on.
     pub fn shift_clock(&mut self, by: Duration) {
         self.bench.engine.db.shift_clock(by);
+        self.clock_shift += by;
+        // Of an option that is given twice, the later one counts.
         let link = if self.database_url.contains('?') { '&' } else { '?' };
-        let _ = write!(self.database_url, "{link}options[app.clock_shift]={}ms", by.as_millis());
+        let _ = write!(self.database_url, "{link}options[app.clock_shift]={}ms", self.clock_shift.as_millis());
     }
 
     /// How many jobs of a kind are in each state: `[("completed", 20)]`.

@@ -53,6 +53,15 @@ pub(super) fn candidates(posts: Vec<PagePost>, window: &SentWindow, wanted: &Wan
         .collect()
 }
 
+/// Posts whose pictures are not shown: an equal text may have come with another picture, so a person has to see.
+pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
+    let less = |candidate: Candidate| match candidate.likeness {
+        Likeness::Alike | Likeness::Doubtful => Candidate { likeness: Likeness::Doubtful, ..candidate },
+        Likeness::Certain => candidate,
+    };
+    found.into_iter().map(less).collect()
+}
+
 fn fit(post: &PagePost, window: &SentWindow, wanted: &Wanted<'_>, text: &str) -> Option<Fit> {
     match post.pictures() {
         Pictures::Named(ids) if !wanted.staged.is_empty() => {

@@ -9,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     DeleteStagedPictures,
-    matching::{Wanted, candidates},
+    matching::{Wanted, candidates, unproven},
     store::{self, Parcel},
     text::{canonical, normalized},
 };
@@ -224,7 +224,8 @@ async fn read_back(
         let remote = Remote { id, permalink: None };
         return Ok(vec![Candidate { remote, likeness: Likeness::Certain }]);
     }
-    without_doubt(cx, page, parcel, found).await
+    let found = without_doubt(cx, page, parcel, found).await?;
+    Ok(if wanted.has_picture { unproven(found) } else { found })
 }
 
 /// What does not show an app was made by hand, if the Page shows apps. If it shows none even of what is known to be ours, then it

@@ -27,6 +27,10 @@ const CREDENTIALS: &str = "{credentials}";
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
     pub(crate) operation: Operation,
+    /// Only calls about this Page and its posts count.
+    pub(crate) page_id: Option<String>,
+    /// Only calls with this text in their query or body count.
+    pub(crate) containing: Option<String>,
     /// The first call that is hit; 1 is the next one.
     #[serde(default = "one")]
     nth: u64,
@@ -221,7 +225,7 @@ impl Fault {
 pub(crate) struct PlannedFault {
     #[serde(flatten)]
     fault: Fault,
-    /// Calls of the operation since the fault was planned.
+    /// Calls that the fault is for since it was planned.
     seen: u64,
     /// Calls that the fault hit.
     hit: u64,
@@ -240,9 +244,12 @@ impl FaultPlan {
     }
 
     /// Counts a call, and returns the fault that hits it: the earliest planned one of those that are due.
-    pub(crate) fn take(&mut self, operation: Operation) -> Option<Fault> {
+    ///
+    /// `concerns` says whether the call is one of those that a fault is for.
+    pub(crate) fn take(&mut self, operation: Operation, concerns: impl Fn(&Fault) -> bool) -> Option<Fault> {
         let mut due = None;
-        for planned in self.planned.iter_mut().filter(|planned| planned.fault.operation == operation) {
+        let concerned = |planned: &&mut PlannedFault| planned.fault.operation == operation && concerns(&planned.fault);
+        for planned in self.planned.iter_mut().filter(concerned) {
             planned.seen += 1;
             let last = planned.fault.nth.saturating_add(planned.fault.times - 1);
             if due.is_none() && (planned.fault.nth..=last).contains(&planned.seen) {

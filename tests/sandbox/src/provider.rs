@@ -37,7 +37,8 @@ pub(crate) struct Incoming {
     pub(crate) query: String,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
-    full_path: String,
+    /// The path with world and provider.
+    pub(crate) full_path: String,
     peer: Option<SocketAddr>,
     connections: Connections,
 }
@@ -77,6 +78,24 @@ impl Incoming {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 
+    /// Whether a fault is for this call, whose operation is the fault's.
+    pub(crate) fn is_meant_by(&self, fault: &Fault) -> bool {
+        let of_page = |page_id: &String| {
+            let parts = self.segments();
+            parts.iter().any(|part| part.split('_').next() == Some(page_id.as_str()))
+        };
+        fault.page_id.as_ref().is_none_or(of_page) && fault.containing.as_deref().is_none_or(|text| self.contains(text))
+    }
+
+    /// Whether the query or the body has this text, as it is or percent-encoded.
+    fn contains(&self, text: &str) -> bool {
+        let has = |bytes: &[u8]| {
+            let decoded = url::form_urlencoded::parse(bytes).any(|(_, value)| value.contains(text));
+            decoded || String::from_utf8_lossy(bytes).contains(text)
+        };
+        has(self.query.as_bytes()) || has(&self.body)
+    }
+
     /// What the call came with: header, query and the first of the body.
     fn credentials(&self) -> String {
         let authorization = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -93,7 +112,7 @@ impl Incoming {
         H: FnOnce(Self, Option<Scenario>) -> F + Send + 'static,
         F: Future<Output = Response> + Send,
     {
-        let (seq, fault) = self.world.lock().begin_call(operation, &self.method, &self.full_path);
+        let (seq, fault) = self.world.lock().begin_call(operation, &self);
         let task = tokio::spawn(async move {
             let (world, connections, peer) = (self.world.clone(), self.connections.clone(), self.peer);
             let response = match fault {

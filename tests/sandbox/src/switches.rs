@@ -16,6 +16,8 @@ pub(crate) enum HiddenField {
     Attachments,
     /// The ids of pictures, in attachments and in what they contain.
     AttachmentTargets,
+    /// The post of a picture.
+    PageStoryId,
 }
 
 /// How a feed tells the way to its next page.

@@ -12,6 +12,7 @@ use crate::identity::Identities;
 use crate::ledger::Ledger;
 use crate::operation::Operation;
 use crate::people::{Grant, Page, Person};
+use crate::provider::Incoming;
 use crate::switches::Switches;
 use crate::tokens::Tokens;
 
@@ -24,6 +25,8 @@ pub(crate) struct World {
     pub(crate) people: Vec<Person>,
     /// The id of the person at the browser.
     pub(crate) current: String,
+    /// The only permissions that this person ticks; `None` leaves it to the switches.
+    pub(crate) ticked: Option<Vec<String>>,
     /// What each person granted, by the person's id.
     pub(crate) grants: BTreeMap<String, Grant>,
     pub(crate) tokens: Tokens,
@@ -41,6 +44,7 @@ impl Default for World {
         Self {
             switches: Switches::default(),
             current: person.id.clone(),
+            ticked: None,
             people: vec![person],
             grants: BTreeMap::new(),
             tokens: Tokens::default(),
@@ -80,9 +84,9 @@ impl World {
     }
 
     /// Counts a call, and returns its number with the fault that hits it.
-    pub(crate) fn begin_call(&mut self, operation: Operation, method: &str, path: &str) -> (u64, Option<Fault>) {
-        let seq = self.calls.begin(self.clock.now(), operation, method, path);
-        (seq, self.faults.take(operation))
+    pub(crate) fn begin_call(&mut self, operation: Operation, incoming: &Incoming) -> (u64, Option<Fault>) {
+        let seq = self.calls.begin(self.clock.now(), operation, &incoming.method, &incoming.full_path);
+        (seq, self.faults.take(operation, |fault| incoming.is_meant_by(fault)))
     }
 }
 

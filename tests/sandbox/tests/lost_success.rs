@@ -52,6 +52,25 @@ async fn the_result_of_a_picture_has_both_ids() {
 }
 
 #[tokio::test]
+async fn a_write_that_may_not_be_read_carries_its_result() {
+    let world = World::start().await;
+    world
+        .set(
+            "switches",
+            json!({"publish_needs_read_scope": false, "granted_scopes": ["pages_show_list", "pages_manage_posts"]}),
+        )
+        .await;
+    let token = world.page_token().await;
+    let path = format!("{PAGE}/feed");
+    let asked = world.post(&path, &token, &[("message", "a"), ("fields", "permalink_url")]).await;
+    assert_eq!(asked.status(), 400);
+    let error = json_of(asked).await["error"].take();
+    let effect = world.effects().await[0].take();
+    assert_eq!((&error["code"], &error["original_response"]), (&json!(10), &json!({"id": effect["post_id"]})));
+    assert_eq!(world.post(&path, &token, &[("message", "b")]).await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_write_that_fails_has_no_result_to_carry() {
     let world = World::start().await;
     let token = world.page_token().await;
@@ -148,6 +167,7 @@ async fn the_shown_time_may_be_wrong() {
     world.try_photo(&token, "a", jpeg(8, 8)).await.unwrap();
     let post = world.feed(&token, "created_time").await[0].take();
     assert!(post["created_time"].as_str().unwrap().starts_with("2026-01-02T02:04:"));
+    assert_eq!(world.try_set("clock", json!({"set": "+200000-01-01T00:00:00Z"})).await.status(), 400);
     let clock = world.control("clock").await;
     assert!(clock["now"].as_str().unwrap().starts_with("2026-01-02T03:04:"));
 }

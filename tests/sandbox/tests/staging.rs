@@ -100,6 +100,9 @@ async fn attached_pictures_are_taken_in_json_too() {
     let ids: Vec<&Value> =
         album["subattachments"]["data"].as_array().unwrap().iter().map(|part| &part["target"]["id"]).collect();
     assert_eq!(ids, [&json!(first), &json!(second)]);
+    world.call(Method::DELETE, &first, &token, &[]).await;
+    let post = world.feed(&token, "attachments{media_type,target}").await[0].take();
+    assert_eq!(post["attachments"]["data"][0]["target"]["id"], second);
 }
 
 #[tokio::test]

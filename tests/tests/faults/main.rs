@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod clock;
+mod exam;
 mod fairness;
 mod kinds;
 mod leader;

@@ -64,6 +64,28 @@ async fn equal_texts_with_other_pictures_are_each_found_as_themselves(pool: PgPo
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_post_with_hidden_pictures_is_not_taken_for_an_equal_text_with_another(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    for (hidden, has_picture) in [("attachment_targets", true), ("attachments", true), ("attachments", false)] {
+        bench.sandbox.control("switches", json!({ "hidden_fields": [hidden] })).await;
+        let (never_left, out) = (bench.picture().await, bench.picture().await);
+        lose(&bench, "before").await;
+        let first = post(&bench, hidden, has_picture.then_some(never_left)).await;
+        bench.drain().await;
+        lose(&bench, "after").await;
+        let second = post(&bench, hidden, Some(out)).await;
+        bench.drain().await;
+        for _ in 0..3 {
+            bench.drain_after(Duration::from_secs(6)).await;
+        }
+        assert_eq!(remote_id(&bench, first).await, None, "{hidden}: its own is nowhere");
+        assert_eq!(bench.job(second).await.state, "completed", "{hidden}: found by its picture");
+        bench.drain_after(Duration::from_mins(11)).await;
+        assert_eq!(effect_state(&bench, first).await, "unknown", "{hidden}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn a_picture_is_found_whatever_the_feed_hides(pool: PgPool) {
     let bench = Bench::new(pool).await;
     for hidden in [json!(["attachments"]), json!(["attachment_targets"]), json!(["application", "from", "attachments"])]

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// What reading back compares. Source: Graph API, "Post" and "Story attachment".
-const FEED_FIELDS: &str = "id,message,created_time,permalink_url,from,application,\
+const FEED_FIELDS: &str = "id,message,created_time,permalink_url,status_type,from,application,\
     attachments{media_type,target{id},subattachments{media_type,target{id}}}";
 
 /// An address of a post is worth no longer wait than this.
@@ -38,6 +38,8 @@ pub struct PagePost {
     pub from: Option<Thing>,
     /// With which app, where that is shown.
     pub application: Option<Thing>,
+    /// What sort of post it is.
+    status_type: Option<String>,
     attachments: Option<Attachments>,
 }
 
@@ -87,10 +89,15 @@ impl PagePost {
         });
         let mut pictures = all.filter(|one| one.media_type.as_deref().is_none_or(is_picture)).peekable();
         if pictures.peek().is_none() {
-            return Pictures::None;
+            return if self.has_added_media() { Pictures::Unnamed } else { Pictures::None };
         }
         let ids: Vec<String> = pictures.filter_map(|one| one.target.as_ref()?.id.clone()).collect();
         if ids.is_empty() { Pictures::Unnamed } else { Pictures::Named(ids) }
+    }
+
+    /// Its sort says that it has pictures, whether or not they are shown. Source: Graph API, "Post", `status_type`.
+    fn has_added_media(&self) -> bool {
+        self.status_type.as_deref().is_some_and(|sort| ["added_photos", "added_video"].contains(&sort))
     }
 }
 

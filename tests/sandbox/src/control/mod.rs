@@ -3,6 +3,7 @@
 mod observe;
 mod plan;
 mod posts;
+mod published;
 mod scene;
 
 use poem::http::StatusCode;
@@ -17,6 +18,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/health", get(observe::health))
         .at("/:world/control/state", get(observe::state))
         .at("/:world/control/effects", get(observe::effects))
+        .at("/:world/control/published", get(published::list_published))
         .at("/:world/control/effects/:seq/picture", get(observe::effect_picture))
         .at("/:world/control/photos", get(observe::list_photos))
         .at("/:world/control/photos/:id/picture", get(observe::photo_bytes))
@@ -28,6 +30,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/secrets", get(observe::secrets))
         .at("/:world/control/people", post(scene::replace_people))
         .at("/:world/control/login", post(scene::log_in))
+        .at("/:world/control/permissions", post(scene::change_permission))
         .at("/:world/control/visitor", post(scene::seat_visitor))
         .at("/:world/control/switches", get(scene::switches).post(scene::change_switches))
         .at("/:world/control/clock", get(scene::read_clock).post(scene::set_clock))

@@ -1,6 +1,6 @@
 //! What a test arranges: people, who is logged in, switches, the time.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use poem::web::Json;
 use poem::{Result, handler};
 use serde::Deserialize;
@@ -12,6 +12,9 @@ use crate::identity::{GithubAccount, GoogleAccount};
 use crate::people::Person;
 use crate::world::World;
 
+/// The years that a clock can be set to.
+const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
+
 /// The people that replace those of a world; the first one is at the browser unless `current` names another.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,11 +23,22 @@ struct People {
     current: Option<String>,
 }
 
-/// Who goes through the next login dialogs.
+/// Who goes through the next login dialogs, and the only permissions that this person ticks there; if they are left out,
+/// the switches say which.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
     person_id: String,
+    granted_scopes: Option<Vec<String>>,
+}
+
+/// A permission that a person gives or takes away in the settings of Facebook.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PermissionChange {
+    person_id: String,
+    permission: String,
+    granted: bool,
 }
 
 /// The accounts at Google and GitHub of whoever signs in next; one that is left out stays.
@@ -72,7 +86,17 @@ pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result
         return Err(refused("person_id is none of the people"));
     }
     world.current = body.person_id;
-    Ok(Json(json!({"current": world.current})))
+    world.ticked = body.granted_scopes;
+    Ok(Json(json!({"current": world.current, "granted_scopes": world.ticked})))
+}
+
+/// Gives or takes away a permission of somebody who logged in before; the tokens stay.
+#[handler]
+pub(super) fn change_permission(InWorld(world): InWorld, Json(body): Json<PermissionChange>) -> Result<Json<Value>> {
+    let mut world = world.lock();
+    let grant = world.grants.get_mut(&body.person_id).ok_or_else(|| refused("person_id never logged in"))?;
+    grant.permissions.insert(body.permission, body.granted);
+    Ok(Json(json!({"permissions": grant.permissions})))
 }
 
 /// Seats somebody with other accounts at Google or GitHub at the browser.
@@ -118,14 +142,15 @@ fn clock_view(clock: &Clock) -> Value {
 
 /// Moves or sets the clock, or what it shows.
 #[handler]
-pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Json<Value> {
+pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Result<Json<Value>> {
     let mut world = world.lock();
     match change {
         ClockChange::Advance { advance_seconds } => world.clock.advance(TimeDelta::seconds(advance_seconds.into())),
-        ClockChange::Set { set } => world.clock.set(set),
+        ClockChange::Set { set } if YEARS.contains(&set.year()) => world.clock.set(set),
+        ClockChange::Set { .. } => return Err(refused("set is too far away")),
         ClockChange::Skew { skew_seconds } => world.clock.set_skew(TimeDelta::seconds(skew_seconds.into())),
     }
-    Json(clock_view(&world.clock))
+    Ok(Json(clock_view(&world.clock)))
 }
 
 /// Makes the world new.

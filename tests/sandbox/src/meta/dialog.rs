@@ -104,7 +104,7 @@ fn approve(world: &mut World, scopes: &[&str], asked_again: bool, redirect_uri: 
     if world.person(&user_id).is_none() {
         return Err("Nobody is logged in.");
     }
-    let ticked = world.switches.granted_scopes.clone();
+    let ticked = world.ticked.clone().or_else(|| world.switches.granted_scopes.clone());
     let empty = Grant { permissions: BTreeMap::new(), consented_at: now };
     let grant = world.grants.entry(user_id.clone()).or_insert(empty);
     grant.consented_at = now;

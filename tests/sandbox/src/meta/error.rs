@@ -116,6 +116,11 @@ impl GraphError {
         Self { subcode: fault.subcode, is_transient, original_response, ..Self::new(fault.code, message) }
     }
 
+    /// The same error for a read that failed after a write: it carries what the write was answered with.
+    pub(crate) fn after_write(self, original_response: Value) -> Self {
+        Self { original_response: Some(original_response), ..self }
+    }
+
     /// The same error with a subcode.
     pub(crate) fn subcode(self, subcode: u32) -> Self {
         Self { subcode: Some(subcode), ..self }

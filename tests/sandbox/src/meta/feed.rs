@@ -1,7 +1,7 @@
 //! `{page}/feed` and its like: texts and links go in, posts come out.
 
 use chrono::TimeDelta;
-use serde_json::Value;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::clock::parse_bound;
@@ -45,6 +45,9 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     let draft =
         Draft { message, link, photo_ids, unpublished, ..draft(world, Operation::PublishFeed, &token, &page_id) };
     let effect = world.ledger.publish(draft);
+    if call.params.get("fields").is_some() {
+        check_may_read(world, &token).map_err(|error| error.after_write(json!({"id": effect.post_id})))?;
+    }
     view_post(world, call, &effect, &fields)
 }
 

@@ -65,7 +65,7 @@ pub(crate) fn view_photo(world: &World, call: &Call, photo: &Photo, fields: &[Fi
     let source = source(call, &photo.id);
     let name = world.people.iter().find_map(|person| person.page(&photo.page_id)).map(|page| &page.name);
     let node = json!({
-        "page_story_id": photo.post_id,
+        "page_story_id": photo.post_id.as_ref().filter(|_| !hides(world, HiddenField::PageStoryId)),
         "name": photo.caption.as_deref().map(|caption| altered(caption, &world.switches.text_alterations)),
         "created_time": graph_time(photo.uploaded_at),
         "updated_time": graph_time(photo.uploaded_at),
@@ -88,7 +88,6 @@ pub(crate) fn check_photo_fields(fields: &[Field]) -> Result<(), GraphError> {
 }
 
 fn post(world: &World, call: &Call, effect: &Effect) -> Value {
-    let hides = |field| world.switches.hidden_fields.contains(&field);
     let status_type = match (&effect.picture, &effect.link) {
         (Some(_), _) => "added_photos",
         (None, Some(_)) => "shared_story",
@@ -96,7 +95,8 @@ fn post(world: &World, call: &Call, effect: &Effect) -> Value {
     };
     let created_time = graph_time(effect.created_time);
     let message = effect.message.as_deref().map(|message| altered(message, &world.switches.text_alterations));
-    let attachments = if hides(HiddenField::Attachments) { Value::Null } else { attachments(world, call, effect) };
+    let attachments =
+        if hides(world, HiddenField::Attachments) { Value::Null } else { attachments(world, call, effect) };
     json!({
         "message": message,
         "created_time": created_time,
@@ -105,14 +105,19 @@ fn post(world: &World, call: &Call, effect: &Effect) -> Value {
         "full_picture": effect.photo_id.as_deref().map(|id| source(call, id)),
         "is_published": effect.published,
         "status_type": status_type,
-        "from": (!hides(HiddenField::From)).then_some(&effect.origin.from),
-        "application": effect.origin.application.as_ref().filter(|_| !hides(HiddenField::Application)).map(application),
+        "from": (!hides(world, HiddenField::From)).then_some(&effect.origin.from),
+        "application": effect.origin.application.as_ref().filter(|_| !hides(world, HiddenField::Application)).map(application),
         "attachments": attachments,
     })
 }
 
+fn hides(world: &World, field: HiddenField) -> bool {
+    world.switches.hidden_fields.contains(&field)
+}
+
 fn attachments(world: &World, call: &Call, effect: &Effect) -> Value {
-    let photos: Vec<&Photo> = effect.photo_ids.iter().filter_map(|id| world.ledger.photos.find(id)).collect();
+    let photos = effect.photo_ids.iter().filter_map(|id| world.ledger.photos.find(id));
+    let photos: Vec<&Photo> = photos.filter(|photo| !photo.deleted).collect();
     let mut attachment = match (photos.as_slice(), &effect.link) {
         ([], None) => return Value::Null,
         ([], Some(link)) => json!({
@@ -132,7 +137,7 @@ fn attachments(world: &World, call: &Call, effect: &Effect) -> Value {
             "subattachments": {"data": photos.iter().map(|photo| photo_attachment(call, photo)).collect::<Vec<_>>()},
         }),
     };
-    if world.switches.hidden_fields.contains(&HiddenField::AttachmentTargets) {
+    if hides(world, HiddenField::AttachmentTargets) {
         hide_targets(&mut attachment);
     }
     json!({"data": [attachment]})

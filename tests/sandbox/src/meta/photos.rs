@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use crate::ledger::Draft;
-use crate::meta::access::{check_may_publish, page_caller};
+use crate::meta::access::{check_may_publish, check_may_read, page_caller};
 use crate::meta::call::Call;
 use crate::meta::error::GraphError;
 use crate::meta::feed::{checked_message, draft, refuse_unsupported};
@@ -65,6 +65,9 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
         if !world.switches.omit_post_id {
             answer["post_id"] = json!(effect.post_id);
         }
+    }
+    if fields.is_some() {
+        check_may_read(world, &token).map_err(|error| error.after_write(answer.clone()))?;
     }
     match (fields, world.ledger.photo(&photo_id)) {
         (Some(fields), Some(photo)) => view_photo(world, call, photo, &fields),
