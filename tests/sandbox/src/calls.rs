@@ -25,6 +25,8 @@ pub(crate) struct CallRecord {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Calls {
     total: u64,
+    /// Calls that are not answered yet.
+    under_way: usize,
     counts: BTreeMap<Operation, u64>,
     recent: VecDeque<CallRecord>,
 }
@@ -33,6 +35,7 @@ impl Calls {
     /// Counts a call and returns its number.
     pub(crate) fn begin(&mut self, at: DateTime<Utc>, operation: Operation, method: &str, path: &str) -> u64 {
         self.total += 1;
+        self.under_way += 1;
         *self.counts.entry(operation).or_default() += 1;
         if self.recent.len() == RECENT_CALLS {
             self.recent.pop_front();
@@ -44,6 +47,7 @@ impl Calls {
 
     /// Notes what the call was answered with.
     pub(crate) fn finish(&mut self, seq: u64, status: Option<u16>) {
+        self.under_way -= 1;
         if let Some(call) = self.recent.iter_mut().rev().find(|call| call.seq == seq) {
             call.status = status;
         }
