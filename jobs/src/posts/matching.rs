@@ -53,11 +53,11 @@ pub(super) fn candidates(posts: Vec<PagePost>, window: &SentWindow, wanted: &Wan
         .collect()
 }
 
-/// Posts whose pictures are not shown: an equal text may have come with another picture, so a person has to see.
+/// Posts whose pictures are not shown: an equal text may have come with another picture.
 pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
     let less = |candidate: Candidate| match candidate.likeness {
-        Likeness::Alike | Likeness::Doubtful => Candidate { likeness: Likeness::Doubtful, ..candidate },
-        Likeness::Certain => candidate,
+        Likeness::Alike => Candidate { likeness: Likeness::Unproven, ..candidate },
+        Likeness::Certain | Likeness::Unproven | Likeness::Doubtful => candidate,
     };
     found.into_iter().map(less).collect()
 }
@@ -69,7 +69,7 @@ fn fit(post: &PagePost, window: &SentWindow, wanted: &Wanted<'_>, text: &str) ->
         }
         Pictures::None if !wanted.staged.is_empty() => return None,
         Pictures::Named(_) | Pictures::Unnamed if !wanted.has_picture => return None,
-        Pictures::Named(_) | Pictures::Unnamed | Pictures::None => {}
+        Pictures::Named(_) | Pictures::Unnamed | Pictures::None | Pictures::NotShown => {}
     }
     let is_by = |thing: &Option<Thing>, id: &str| thing.as_ref()?.id.as_ref().map(|shown| shown == id);
     let (author, app) = (is_by(&post.from, wanted.page_id), is_by(&post.application, wanted.app_id));

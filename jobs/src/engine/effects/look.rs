@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Answer, CallOutcome, EffectSpec, Look, Receipt, Remote, What,
-    rows::{Row, has_equals, has_rival, list_taken},
+    rows::{Row, has_equals, has_rival, list_taken, stands_alone},
 };
 use crate::engine::{Cause, JobContext, JobError};
 
@@ -23,13 +23,15 @@ pub struct Candidate {
     pub likeness: Likeness,
 }
 
-/// How much a thing looks like what a call did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much a thing looks like what a call did; the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
     /// It has what was uploaded for this call and for no other.
     Certain,
     /// Nothing that the provider shows tells them apart.
     Alike,
+    /// The provider does not show all that could tell them apart: another call that looks the same here may have done it.
+    Unproven,
     /// The provider does not show enough to say so: it is for a person to see.
     Doubtful,
 }
@@ -102,8 +104,9 @@ impl JobContext {
         })
     }
 
-    /// What has our media is ours, and what is doubtful is for a person. Else a thing is ours if it is nobody else's, if no equal call can still turn out to be it,
-    /// and if there are no more such things than equal calls: of what nothing tells apart, each call takes one.
+    /// What has our media is ours, and what is doubtful is for a person. What is not proven is ours if it is the only such thing
+    /// and no other call may have done it. Else a thing is ours if it is nobody else's, if no equal call can still turn out to
+    /// be it, and if there are no more such things than equal calls: of what nothing tells apart, each call takes one.
     async fn choose(&self, spec: &EffectSpec, row: &Row, seen: Vec<Candidate>) -> Result<Found, JobError> {
         if seen.is_empty() {
             return Ok(Found::Nothing);
@@ -120,9 +123,13 @@ impl JobContext {
             return Ok(Found::Nothing);
         }
         let others = i32::try_from(free.len() - 1).unwrap_or(i32::MAX);
-        let is_clear = seen.iter().all(|candidate| candidate.likeness == Likeness::Alike)
-            && !has_rival(&mut tx, spec, row.id).await?
-            && has_equals(&mut tx, spec, row.id, others).await?;
+        let is_clear = match seen.iter().map(|candidate| candidate.likeness).max() {
+            Some(Likeness::Alike) => {
+                !has_rival(&mut tx, spec, row.id).await? && has_equals(&mut tx, spec, row.id, others).await?
+            }
+            Some(Likeness::Unproven) => others == 0 && stands_alone(&mut tx, spec, row).await?,
+            Some(Likeness::Certain | Likeness::Doubtful) | None => false,
+        };
         Ok(if is_clear { Found::It(free.swap_remove(0)) } else { Found::Perhaps(free) })
     }
 }

@@ -58,7 +58,12 @@ pub(in crate::engine) async fn record_outcome(
         What::NotHappened(fact) => rows::end_call(tx, attempt, id, "intended", fact, None).await,
         What::RefusedForGood(fact) => rows::end_call(tx, attempt, id, "failed", fact, None).await,
         What::Unclear(fact) => rows::end_call(tx, attempt, id, "sent", fact, None).await,
-        What::Answered(fact, remote_id) => rows::end_call(tx, attempt, id, "sent", fact, Some(remote_id)).await,
+        What::Answered(fact, remote_id) => {
+            rows::end_call(tx, attempt, id, "sent", fact, Some(remote_id)).await?;
+            // No equal call that is looked for may take it meanwhile; what another has already shows when this one is recorded.
+            rows::claim_remote(tx, attempt.tenant_id, id, remote_id).await?;
+            Ok(())
+        }
         What::Looked(look) => rows::count_look(tx, attempt.tenant_id, look).await,
         What::GivenUp(fact, look) => {
             if let Some(look) = look {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{Candidate, EffectSpec, Look, Sent};
@@ -10,6 +10,10 @@ use crate::{
     engine::{Attempt, AttemptTx, Tx},
     ids::{EffectId, TenantId},
 };
+
+/// What an earlier call did may be taken for what a later one did if it came no earlier than this before it: more than a call
+/// takes, and than clocks are off.
+const ABOUT_THAT_TIME: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Row {
     pub(super) id: EffectId,
@@ -188,6 +192,21 @@ pub(super) async fn has_equals(
         spec.request_digest,
         effect_id.0,
         at_least
+    )
+    .fetch_one(&mut ***tx)
+    .await
+}
+
+/// Whether no other call that looks the same may have done what is seen: none was sent at about that time, or later, of which it
+/// is not known what it did.
+pub(super) async fn stands_alone(tx: &mut AttemptTx, spec: &EffectSpec, row: &Row) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select stands_alone($1, $2, $3, $4, $5) as "alone!""#,
+        spec.network,
+        spec.remote_account,
+        spec.request_digest,
+        row.id.0,
+        row.sent().at - ABOUT_THAT_TIME
     )
     .fetch_one(&mut ***tx)
     .await

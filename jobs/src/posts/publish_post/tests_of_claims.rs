@@ -1,7 +1,7 @@
 //! Which post on a Page is which delivery's, when nobody answered.
 
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::{AssertSqlSafe, PgPool};
 
 use super::{
     tests::{delivery, due, effect_state},
@@ -88,8 +88,13 @@ async fn a_post_with_hidden_pictures_is_not_taken_for_an_equal_text_with_another
 #[sqlx::test(migrations = "../migrations")]
 async fn a_picture_is_found_whatever_the_feed_hides(pool: PgPool) {
     let bench = Bench::new(pool).await;
-    for hidden in [json!(["attachments"]), json!(["attachment_targets"]), json!(["application", "from", "attachments"])]
-    {
+    let all_that_prove = json!(["attachments", "page_story_id"]);
+    for hidden in [
+        json!(["attachments"]),
+        json!(["attachment_targets"]),
+        json!(["application", "from", "attachments"]),
+        all_that_prove,
+    ] {
         bench.sandbox.control("switches", json!({ "hidden_fields": hidden })).await;
         lose(&bench, "after").await;
         let job = due(&bench, true).await;
@@ -97,7 +102,51 @@ async fn a_picture_is_found_whatever_the_feed_hides(pool: PgPool) {
         bench.drain_after(Duration::from_secs(2)).await;
         assert_eq!(bench.job(job).await.state, "completed", "{hidden}");
     }
-    assert_eq!(bench.sandbox.calls("publish_feed").await, 3);
+    assert_eq!(bench.sandbox.calls("publish_feed").await, 4);
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn equal_texts_whose_pictures_nothing_shows_are_for_a_person(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    bench.sandbox.control("switches", json!({ "hidden_fields": ["attachments", "page_story_id"] })).await;
+    let (never_left, out) = (bench.picture().await, bench.picture().await);
+    lose(&bench, "after").await;
+    let first = post(&bench, CAPTION, Some(out)).await;
+    bench.drain().await;
+    bench.drain_after(Duration::from_secs(30)).await;
+    assert_eq!(bench.job(first).await.state, "completed", "no other call had this text");
+    lose(&bench, "before").await;
+    let second = post(&bench, CAPTION, Some(never_left)).await;
+    bench.drain().await;
+    lose(&bench, "after").await;
+    let third = post(&bench, CAPTION, Some(out)).await;
+    bench.drain().await;
+    for wait in [Duration::from_secs(30), Duration::from_mins(9), Duration::from_mins(2), Duration::from_hours(2)] {
+        bench.drain_after(wait).await;
+    }
+    for job in [second, third] {
+        assert_eq!((remote_id(&bench, job).await, effect_state(&bench, job).await.as_str()), (None, "unknown"));
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn what_was_answered_and_not_recorded_is_not_taken_by_an_equal_call(pool: PgPool) {
+    let bench = Bench::new(pool.clone()).await;
+    let first = post(&bench, CAPTION, None).await;
+    let id = delivery(&bench, first).await.id;
+    let refuse = format!("alter table post_history add constraint not_now check (remote_id is null or id <> '{id}')");
+    sqlx::query(AssertSqlSafe(refuse)).execute(&pool).await.unwrap();
+    bench.drain().await;
+    assert_eq!((bench.sandbox.effects().await.len(), remote_id(&bench, first).await), (1, None));
+    let other = other_tenant(&bench, pool.clone()).await;
+    lose(&bench, "before").await;
+    let second = post(&other, CAPTION, None).await;
+    other.drain().await;
+    other.drain_after(Duration::from_mins(5)).await;
+    assert_eq!(remote_id(&other, second).await, None, "what is out is the first's");
+    sqlx::query("alter table post_history drop constraint not_now").execute(&pool).await.unwrap();
+    bench.drain_after(Duration::from_hours(1)).await;
+    assert_eq!(remote_id(&bench, first).await.as_deref(), bench.sandbox.effects().await[0]["post_id"].as_str());
 }
 
 #[sqlx::test(migrations = "../migrations")]

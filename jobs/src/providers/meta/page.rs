@@ -74,6 +74,8 @@ pub enum Pictures {
     None,
     /// It has some, and their ids are not shown.
     Unnamed,
+    /// Nothing is shown that would say whether it has any.
+    NotShown,
     /// These, by their ids.
     Named(Vec<String>),
 }
@@ -89,16 +91,20 @@ impl PagePost {
         });
         let mut pictures = all.filter(|one| one.media_type.as_deref().is_none_or(is_picture)).peekable();
         if pictures.peek().is_none() {
-            return if self.has_added_media() { Pictures::Unnamed } else { Pictures::None };
+            return match &self.status_type {
+                Some(sort) if is_of_media(sort) => Pictures::Unnamed,
+                None if self.attachments.is_none() => Pictures::NotShown,
+                Some(_) | None => Pictures::None,
+            };
         }
         let ids: Vec<String> = pictures.filter_map(|one| one.target.as_ref()?.id.clone()).collect();
         if ids.is_empty() { Pictures::Unnamed } else { Pictures::Named(ids) }
     }
+}
 
-    /// Its sort says that it has pictures, whether or not they are shown. Source: Graph API, "Post", `status_type`.
-    fn has_added_media(&self) -> bool {
-        self.status_type.as_deref().is_some_and(|sort| ["added_photos", "added_video"].contains(&sort))
-    }
+/// Posts of this sort have pictures, whether or not they are shown. Source: Graph API, "Post", `status_type`.
+fn is_of_media(status_type: &str) -> bool {
+    ["added_photos", "added_video"].contains(&status_type)
 }
 
 /// Links have attachments too.
@@ -301,7 +307,7 @@ mod tests {
     #[test]
     fn pictures_are_known_by_what_attachments_are_of() {
         let photo = |id: &str| json!({ "media_type": "photo", "target": { "id": id } });
-        assert_eq!(pictures(&Value::Null), Pictures::None);
+        assert_eq!(pictures(&Value::Null), Pictures::NotShown);
         assert_eq!(pictures(&json!([{ "media_type": "link", "target": { "id": "9" } }])), Pictures::None);
         assert_eq!(pictures(&json!([{ "media_type": "photo" }])), Pictures::Unnamed);
         assert_eq!(pictures(&json!([photo("5")])), Pictures::Named(vec!["5".into()]));

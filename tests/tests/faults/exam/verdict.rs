@@ -88,8 +88,7 @@ impl Group<'_> {
             wrong("lost: nothing refused it for good");
         }
         // Those that are out and could have been told.
-        let is_hidden = self.world.hides_apps || (width.is_some() && self.world.hides_pictures);
-        let is_alone = self.tricks.len() == 1 && !is_hidden;
+        let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
         let shows_picture = width.is_some() && !self.world.hides_pictures;
         if out > published && (is_alone || shows_picture) {
             wrong("unknown, though it is out and nothing else looks like it");
