@@ -16,12 +16,8 @@ use self::{stage::Stage, watch::Watch};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn exam_of_everything_that_may_go_wrong_at_once(pool: PgPool) {
-    let asked = optional_setting("FAULT_SEED").and_then(|seed| seed.parse().ok());
-    if asked.is_none() && optional_setting("LINECOOK_LONG").is_none() {
-        println!("exam: only with --long, or with a FAULT_SEED");
-        return;
-    }
-    let seed = asked.unwrap_or_else(rand::random);
+    let asked = optional_setting("FAULT_SEED").map(|seed| seed.parse().expect("a number"));
+    let seed = asked.unwrap_or_else(|| small_or_long(701, rand::random()));
     println!("exam: FAULT_SEED={seed}");
     let mut random = StdRng::seed_from_u64(seed);
     let redis = PrivateRedis::start().await;
