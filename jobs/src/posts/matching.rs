@@ -35,8 +35,14 @@ enum Fit {
 /// The posts that fit best, in their order.
 pub(super) fn candidates(posts: Vec<PagePost>, window: &SentWindow, wanted: &Wanted<'_>) -> Vec<Candidate> {
     let text = canonical(wanted.caption);
-    let fitting: Vec<(Fit, PagePost)> =
-        posts.into_iter().filter_map(|post| Some((fit(&post, window, wanted, &text)?, post))).collect();
+    // Where pictures of others are shown, a post without any has none.
+    let shows_pictures = posts.iter().any(|post| post.pictures() != Pictures::NotShown);
+    let pictures = |post: &PagePost| match post.pictures() {
+        Pictures::NotShown if shows_pictures => Pictures::None,
+        pictures => pictures,
+    };
+    let fits = |post: PagePost| Some((fit(&post, pictures(&post), window, wanted, &text)?, post));
+    let fitting: Vec<(Fit, PagePost)> = posts.into_iter().filter_map(fits).collect();
     let Some(best) = fitting.iter().map(|(fit, _)| *fit).max() else {
         return Vec::new();
     };
@@ -62,8 +68,8 @@ pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
     found.into_iter().map(less).collect()
 }
 
-fn fit(post: &PagePost, window: &SentWindow, wanted: &Wanted<'_>, text: &str) -> Option<Fit> {
-    match post.pictures() {
+fn fit(post: &PagePost, pictures: Pictures, window: &SentWindow, wanted: &Wanted<'_>, text: &str) -> Option<Fit> {
+    match pictures {
         Pictures::Named(ids) if !wanted.staged.is_empty() => {
             return wanted.staged.iter().all(|id| ids.contains(id)).then_some(Fit::Certain);
         }
@@ -147,6 +153,7 @@ mod tests {
         assert_eq!(found(posts.clone(), &["5"]), [("2".to_owned(), Likeness::Certain)]);
         assert_eq!(found(posts, &["6"]), []);
         assert_eq!(found(json!([pictured("1", &["5"])]), &["5", "6"]), [], "one of two is not enough");
+        assert_eq!(found(json!([post("1", &[])]), &["5"]), [("1".to_owned(), Likeness::Alike)], "none is shown at all");
         let unnamed = post("1", &[("attachments", json!({ "data": [{ "media_type": "photo" }] }))]);
         assert_eq!(found(json!([unnamed]), &["5"]), [("1".to_owned(), Likeness::Alike)], "all that is shown");
     }
