@@ -3,13 +3,12 @@
 use chrono::{DateTime, Utc};
 use jobs::{
     assets::{
-        MAX_UPLOAD_BYTES, Picture,
+        MAX_UPLOAD_BYTES, Overlay, Picture, Position, RenderOverlay,
         store::{self, AssetRow, FolderRow, NewAsset},
     },
     audit::Entry,
     engine::NewJob,
     ids::{AssetId, FolderId},
-    media::{Overlay, Position, RenderOverlay},
     tenants::usage,
 };
 use poem_openapi::{

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::{
+    assets::RenderOverlay,
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
     mail::SendMail,
-    media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::{ActOnJobs, ReportPoison},

@@ -9,7 +9,7 @@ use ::jobs::{
     engine::{Scope, Tx},
     ids::{TenantId, UserId},
     tenants::{
-        erase, members,
+        erasure, members,
         plans::Plan as TenantPlan,
         roles::Role,
         settings,
@@ -161,7 +161,7 @@ impl TenantsApi {
                 "confirm should be the tenant's name, to the letter.",
             ));
         }
-        let job = erase::erase(&mut tx, &self.state.services.keyring, caller.actor(), id)
+        let job = erasure::erase(&mut tx, &self.state.services.keyring, caller.actor(), id)
             .await?
             .ok_or_else(|| ApiError::not_found("tenant"))?;
         tx.commit().await?;

@@ -1,20 +1,13 @@
-//! The end of a tenant: from the moment somebody asks for it nobody gets in any more; a job does the rest.
-
-mod rows;
+//! The request to erase a tenant: from that moment on nobody gets in any more.
 
 use serde_json::json;
 
-use super::EraseTenant;
+use super::{EraseTenant, store};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::TenantId,
     secrets::Keyring,
-};
-
-pub(super) use rows::{
-    KeptLogin, Revocable, TABLES, delete_some, finish, forget, is_connected, is_elsewhere, is_there, list_kept_logins,
-    list_revocable,
 };
 
 /// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
@@ -28,10 +21,10 @@ pub async fn erase(
     actor: &Actor,
     tenant_id: TenantId,
 ) -> Result<Option<Enqueued>, EnqueueError> {
-    let Some(is_first) = rows::mark_erasing(tx, tenant_id).await? else {
+    let Some(is_first) = store::mark_erasing(tx, tenant_id).await? else {
         return Ok(None);
     };
-    rows::lock_out(tx, tenant_id).await?;
+    store::lock_out(tx, tenant_id).await?;
     let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, &EraseTenant { tenant_id })).await?;
     if is_first {
         let details = json!({ "job_id": enqueued.id });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::erase::{self, TABLES};
+use super::store::{self, TABLES};
 use crate::{
     audit::{self, Actor},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, eviction},
@@ -26,7 +26,7 @@ const REVOKE_AGAIN: Duration = Duration::from_mins(1);
 /// How long jobs that were asked to stop, or what came in at the last moment, are given.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Erase the tenant `tenant_id`, whom [`erase::erase`] has marked.
+/// Erase the tenant `tenant_id`, whom [`super::erase`] has marked.
 ///
 /// Safe to repeat: each step removes what it finds, in transactions of its own, and the tenant's row goes last, when nothing is
 /// left. What was in the middle of coming in is found by the next look.
@@ -74,7 +74,7 @@ impl Job for EraseTenant {
             return Err(JobError::Fail(Cause::plain("permanent", "Only the system erases tenants.")));
         }
         let mut tx = cx.begin().await?;
-        let is_there = erase::is_there(&mut tx, self.tenant_id).await?;
+        let is_there = store::is_there(&mut tx, self.tenant_id).await?;
         drop(tx);
         if is_there {
             erasing.end_jobs().await?;
@@ -143,7 +143,7 @@ impl Erasing<'_> {
             loop {
                 self.say(3 + at, &format!("{} rows deleted", self.progress.rows));
                 let mut tx = self.cx.begin().await?;
-                let deleted = erase::delete_some(&mut tx, table, self.tenant_id, ROWS_AT_ONCE).await?;
+                let deleted = store::delete_some(&mut tx, table, self.tenant_id, ROWS_AT_ONCE).await?;
                 self.progress.rows += deleted;
                 tx.checkpoint(&json!(self.progress)).await?;
                 if deleted < ROWS_AT_ONCE.unsigned_abs() {
@@ -163,7 +163,7 @@ impl Erasing<'_> {
             let mut tx = self.cx.begin().await?;
             tx.hold().await?;
             let is_over = audit::erase_some(&mut tx, keyring, &actor, self.tenant_id, ROWS_AT_ONCE).await?;
-            if is_over && !erase::finish(&mut tx, self.tenant_id).await? {
+            if is_over && !store::finish(&mut tx, self.tenant_id).await? {
                 return Err(look_again("Something came in at the last moment; it is looked for again."));
             }
             tx.checkpoint(&json!(self.progress)).await?;

@@ -8,7 +8,7 @@ use crate::ids::{OauthStateId, TenantId, TokenId};
 
 /// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
 /// itself come apart.
-pub(in crate::tenants) const TABLES: [&str; 21] = [
+pub(super) const TABLES: [&str; 21] = [
     "job_events",
     "job_attempts",
     "job_history",
@@ -76,7 +76,7 @@ pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Re
 }
 
 /// Whether the tenant's row is there.
-pub(in crate::tenants) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (select from tenants where id = $1 and erasing_at is not null) as "is_there!""#,
         tenant_id.0
@@ -86,15 +86,15 @@ pub(in crate::tenants) async fn is_there(conn: &mut PgConnection, tenant_id: Ten
 }
 
 /// A person's token that goes with the tenant.
-pub(in crate::tenants) struct Revocable {
-    pub(in crate::tenants) id: TokenId,
-    pub(in crate::tenants) access_token: String,
+pub(super) struct Revocable {
+    pub(super) id: TokenId,
+    pub(super) access_token: String,
     /// The same person connected accounts in another tenant too.
-    pub(in crate::tenants) is_shared: bool,
+    pub(super) is_shared: bool,
 }
 
 /// The people's tokens of a tenant that were not forgotten. To revoke one ends all that the person gave us, in other tenants too.
-pub(in crate::tenants) async fn list_revocable(
+pub(super) async fn list_revocable(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     after: Option<TokenId>,
@@ -123,13 +123,13 @@ pub(in crate::tenants) async fn list_revocable(
 }
 
 /// What the code of a login was exchanged for, before accounts were connected with it.
-pub(in crate::tenants) struct KeptLogin {
-    pub(in crate::tenants) id: OauthStateId,
-    pub(in crate::tenants) user_token: String,
+pub(super) struct KeptLogin {
+    pub(super) id: OauthStateId,
+    pub(super) user_token: String,
 }
 
 /// Logins of a tenant that were exchanged, and connected nothing.
-pub(in crate::tenants) async fn list_kept_logins(
+pub(super) async fn list_kept_logins(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     after: Option<OauthStateId>,
@@ -153,7 +153,7 @@ pub(in crate::tenants) async fn list_kept_logins(
 }
 
 /// Whether a person connected accounts in another tenant.
-pub(in crate::tenants) async fn is_elsewhere(
+pub(super) async fn is_elsewhere(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     person_id: &str,
@@ -173,11 +173,7 @@ pub(in crate::tenants) async fn is_elsewhere(
 }
 
 /// Forgets tokens, of connections and of logins, that nothing is left to be done about.
-pub(in crate::tenants) async fn forget(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    ids: &[Uuid],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         with logins as (
@@ -194,10 +190,7 @@ pub(in crate::tenants) async fn forget(
 }
 
 /// Whether there is a person's token that was not forgotten.
-pub(in crate::tenants) async fn is_connected(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-) -> Result<bool, sqlx::Error> {
+pub(super) async fn is_connected(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select exists (select from oauth_tokens where tenant_id = $1 and kind = 'user' and access_token <> '')
@@ -210,7 +203,7 @@ pub(in crate::tenants) async fn is_connected(
 }
 
 /// Deletes up to `limit` rows of a tenant from one of [`TABLES`]; answers how many.
-pub(in crate::tenants) async fn delete_some(
+pub(super) async fn delete_some(
     conn: &mut PgConnection,
     table: &'static str,
     tenant_id: TenantId,
@@ -229,7 +222,7 @@ pub(in crate::tenants) async fn delete_some(
 
 /// Deletes the tenant's row, if nothing refers to it; answers whether it did. What comes in at the same time waits for the
 /// lock, and then finds no tenant.
-pub(in crate::tenants) async fn finish(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+pub(super) async fn finish(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query!("select id from tenants where id = $1 for update", tenant_id.0).fetch_optional(&mut *conn).await?;
     // Two looks at the jobs: each is served by an index, one at all of them would not be.
     let jobs = ["jobs where state <> 'executing' and", "jobs where state = 'executing' and"].map(str::to_owned);

@@ -8,9 +8,9 @@ use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
     engine::{Cause, JobError},
     ids::{OauthStateId, TokenId},
-    oauth::store,
+    oauth::store::{token_place, user_token_place},
     providers::meta::{Class, MetaError},
-    tenants::erase::{self, KeptLogin, Revocable},
+    tenants::erasure::store::{self, KeptLogin, Revocable},
 };
 
 /// Tokens read at once.
@@ -49,7 +49,7 @@ impl Erasing<'_> {
     /// Has what was connected since then revoked too, before its tokens are deleted.
     pub(super) async fn look_for_connections(&mut self) -> Result<(), JobError> {
         let mut tx = self.cx.begin().await?;
-        if !erase::is_connected(&mut tx, self.tenant_id).await? {
+        if !store::is_connected(&mut tx, self.tenant_id).await? {
             return Ok(());
         }
         self.progress.is_revoked = false;
@@ -65,7 +65,7 @@ impl Erasing<'_> {
         let mut after: Option<TokenId> = None;
         loop {
             let mut tx = self.cx.begin().await?;
-            let tokens = erase::list_revocable(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
+            let tokens = store::list_revocable(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
             drop(tx);
             let Some(last) = tokens.last() else {
                 return Ok(());
@@ -83,7 +83,7 @@ impl Erasing<'_> {
         let mut after: Option<OauthStateId> = None;
         loop {
             let mut tx = self.cx.begin().await?;
-            let logins = erase::list_kept_logins(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
+            let logins = store::list_kept_logins(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
             drop(tx);
             let Some(last) = logins.last() else {
                 return Ok(());
@@ -120,7 +120,7 @@ impl Erasing<'_> {
             }
         }
         let mut tx = self.cx.begin().await?;
-        erase::forget(&mut tx, self.tenant_id, &over).await?;
+        store::forget(&mut tx, self.tenant_id, &over).await?;
         tx.checkpoint(&json!(self.progress)).await
     }
 
@@ -128,7 +128,7 @@ impl Erasing<'_> {
         if token.is_shared {
             return Outcome::KeptForOthers;
         }
-        let place = store::token_place(self.tenant_id, token.id);
+        let place = token_place(self.tenant_id, token.id);
         match self.cx.services().keyring.decrypt(place, &token.access_token) {
             Ok(access_token) => self.revoke(token.id.0, &access_token).await,
             Err(_) => Outcome::NotRevoked,
@@ -138,7 +138,7 @@ impl Erasing<'_> {
     /// Whose login it is was not asked yet.
     async fn end_login(&self, login: &KeptLogin) -> Result<Outcome, JobError> {
         let services = self.cx.services();
-        let place = store::user_token_place(self.tenant_id, login.id);
+        let place = user_token_place(self.tenant_id, login.id);
         let Ok(token) = services.keyring.decrypt(place, &login.user_token) else {
             return Ok(Outcome::NotRevoked);
         };
@@ -147,7 +147,7 @@ impl Erasing<'_> {
             Err(error) => return Ok(self.refused(login.id.0, &error)),
         };
         let mut tx = self.cx.begin().await?;
-        let is_elsewhere = erase::is_elsewhere(&mut tx, self.tenant_id, &person.id).await?;
+        let is_elsewhere = store::is_elsewhere(&mut tx, self.tenant_id, &person.id).await?;
         drop(tx);
         Ok(if is_elsewhere { Outcome::KeptForOthers } else { self.revoke(login.id.0, &token).await })
     }

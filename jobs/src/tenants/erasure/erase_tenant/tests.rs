@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    assets::{Overlay, Position, RenderOverlay},
     audit::Entry,
     engine::{NewJob, ledger::JobRow},
     ids::{AccountId, AssetId, JobId},
-    media::{Overlay, Position, RenderOverlay},
     noop::Noop,
     posts,
-    tenants::store,
+    tenants::{erasure, store},
     testing::Bench,
 };
 
@@ -21,7 +21,7 @@ const APART: [&str; 3] = ["jobs", "audit_log", "audit_heads"];
 
 async fn erase(bench: &Bench, tenant_id: TenantId) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
-    let job = erase::erase(&mut tx, &bench.engine.services.keyring, &Actor::command_line(), tenant_id)
+    let job = erasure::erase(&mut tx, &bench.engine.services.keyring, &Actor::command_line(), tenant_id)
         .await
         .unwrap()
         .unwrap();
@@ -200,7 +200,7 @@ async fn erasing_again_finds_nothing_to_do(pool: PgPool) {
     let mut tx = bench.engine.db.system().await.unwrap();
     for nobody in [bench.tenant_id, TenantId::SYSTEM] {
         assert!(
-            erase::erase(&mut tx, &bench.engine.services.keyring, &Actor::command_line(), nobody)
+            erasure::erase(&mut tx, &bench.engine.services.keyring, &Actor::command_line(), nobody)
                 .await
                 .unwrap()
                 .is_none()

@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::Overlay;
+use super::{
+    Overlay, Picture, PictureError,
+    store::{self, AssetRow, NewAsset},
+};
 use crate::{
-    assets::store::{self, AssetRow, NewAsset},
-    assets::{Picture, PictureError},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
     tenants::usage,
@@ -102,7 +103,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{media::Position, testing::Bench};
+    use crate::{assets::Position, testing::Bench};
 
     fn job(asset_id: AssetId, text: &str) -> RenderOverlay {
         let overlay = Overlay { text: text.to_owned(), position: Position::Top };
