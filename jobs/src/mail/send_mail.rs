@@ -73,5 +73,3 @@ async fn hand_out(cx: &JobContext, letter: Letter) -> Result<Done, JobError> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_tenants;

@@ -296,13 +296,3 @@ async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_claims;
-#[cfg(test)]
-mod tests_of_errors;
-#[cfg(test)]
-mod tests_of_letters;
-#[cfg(test)]
-mod tests_of_resolving;
-#[cfg(test)]
-mod tests_of_scheduling;

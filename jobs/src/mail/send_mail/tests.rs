@@ -1,5 +1,7 @@
 //! What becomes of a letter, whatever the server does.
 
+mod tenants;
+
 use std::time::Duration;
 
 use serde_json::Value;
@@ -17,12 +19,12 @@ use crate::{
 };
 
 /// An address that nobody else uses; what comes before the first dot says what goes wrong.
-pub(super) fn address(fault: &str) -> String {
+fn address(fault: &str) -> String {
     format!("{fault}.{}@example.com", Uuid::now_v7().simple())
 }
 
 /// A person, verified or not.
-pub(super) async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
+async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
     let sql = "
         insert into users (id, email, first_name, email_verified_at)
         values ($1, $2, $3, case when $4 then engine_stamp() end)";
@@ -31,7 +33,7 @@ pub(super) async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bo
     id
 }
 
-pub(super) async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
+async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
     let mut tx = bench.engine.db.system().await.unwrap();
     let id = person(&mut tx, email, name, true).await;
     let sql = "insert into tenant_users (tenant_id, user_id, role) values ($1, $2, $3)";
@@ -66,7 +68,7 @@ async fn invitation(bench: &Bench, email: &str, inviter: UserId) -> Uuid {
 }
 
 /// Enqueues a letter as the program does; answers its job.
-pub(super) async fn enqueue(bench: &Bench, letter: Letter) -> JobId {
+async fn enqueue(bench: &Bench, letter: Letter) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
     mail::enqueue(&mut tx, bench.tenant_id, letter.clone()).await.unwrap();
     let id = sqlx::query_scalar("select id from jobs where kind = 'send_mail' and unique_key = $1")
@@ -83,7 +85,7 @@ async fn verify_email(bench: &Bench, email: &str) -> JobId {
     enqueue(bench, Letter::VerifyEmail { link_id }).await
 }
 
-pub(super) fn header<'a>(letter: &'a Value, name: &str) -> &'a str {
+fn header<'a>(letter: &'a Value, name: &str) -> &'a str {
     let values = letter["headers"][name].as_array().unwrap_or_else(|| panic!("no {name} in {letter}"));
     assert_eq!(values.len(), 1, "{values:?}");
     values[0].as_str().unwrap()

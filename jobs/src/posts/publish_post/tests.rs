@@ -1,5 +1,11 @@
 //! What becomes of a delivery, whatever the network does.
 
+mod claims;
+mod emails;
+mod errors;
+mod resolving;
+mod scheduling;
+
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -14,7 +20,7 @@ use crate::{
 const CAPTION: &str = "Two for one on Tuesday #pizza";
 
 /// A post that is due, and the job that publishes it.
-pub(super) async fn due(bench: &Bench, with_picture: bool) -> JobId {
+async fn due(bench: &Bench, with_picture: bool) -> JobId {
     let account_id = bench.connect_page().await;
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -26,7 +32,7 @@ pub(super) async fn due(bench: &Bench, with_picture: bool) -> JobId {
     jobs[0].id
 }
 
-pub(super) async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
+async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
     let id: Uuid = bench.job(job_id).await.args["delivery_id"].as_str().unwrap().parse().unwrap();
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let posts = store::list_posts(&mut tx, bench.tenant_id, None, 10).await.unwrap();
@@ -35,7 +41,7 @@ pub(super) async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow
     deliveries.into_iter().find(|delivery| delivery.id.0 == id).unwrap()
 }
 
-pub(super) async fn effect_state(bench: &Bench, job_id: JobId) -> String {
+async fn effect_state(bench: &Bench, job_id: JobId) -> String {
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, job_id).await.unwrap();
     effects[0].state.clone()

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::{
-    tests::{address, enqueue, header, member, person},
-    *,
-};
+use super::*;
 use crate::testing::{Bench, letters_to};
 
 /// A letter to a tenant, and the account it is about.

@@ -2,10 +2,7 @@
 
 use sqlx::PgPool;
 
-use super::{
-    tests::{delivery, due, effect_state},
-    *,
-};
+use super::*;
 use crate::{
     engine::ledger::{self, Resolution},
     ids::{EffectId, JobId},

@@ -3,10 +3,7 @@
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{
-    tests::{delivery, due, effect_state},
-    *,
-};
+use super::*;
 use crate::{
     engine::ledger,
     ids::{AssetId, EffectId, JobId},

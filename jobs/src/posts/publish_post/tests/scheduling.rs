@@ -3,10 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    tests::{delivery, due},
-    *,
-};
+use super::*;
 use crate::{
     engine::{Enqueued, ledger},
     ids::{AssetId, JobId, PostId},

@@ -3,10 +3,7 @@
 use serde_json::Value;
 use sqlx::PgPool;
 
-use super::{
-    tests::{delivery, due},
-    *,
-};
+use super::*;
 use crate::{
     ids::JobId,
     posts,

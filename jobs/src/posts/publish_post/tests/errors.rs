@@ -3,10 +3,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    tests::{delivery, due, effect_state},
-    *,
-};
+use super::*;
 use crate::{engine::ledger, ids::JobId, testing::Bench};
 
 async fn states(bench: &Bench, job: JobId) -> [String; 3] {
