@@ -25,7 +25,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::operations::Operations;
-use crate::{ApiError, AppState, auth::Identity, error};
+use crate::{ApiError, auth::Identity, error, state::AppState};
 
 /// The caller's name for a request.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");

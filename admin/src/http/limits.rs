@@ -8,10 +8,11 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, Method},
 };
 
-use super::{body::discard_body, config::RateConfig};
+use super::body::discard_body;
 use crate::{
     ApiError,
     auth::{Client, Identity},
+    config::{Rate, RateConfig},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -56,14 +57,14 @@ impl Limits {
         if let Some((tenant_id, plan)) = identity.counted_tenant(path) {
             quotas.extend(quota("tenant", tenant_id.to_string(), self.rates.of_plan(plan), HOUR));
         }
-        let own = identity.plans().map(|plan| self.rates.of_plan(plan)).reduce(super::Rate::max);
+        let own = identity.plans().map(|plan| self.rates.of_plan(plan)).reduce(Rate::max);
         let own = own.unwrap_or(self.rates.basic);
         quotas.extend(quota("caller", identity.actor.id.to_string(), own, HOUR));
         quotas
     }
 }
 
-fn quota(name: &'static str, whose: String, rate: super::Rate, window: Duration) -> Option<Quota> {
+fn quota(name: &'static str, whose: String, rate: Rate, window: Duration) -> Option<Quota> {
     rate.0.map(|requests| Quota { name, whose, requests, window })
 }
 

@@ -7,10 +7,11 @@ use jobs::people::{
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, message_page, outside};
+use super::{form::Sent, outside};
 use crate::{
     ApiError,
-    people::{checked_password, count_client, evenly, is_address},
+    api::people::{checked_password, count_client, evenly, is_address},
+    html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
 
