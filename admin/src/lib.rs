@@ -20,7 +20,7 @@ use poem::{
     middleware::{CatchPanic, CookieJarManager},
 };
 
-use self::http::{Limits, Operations};
+use self::http::{Operations, RequestLimiter};
 pub use self::{
     config::{HttpConfig, Origins, Rate, RateConfig},
     error::ApiError,
@@ -37,7 +37,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let document = http::describe(&plain);
     let described = format!("{document:#}");
     let operations = Arc::new(Operations::described_by(&document));
-    let limits = Arc::new(Limits::new(state.window.clone(), state.http.rates));
+    let limits = Arc::new(RequestLimiter::new(state.window.clone(), state.http.rates));
     let is_https = state.public_url.starts_with("https:");
     let shared = (operations.clone(), state.clone());
     let (of_body, of_key, of_caller, of_origin) = (shared.clone(), shared, state.clone(), state.clone());

@@ -25,7 +25,7 @@ use crate::{
     tenants::{self, usage},
 };
 
-pub use self::sandbox::{Sandbox, letters_to};
+pub use self::sandbox::{Sandbox, emails_to};
 
 /// An engine, a tenant and a world in the sandbox.
 #[derive(Debug)]

@@ -52,7 +52,7 @@ pub(crate) struct ConnectionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl ConnectionsApi {
-    /// Begin to connect a Facebook BrowserPage: answers the address to open in a browser.
+    /// Begin to connect a Facebook Page: answers the address to open in a browser.
     #[oai(path = "/oauth/facebook/authorize", method = "get", operation_id = "authorize_facebook")]
     async fn authorize(&self, caller: Caller, tenant_id: Query<Uuid>) -> Result<Json<ConnectView>, ApiError> {
         let tenant_id = caller.tenant(tenant_id.0)?;

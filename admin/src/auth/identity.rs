@@ -33,7 +33,7 @@ const TENANT_HEADER: &str = "linecook-tenant";
 pub(crate) struct Identity {
     /// The person, if it is one and no key.
     pub(crate) person: Option<Person>,
-    pub(crate) reach: Reach,
+    pub(crate) access: Access,
     pub(crate) actor: Actor,
     /// What its tenants pay for.
     plans: BTreeMap<TenantId, String>,
@@ -49,14 +49,14 @@ pub(crate) struct Person {
 
 /// Where somebody may do what.
 #[derive(Debug)]
-pub(crate) enum Reach {
+pub(crate) enum Access {
     /// In every tenant, and in what concerns all: operators.
     Everywhere(Permissions),
     /// In some tenants; `current` is meant where none is named.
     Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions> },
 }
 
-impl Reach {
+impl Access {
     fn sees(&self, tenant_id: TenantId) -> bool {
         match self {
             Self::Everywhere(_) => true,
@@ -119,15 +119,15 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
     let holder = keys::find_by_key(&mut tx, key).await?;
     tx.commit().await?;
     Ok(holder.map(|holder| {
-        let reach = if holder.tenant_id == TenantId::SYSTEM {
-            Reach::Everywhere(holder.permissions)
+        let access = if holder.tenant_id == TenantId::SYSTEM {
+            Access::Everywhere(holder.permissions)
         } else {
             let held = BTreeMap::from([(holder.tenant_id, holder.permissions)]);
-            Reach::Tenants { current: Some(holder.tenant_id), held }
+            Access::Tenants { current: Some(holder.tenant_id), held }
         };
         let actor = Actor::key(holder.key_id, holder.name, client.address());
         let plans = BTreeMap::from([(holder.tenant_id, holder.plan)]);
-        Identity { person: None, reach, actor, plans, credential: Credential::Key(holder.key_id) }
+        Identity { person: None, access, actor, plans, credential: Credential::Key(holder.key_id) }
     }))
 }
 
@@ -156,19 +156,19 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 
 impl Identity {
     fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
-        let reach = match person.operator_role.as_deref() {
-            Some("full") => Reach::Everywhere(Permissions::full()),
-            Some(_) => Reach::Everywhere(Permissions::read_only()),
+        let access = match person.operator_role.as_deref() {
+            Some("full") => Access::Everywhere(Permissions::full()),
+            Some(_) => Access::Everywhere(Permissions::read_only()),
             None => {
                 let held: BTreeMap<_, _> =
                     person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
                 let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
-                Reach::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
+                Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
             }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
-            reach,
+            access,
             actor: Actor::person(person.user_id.0, person.email.clone(), client.address()),
             plans: person.plans.clone(),
             credential: Credential::Session(person.session_id),
@@ -177,14 +177,14 @@ impl Identity {
 
     /// Whether it sees every tenant.
     pub(crate) fn is_operator(&self) -> bool {
-        matches!(self.reach, Reach::Everywhere(_))
+        matches!(self.access, Access::Everywhere(_))
     }
 
     /// The tenant that is meant where none is named.
     pub(crate) fn current_tenant(&self) -> Option<TenantId> {
-        match &self.reach {
-            Reach::Everywhere(_) => None,
-            Reach::Tenants { current, .. } => *current,
+        match &self.access {
+            Access::Everywhere(_) => None,
+            Access::Tenants { current, .. } => *current,
         }
     }
 
@@ -204,7 +204,7 @@ impl Identity {
     /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.
     pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
         match self.credential {
-            Credential::Key(id) => Ok(self.reach.sees(tenant_id) && keys::is_valid(tx, id).await?),
+            Credential::Key(id) => Ok(self.access.sees(tenant_id) && keys::is_valid(tx, id).await?),
             Credential::Session(id) => {
                 let found = sessions::find(tx, Named::Id(id)).await?;
                 Ok(found.is_some_and(|(person, _)| {

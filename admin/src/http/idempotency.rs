@@ -13,7 +13,7 @@ use jobs::{
         store::{self, Known},
     },
     ids::TenantId,
-    secrets::Place,
+    secrets::SecretLocation,
 };
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
@@ -221,8 +221,8 @@ fn replay(
     Ok(response.body(answer["body"].as_str().unwrap_or_default().to_owned()))
 }
 
-fn place(asked: &store::Request, id: Uuid) -> Place {
-    Place { table: "idempotency_keys", column: "answer", tenant_id: asked.tenant_id, row_id: id }
+fn place(asked: &store::Request, id: Uuid) -> SecretLocation {
+    SecretLocation { table: "idempotency_keys", column: "answer", tenant_id: asked.tenant_id, row_id: id }
 }
 
 #[cfg(test)]

@@ -26,16 +26,16 @@ const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "
 
 /// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
 /// password.
-const DOORS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
+const LOGIN_PATHS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
 
 /// Counts requests.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct RequestLimiter {
     quotas: Quotas,
     rates: RateConfig,
 }
 
-impl Limits {
+impl RequestLimiter {
     pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
         Self { quotas: Quotas::new(window), rates }
     }
@@ -44,10 +44,10 @@ impl Limits {
     fn of(&self, request: &Request) -> Vec<Quota> {
         let path = request.uri().path();
         let identity = request.extensions().get::<Arc<Identity>>();
-        let knocks = *request.method() != Method::GET && DOORS.iter().any(|door| path.starts_with(door));
+        let is_login = *request.method() != Method::GET && LOGIN_PATHS.iter().any(|prefix| path.starts_with(prefix));
         let is_counted = !UNCOUNTED.iter().any(|open| path.starts_with(open));
         let mut quotas = Vec::new();
-        if (identity.is_none() || knocks) && is_counted {
+        if (identity.is_none() || is_login) && is_counted {
             let client = request.extensions().get::<Client>().map(|client| client.counted_as());
             quotas.extend(quota("client", client.unwrap_or_default(), self.rates.client, MINUTE));
         }
@@ -72,7 +72,7 @@ fn quota(name: &'static str, whose: String, rate: Rate, window: Duration) -> Opt
 pub(crate) async fn limit<E: Endpoint>(
     endpoint: E,
     mut request: Request,
-    limits: Arc<Limits>,
+    limits: Arc<RequestLimiter>,
 ) -> poem::Result<Response> {
     let quotas = limits.of(&request);
     if quotas.is_empty() {

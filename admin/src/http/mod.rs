@@ -20,7 +20,7 @@ pub(crate) use self::{
     headers::protect,
     idempotency::once,
     json_body::Body,
-    limits::{Limits, limit},
+    limits::{RequestLimiter, limit},
     operations::Operations,
     parameters::check,
     reference::{description, redoc, swagger},

@@ -71,7 +71,7 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
     let mut tx = cx.begin().await?;
     reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar.id, calendar.post_count.saturating_add(1)).await?;
     tx.commit().await?;
-    let answer: Plan = cx.services().ai.ask(question(calendar, business)).await?;
+    let answer: Suggestions = cx.services().ai.ask(question(calendar, business)).await?;
     let plan = check(answer, calendar)?;
     let mut tx = cx.begin().await?;
     let Some(posts) = store::mark_planned(&mut tx, cx.tenant_id(), calendar.id, &plan).await? else {
@@ -96,12 +96,12 @@ async fn finish(cx: &JobContext, calendar: &CalendarRow) -> Result<Done, JobErro
 }
 
 #[derive(Debug, Deserialize)]
-struct Plan {
-    posts: Vec<PlanEntry>,
+struct Suggestions {
+    posts: Vec<Suggestion>,
 }
 
 #[derive(Debug, Deserialize)]
-struct PlanEntry {
+struct Suggestion {
     date: NaiveDate,
     topic: String,
 }
@@ -133,7 +133,7 @@ fn question(calendar: &CalendarRow, business: &str) -> Question {
 }
 
 /// What a schema cannot say: the number of posts, and that the dates lie in the month.
-fn check(plan: Plan, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
+fn check(plan: Suggestions, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
     let wrong = |what: String| JobError::Retry(Cause::plain("unusable", format!("The plan cannot be used: {what}.")));
     if i32::try_from(plan.posts.len()) != Ok(calendar.post_count) {
         return Err(wrong(format!("{} posts instead of {}", plan.posts.len(), calendar.post_count)));

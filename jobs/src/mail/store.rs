@@ -1,4 +1,4 @@
-//! What letters are made of. All is read fresh: what is over or gone is none.
+//! What emails are made of. All is read fresh: what is over or gone is none.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
@@ -8,12 +8,12 @@ use uuid::Uuid;
 use super::Recipient;
 use crate::ids::{AccountId, DeliveryId, TenantId, UserId};
 
-/// Recipients of one letter at most.
+/// Recipients of one email at most.
 const MOST_STAFF: i64 = 100;
 
-/// Where a letter goes.
+/// Where an email goes.
 #[derive(Debug, Clone)]
-pub(super) struct Address {
+pub(super) struct Addressee {
     pub(super) email: String,
     /// May be empty.
     pub(super) name: String,
@@ -175,9 +175,9 @@ pub(super) async fn get_staff(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: UserId,
-) -> Result<Option<Address>, sqlx::Error> {
+) -> Result<Option<Addressee>, sqlx::Error> {
     sqlx::query_as!(
-        Address,
+        Addressee,
         r#"
         select person.email, trim(person.first_name || ' ' || person.last_name) as "name!"
         from tenant_users member
@@ -193,9 +193,9 @@ pub(super) async fn get_staff(
 }
 
 /// Where a tenant itself is written to.
-pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<Address>, sqlx::Error> {
+pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<Addressee>, sqlx::Error> {
     sqlx::query_as!(
-        Address,
+        Addressee,
         r#"
         select email as "email!", name
         from tenants

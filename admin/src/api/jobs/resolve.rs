@@ -18,8 +18,8 @@ use crate::{ApiError, api::Tag, auth::Caller, http::Body, state::AppState};
 
 /// What a person found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-enum Outcome {
+#[oai(rename = "Outcome", rename_all = "snake_case")]
+enum ResolutionOutcome {
     Happened,
     DidNotHappen,
     Swap,
@@ -37,7 +37,7 @@ enum Settlement {
 #[oai(deny_unknown_fields)]
 struct ResolutionBody {
     /// `happened`, `did_not_happen`, or `swap` for two confirmed calls of which each was taken for the other.
-    outcome: Outcome,
+    outcome: ResolutionOutcome,
     /// What the provider calls it; with `happened` only, and then needed.
     #[oai(validator(min_length = 1, max_length = 200))]
     remote_id: Option<String>,
@@ -50,38 +50,40 @@ struct ResolutionBody {
 impl ResolutionBody {
     fn checked(self) -> Result<Settlement, ApiError> {
         match (self.outcome, self.with_effect_id) {
-            (Outcome::Swap, Some(other)) if self.remote_id.is_none() && self.send_again.is_none() => {
+            (ResolutionOutcome::Swap, Some(other)) if self.remote_id.is_none() && self.send_again.is_none() => {
                 Ok(Settlement::Swap(EffectId(other)))
             }
-            (Outcome::Swap, _) => {
+            (ResolutionOutcome::Swap, _) => {
                 let detail = "with_effect_id should be the other call, and nothing else is said with swap.";
                 Err(ApiError::unprocessable("bad_swap", detail))
             }
-            (Outcome::Happened | Outcome::DidNotHappen, Some(_)) => {
+            (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, Some(_)) => {
                 Err(ApiError::unprocessable("bad_swap", "with_effect_id is for swap."))
             }
-            (Outcome::Happened | Outcome::DidNotHappen, None) => self.resolution().map(Settlement::Resolve),
+            (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, None) => {
+                self.resolution().map(Settlement::Resolve)
+            }
         }
     }
 
     fn resolution(self) -> Result<Resolution, ApiError> {
         let refuse = |code, detail: &str| Err(ApiError::unprocessable(code, detail));
         match (self.outcome, self.remote_id, self.send_again) {
-            (Outcome::Happened, Some(id), None) if !id.trim().is_empty() && !id.contains('\0') => {
+            (ResolutionOutcome::Happened, Some(id), None) if !id.trim().is_empty() && !id.contains('\0') => {
                 Ok(Resolution::Happened(id.trim().to_owned()))
             }
-            (Outcome::Happened | Outcome::Swap, _, None) => {
+            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, None) => {
                 refuse("bad_remote_id", "remote_id should be what the provider calls the thing that happened.")
             }
-            (Outcome::Happened | Outcome::Swap, _, Some(_)) => {
+            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, Some(_)) => {
                 refuse("bad_send_again", "send_again is for did_not_happen: what happened is not done again.")
             }
-            (Outcome::DidNotHappen, Some(_), _) => {
+            (ResolutionOutcome::DidNotHappen, Some(_), _) => {
                 refuse("bad_remote_id", "remote_id is for happened: what did not happen has none.")
             }
-            (Outcome::DidNotHappen, None, Some(true)) => Ok(Resolution::SendAgain),
-            (Outcome::DidNotHappen, None, Some(false)) => Ok(Resolution::GiveUp),
-            (Outcome::DidNotHappen, None, None) => {
+            (ResolutionOutcome::DidNotHappen, None, Some(true)) => Ok(Resolution::SendAgain),
+            (ResolutionOutcome::DidNotHappen, None, Some(false)) => Ok(Resolution::GiveUp),
+            (ResolutionOutcome::DidNotHappen, None, None) => {
                 refuse("bad_send_again", "send_again should say whether to do it now (true) or never (false).")
             }
         }
@@ -155,7 +157,11 @@ fn entry(job_id: JobId, effect_id: EffectId, resolution: &Resolution, resolved: 
 mod tests {
     use super::*;
 
-    fn checked(outcome: Outcome, remote_id: Option<&str>, send_again: Option<bool>) -> Result<Resolution, String> {
+    fn checked(
+        outcome: ResolutionOutcome,
+        remote_id: Option<&str>,
+        send_again: Option<bool>,
+    ) -> Result<Resolution, String> {
         let body =
             ResolutionBody { outcome, remote_id: remote_id.map(str::to_owned), send_again, with_effect_id: None };
         match body.checked().map_err(|error| format!("{error:?}"))? {
@@ -170,11 +176,11 @@ mod tests {
         let body = |outcome, with: Option<Uuid>, send_again| {
             ResolutionBody { outcome, remote_id: None, send_again, with_effect_id: with }.checked()
         };
-        assert_eq!(body(Outcome::Swap, Some(other), None).unwrap(), Settlement::Swap(EffectId(other)));
+        assert_eq!(body(ResolutionOutcome::Swap, Some(other), None).unwrap(), Settlement::Swap(EffectId(other)));
         for (outcome, with, send_again) in [
-            (Outcome::Swap, None, None),
-            (Outcome::Swap, Some(other), Some(true)),
-            (Outcome::DidNotHappen, Some(other), Some(true)),
+            (ResolutionOutcome::Swap, None, None),
+            (ResolutionOutcome::Swap, Some(other), Some(true)),
+            (ResolutionOutcome::DidNotHappen, Some(other), Some(true)),
         ] {
             let error = format!("{:?}", body(outcome, with, send_again).unwrap_err());
             assert!(error.contains("bad_swap"), "{error}");
@@ -183,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_resolution_says_one_thing() {
-        use Outcome::{DidNotHappen, Happened};
+        use ResolutionOutcome::{DidNotHappen, Happened};
         assert_eq!(checked(Happened, Some(" 1_2 "), None), Ok(Resolution::Happened("1_2".to_owned())));
         assert_eq!(checked(DidNotHappen, None, Some(true)), Ok(Resolution::SendAgain));
         assert_eq!(checked(DidNotHappen, None, Some(false)), Ok(Resolution::GiveUp));

@@ -5,7 +5,7 @@ use jobs::{
     audit::Entry,
     engine::Tx,
     ids::{TenantId, UserId},
-    mail::{self, Letter},
+    mail::{self, Email},
     people::throttle::Throttle,
     tenants::{
         invitations::{self, InvitationRow},
@@ -253,7 +253,7 @@ impl MembersApi {
         }
         let inviter = caller.person().ok().map(|person| person.user_id);
         let row = invitations::insert(&mut tx, id, &body.email, role, inviter).await?;
-        mail::enqueue(&mut tx, id, Letter::Invitation { invitation_id: row.id }).await?;
+        mail::enqueue(&mut tx, id, Email::Invitation { invitation_id: row.id }).await?;
         let details = json!({ "email": row.email, "role": role.name() });
         self.state
             .record(&mut tx, caller.actor(), Entry::new(id, "invitation.create", "invitation", row.id, details))

@@ -10,7 +10,7 @@ use jobs::{
     ids::{TenantId, UserId},
     tenants::{
         erasure, members,
-        plans::Plan as TenantPlan,
+        plans::Plan,
         roles::Role,
         settings,
         store::{self, TenantRow, Viewer},
@@ -53,7 +53,7 @@ impl TenantsApi {
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
     async fn create(&self, caller: Caller, body: Body<NewTenant>) -> Result<CreatedTenant, ApiError> {
         let owner = owner_of_new(&caller)?;
-        let plan = plan_of_new(&caller, body.plan.map(TenantPlan::from))?;
+        let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
         let mut tx = self.state.db.system().await?;
         if let Some(owner) = owner
@@ -191,9 +191,9 @@ fn owner_of_new(caller: &Caller) -> Result<Option<UserId>, ApiError> {
     }
 }
 
-fn plan_of_new(caller: &Caller, asked: Option<TenantPlan>) -> Result<TenantPlan, ApiError> {
-    let plan = asked.unwrap_or(TenantPlan::Basic);
-    if caller.audience() == Audience::Tenant && plan != TenantPlan::Basic {
+fn plan_of_new(caller: &Caller, asked: Option<Plan>) -> Result<Plan, ApiError> {
+    let plan = asked.unwrap_or(Plan::Basic);
+    if caller.audience() == Audience::Tenant && plan != Plan::Basic {
         return Err(refusals::plan_by_operators());
     }
     Ok(plan)

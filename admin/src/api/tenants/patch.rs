@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Described,
-    views::{HashtagCounts, OnUnknown, Plan},
+    views::{HashtagCounts, OnUnknown, PlanName},
 };
 use crate::ApiError;
 
@@ -30,7 +30,7 @@ pub(crate) struct TenantPatch {
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: Option<String>,
     /// For operators.
-    pub(super) plan: Option<Plan>,
+    pub(super) plan: Option<PlanName>,
     /// The company behind it.
     company_name: MaybeUndefined<String>,
     /// What it is, for people and for AI.

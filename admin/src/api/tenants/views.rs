@@ -17,19 +17,19 @@ use crate::{api::jobs::EnqueuedView, http::paging::Listed};
 
 /// What a tenant pays for.
 #[derive(Debug, Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub(crate) enum Plan {
+#[oai(rename = "Plan", rename_all = "lowercase")]
+pub(crate) enum PlanName {
     Basic,
     Pro,
     Enterprise,
 }
 
-impl From<Plan> for plans::Plan {
-    fn from(plan: Plan) -> Self {
+impl From<PlanName> for plans::Plan {
+    fn from(plan: PlanName) -> Self {
         match plan {
-            Plan::Basic => Self::Basic,
-            Plan::Pro => Self::Pro,
-            Plan::Enterprise => Self::Enterprise,
+            PlanName::Basic => Self::Basic,
+            PlanName::Pro => Self::Pro,
+            PlanName::Enterprise => Self::Enterprise,
         }
     }
 }
@@ -45,7 +45,7 @@ pub(crate) struct NewTenant {
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     pub(super) email: String,
     /// What it pays for: basic unless operators say otherwise.
-    pub(super) plan: Option<Plan>,
+    pub(super) plan: Option<PlanName>,
     /// Another of the caller's tenants, whose settings it begins with. Name, address and plan are its own, and so is the logo, as
     /// pictures stay with their tenant.
     pub(super) copy_settings_from: Option<Uuid>,

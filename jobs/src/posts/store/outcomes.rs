@@ -11,7 +11,7 @@ use crate::{
 /// Everything that a delivery needs to go out.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
-pub struct Parcel {
+pub struct ClaimedDelivery {
     pub delivery_id: DeliveryId,
     pub caption: String,
     pub asset_key: Option<String>,
@@ -45,9 +45,9 @@ pub async fn claim(
     id: DeliveryId,
     job_id: JobId,
     effect_key: &str,
-) -> Result<Option<Parcel>, sqlx::Error> {
+) -> Result<Option<ClaimedDelivery>, sqlx::Error> {
     sqlx::query_as!(
-        Parcel,
+        ClaimedDelivery,
         r#"
         with claimed as (
           update post_history

@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     ids::JobId,
     posts,
-    testing::{Bench, letters_to},
+    testing::{Bench, emails_to},
 };
 
 /// A bench whose tenant has an address that nobody else uses.
@@ -19,8 +19,8 @@ async fn bench(pool: PgPool) -> (Bench, String) {
     (bench, address)
 }
 
-fn subjects(letters: &[Value]) -> Vec<&str> {
-    letters.iter().map(|letter| letter["headers"]["subject"][0].as_str().unwrap()).collect()
+fn subjects(emails: &[Value]) -> Vec<&str> {
+    emails.iter().map(|email| email["headers"]["subject"][0].as_str().unwrap()).collect()
 }
 
 /// A post that Facebook refused for good.
@@ -36,15 +36,15 @@ async fn of_a_post_that_failed_its_tenant_is_told_once_however_often_it_is_retri
     let (bench, address) = bench(pool).await;
     let job = refused(&bench).await;
     bench.drain().await;
-    let letters = letters_to(&address);
-    assert_eq!(letters.len(), 1);
-    assert!(subjects(&letters)[0].ends_with("did not go out"));
-    let text = letters[0]["plain"].as_str().unwrap();
+    let emails = emails_to(&address);
+    assert_eq!(emails.len(), 1);
+    assert!(subjects(&emails)[0].ends_with("did not go out"));
+    let text = emails[0]["plain"].as_str().unwrap();
     let reason = delivery(&bench, job).await.error.unwrap();
     assert!(text.contains("Two for one on Tuesday #pizza") && text.contains(&reason), "{text}");
     bench.retry(job).await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), letters_to(&address).len()), ("discarded", 1));
+    assert_eq!((bench.job(job).await.state.as_str(), emails_to(&address).len()), ("discarded", 1));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -53,7 +53,7 @@ async fn a_post_that_is_settled_before_the_letter_leaves_is_not_written_about(po
     let job = refused(&bench).await;
     bench.execute("update post_history set state = 'cancelled' where job_id = $1", job.0).await;
     bench.drain().await;
-    assert_eq!(letters_to(&address).len(), 0);
+    assert_eq!(emails_to(&address).len(), 0);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -77,15 +77,15 @@ async fn an_account_that_needs_its_user_is_written_about_once_each_time(pool: Pg
     for job in jobs {
         assert_eq!(bench.job(job).await.state, "suspended");
     }
-    assert_eq!(letters_to(&address).len(), 1);
-    assert!(subjects(&letters_to(&address))[0].ends_with("has to be connected again"));
+    assert_eq!(emails_to(&address).len(), 1);
+    assert!(subjects(&emails_to(&address))[0].ends_with("has to be connected again"));
     bench.connect_page().await;
     bench.drain().await;
     let again = due(&bench, false).await;
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
     bench.run(again).await;
     bench.drain().await;
-    assert_eq!(letters_to(&address).len(), 2, "{:?}", bench.job(again).await);
+    assert_eq!(emails_to(&address).len(), 2, "{:?}", bench.job(again).await);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -94,10 +94,10 @@ async fn of_a_post_that_may_have_gone_out_its_tenant_is_told_once(pool: PgPool) 
     due(&bench, false).await;
     bench.sandbox.fault("publish_feed", json!({ "drop": "before" })).await;
     bench.drain().await;
-    assert_eq!(letters_to(&address).len(), 0, "it is still looked for");
+    assert_eq!(emails_to(&address).len(), 0, "it is still looked for");
     for _ in 0..3 {
         bench.drain_after(Duration::from_mins(4)).await;
     }
-    assert_eq!(letters_to(&address).len(), 1);
-    assert!(subjects(&letters_to(&address))[0].starts_with("Did a post on"));
+    assert_eq!(emails_to(&address).len(), 1);
+    assert!(subjects(&emails_to(&address))[0].starts_with("Did a post on"));
 }

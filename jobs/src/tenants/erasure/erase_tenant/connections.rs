@@ -18,7 +18,7 @@ const TOKENS_AT_ONCE: i64 = 100;
 
 /// What became of a connection.
 #[derive(Debug, Clone, Copy)]
-enum Outcome {
+enum Revocation {
     Revoked,
     KeptForOthers,
     NotRevoked,
@@ -98,19 +98,19 @@ impl Erasing<'_> {
     }
 
     /// Counts outcomes, and forgets the tokens that no further try is for.
-    async fn forget(&mut self, outcomes: &[(Uuid, Outcome)]) -> Result<(), JobError> {
+    async fn forget(&mut self, outcomes: &[(Uuid, Revocation)]) -> Result<(), JobError> {
         let mut over = Vec::new();
         for &(id, outcome) in outcomes {
             let is_over = match outcome {
-                Outcome::Revoked => {
+                Revocation::Revoked => {
                     self.progress.revoked += 1;
                     true
                 }
-                Outcome::KeptForOthers => {
+                Revocation::KeptForOthers => {
                     self.progress.kept_for_others += 1;
                     true
                 }
-                Outcome::NotRevoked => {
+                Revocation::NotRevoked => {
                     self.progress.not_revoked += 1;
                     self.is_last_try()
                 }
@@ -124,23 +124,23 @@ impl Erasing<'_> {
         tx.checkpoint(&json!(self.progress)).await
     }
 
-    async fn end_token(&self, token: &Revocable) -> Outcome {
+    async fn end_token(&self, token: &Revocable) -> Revocation {
         if token.is_shared {
-            return Outcome::KeptForOthers;
+            return Revocation::KeptForOthers;
         }
         let place = token_place(self.tenant_id, token.id);
         match self.cx.services().keyring.decrypt(place, &token.access_token) {
             Ok(access_token) => self.revoke(token.id.0, &access_token).await,
-            Err(_) => Outcome::NotRevoked,
+            Err(_) => Revocation::NotRevoked,
         }
     }
 
     /// Whose login it is was not asked yet.
-    async fn end_login(&self, login: &KeptLogin) -> Result<Outcome, JobError> {
+    async fn end_login(&self, login: &KeptLogin) -> Result<Revocation, JobError> {
         let services = self.cx.services();
         let place = user_token_place(self.tenant_id, login.id);
         let Ok(token) = services.keyring.decrypt(place, &login.user_token) else {
-            return Ok(Outcome::NotRevoked);
+            return Ok(Revocation::NotRevoked);
         };
         let person = match services.meta.me(&token).await {
             Ok(person) => person,
@@ -149,22 +149,22 @@ impl Erasing<'_> {
         let mut tx = self.cx.begin().await?;
         let is_elsewhere = store::is_elsewhere(&mut tx, self.tenant_id, &person.id).await?;
         drop(tx);
-        Ok(if is_elsewhere { Outcome::KeptForOthers } else { self.revoke(login.id.0, &token).await })
+        Ok(if is_elsewhere { Revocation::KeptForOthers } else { self.revoke(login.id.0, &token).await })
     }
 
-    async fn revoke(&self, id: Uuid, token: &SecretString) -> Outcome {
+    async fn revoke(&self, id: Uuid, token: &SecretString) -> Revocation {
         match self.cx.services().meta.revoke(token).await {
-            Ok(()) => Outcome::Revoked,
+            Ok(()) => Revocation::Revoked,
             Err(error) => self.refused(id, &error),
         }
     }
 
     /// A token that is dead already counts as revoked.
-    fn refused(&self, id: Uuid, error: &MetaError) -> Outcome {
+    fn refused(&self, id: Uuid, error: &MetaError) -> Revocation {
         if let MetaError::Refused { class: Class::Reauth, .. } = error {
-            return Outcome::Revoked;
+            return Revocation::Revoked;
         }
         tracing::warn!(tenant_id = %self.tenant_id, token_id = %id, %error, "a connection was not revoked");
-        Outcome::NotRevoked
+        Revocation::NotRevoked
     }
 }

@@ -21,12 +21,12 @@ const EVERY: Duration = Duration::from_millis(200);
 
 /// Enqueues jobs until it is stopped.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct BackgroundLoad {
     stopping: Arc<AtomicBool>,
     beating: JoinHandle<Vec<Uuid>>,
 }
 
-impl Pulse {
+impl BackgroundLoad {
     pub(crate) fn start(db: Db, tenant_id: TenantId) -> Self {
         let stopping = Arc::new(AtomicBool::new(false));
         let stop = Arc::clone(&stopping);

@@ -10,7 +10,7 @@ const STAFF_ACTIONS: [&str; 6] = ["retry", "cancel", "discard", "run-now", "bulk
 
 /// What an operation asks of its caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Need {
+pub(crate) enum RequiredPermission {
     /// To be a person: it is about whoever is signed in.
     Person,
     /// To be a person, or an operator who may do that: whoever is signed in makes tenants of their own.
@@ -22,7 +22,7 @@ pub(crate) enum Need {
 /// What making tenants for others takes.
 pub(super) const MAKES_TENANTS: &str = "tenants:write";
 
-impl Need {
+impl RequiredPermission {
     /// Whether these permissions are enough.
     pub(super) fn is_met_by(&self, held: &Permissions) -> bool {
         match self {
@@ -43,11 +43,11 @@ impl Need {
 }
 
 /// What the operation at an address asks for; `None`: nobody has said.
-pub(crate) fn of(method: &Method, path: &str) -> Option<Need> {
+pub(crate) fn of(method: &Method, path: &str) -> Option<RequiredPermission> {
     let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
     let named = match segments.as_slice() {
-        ["auth", ..] | ["tenants", _, "switch" | "leave"] => return Some(Need::Person),
-        ["tenants"] if *method == Method::POST => return Some(Need::NewTenant),
+        ["auth", ..] | ["tenants", _, "switch" | "leave"] => return Some(RequiredPermission::Person),
+        ["tenants"] if *method == Method::POST => return Some(RequiredPermission::NewTenant),
         ["tenants", _, inside, ..] => inside,
         [area, ..] => area,
         [] => return None,
@@ -69,7 +69,7 @@ pub(crate) fn of(method: &Method, path: &str) -> Option<Need> {
         _ => "write",
     };
     let needed = format!("{area}:{action}");
-    permissions::ALL.contains(&needed.as_str()).then_some(Need::Permission(needed))
+    permissions::ALL.contains(&needed.as_str()).then_some(RequiredPermission::Permission(needed))
 }
 
 #[cfg(test)]
@@ -99,11 +99,11 @@ mod tests {
             (Method::GET, "/api/v1/", None),
         ];
         for (method, path, needed) in table {
-            let needed = needed.map(|name| Need::Permission(name.to_owned()));
+            let needed = needed.map(|name| RequiredPermission::Permission(name.to_owned()));
             assert_eq!(of(&method, path), needed, "{method} {path}");
         }
-        assert_eq!(of(&Method::POST, "/api/v1/tenants"), Some(Need::NewTenant));
-        assert_eq!(of(&Method::PATCH, "/api/v1/auth/me"), Some(Need::Person));
-        assert_eq!(of(&Method::POST, "/api/v1/tenants/0/switch"), Some(Need::Person));
+        assert_eq!(of(&Method::POST, "/api/v1/tenants"), Some(RequiredPermission::NewTenant));
+        assert_eq!(of(&Method::PATCH, "/api/v1/auth/me"), Some(RequiredPermission::Person));
+        assert_eq!(of(&Method::POST, "/api/v1/tenants/0/switch"), Some(RequiredPermission::Person));
     }
 }

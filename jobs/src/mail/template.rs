@@ -1,15 +1,15 @@
-//! What letters say. The words are in `templates/mail`, once; the HTML is made of the plain text's paragraphs, so that the two
+//! What emails say. The words are in `templates/mail`, once; the HTML is made of the plain text's paragraphs, so that the two
 //! never differ.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 
-/// Characters of what people wrote that go into a letter.
+/// Characters of what people wrote that go into an email.
 const LONGEST: usize = 200;
 
-/// What a letter says. Rendered by itself it is plain text.
+/// What an email says. Rendered by itself it is plain text.
 #[derive(Debug, Template)]
-pub(super) enum Words {
+pub(super) enum EmailTemplate {
     #[template(path = "mail/verify_email.txt")]
     VerifyEmail { url: String, until: String },
     #[template(path = "mail/address_taken.txt")]
@@ -21,14 +21,21 @@ pub(super) enum Words {
     #[template(path = "mail/account_needs_attention.txt")]
     AccountNeedsAttention { tenant: String, account: String, platform: String, reason: String },
     #[template(path = "mail/post.txt")]
-    Post { outcome: Outcome, tenant: String, account: String, excerpt: String, scheduled: String, reason: String },
+    Post {
+        outcome: DeliveryOutcome,
+        tenant: String,
+        account: String,
+        excerpt: String,
+        scheduled: String,
+        reason: String,
+    },
     #[template(path = "mail/operator_alert.txt")]
     OperatorAlert { sort: String, words: String },
 }
 
 /// How the text looks in a browser.
 #[derive(Debug, Template)]
-#[template(path = "mail/letter.html")]
+#[template(path = "mail/email.html")]
 struct Html<'a> {
     subject: &'a str,
     paragraphs: Vec<&'a str>,
@@ -43,13 +50,13 @@ impl Html<'_> {
 
 /// What became of a post that did not simply go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum DeliveryOutcome {
     Failed,
     Missed,
     Unknown,
 }
 
-impl Outcome {
+impl DeliveryOutcome {
     /// The delivery's state.
     pub(super) fn state(self) -> &'static str {
         match self {
@@ -60,7 +67,7 @@ impl Outcome {
     }
 }
 
-impl Words {
+impl EmailTemplate {
     pub(super) fn subject(&self) -> String {
         match self {
             Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
@@ -68,9 +75,13 @@ impl Words {
             Self::ResetPassword { .. } => "Choose a new password".to_owned(),
             Self::Invitation { tenant, .. } => format!("Join {tenant} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
-            Self::Post { outcome: Outcome::Failed, account, .. } => format!("A post on {account} did not go out"),
-            Self::Post { outcome: Outcome::Missed, account, .. } => format!("A post on {account} missed its time"),
-            Self::Post { outcome: Outcome::Unknown, account, .. } => format!("Did a post on {account} go out?"),
+            Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
+                format!("A post on {account} did not go out")
+            }
+            Self::Post { outcome: DeliveryOutcome::Missed, account, .. } => {
+                format!("A post on {account} missed its time")
+            }
+            Self::Post { outcome: DeliveryOutcome::Unknown, account, .. } => format!("Did a post on {account} go out?"),
             Self::OperatorAlert { sort, .. } => format!("Linecook: {}", one_line(sort)),
         }
     }
@@ -82,13 +93,13 @@ impl Words {
     }
 
     /// # Panics
-    /// As [`Words::to_text`].
+    /// As [`EmailTemplate::to_text`].
     pub(super) fn to_html(&self, text: &str) -> String {
         let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
         Html { subject: &self.subject(), paragraphs, link: self.link() }.render().expect("plain words")
     }
 
-    /// The address that a letter is about, alone in its paragraph.
+    /// The address that an email is about, alone in its paragraph.
     fn link(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { url, .. }
@@ -122,8 +133,8 @@ mod tests {
 
     const URL: &str = "https://linecook.example.com/verify-email/abc";
 
-    fn post(outcome: Outcome, caption: &str) -> Words {
-        Words::Post {
+    fn post(outcome: DeliveryOutcome, caption: &str) -> EmailTemplate {
+        EmailTemplate::Post {
             outcome,
             tenant: "Krusty Pizza".to_owned(),
             account: "Krusty's Page".to_owned(),
@@ -133,34 +144,43 @@ mod tests {
         }
     }
 
-    fn invitation(tenant: &str, inviter: &str) -> Words {
+    fn invitation(tenant: &str, inviter: &str) -> EmailTemplate {
         let (role, until) = ("admin".to_owned(), time(DateTime::UNIX_EPOCH));
-        Words::Invitation { tenant: one_line(tenant), inviter: one_line(inviter), role, url: URL.to_owned(), until }
+        EmailTemplate::Invitation {
+            tenant: one_line(tenant),
+            inviter: one_line(inviter),
+            role,
+            url: URL.to_owned(),
+            until,
+        }
     }
 
-    fn all() -> Vec<Words> {
+    fn all() -> Vec<EmailTemplate> {
         let (url, until) = (URL.to_owned(), time(DateTime::UNIX_EPOCH));
         vec![
-            Words::VerifyEmail { url: url.clone(), until: until.clone() },
-            Words::AddressTaken { url: url.clone() },
-            Words::ResetPassword { url, until },
+            EmailTemplate::VerifyEmail { url: url.clone(), until: until.clone() },
+            EmailTemplate::AddressTaken { url: url.clone() },
+            EmailTemplate::ResetPassword { url, until },
             invitation("Krusty Pizza", "Zoë Martínez"),
-            Words::AccountNeedsAttention {
+            EmailTemplate::AccountNeedsAttention {
                 tenant: "Krusty Pizza".to_owned(),
                 account: "Krusty's Page".to_owned(),
                 platform: "facebook".to_owned(),
                 reason: "The token has ended.".to_owned(),
             },
-            post(Outcome::Failed, "Two for one"),
-            post(Outcome::Missed, "Two for one"),
-            post(Outcome::Unknown, "Two for one"),
-            Words::OperatorAlert { sort: "A job was given up".to_owned(), words: "It killed its worker.".to_owned() },
+            post(DeliveryOutcome::Failed, "Two for one"),
+            post(DeliveryOutcome::Missed, "Two for one"),
+            post(DeliveryOutcome::Unknown, "Two for one"),
+            EmailTemplate::OperatorAlert {
+                sort: "A job was given up".to_owned(),
+                words: "It killed its worker.".to_owned(),
+            },
         ]
     }
 
     #[test]
     fn every_letter_has_a_subject_of_its_own_and_whole_paragraphs() {
-        let mut subjects: Vec<String> = all().iter().map(Words::subject).collect();
+        let mut subjects: Vec<String> = all().iter().map(EmailTemplate::subject).collect();
         subjects.sort();
         subjects.dedup();
         assert_eq!(subjects.len(), all().len());
@@ -204,9 +224,9 @@ mod tests {
     #[test]
     fn each_outcome_of_a_post_has_its_words() {
         for (outcome, words) in [
-            (Outcome::Failed, "did not go out. What the network said: Facebook refused it."),
-            (Outcome::Missed, "was found too late and did not go out"),
-            (Outcome::Unknown, "Nobody can tell whether"),
+            (DeliveryOutcome::Failed, "did not go out. What the network said: Facebook refused it."),
+            (DeliveryOutcome::Missed, "was found too late and did not go out"),
+            (DeliveryOutcome::Unknown, "Nobody can tell whether"),
         ] {
             let text = post(outcome, "Two for one").to_text();
             assert!(text.contains(words) && text.contains("Two for one"), "{text}");

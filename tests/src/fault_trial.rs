@@ -1,4 +1,4 @@
-//! A trial of one fault: work is enqueued, the fault is brought about, and once everything has ended the law is applied.
+//! A trial of one fault: work is enqueued, the fault is brought about, and once everything has ended the invariants are checked.
 
 use std::{
     collections::BTreeMap,
@@ -20,9 +20,9 @@ use uuid::Uuid;
 
 use crate::{
     TestApp, Worker,
-    law::Evidence,
+    background_load::BackgroundLoad,
+    invariants::Evidence,
     ledger, optional_setting,
-    pulse::Pulse,
     report::{Group, Measured},
 };
 
@@ -54,12 +54,12 @@ impl Load {
 
 /// A trial of one fault, with an API, a database and a world of its own.
 #[derive(Debug)]
-pub struct Trial {
+pub struct FaultTrial {
     /// The API and the engine.
     pub app: TestApp,
     measured: Measured,
     account: AccountId,
-    pulsing: TenantId,
+    background_tenant: TenantId,
     posts: usize,
     evidence: Evidence,
     random: StdRng,
@@ -69,10 +69,10 @@ pub struct Trial {
 #[derive(Debug)]
 struct Run {
     begun_seconds: f64,
-    pulse: Pulse,
+    background_load: BackgroundLoad,
 }
 
-impl Trial {
+impl FaultTrial {
     /// Prepares a trial. Its random numbers come from `FAULT_SEED`, if that is set.
     ///
     /// # Panics
@@ -85,14 +85,14 @@ impl Trial {
     /// does not show is unknown as soon as it was looked for, and not a minute later.
     ///
     /// # Panics
-    /// As [`Trial::new`].
+    /// As [`FaultTrial::new`].
     pub async fn over(mut app: TestApp, group: Group, fault: &str) -> Self {
         let seed = optional_setting("FAULT_SEED").and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
         println!("{fault}: FAULT_SEED={seed}");
         app.shift_clock(LAG_IS_OVER);
         let account = app.bench.connect_page().await;
         let mut tx = app.bench.engine.db.system().await.expect("a transaction");
-        let pulsing =
+        let background_tenant =
             tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.expect("a tenant").id;
         tx.commit().await.expect("a commit");
         let measured = Measured {
@@ -107,13 +107,13 @@ impl Trial {
             crashes: 0,
         };
         let random = StdRng::seed_from_u64(seed);
-        Self { app, measured, account, pulsing, posts: 0, evidence: Evidence::default(), random, run: None }
+        Self { app, measured, account, background_tenant, posts: 0, evidence: Evidence::default(), random, run: None }
     }
 
     /// Whose jobs see to it that there is always due work.
     #[must_use]
-    pub fn pulsing(&self) -> TenantId {
-        self.pulsing
+    pub fn background_tenant(&self) -> TenantId {
+        self.background_tenant
     }
 
     /// A random number.
@@ -123,7 +123,7 @@ impl Trial {
         number
     }
 
-    /// Begins a run of the fault: from here on there is always due work, and [`Trial::settle`] ends it.
+    /// Begins a run of the fault: from here on there is always due work, and [`FaultTrial::settle`] ends it.
     ///
     /// # Panics
     /// If the database refuses.
@@ -131,8 +131,8 @@ impl Trial {
         self.measured.runs += 1;
         let db = &self.app.bench.engine.db;
         let begun_seconds = ledger::now_seconds(db).await.expect("a time");
-        let pulse = Pulse::start(db.clone(), self.pulsing);
-        self.run = Some(Run { begun_seconds, pulse });
+        let background_load = BackgroundLoad::start(db.clone(), self.background_tenant);
+        self.run = Some(Run { begun_seconds, background_load });
         self.enqueue(load).await;
     }
 
@@ -219,8 +219,8 @@ impl Trial {
     pub async fn settle(&mut self, at_most: Duration) {
         let run = self.run.take().expect("a run was begun");
         let db = self.app.bench.engine.db.clone();
-        self.wait_until_ended(Some(self.pulsing.0), at_most).await;
-        self.evidence.accepted.extend(run.pulse.stop().await);
+        self.wait_until_ended(Some(self.background_tenant.0), at_most).await;
+        self.evidence.accepted.extend(run.background_load.stop().await);
         let stopped_seconds = ledger::now_seconds(&db).await.expect("a time");
         self.wait_until_ended(None, Duration::from_mins(3)).await;
         let stall = ledger::longest_stall(&db, run.begun_seconds, stopped_seconds).await.expect("a gap");
@@ -247,10 +247,10 @@ impl Trial {
         Duration::from_secs_f64(self.measured.longest_stall_seconds)
     }
 
-    /// Applies the law, and answers how many posts wait for a person.
+    /// Checks the invariants, and answers how many posts wait for a person.
     ///
     /// # Panics
-    /// If the law is broken.
+    /// If one is broken.
     pub async fn judge(&mut self) -> usize {
         let db = &self.app.bench.engine.db;
         self.evidence.jobs = ledger::list_jobs(db).await.expect("jobs");
@@ -267,10 +267,10 @@ impl Trial {
         findings.unknown.len()
     }
 
-    /// Applies the law where no outcome may be unknown.
+    /// Checks the invariants where no outcome may be unknown.
     ///
     /// # Panics
-    /// If the law is broken.
+    /// If one is broken.
     pub async fn end(mut self) {
         assert_eq!(self.judge().await, 0, "posts whose outcome is unknown");
     }

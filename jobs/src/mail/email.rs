@@ -1,14 +1,14 @@
-//! Letters: which one, and about what. Everything else is read when it goes out.
+//! Emails: which one, and about what. Everything else is read when it goes out.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::ids::{AccountId, DeliveryId, UserId};
 
-/// A letter: `{"letter": "verify_email", "link_id": "..."}`.
+/// An email: `{"letter": "verify_email", "link_id": "..."}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "snake_case")]
-pub enum Letter {
+pub enum Email {
     /// To a person: prove that this address is yours.
     VerifyEmail {
         /// The row in `mail_links`.
@@ -58,7 +58,7 @@ pub enum Letter {
     },
 }
 
-impl Letter {
+impl Email {
     /// Whether it is to a person or to the operators, whatever tenants there are: the system's tenant has its job.
     pub(super) fn is_personal(&self) -> bool {
         match self {
@@ -100,7 +100,7 @@ impl Letter {
     }
 }
 
-/// One of those whom a letter to a tenant is for.
+/// One of those whom an email to a tenant is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {

@@ -1,4 +1,4 @@
-//! Reads what a letter is made of, and makes a message of it.
+//! Reads what an email is made of, and makes a message of it.
 
 use std::time::SystemTime;
 
@@ -13,9 +13,9 @@ use lettre::{
 use uuid::Uuid;
 
 use super::{
-    Letter, MailError, Recipient, SendMail,
-    store::{self, Address},
-    words::{Outcome, Words, one_line, time},
+    Email, MailError, Recipient, SendMail,
+    store::{self, Addressee},
+    template::{DeliveryOutcome, EmailTemplate, one_line, time},
 };
 use crate::{
     engine::{JobContext, JobError, Tx},
@@ -23,39 +23,43 @@ use crate::{
     services::Services,
 };
 
-/// A letter with all that is in it.
+/// An email with all that is in it.
 #[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) to: Address,
-    pub(super) words: Words,
+pub(super) struct RenderedEmail {
+    pub(super) to: Addressee,
+    pub(super) words: EmailTemplate,
     pub(super) date: DateTime<Utc>,
 }
 
-/// Reads a letter; `None` if there is nobody to write to or nothing to say any more.
-pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Draft>, JobError> {
+/// Reads an email; `None` if there is nobody to write to or nothing to say any more.
+pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<RenderedEmail>, JobError> {
     let mut tx = cx.begin().await?;
     let date = tx.now().await?;
     let (services, tenant_id) = (cx.services(), cx.tenant_id());
-    let found = match &mail.letter {
-        Letter::VerifyEmail { link_id } => {
-            link(&mut tx, services, "verify_email", *link_id, |url, until| Words::VerifyEmail { url, until }).await?
-        }
-        Letter::ResetPassword { link_id } => {
-            link(&mut tx, services, "reset_password", *link_id, |url, until| Words::ResetPassword { url, until })
+    let found = match &mail.email {
+        Email::VerifyEmail { link_id } => {
+            link(&mut tx, services, "verify_email", *link_id, |url, until| EmailTemplate::VerifyEmail { url, until })
                 .await?
         }
-        Letter::AddressTaken { user_id } => {
-            let email = store::get_email(&mut tx, *user_id).await?;
-            email.map(|email| (nameless(email), Words::AddressTaken { url: services.public_url().to_owned() }))
+        Email::ResetPassword { link_id } => {
+            link(&mut tx, services, "reset_password", *link_id, |url, until| EmailTemplate::ResetPassword {
+                url,
+                until,
+            })
+            .await?
         }
-        Letter::Invitation { invitation_id } => invitation(&mut tx, services, tenant_id, *invitation_id).await?,
-        Letter::OperatorAlert { sort, words } => services
+        Email::AddressTaken { user_id } => {
+            let email = store::get_email(&mut tx, *user_id).await?;
+            email.map(|email| (nameless(email), EmailTemplate::AddressTaken { url: services.public_url().to_owned() }))
+        }
+        Email::Invitation { invitation_id } => invitation(&mut tx, services, tenant_id, *invitation_id).await?,
+        Email::OperatorAlert { sort, words } => services
             .mail
             .alert_address()
-            .map(|to| (to.clone(), Words::OperatorAlert { sort: sort.clone(), words: words.clone() })),
-        Letter::AccountNeedsAttention { account_id } => {
+            .map(|to| (to.clone(), EmailTemplate::OperatorAlert { sort: sort.clone(), words: words.clone() })),
+        Email::AccountNeedsAttention { account_id } => {
             let account = store::get_account_in_need(&mut tx, tenant_id, *account_id).await?;
-            let words = account.map(|account| Words::AccountNeedsAttention {
+            let words = account.map(|account| EmailTemplate::AccountNeedsAttention {
                 tenant: one_line(&account.tenant),
                 account: one_line(&account.name),
                 platform: account.platform,
@@ -63,20 +67,24 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Draf
             });
             addressed(&mut tx, tenant_id, mail.to, words).await?
         }
-        Letter::PostFailed { delivery_id } => post(&mut tx, tenant_id, mail.to, *delivery_id, Outcome::Failed).await?,
-        Letter::PostMissed { delivery_id } => post(&mut tx, tenant_id, mail.to, *delivery_id, Outcome::Missed).await?,
-        Letter::PostUnknown { delivery_id } => {
-            post(&mut tx, tenant_id, mail.to, *delivery_id, Outcome::Unknown).await?
+        Email::PostFailed { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Failed).await?
+        }
+        Email::PostMissed { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Missed).await?
+        }
+        Email::PostUnknown { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Unknown).await?
         }
     };
-    Ok(found.map(|(to, words)| Draft { to, words, date }))
+    Ok(found.map(|(to, words)| RenderedEmail { to, words, date }))
 }
 
-type Found = Option<(Address, Words)>;
+type Found = Option<(Addressee, EmailTemplate)>;
 
-/// Whoever registers with an address that is not his chooses the name: it must not make our letter his.
-fn nameless(email: String) -> Address {
-    Address { email, name: String::new() }
+/// Whoever registers with an address that is not his chooses the name: it must not make our email his.
+fn nameless(email: String) -> Addressee {
+    Addressee { email, name: String::new() }
 }
 
 async fn link(
@@ -84,7 +92,7 @@ async fn link(
     services: &Services,
     purpose: &str,
     id: Uuid,
-    words: fn(String, String) -> Words,
+    words: fn(String, String) -> EmailTemplate,
 ) -> Result<Found, sqlx::Error> {
     let row = store::get_open_link(tx, purpose, id).await?;
     Ok(row.map(|row| {
@@ -98,7 +106,7 @@ async fn invitation(tx: &mut Tx, services: &Services, tenant_id: TenantId, id: U
     let row = store::get_open_invitation(tx, tenant_id, id).await?;
     Ok(row.map(|row| {
         let code = services.signer.code("invitation", id);
-        let words = Words::Invitation {
+        let words = EmailTemplate::Invitation {
             tenant: one_line(&row.tenant),
             inviter: one_line(&row.inviter),
             role: row.role,
@@ -114,10 +122,10 @@ async fn post(
     tenant_id: TenantId,
     to: Option<Recipient>,
     id: DeliveryId,
-    outcome: Outcome,
+    outcome: DeliveryOutcome,
 ) -> Result<Found, sqlx::Error> {
     let row = store::get_delivery(tx, tenant_id, id, outcome.state()).await?;
-    let words = row.map(|row| Words::Post {
+    let words = row.map(|row| EmailTemplate::Post {
         outcome,
         tenant: one_line(&row.tenant),
         account: one_line(&row.account),
@@ -133,7 +141,7 @@ async fn addressed(
     tx: &mut Tx,
     tenant_id: TenantId,
     to: Option<Recipient>,
-    words: Option<Words>,
+    words: Option<EmailTemplate>,
 ) -> Result<Found, sqlx::Error> {
     let address = match to {
         Some(Recipient::User(id)) => store::get_staff(tx, tenant_id, id).await?,
@@ -143,7 +151,7 @@ async fn addressed(
     Ok(address.zip(words))
 }
 
-impl Draft {
+impl RenderedEmail {
     /// The message, in plain text and HTML.
     ///
     /// # Errors
