@@ -22,6 +22,7 @@ use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::Caller,
+    error::Code,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -111,7 +112,7 @@ impl KeysApi {
         let tenant_id = holder(&caller, body.tenant_id)?;
         let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
-            ApiError::unprocessable("unknown_permission", detail)
+            ApiError::unprocessable(Code::UnknownPermission, detail)
         })?;
         caller.may_give(tenant_id, &permissions)?;
         let maker = caller.person().ok().map(|person| person.user_id);

@@ -10,7 +10,7 @@ use super::operations::{Operation, Operations};
 use crate::{
     ApiError,
     auth::{self, Identity},
-    error,
+    error::{self, Code},
     state::AppState,
 };
 
@@ -82,7 +82,7 @@ async fn collect(body: Body, limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
         let chunk =
-            chunk.map_err(|error| ApiError::bad_request("malformed", format!("The body broke off: {error}.")))?;
+            chunk.map_err(|error| ApiError::bad_request(Code::Malformed, format!("The body broke off: {error}.")))?;
         if bytes.len() + chunk.len() > limit_bytes {
             discard(chunks);
             return Err(ApiError::too_large(limit_bytes));

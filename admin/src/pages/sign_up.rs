@@ -11,6 +11,7 @@ use super::{form::Sent, outside};
 use crate::{
     ApiError,
     api::people::{checked_password, count_client, evenly, is_address},
+    error::Code,
     html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
@@ -71,10 +72,13 @@ pub(super) async fn submit(
 
 async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<(), ApiError> {
     if sent.name.trim().is_empty() || sent.name.chars().count() > 100 {
-        return Err(ApiError::unprocessable("bad_name", "Your name should have 1 to 100 characters."));
+        return Err(ApiError::unprocessable(Code::BadName, "Your name should have 1 to 100 characters."));
     }
     if sent.organization_name.trim().is_empty() || sent.organization_name.chars().count() > 200 {
-        return Err(ApiError::unprocessable("bad_name", "The organization should have a name of 1 to 200 characters."));
+        return Err(ApiError::unprocessable(
+            Code::BadName,
+            "The organization should have a name of 1 to 200 characters.",
+        ));
     }
     is_address(&sent.email)?;
     let password = checked_password(sent.password.clone(), &sent.email)?;

@@ -4,7 +4,6 @@
 
 mod bodies;
 mod browsers;
-mod codes;
 mod idempotency;
 mod input;
 mod keys;

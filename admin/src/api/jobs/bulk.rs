@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::filter::FilterBody;
-use crate::{ApiError, api::Tag, auth::Caller, http::Body, state::AppState};
+use crate::{ApiError, api::Tag, auth::Caller, error::Code, http::Body, state::AppState};
 
 /// A dry run by a filter looks at this many jobs at most.
 const MAX_PREVIEWED: usize = 10_000;
@@ -71,22 +71,23 @@ impl BulkBody {
                 return match (self.outcome, self.send_again) {
                     (Some(BulkOutcome::DidNotHappen), Some(true)) => Ok(Action::ResolveSendAgain),
                     (Some(BulkOutcome::DidNotHappen), Some(false)) => Ok(Action::ResolveGiveUp),
-                    (None, _) => refuse("bad_outcome", "outcome should be did_not_happen."),
-                    (Some(BulkOutcome::DidNotHappen), None) => {
-                        refuse("bad_send_again", "send_again should say whether to do it now (true) or never (false).")
-                    }
+                    (None, _) => refuse(Code::BadOutcome, "outcome should be did_not_happen."),
+                    (Some(BulkOutcome::DidNotHappen), None) => refuse(
+                        Code::BadSendAgain,
+                        "send_again should say whether to do it now (true) or never (false).",
+                    ),
                 };
             }
         };
         match (self.outcome, self.send_again) {
             (None, None) => Ok(plain),
-            (Some(_), _) => refuse("bad_outcome", "outcome is for resolve."),
-            (None, Some(_)) => refuse("bad_send_again", "send_again is for resolve."),
+            (Some(_), _) => refuse(Code::BadOutcome, "outcome is for resolve."),
+            (None, Some(_)) => refuse(Code::BadSendAgain, "send_again is for resolve."),
         }
     }
 }
 
-fn refuse(code: &'static str, detail: &str) -> Result<Action, ApiError> {
+fn refuse(code: Code, detail: &str) -> Result<Action, ApiError> {
     Err(ApiError::unprocessable(code, detail))
 }
 
@@ -235,11 +236,11 @@ fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {
     match (body.ids, body.filter) {
         (Some(ids), None) => Ok(Which::Ids(ids.into_iter().map(JobId).collect())),
         (None, Some(filter)) if filter.is_empty() => {
-            Err(ApiError::unprocessable("bad_filter", "filter should have at least one condition."))
+            Err(ApiError::unprocessable(Code::BadFilter, "filter should have at least one condition."))
         }
         (None, Some(filter)) => Ok(Which::Filter(Box::new(filter.checked(caller)?))),
         (Some(_), Some(_)) | (None, None) => {
-            Err(ApiError::unprocessable("bad_selection", "Name either ids or a filter."))
+            Err(ApiError::unprocessable(Code::BadSelection, "Name either ids or a filter."))
         }
     }
 }

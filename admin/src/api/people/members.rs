@@ -25,6 +25,7 @@ use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::Caller,
+    error::Code,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -249,7 +250,10 @@ impl MembersApi {
         require_tenant(&mut tx, id).await?;
         may_decide(&mut tx, &caller, id, &[role]).await?;
         if members::is_member(&mut tx, id, &body.email).await? {
-            return Err(ApiError::conflict("already_member", "Somebody with that address is in the tenant already."));
+            return Err(ApiError::conflict(
+                Code::AlreadyMember,
+                "Somebody with that address is in the tenant already.",
+            ));
         }
         let inviter = caller.person().ok().map(|person| person.user_id);
         let row = invitations::insert(&mut tx, id, &body.email, role, inviter).await?;

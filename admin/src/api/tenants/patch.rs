@@ -17,7 +17,7 @@ use super::{
     Described,
     views::{HashtagCounts, OnUnknown, PlanName},
 };
-use crate::ApiError;
+use crate::{ApiError, error::Code};
 
 /// What to change; what is absent stays, null clears.
 #[derive(Debug, Object)]
@@ -95,7 +95,7 @@ impl TenantPatch {
             MaybeUndefined::Value(counts) => settings.hashtag_counts = by_network(&counts),
         }
         let settings = settings.checked().map_err(|BadSetting { field, rule }| {
-            ApiError::unprocessable("bad_setting", format!("{field} should be {rule}."))
+            ApiError::unprocessable(Code::BadSetting, format!("{field} should be {rule}."))
         })?;
         Ok((tenant, settings))
     }

@@ -2,15 +2,15 @@
 
 use jobs::tenants::usage::{Reached, UsageError};
 
-use crate::ApiError;
+use crate::{ApiError, error::Code};
 
 pub(super) fn plan_by_operators() -> ApiError {
-    ApiError::forbidden("plan_by_operators", "Only operators give a tenant another plan than basic: leave plan out.")
+    ApiError::forbidden(Code::PlanByOperators, "Only operators give a tenant another plan than basic: leave plan out.")
 }
 
 pub(super) fn too_many_tenants(most: i64) -> ApiError {
     let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
-    ApiError::forbidden("too_many_tenants", detail)
+    ApiError::forbidden(Code::TooManyTenants, detail)
 }
 
 impl From<UsageError> for ApiError {
@@ -29,9 +29,9 @@ impl From<Reached> for ApiError {
         match reached.again {
             Some((time, wait_seconds)) => {
                 let detail = format!("{allowed}, and this would be more. There is room again from {time} on.");
-                Self::too_many("limit_reached", detail, wait_seconds)
+                Self::too_many(Code::LimitReached, detail, wait_seconds)
             }
-            None => Self::forbidden("plan_limit", format!("{allowed}, and they are used. Ask for a larger plan.")),
+            None => Self::forbidden(Code::PlanLimit, format!("{allowed}, and they are used. Ask for a larger plan.")),
         }
     }
 }
