@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
-use jobs::config::is_this_machine;
+use jobs::{config::is_this_machine, tenants::plans::Plan};
 use url::{Origin, Url};
 
 /// How requests are limited, read and shared.
@@ -39,11 +39,11 @@ pub struct RateConfig {
 impl RateConfig {
     /// The rate of a plan.
     #[must_use]
-    pub fn of_plan(&self, plan: &str) -> Rate {
+    pub fn of_plan(&self, plan: Plan) -> Rate {
         match plan {
-            "enterprise" => self.enterprise,
-            "pro" => self.pro,
-            _ => self.basic,
+            Plan::Basic => self.basic,
+            Plan::Pro => self.pro,
+            Plan::Enterprise => self.enterprise,
         }
     }
 }

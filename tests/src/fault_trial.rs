@@ -93,7 +93,10 @@ impl FaultTrial {
         let account = app.bench.connect_page().await;
         let mut tx = app.bench.engine.db.system().await.expect("a transaction");
         let background_tenant =
-            tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.expect("a tenant").id;
+            tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic)
+                .await
+                .expect("a tenant")
+                .id;
         tx.commit().await.expect("a commit");
         let measured = Measured {
             group,

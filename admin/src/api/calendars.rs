@@ -80,7 +80,7 @@ fn view(row: CalendarRow, posts: Vec<PostView>) -> CalendarView {
         tenant_id: row.tenant_id.0,
         month: row.month.format("%Y-%m").to_string(),
         brief: row.brief,
-        state: row.state,
+        state: row.state.name().to_owned(),
         error: row.error,
         job_id: row.job_id.map(|id| id.0),
         created_at: row.created_at,

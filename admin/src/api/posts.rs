@@ -125,7 +125,7 @@ impl From<DeliveryRow> for DeliveryView {
             id: row.id.0,
             account_id: row.account_id.0,
             asset_id: row.asset_id.map(|id| id.0),
-            state: row.state,
+            state: row.state.name().to_owned(),
             scheduled_at: row.scheduled_at,
             job_id: row.job_id.map(|id| id.0),
             blocked_by: row.blocked_by,

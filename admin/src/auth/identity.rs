@@ -11,7 +11,7 @@ use jobs::{
         sessions::{self, Named, SignedIn},
     },
     secrets::fingerprint,
-    tenants::{keys, permissions::Permissions},
+    tenants::{keys, permissions::Permissions, plans::Plan},
 };
 use poem::{
     Endpoint, Request, Response,
@@ -36,7 +36,7 @@ pub(crate) struct Identity {
     pub(crate) access: Access,
     pub(crate) actor: Actor,
     /// What its tenants pay for.
-    plans: BTreeMap<TenantId, String>,
+    plans: BTreeMap<TenantId, Plan>,
     credential: Credential,
 }
 
@@ -156,9 +156,8 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 
 impl Identity {
     fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
-        let access = match person.operator_role.as_deref() {
-            Some("full") => Access::Everywhere(Permissions::full()),
-            Some(_) => Access::Everywhere(Permissions::read_only()),
+        let access = match person.operator_role {
+            Some(role) => Access::Everywhere(role.permissions()),
             None => {
                 let held: BTreeMap<_, _> =
                     person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
@@ -189,16 +188,16 @@ impl Identity {
     }
 
     /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
-    pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, &str)> {
+    pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, Plan)> {
         let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
         let named = named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id));
         let tenant_id = named.or(self.current_tenant())?;
-        self.plans.get(&tenant_id).map(|plan| (tenant_id, plan.as_str()))
+        self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))
     }
 
     /// What its tenants pay for.
-    pub(crate) fn plans(&self) -> impl Iterator<Item = &str> {
-        self.plans.values().map(String::as_str)
+    pub(crate) fn plans(&self) -> impl Iterator<Item = Plan> {
+        self.plans.values().copied()
     }
 
     /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.

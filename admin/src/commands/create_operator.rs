@@ -9,7 +9,7 @@ use jobs::{
     engine::{Db, Tx},
     ids::TenantId,
     people::{
-        recover, sessions,
+        OperatorRole, recover, sessions,
         store::{self, Names, Purpose},
     },
     signer::Signer,
@@ -109,7 +109,7 @@ async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(En
     if !email.contains('@') {
         bail!("--email should look like name@example.com");
     }
-    let role = if config.read_only { "read_only" } else { "full" };
+    let role = if config.read_only { OperatorRole::ReadOnly } else { OperatorRole::Full };
     let user_id = store::ensure(tx, email).await.context("could not store the person; was `admin migrate` run?")?;
     store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
     // What others may have registered for the address is not to become an operator's password.
@@ -117,7 +117,7 @@ async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(En
     let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;
     let code = Signer::new(secret_key.expose_secret())?.code(Purpose::ResetPassword.name(), link_id);
     let link = format!("{}/reset-password/{code}", public_url.as_str().trim_end_matches('/'));
-    Ok((entry("operator.create", "user", user_id.to_string(), json!({ "email": email, "role": role })), link))
+    Ok((entry("operator.create", "user", user_id.to_string(), json!({ "email": email, "role": role.name() })), link))
 }
 
 fn entry(action: &str, object_type: &'static str, object_id: String, details: Value) -> Entry {

@@ -1,9 +1,9 @@
 //! What the database misses when a constraint refuses a row, told by the end of the constraint's name.
 //!
 //! Foreign keys are named `<table>_<columns>_fkey`, so a new table needs nothing here unless it refers to something new.
-//! Requests find what they name before they write; a foreign key refuses only what goes at the same time, as when a tenant is
-//! erased. What unique and check constraints say is looked at before too: one that refuses is a bug, and so is every
-//! constraint that is not here.
+//! A foreign key refuses what was never there, such as the account of a new post, and what goes at the same time, as when a
+//! tenant is erased. What unique and check constraints say is looked at before: one that refuses is a bug (`internal`), and so is
+//! a foreign key that is not here.
 
 /// Ends of foreign keys' names, with what there is none of; the first that fits counts.
 const MISSING: [(&str, &str); 13] = [

@@ -134,7 +134,6 @@ impl From<ScheduleError> for ApiError {
                 let detail = format!("There are no such posts: {}.", ids.join(", "));
                 Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, detail)))
             }
-            ScheduleError::Missing(what) => Self::not_found(what),
             ScheduleError::Empty(id) => Self::conflict(
                 Code::NoCaption,
                 format!("Post {id} has no caption yet: wait for its calendar to be ready."),

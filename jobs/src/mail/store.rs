@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Recipient;
-use crate::ids::{AccountId, DeliveryId, TenantId, UserId};
+use crate::{
+    ids::{AccountId, DeliveryId, TenantId, UserId},
+    posts::DeliveryState,
+};
 
 /// Recipients of one email at most.
 const MOST_STAFF: i64 = 100;
@@ -130,7 +133,7 @@ pub(super) async fn get_delivery(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: DeliveryId,
-    state: &str,
+    state: DeliveryState,
 ) -> Result<Option<DeliveryRow>, sqlx::Error> {
     sqlx::query_as!(
         DeliveryRow,
@@ -145,7 +148,7 @@ pub(super) async fn get_delivery(
         "#,
         tenant_id.0,
         id.0,
-        state
+        state.name()
     )
     .fetch_optional(conn)
     .await

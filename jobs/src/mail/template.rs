@@ -4,6 +4,8 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use crate::posts::DeliveryState;
+
 /// Characters of what people wrote that go into an email.
 const LONGEST: usize = 200;
 
@@ -58,11 +60,11 @@ pub(super) enum DeliveryOutcome {
 
 impl DeliveryOutcome {
     /// The delivery's state.
-    pub(super) fn state(self) -> &'static str {
+    pub(super) fn state(self) -> DeliveryState {
         match self {
-            Self::Failed => "failed",
-            Self::Missed => "missed",
-            Self::Unknown => "unknown",
+            Self::Failed => DeliveryState::Failed,
+            Self::Missed => DeliveryState::Missed,
+            Self::Unknown => DeliveryState::Unknown,
         }
     }
 }

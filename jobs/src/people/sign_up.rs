@@ -142,7 +142,7 @@ pub(super) async fn welcome(
     };
     let mut entries = vec![Entry::new(TenantId::SYSTEM, "user.register", "user", user_id, json!({}))];
     if let Some(name) = verified.organization_name {
-        let tenant = tenants::store::insert(tx, name, &user.email, "basic").await?;
+        let tenant = tenants::store::insert(tx, name, &user.email, tenants::plans::Plan::Basic).await?;
         members::insert(tx, tenant.id, user_id, Role::Owner).await?;
         let details = json!({ "name": name, "plan": "basic" });
         entries.push(Entry::new(tenant.id, "tenant.create", "tenant", tenant.id, details));

@@ -24,7 +24,10 @@ async fn one_job_is_not_held_up_by_20_000_of_another_tenant_due_in_the_same_seco
     for _ in 0..small_or_long(1, 5) {
         trial.begin(Load::default()).await;
         let mut tx = db.system().await.unwrap();
-        let lone = tenants::store::insert(&mut tx, "Lone Diner", "lone@example.com", "basic").await.unwrap().id;
+        let lone = tenants::store::insert(&mut tx, "Lone Diner", "lone@example.com", tenants::plans::Plan::Basic)
+            .await
+            .unwrap()
+            .id;
         tx.commit().await.unwrap();
         let due = trial.app.bench.now().await + Duration::from_secs(4);
         let noop = |tenant| NewJob::new(tenant, &Noop::default()).at(due);

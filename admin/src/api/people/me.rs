@@ -148,7 +148,7 @@ async fn view(tx: &mut Tx, caller: &Caller) -> Result<MeView, ApiError> {
         first_name: user.first_name,
         last_name: user.last_name,
         picture_url: user.picture_url,
-        operator_role: user.operator_role,
+        operator_role: user.operator_role.map(|role| role.name().to_owned()),
         current_tenant_id: signed_in.current.map(|id| id.0),
         tenants: tenants
             .into_iter()

@@ -69,12 +69,12 @@ impl TenantsApi {
             }
             None => settings::Settings::default(),
         };
-        let tenant = store::insert(&mut tx, &body.name, &body.email, plan.name()).await?;
+        let tenant = store::insert(&mut tx, &body.name, &body.email, plan).await?;
         settings::put(&mut tx, tenant.id, &settings).await?;
         if let Some(owner) = owner {
             members::insert(&mut tx, tenant.id, owner, Role::Owner).await?;
         }
-        let details = json!({ "name": tenant.name, "plan": tenant.plan, "copy_settings_from": model });
+        let details = json!({ "name": tenant.name, "plan": tenant.plan.name(), "copy_settings_from": model });
         self.state.record(&mut tx, caller.actor(), entry("tenant.create", tenant.id, details)).await?;
         tx.commit().await?;
         Ok(CreatedTenant::Created(Json(TenantView::new(tenant, settings))))

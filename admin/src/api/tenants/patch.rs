@@ -4,10 +4,7 @@ use std::collections::BTreeMap;
 
 use jobs::{
     ids::AssetId,
-    tenants::{
-        plans,
-        settings::{self, BadSetting},
-    },
+    tenants::settings::{self, BadSetting},
 };
 use poem_openapi::{Object, types::MaybeUndefined};
 use serde_json::{Map, Value, json};
@@ -68,7 +65,7 @@ impl TenantPatch {
     pub(super) fn apply(self, (mut tenant, mut settings): Described) -> Result<Described, ApiError> {
         tenant.name = self.name.unwrap_or(tenant.name);
         tenant.email = self.email.or(tenant.email);
-        tenant.plan = self.plan.map_or(tenant.plan, |plan| plans::Plan::from(plan).name().to_owned());
+        tenant.plan = self.plan.map_or(tenant.plan, Into::into);
         change(&mut settings.company_name, self.company_name);
         change(&mut settings.description, self.description);
         change(&mut settings.country, self.country);
@@ -128,7 +125,9 @@ pub(super) fn difference(before: &Described, after: &Described) -> Option<Value>
 
 fn fields((tenant, settings): &Described) -> Map<String, Value> {
     let mut fields = json!(settings).as_object().cloned().unwrap_or_default();
-    for (name, value) in [("name", json!(tenant.name)), ("email", json!(tenant.email)), ("plan", json!(tenant.plan))] {
+    for (name, value) in
+        [("name", json!(tenant.name)), ("email", json!(tenant.email)), ("plan", json!(tenant.plan.name()))]
+    {
         fields.insert(name.to_owned(), value);
     }
     fields

@@ -63,7 +63,13 @@ pub(crate) struct TenantBasics {
 
 impl From<TenantRow> for TenantBasics {
     fn from(row: TenantRow) -> Self {
-        Self { id: row.id.0, name: row.name, email: row.email, plan: row.plan, created_at: row.created_at }
+        Self {
+            id: row.id.0,
+            name: row.name,
+            email: row.email,
+            plan: row.plan.name().to_owned(),
+            created_at: row.created_at,
+        }
     }
 }
 

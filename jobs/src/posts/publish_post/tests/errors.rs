@@ -7,7 +7,7 @@ use super::*;
 use crate::{engine::ledger, ids::JobId, testing::Bench};
 
 async fn states(bench: &Bench, job: JobId) -> [String; 3] {
-    [bench.job(job).await.state, delivery(bench, job).await.state, effect_state(bench, job).await]
+    [bench.job(job).await.state, delivery(bench, job).await.state.name().to_owned(), effect_state(bench, job).await]
 }
 
 /// A post that is out and whose answer was lost.
@@ -75,7 +75,7 @@ async fn an_error_of_a_look_says_nothing_about_the_post(pool: PgPool) {
         bench.drain_after(Duration::from_secs(2)).await;
         let looked_for = delivery(&bench, job).await;
         assert_eq!(
-            (looked_for.state.as_str(), effect_state(&bench, job).await.as_str()),
+            (looked_for.state.name(), effect_state(&bench, job).await.as_str()),
             ("submitting", "sent"),
             "{code}"
         );

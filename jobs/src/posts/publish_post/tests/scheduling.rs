@@ -8,7 +8,7 @@ use crate::{
     engine::{Enqueued, ledger},
     ids::{AssetId, JobId, PostId},
     kinds::KINDS,
-    posts::{self, Placement},
+    posts::{self, DeliveryState, Placement},
     testing::Bench,
 };
 
@@ -70,7 +70,7 @@ async fn each_account_gets_the_picture_that_it_was_scheduled_with(pool: PgPool) 
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let mut after = store::list_deliveries(&mut tx, bench.tenant_id, &[post_id.0]).await.unwrap();
         after.sort_by_key(|delivery| delivery.account_id != accounts[0].id);
-        after.into_iter().map(|delivery| delivery.state).collect()
+        after.into_iter().map(|delivery| delivery.state.name().to_owned()).collect()
     };
     assert_eq!(states, ["failed", "published"]);
 }
@@ -82,11 +82,11 @@ async fn a_cancelled_delivery_that_is_retried_keeps_its_time(pool: PgPool) {
     let job = schedule(&bench, written(&bench).await, account, None, 3).await.id;
     let before = bench.job(job).await.run_at;
     cancel(&bench, job).await;
-    assert_eq!(delivery(&bench, job).await.state, "cancelled");
+    assert_eq!(delivery(&bench, job).await.state, DeliveryState::Cancelled);
     retry(&bench, job).await;
     let row = bench.job(job).await;
     assert_eq!((row.state.as_str(), row.run_at), ("scheduled", before));
-    assert_eq!(delivery(&bench, job).await.state, "scheduled");
+    assert_eq!(delivery(&bench, job).await.state, DeliveryState::Scheduled);
     bench.drain().await;
     assert_eq!(bench.sandbox.effects().await.len(), 0);
     bench.drain_after(Duration::from_hours(73)).await;
@@ -128,7 +128,7 @@ async fn a_retry_does_not_give_a_blocked_job_its_time_anew(pool: PgPool) {
     bench.drain_after(Duration::from_hours(72)).await;
     assert_eq!(bench.job(job).await.state, "discarded");
     retry(&bench, job).await;
-    assert_eq!(delivery(&bench, job).await.state, "scheduled", "it runs again");
+    assert_eq!(delivery(&bench, job).await.state, DeliveryState::Scheduled, "it runs again");
     bench.drain().await;
     assert_eq!(bench.job(job).await.state, "discarded", "after one attempt");
 }

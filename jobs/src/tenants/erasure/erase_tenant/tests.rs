@@ -38,7 +38,8 @@ async fn run_out(bench: &Bench, job: JobId) -> JobRow {
 
 async fn other_tenant(bench: &Bench) -> TenantId {
     let mut tx = bench.engine.db.system().await.unwrap();
-    let other = store::insert(&mut tx, "Hults Cafe", "h@example.com", "pro").await.unwrap().id;
+    let other =
+        store::insert(&mut tx, "Hults Cafe", "h@example.com", crate::tenants::plans::Plan::Pro).await.unwrap().id;
     tx.commit().await.unwrap();
     other
 }
