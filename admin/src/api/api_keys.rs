@@ -22,7 +22,7 @@ use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -112,7 +112,7 @@ impl KeysApi {
         let tenant_id = holder(&caller, body.tenant_id)?;
         let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
-            ApiError::unprocessable(Code::UnknownPermission, detail)
+            ApiError::unprocessable(ErrorCode::UnknownPermission, detail)
         })?;
         caller.may_give(tenant_id, &permissions)?;
         let maker = caller.person().ok().map(|person| person.user_id);

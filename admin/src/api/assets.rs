@@ -24,7 +24,7 @@ use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -186,7 +186,7 @@ impl AssetsApi {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let mut tx = self.state.db.tenant(tenant_id).await?;
         let folder = store::insert_folder(&mut tx, tenant_id, &body.name).await?.ok_or_else(|| {
-            ApiError::conflict(Code::FolderExists, "A folder of that name exists: use it, or take another name.")
+            ApiError::conflict(ErrorCode::FolderExists, "A folder of that name exists: use it, or take another name.")
         })?;
         let entry = Entry::new(tenant_id, "folder.create", "folder", folder.id, json!({ "name": folder.name }));
         self.state.record(&mut tx, caller.actor(), entry).await?;
@@ -229,8 +229,11 @@ impl AssetsApi {
         let folder = self.folder(&caller, id.0).await?;
         let tags = tags(form.tags.as_deref().unwrap_or(""))?;
         let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect::<String>();
-        let bytes =
-            form.file.into_vec().await.map_err(|error| ApiError::bad_request(Code::Malformed, error.to_string()))?;
+        let bytes = form
+            .file
+            .into_vec()
+            .await
+            .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, error.to_string()))?;
         let asset = self.keep(&caller, &folder, name, tags, bytes).await?;
         Ok(CreatedAsset::Created(Json(asset.into())))
     }
@@ -332,7 +335,7 @@ impl AssetsApi {
 fn tags(words: &str) -> Result<Vec<String>, ApiError> {
     let tags: Vec<String> = words.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
     if tags.len() > 50 || tags.iter().any(|tag| tag.chars().count() > 50) {
-        return Err(ApiError::unprocessable(Code::BadTags, "tags should be 50 words of 50 characters at most."));
+        return Err(ApiError::unprocessable(ErrorCode::BadTags, "tags should be 50 words of 50 characters at most."));
     }
     Ok(tags)
 }

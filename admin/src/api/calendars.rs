@@ -23,7 +23,7 @@ use crate::{
         require_tenant,
     },
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::Body,
     state::AppState,
 };
@@ -132,5 +132,5 @@ impl CalendarsApi {
 
 fn month(month: &str) -> Result<NaiveDate, ApiError> {
     NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d")
-        .map_err(|_| ApiError::unprocessable(Code::BadMonth, "month should look like 2026-12."))
+        .map_err(|_| ApiError::unprocessable(ErrorCode::BadMonth, "month should look like 2026-12."))
 }

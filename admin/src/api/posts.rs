@@ -24,7 +24,7 @@ use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -203,7 +203,7 @@ impl PostsApi {
     async fn create(&self, caller: Caller, body: Body<NewPost>) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         if body.caption.trim().is_empty() {
-            return Err(ApiError::unprocessable(Code::BadCaption, "caption should say something."));
+            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
         }
         let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
         let mut tx = self.state.db.tenant(tenant_id).await?;

@@ -156,14 +156,12 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 
 impl Identity {
     fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
-        let access = match person.operator_role {
-            Some(role) => Access::Everywhere(role.permissions()),
-            None => {
-                let held: BTreeMap<_, _> =
-                    person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
-                let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
-                Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
-            }
+        let access = if let Some(role) = person.operator_role {
+            Access::Everywhere(role.permissions())
+        } else {
+            let held: BTreeMap<_, _> = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
+            let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
+            Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),

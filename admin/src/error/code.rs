@@ -5,11 +5,11 @@ macro_rules! codes {
     ($($code:ident = $name:literal,)+) => {
         /// A stable word for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum Code {
+        pub(crate) enum ErrorCode {
             $($code,)+
         }
 
-        impl Code {
+        impl ErrorCode {
             /// All there are.
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$code,)+];
@@ -120,11 +120,15 @@ mod tests {
     fn the_table_of_errors_has_every_code_and_no_other() {
         let table = include_str!("../../../docs/ERRORS.md").lines().filter_map(|line| line.strip_prefix("| `"));
         let documented: Vec<&str> = table.filter_map(|line| line.split('`').next()).collect();
-        let known: BTreeSet<&str> = Code::ALL.iter().map(|code| code.name()).collect();
+        let known: BTreeSet<&str> = ErrorCode::ALL.iter().map(|code| code.name()).collect();
         let undocumented: Vec<&&str> = known.iter().filter(|code| !documented.contains(code)).collect();
         assert!(undocumented.is_empty(), "say in docs/ERRORS.md what these mean: {undocumented:?}");
         let unused: Vec<&&str> = documented.iter().filter(|code| !known.contains(*code)).collect();
         assert!(unused.is_empty(), "nothing answers these: {unused:?}");
-        assert_eq!((known.len(), documented.len()), (Code::ALL.len(), Code::ALL.len()), "each stands there once");
+        assert_eq!(
+            (known.len(), documented.len()),
+            (ErrorCode::ALL.len(), ErrorCode::ALL.len()),
+            "each stands there once"
+        );
     }
 }

@@ -8,14 +8,14 @@ use jobs::{
 use poem::http::StatusCode;
 use poem_openapi::payload::Json;
 
-use super::{ApiError, Code, Problem, constraints};
+use super::{ApiError, ErrorCode, Problem, constraints};
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         if code.starts_with("22") {
             let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
-            return Self::unprocessable(Code::BadValue, detail);
+            return Self::unprocessable(ErrorCode::BadValue, detail);
         }
         let is_away = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
             || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
@@ -32,10 +32,12 @@ impl From<EnqueueError> for ApiError {
     fn from(error: EnqueueError) -> Self {
         match error {
             EnqueueError::Suspended { job_id, suspended_on } => Self::conflict(
-                Code::JobSuspended,
+                ErrorCode::JobSuspended,
                 format!("Job {job_id} does the same and waits on {suspended_on}: retry or cancel that one."),
             ),
-            EnqueueError::ParentCancelled => Self::conflict(Code::ParentCancelled, "The parent is to be cancelled."),
+            EnqueueError::ParentCancelled => {
+                Self::conflict(ErrorCode::ParentCancelled, "The parent is to be cancelled.")
+            }
             EnqueueError::Database(error) => error.into(),
         }
     }
@@ -68,23 +70,23 @@ impl From<Refused> for ApiError {
     }
 }
 
-fn code_of(refused: &Refused) -> Code {
+fn code_of(refused: &Refused) -> ErrorCode {
     match refused {
-        Refused::Missing | Refused::NoEffect => Code::NotFound,
-        Refused::OpenEffect => Code::OutcomeUnknown,
-        Refused::TooLate => Code::TooLate,
-        Refused::Settled(_) => Code::EffectSettled,
-        Refused::Happened(_) => Code::EffectHappened,
-        Refused::StillLooking => Code::StillLooking,
-        Refused::NotLookedFor => Code::NotLookedFor,
-        Refused::NotTwoClaims => Code::NotTwoClaims,
-        Refused::RemoteIdTaken => Code::RemoteIdTaken,
-        Refused::State(_) => Code::WrongState,
-        Refused::LiveTwin => Code::LiveTwin,
-        Refused::Children => Code::ChildrenUnfinished,
-        Refused::TooManyChildren => Code::TooManyChildren,
-        Refused::Changing => Code::StateChanging,
-        Refused::Database(_) => Code::Internal,
+        Refused::Missing | Refused::NoEffect => ErrorCode::NotFound,
+        Refused::OpenEffect => ErrorCode::OutcomeUnknown,
+        Refused::TooLate => ErrorCode::TooLate,
+        Refused::Settled(_) => ErrorCode::EffectSettled,
+        Refused::Happened(_) => ErrorCode::EffectHappened,
+        Refused::StillLooking => ErrorCode::StillLooking,
+        Refused::NotLookedFor => ErrorCode::NotLookedFor,
+        Refused::NotTwoClaims => ErrorCode::NotTwoClaims,
+        Refused::RemoteIdTaken => ErrorCode::RemoteIdTaken,
+        Refused::State(_) => ErrorCode::WrongState,
+        Refused::LiveTwin => ErrorCode::LiveTwin,
+        Refused::Children => ErrorCode::ChildrenUnfinished,
+        Refused::TooManyChildren => ErrorCode::TooManyChildren,
+        Refused::Changing => ErrorCode::StateChanging,
+        Refused::Database(_) => ErrorCode::Internal,
     }
 }
 
@@ -132,17 +134,18 @@ impl From<ScheduleError> for ApiError {
             ScheduleError::MissingPosts(ids) => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 let detail = format!("There are no such posts: {}.", ids.join(", "));
-                Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, Code::NotFound, detail)))
+                Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, detail)))
             }
             ScheduleError::Empty(id) => Self::conflict(
-                Code::NoCaption,
+                ErrorCode::NoCaption,
                 format!("Post {id} has no caption yet: wait for its calendar to be ready."),
             ),
-            ScheduleError::Past(time) => {
-                Self::unprocessable(Code::InThePast, format!("{time} is in the past: name a time in scheduled_at."))
-            }
+            ScheduleError::Past(time) => Self::unprocessable(
+                ErrorCode::InThePast,
+                format!("{time} is in the past: name a time in scheduled_at."),
+            ),
             ScheduleError::Taken(id) => Self::conflict(
-                Code::AlreadyScheduled,
+                ErrorCode::AlreadyScheduled,
                 format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
             ),
             ScheduleError::Usage(error) => error.into(),
@@ -157,11 +160,11 @@ impl From<PictureError> for ApiError {
         match error {
             PictureError::TooLarge => Self::TooLarge(Json(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                Code::TooLarge,
+                ErrorCode::TooLarge,
                 format!("{error}: shrink it."),
             ))),
             PictureError::Format | PictureError::Unreadable(_) => {
-                Self::unprocessable(Code::NotAPicture, format!("{error}: send a JPEG or a PNG."))
+                Self::unprocessable(ErrorCode::NotAPicture, format!("{error}: send a JPEG or a PNG."))
             }
         }
     }

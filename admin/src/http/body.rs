@@ -10,7 +10,7 @@ use super::operations::{Operation, Operations};
 use crate::{
     ApiError,
     auth::{self, Identity},
-    error::{self, Code},
+    error::{self, ErrorCode},
     state::AppState,
 };
 
@@ -81,8 +81,8 @@ async fn collect(body: Body, limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
     let mut chunks = Box::pin(body.into_bytes_stream());
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk =
-            chunk.map_err(|error| ApiError::bad_request(Code::Malformed, format!("The body broke off: {error}.")))?;
+        let chunk = chunk
+            .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, format!("The body broke off: {error}.")))?;
         if bytes.len() + chunk.len() > limit_bytes {
             discard(chunks);
             return Err(ApiError::too_large(limit_bytes));

@@ -28,7 +28,7 @@ use super::operations::Operations;
 use crate::{
     ApiError,
     auth::Identity,
-    error::{self, Code},
+    error::{self, ErrorCode},
     state::AppState,
 };
 
@@ -56,7 +56,7 @@ pub(crate) async fn once<E: Endpoint + 'static>(
     };
     let Some(key) = key.to_str().ok().filter(|key| is_key(key)).map(str::to_owned) else {
         let detail = "Idempotency-Key: it should be 1 to 255 visible ASCII characters, such as a UUID.";
-        return Ok(ApiError::bad_request(Code::BadIdempotencyKey, detail).into_response());
+        return Ok(ApiError::bad_request(ErrorCode::BadIdempotencyKey, detail).into_response());
     };
     let body = request.take_body().into_bytes().await?;
     let asked = store::Request {
@@ -140,7 +140,7 @@ async fn claim(state: &AppState, asked: &store::Request) -> Result<Claim, ApiErr
     tx.commit().await?;
     match known {
         Some(known) if known.request_sha256 != asked.request_sha256 => Err(ApiError::unprocessable(
-            Code::IdempotencyKeyReused,
+            ErrorCode::IdempotencyKeyReused,
             "Idempotency-Key: another request used this one within 24 hours. Take a new one for each request.",
         )),
         Some(Known { id, answer: Some((status, answer)), .. }) => {

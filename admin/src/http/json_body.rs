@@ -13,7 +13,7 @@ use poem_openapi::{
 use serde_json::{Map, Value, json};
 
 use super::values::check_json;
-use crate::{ApiError, error::Code};
+use crate::{ApiError, error::ErrorCode};
 
 /// A JSON body; where the framework refuses one it says the type that it expected, and this the field too.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -66,7 +66,7 @@ fn check_texts<T: Type>(value: &Value) -> Result<(), ApiError> {
     let mut registry = Registry::new();
     T::register(&mut registry);
     match wrong_text(&registry, &T::schema_ref(), "", value) {
-        Some(name) => Err(ApiError::bad_request(Code::Malformed, format!("{name}: it should be a text."))),
+        Some(name) => Err(ApiError::bad_request(ErrorCode::Malformed, format!("{name}: it should be a text."))),
         None => Ok(()),
     }
 }

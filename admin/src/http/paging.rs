@@ -12,7 +12,7 @@ use poem_openapi::{
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::{ApiError, error::Code};
+use crate::{ApiError, error::ErrorCode};
 
 /// A list holds this many at most.
 pub(crate) const MAX_LIMIT: i64 = 200;
@@ -35,11 +35,11 @@ impl Paging {
     pub(crate) fn read(after: &Query<Option<String>>, limit: &Query<Option<i64>>) -> Result<Self, ApiError> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(ApiError::unprocessable(Code::BadLimit, format!("limit should be 1 to {MAX_LIMIT}.")));
+            return Err(ApiError::unprocessable(ErrorCode::BadLimit, format!("limit should be 1 to {MAX_LIMIT}.")));
         }
         let after = match after.0.as_deref() {
             Some(after) => Some(decode(after).ok_or_else(|| {
-                ApiError::unprocessable(Code::BadAfter, "after should be what a page gave as next, unchanged.")
+                ApiError::unprocessable(ErrorCode::BadAfter, "after should be what a page gave as next, unchanged.")
             })?),
             None => None,
         };

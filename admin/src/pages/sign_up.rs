@@ -11,7 +11,7 @@ use super::{form::Sent, outside};
 use crate::{
     ApiError,
     api::people::{checked_password, count_client, evenly, is_address},
-    error::Code,
+    error::ErrorCode,
     html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
@@ -72,11 +72,11 @@ pub(super) async fn submit(
 
 async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<(), ApiError> {
     if sent.name.trim().is_empty() || sent.name.chars().count() > 100 {
-        return Err(ApiError::unprocessable(Code::BadName, "Your name should have 1 to 100 characters."));
+        return Err(ApiError::unprocessable(ErrorCode::BadName, "Your name should have 1 to 100 characters."));
     }
     if sent.organization_name.trim().is_empty() || sent.organization_name.chars().count() > 200 {
         return Err(ApiError::unprocessable(
-            Code::BadName,
+            ErrorCode::BadName,
             "The organization should have a name of 1 to 200 characters.",
         ));
     }

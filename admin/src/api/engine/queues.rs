@@ -15,7 +15,7 @@ use jobs::{
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
 use serde_json::json;
 
-use crate::{ApiError, api::Tag, auth::Caller, error::Code, http::Body, state::AppState};
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
 
 /// A limit is this at most.
 const MAX_LIMIT: i32 = 100_000;
@@ -110,7 +110,7 @@ impl QueuePatch {
         };
         if changes == LimitChanges::default() {
             let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
-            return Err(ApiError::unprocessable(Code::NoChange, detail));
+            return Err(ApiError::unprocessable(ErrorCode::NoChange, detail));
         }
         Ok(changes)
     }
@@ -124,7 +124,7 @@ fn limit(name: &str, limit: MaybeUndefined<i32>) -> Result<Option<Option<i32>>, 
         MaybeUndefined::Value(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Some(Some(limit))),
         MaybeUndefined::Value(_) => {
             let detail = format!("{name} should be 1 to {MAX_LIMIT}, or null for none; to stop a queue, pause it.");
-            Err(ApiError::unprocessable(Code::BadLimit, detail))
+            Err(ApiError::unprocessable(ErrorCode::BadLimit, detail))
         }
     }
 }

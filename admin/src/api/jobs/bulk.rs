@@ -17,7 +17,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::filter::FilterBody;
-use crate::{ApiError, api::Tag, auth::Caller, error::Code, http::Body, state::AppState};
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
 
 /// A dry run by a filter looks at this many jobs at most.
 const MAX_PREVIEWED: usize = 10_000;
@@ -71,9 +71,9 @@ impl BulkBody {
                 return match (self.outcome, self.send_again) {
                     (Some(BulkOutcome::DidNotHappen), Some(true)) => Ok(Action::ResolveSendAgain),
                     (Some(BulkOutcome::DidNotHappen), Some(false)) => Ok(Action::ResolveGiveUp),
-                    (None, _) => refuse(Code::BadOutcome, "outcome should be did_not_happen."),
+                    (None, _) => refuse(ErrorCode::BadOutcome, "outcome should be did_not_happen."),
                     (Some(BulkOutcome::DidNotHappen), None) => refuse(
-                        Code::BadSendAgain,
+                        ErrorCode::BadSendAgain,
                         "send_again should say whether to do it now (true) or never (false).",
                     ),
                 };
@@ -81,13 +81,13 @@ impl BulkBody {
         };
         match (self.outcome, self.send_again) {
             (None, None) => Ok(plain),
-            (Some(_), _) => refuse(Code::BadOutcome, "outcome is for resolve."),
-            (None, Some(_)) => refuse(Code::BadSendAgain, "send_again is for resolve."),
+            (Some(_), _) => refuse(ErrorCode::BadOutcome, "outcome is for resolve."),
+            (None, Some(_)) => refuse(ErrorCode::BadSendAgain, "send_again is for resolve."),
         }
     }
 }
 
-fn refuse(code: Code, detail: &str) -> Result<Action, ApiError> {
+fn refuse(code: ErrorCode, detail: &str) -> Result<Action, ApiError> {
     Err(ApiError::unprocessable(code, detail))
 }
 
@@ -236,11 +236,11 @@ fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {
     match (body.ids, body.filter) {
         (Some(ids), None) => Ok(Which::Ids(ids.into_iter().map(JobId).collect())),
         (None, Some(filter)) if filter.is_empty() => {
-            Err(ApiError::unprocessable(Code::BadFilter, "filter should have at least one condition."))
+            Err(ApiError::unprocessable(ErrorCode::BadFilter, "filter should have at least one condition."))
         }
         (None, Some(filter)) => Ok(Which::Filter(Box::new(filter.checked(caller)?))),
         (Some(_), Some(_)) | (None, None) => {
-            Err(ApiError::unprocessable(Code::BadSelection, "Name either ids or a filter."))
+            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Name either ids or a filter."))
         }
     }
 }

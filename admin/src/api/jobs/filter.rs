@@ -5,7 +5,7 @@ use jobs::{engine::ledger::JobFilter, ids::JobId};
 use poem_openapi::{Enum, Object};
 use uuid::Uuid;
 
-use crate::{ApiError, auth::Caller, error::Code};
+use crate::{ApiError, auth::Caller, error::ErrorCode};
 
 /// A job's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -82,10 +82,10 @@ impl FilterBody {
         if let (Some(since), Some(until)) = (self.since, self.until)
             && since >= until
         {
-            return Err(ApiError::unprocessable(Code::BadSince, "since should be before until."));
+            return Err(ApiError::unprocessable(ErrorCode::BadSince, "since should be before until."));
         }
         if self.q.as_deref().is_some_and(|q| q.contains('\0')) {
-            return Err(ApiError::unprocessable(Code::BadQ, "q should be a text without NUL characters."));
+            return Err(ApiError::unprocessable(ErrorCode::BadQ, "q should be a text without NUL characters."));
         }
         let tenant_id = match self.tenant_id {
             Some(named) => Some(caller.tenant(named)?),

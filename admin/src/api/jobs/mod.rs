@@ -31,7 +31,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Page, Paging, encode},
@@ -175,7 +175,7 @@ impl JobsApi {
         let (kind, job) = checked(tenant_id, &body.kind, body.args)?;
         let job = if let Some(time) = body.run_at { job.at(time) } else { job };
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
-            return Err(ApiError::unprocessable(Code::BadCopies, "copies is for noop jobs, to try a deployment."));
+            return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
         }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
         let mut tx = self.state.db.tenant(tenant_id).await?;
@@ -201,14 +201,14 @@ fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kin
     let Some(kind) = kinds::find(kind) else {
         let names: Vec<&str> = kinds::KINDS.iter().filter(|kind| kind.by_hand).map(|kind| kind.name).collect();
         let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));
-        return Err(ApiError::unprocessable(Code::UnknownKind, detail));
+        return Err(ApiError::unprocessable(ErrorCode::UnknownKind, detail));
     };
     if !kind.by_hand {
         let detail = format!("Jobs of kind {} come of other requests only.", kind.name);
-        return Err(ApiError::unprocessable(Code::BadKind, detail));
+        return Err(ApiError::unprocessable(ErrorCode::BadKind, detail));
     }
     let job = NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
-        ApiError::unprocessable(Code::BadArgs, format!("args is not a payload of {}: {error}.", kind.name))
+        ApiError::unprocessable(ErrorCode::BadArgs, format!("args is not a payload of {}: {error}.", kind.name))
     })?;
     Ok((kind, job))
 }

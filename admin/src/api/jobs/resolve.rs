@@ -14,7 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
-use crate::{ApiError, api::Tag, auth::Caller, error::Code, http::Body, state::AppState};
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
 
 /// What a person found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -55,10 +55,10 @@ impl ResolutionBody {
             }
             (ResolutionOutcome::Swap, _) => {
                 let detail = "with_effect_id should be the other call, and nothing else is said with swap.";
-                Err(ApiError::unprocessable(Code::BadSwap, detail))
+                Err(ApiError::unprocessable(ErrorCode::BadSwap, detail))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, Some(_)) => {
-                Err(ApiError::unprocessable(Code::BadSwap, "with_effect_id is for swap."))
+                Err(ApiError::unprocessable(ErrorCode::BadSwap, "with_effect_id is for swap."))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, None) => {
                 self.resolution().map(Settlement::Resolve)
@@ -73,18 +73,18 @@ impl ResolutionBody {
                 Ok(Resolution::Happened(id.trim().to_owned()))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, None) => {
-                refuse(Code::BadRemoteId, "remote_id should be what the provider calls the thing that happened.")
+                refuse(ErrorCode::BadRemoteId, "remote_id should be what the provider calls the thing that happened.")
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, Some(_)) => {
-                refuse(Code::BadSendAgain, "send_again is for did_not_happen: what happened is not done again.")
+                refuse(ErrorCode::BadSendAgain, "send_again is for did_not_happen: what happened is not done again.")
             }
             (ResolutionOutcome::DidNotHappen, Some(_), _) => {
-                refuse(Code::BadRemoteId, "remote_id is for happened: what did not happen has none.")
+                refuse(ErrorCode::BadRemoteId, "remote_id is for happened: what did not happen has none.")
             }
             (ResolutionOutcome::DidNotHappen, None, Some(true)) => Ok(Resolution::SendAgain),
             (ResolutionOutcome::DidNotHappen, None, Some(false)) => Ok(Resolution::GiveUp),
             (ResolutionOutcome::DidNotHappen, None, None) => {
-                refuse(Code::BadSendAgain, "send_again should say whether to do it now (true) or never (false).")
+                refuse(ErrorCode::BadSendAgain, "send_again should say whether to do it now (true) or never (false).")
             }
         }
     }

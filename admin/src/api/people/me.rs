@@ -23,7 +23,7 @@ use crate::{
     ApiError,
     api::{Tag, jobs::Accepted, require_tenant},
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::Body,
     state::AppState,
 };
@@ -106,7 +106,7 @@ impl MeApi {
         let mut tx = self.state.db.system().await?;
         let user = store::get(&mut tx, person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
         if !user.email.eq_ignore_ascii_case(&confirm) {
-            return Err(ApiError::unprocessable(Code::NotConfirmed, "confirm should be your own address."));
+            return Err(ApiError::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own address."));
         }
         let owned = members::list_owned_alone(&mut tx, person.user_id).await?;
         if owned.iter().any(|(_, others)| *others > 0) {

@@ -25,7 +25,7 @@ use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::Caller,
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Listed, Page, Paging},
@@ -251,7 +251,7 @@ impl MembersApi {
         may_decide(&mut tx, &caller, id, &[role]).await?;
         if members::is_member(&mut tx, id, &body.email).await? {
             return Err(ApiError::conflict(
-                Code::AlreadyMember,
+                ErrorCode::AlreadyMember,
                 "Somebody with that address is in the tenant already.",
             ));
         }

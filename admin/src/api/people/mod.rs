@@ -22,7 +22,7 @@ pub(crate) use self::{
     sessions::SessionsApi,
     sign_up::{SignUpApi, count_client},
 };
-use crate::{ApiError, auth::Client, error::Code};
+use crate::{ApiError, auth::Client, error::ErrorCode};
 
 /// Answers about addresses take at least this long, so that the time tells nobody which are known.
 const EVEN: Duration = Duration::from_millis(400);
@@ -59,7 +59,7 @@ pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
     if people::is_address(email) {
         Ok(())
     } else {
-        Err(ApiError::unprocessable(Code::BadEmail, "email should look like name@example.com."))
+        Err(ApiError::unprocessable(ErrorCode::BadEmail, "email should look like name@example.com."))
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
 pub(crate) fn checked_password(password: String, email: &str) -> Result<SecretString, ApiError> {
     let password = SecretString::from(password);
     match password::objection(&password, email) {
-        Some(words) => Err(ApiError::unprocessable(Code::WeakPassword, words)),
+        Some(words) => Err(ApiError::unprocessable(ErrorCode::WeakPassword, words)),
         None => Ok(password),
     }
 }

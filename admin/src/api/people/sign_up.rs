@@ -12,7 +12,7 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
 use super::{MailView, checked_password, evenly, origin};
-use crate::{ApiError, api::Tag, error::Code, http::Body, state::AppState};
+use crate::{ApiError, api::Tag, error::ErrorCode, http::Body, state::AppState};
 
 /// Somebody who registers.
 #[derive(Debug, Object)]
@@ -188,7 +188,7 @@ impl From<AcceptError> for ApiError {
         match error {
             AcceptError::Invalid => Self::bad_code(),
             AcceptError::Newcomer => Self::unprocessable(
-                Code::NameAndPassword,
+                ErrorCode::NameAndPassword,
                 "This address has no account yet: send name and password to make one.",
             ),
             AcceptError::Database(error) => error.into(),

@@ -33,7 +33,7 @@ use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
     auth::{Audience, Caller},
-    error::Code,
+    error::ErrorCode,
     http::{
         Body,
         paging::{Page, Paging},
@@ -156,7 +156,7 @@ impl TenantsApi {
         let tenant = store::lock(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
         if tenant.name != confirm.0 {
             return Err(ApiError::unprocessable(
-                Code::NotConfirmed,
+                ErrorCode::NotConfirmed,
                 "confirm should be the tenant's name, to the letter.",
             ));
         }

@@ -14,7 +14,7 @@ use super::{
     Described,
     views::{HashtagCounts, OnUnknown, PlanName},
 };
-use crate::{ApiError, error::Code};
+use crate::{ApiError, error::ErrorCode};
 
 /// What to change; what is absent stays, null clears.
 #[derive(Debug, Object)]
@@ -92,7 +92,7 @@ impl TenantPatch {
             MaybeUndefined::Value(counts) => settings.hashtag_counts = by_network(&counts),
         }
         let settings = settings.checked().map_err(|BadSetting { field, rule }| {
-            ApiError::unprocessable(Code::BadSetting, format!("{field} should be {rule}."))
+            ApiError::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
         })?;
         Ok((tenant, settings))
     }

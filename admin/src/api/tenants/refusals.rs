@@ -2,15 +2,18 @@
 
 use jobs::tenants::usage::{Reached, UsageError};
 
-use crate::{ApiError, error::Code};
+use crate::{ApiError, error::ErrorCode};
 
 pub(super) fn plan_by_operators() -> ApiError {
-    ApiError::forbidden(Code::PlanByOperators, "Only operators give a tenant another plan than basic: leave plan out.")
+    ApiError::forbidden(
+        ErrorCode::PlanByOperators,
+        "Only operators give a tenant another plan than basic: leave plan out.",
+    )
 }
 
 pub(super) fn too_many_tenants(most: i64) -> ApiError {
     let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
-    ApiError::forbidden(Code::TooManyTenants, detail)
+    ApiError::forbidden(ErrorCode::TooManyTenants, detail)
 }
 
 impl From<UsageError> for ApiError {
@@ -29,9 +32,11 @@ impl From<Reached> for ApiError {
         match reached.again {
             Some((time, wait_seconds)) => {
                 let detail = format!("{allowed}, and this would be more. There is room again from {time} on.");
-                Self::too_many(Code::LimitReached, detail, wait_seconds)
+                Self::too_many(ErrorCode::LimitReached, detail, wait_seconds)
             }
-            None => Self::forbidden(Code::PlanLimit, format!("{allowed}, and they are used. Ask for a larger plan.")),
+            None => {
+                Self::forbidden(ErrorCode::PlanLimit, format!("{allowed}, and they are used. Ask for a larger plan."))
+            }
         }
     }
 }
