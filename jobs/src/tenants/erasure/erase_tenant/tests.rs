@@ -12,7 +12,7 @@ use crate::{
     ids::{AccountId, AssetId, JobId},
     noop::Noop,
     posts,
-    tenants::{erasure, store},
+    tenants::{erasure, plans::Plan, store},
     testing::Bench,
 };
 
@@ -38,8 +38,7 @@ async fn run_out(bench: &Bench, job: JobId) -> JobRow {
 
 async fn other_tenant(bench: &Bench) -> TenantId {
     let mut tx = bench.engine.db.system().await.unwrap();
-    let other =
-        store::insert(&mut tx, "Hults Cafe", "h@example.com", crate::tenants::plans::Plan::Pro).await.unwrap().id;
+    let other = store::insert(&mut tx, "Hults Cafe", "h@example.com", Plan::Pro).await.unwrap().id;
     tx.commit().await.unwrap();
     other
 }
@@ -142,7 +141,8 @@ fn the_payload_keeps_its_form() {
 async fn every_table_with_a_tenant_is_erased_before_those_it_refers_to(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let known: BTreeSet<String> = TABLES.iter().chain(&APART).map(|&table| table.to_owned()).collect();
-    assert_eq!(tables(&bench).await, known);
+    let listing = "TABLES in tenants/erasure/store.rs has to name every table with a tenant, and no other";
+    assert_eq!(tables(&bench).await, known, "{listing}");
     let mut tx = bench.engine.db.system().await.unwrap();
     let keys: Vec<(String, String)> = sqlx::query_as(
         "select conrelid::regclass::text, confrelid::regclass::text from pg_constraint
@@ -154,7 +154,7 @@ async fn every_table_with_a_tenant_is_erased_before_those_it_refers_to(pool: PgP
     let place = |table: &str| TABLES.iter().position(|&known| known == table);
     for (from, to) in keys {
         if let (Some(from_place), Some(to_place)) = (place(&from), place(&to)) {
-            assert!(from_place < to_place, "{from} refers to {to}");
+            assert!(from_place < to_place, "{from} refers to {to}: name it before that in TABLES");
         }
     }
 }
@@ -168,7 +168,7 @@ async fn nothing_of_the_tenant_is_left_and_nothing_of_another_is_missing(pool: P
     fill(&bench).await;
     let before = count(&bench, erased).await;
     let empty: Vec<_> = before.iter().filter(|(_, rows)| **rows == 0).collect();
-    assert!(empty.is_empty(), "the test has to fill {empty:?}");
+    assert!(empty.is_empty(), "insert a row of these in `fill`, so that there is one to erase: {empty:?}");
     let (others, others_files) = (count(&bench, bench.tenant_id).await, files(&bench, bench.tenant_id));
     assert_eq!((files(&bench, erased), others_files), (2, 2));
 
