@@ -1,5 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code. docs/ERRORS.md lists the codes.
 
+mod code;
+mod constraints;
 mod conversions;
 mod framework;
 
@@ -8,6 +10,7 @@ use std::time::Duration;
 use poem::http::StatusCode;
 use poem_openapi::{ApiResponse, Object, payload::Json};
 
+pub(crate) use self::code::ErrorCode;
 pub(crate) use self::framework::{from_framework, panic_response};
 
 /// What went wrong, and what to do.
@@ -26,12 +29,12 @@ pub struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
+    fn new(status: StatusCode, code: ErrorCode, detail: impl Into<String>) -> Self {
         Self {
             r#type: "about:blank".to_owned(),
             title: status.canonical_reason().unwrap_or("Error").to_owned(),
             status: status.as_u16(),
-            code: code.to_owned(),
+            code: code.name().to_owned(),
             detail: detail.into(),
         }
     }
@@ -120,147 +123,151 @@ impl ApiError {
         StatusCode::from_u16(self.problem().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
-    pub(crate) fn bad_request(code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn bad_request(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::BadRequest(Json(Problem::new(StatusCode::BAD_REQUEST, code, detail)))
     }
 
     pub(crate) fn unauthorized() -> Self {
         let detail = "Send an API key or an access token as `Authorization: Bearer ...`; `admin create-operator` makes the first \
                       key, POST /api/v1/auth/login a token.";
-        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)))
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, detail)))
     }
 
     pub(crate) fn operators_only() -> Self {
         let detail = "This concerns every tenant: it takes an operator's key.";
-        Self::forbidden("operators_only", detail)
+        Self::forbidden(ErrorCode::OperatorsOnly, detail)
     }
 
     pub(crate) fn people_only() -> Self {
         let detail = "This is about a person: sign in, and send the access token instead of a key.";
-        Self::forbidden("people_only", detail)
+        Self::forbidden(ErrorCode::PeopleOnly, detail)
     }
 
     pub(crate) fn unverified() -> Self {
         let detail = "Open the link in the mail first: another one was sent if the last is some minutes old.";
-        Self::forbidden("email_not_verified", detail)
+        Self::forbidden(ErrorCode::EmailNotVerified, detail)
     }
 
     pub(crate) fn foreign_form() -> Self {
         let detail = "This form was not sent by a page of ours: open the page again and send it from there.";
-        Self::forbidden("foreign_form", detail)
+        Self::forbidden(ErrorCode::ForeignForm, detail)
     }
 
     pub(crate) fn owners_only() -> Self {
         let detail = "Only owners of the tenant do that: ask one of them.";
-        Self::forbidden("owners_only", detail)
+        Self::forbidden(ErrorCode::OwnersOnly, detail)
     }
 
     pub(crate) fn wrong_password() -> Self {
         let detail = "The address or the password is wrong.";
-        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "wrong_password", detail)))
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, ErrorCode::WrongPassword, detail)))
     }
 
     pub(crate) fn bad_refresh_token() -> Self {
         let detail = "The refresh token is not good, or not any more: sign in again.";
-        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, "bad_refresh_token", detail)))
+        Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, ErrorCode::BadRefreshToken, detail)))
     }
 
     pub(crate) fn bad_code() -> Self {
         let detail = "The link is not valid, was used, or its time is over: ask for a new one.";
-        Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "bad_code", detail)))
+        Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::BadCode, detail)))
     }
 
     pub(crate) fn last_owner() -> Self {
-        Self::conflict("last_owner", "A tenant keeps one owner at least: make somebody else an owner first.")
+        Self::conflict(ErrorCode::LastOwner, "A tenant keeps one owner at least: make somebody else an owner first.")
     }
 
     pub(crate) fn too_many_tries(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
         let detail = format!("There were too many tries: wait for {seconds} seconds.");
-        Self::too_many("too_many_tries", detail, seconds)
+        Self::too_many(ErrorCode::TooManyTries, detail, seconds)
     }
 
-    pub(crate) fn forbidden(code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn forbidden(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Forbidden(Json(Problem::new(StatusCode::FORBIDDEN, code, detail)))
     }
 
-    pub(crate) fn too_many(code: &str, detail: impl Into<String>, wait_seconds: u64) -> Self {
+    pub(crate) fn too_many(code: ErrorCode, detail: impl Into<String>, wait_seconds: u64) -> Self {
         Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, code, detail)), wait_seconds)
     }
 
     pub(crate) fn no_tenant() -> Self {
         let detail = "You are in no tenant: make one, or have somebody invite you.";
-        Self::forbidden("no_tenant", detail)
+        Self::forbidden(ErrorCode::NoTenant, detail)
     }
 
     pub(crate) fn missing_permission(needed: &str) -> Self {
         let detail = format!("This takes the permission {needed}.");
-        Self::forbidden("missing_permission", detail)
+        Self::forbidden(ErrorCode::MissingPermission, detail)
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_consumed", detail)))
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::NotConsumed, detail)))
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
-        Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not_found", format!("There is no such {what}."))))
+        Self::NotFound(Json(Problem::new(
+            StatusCode::NOT_FOUND,
+            ErrorCode::NotFound,
+            format!("There is no such {what}."),
+        )))
     }
 
-    pub(crate) fn conflict(code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn conflict(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Conflict(Json(Problem::new(StatusCode::CONFLICT, code, detail)))
     }
 
-    pub(crate) fn unprocessable(code: &str, detail: impl Into<String>) -> Self {
+    pub(crate) fn unprocessable(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, code, detail)))
     }
 
     pub(crate) fn too_large(limit_bytes: usize) -> Self {
         let detail = format!("The body has more than {limit_bytes} bytes: send less.");
-        Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)))
+        Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)))
     }
 
     pub(crate) fn too_slow() -> Self {
         let detail = "The body took too long to arrive. Send it again.";
-        Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", detail)))
+        Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TooSlow, detail)))
     }
 
     pub(crate) fn rate_limited(wait_seconds: u64) -> Self {
         let detail =
             format!("Too many requests: try again in {wait_seconds} seconds. RateLimit says what is left of what.");
-        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)), wait_seconds)
+        Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, detail)), wait_seconds)
     }
 
     pub(crate) fn in_flight() -> Self {
         let detail = "A request with this Idempotency-Key runs. Send it again in a moment for its answer.";
-        Self::InFlight(Json(Problem::new(StatusCode::CONFLICT, "idempotency_in_flight", detail)), Some(1))
+        Self::InFlight(Json(Problem::new(StatusCode::CONFLICT, ErrorCode::IdempotencyInFlight, detail)), Some(1))
     }
 
     pub(crate) fn took_too_long() -> Self {
         let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "took_too_long", detail)))
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TookTooLong, detail)))
     }
 
     pub(crate) fn origin_not_listed() -> Self {
         let detail = "Pages of other sites may not call this API; its operator lists those that may in CORS_ORIGINS.";
-        Self::forbidden("origin_not_listed", detail)
+        Self::forbidden(ErrorCode::OriginNotListed, detail)
     }
 
     /// Logs the cause; the client learns nothing of it.
     pub(crate) fn internal(cause: impl std::error::Error) -> Self {
         tracing::error!(causes = chain(&cause), "a request failed");
         let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
-        Self::Internal(Json(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)))
+        Self::Internal(Json(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail)))
     }
 
     pub(crate) fn too_many_streams() -> Self {
         let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_streams", detail)))
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyStreams, detail)))
     }
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
         tracing::warn!(what, causes = chain(&cause), "a request failed");
         let detail = format!("The {what} does not answer. Try again in a moment.");
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)))
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
     }
 }
 

@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use jobs::{
-    audit::{self, Entry},
+    audit::{self, Actor, Entry},
     engine::{Db, Tx, Window},
     services::Services,
 };
 
-use crate::{HttpConfig, Streams, auth::Caller};
+use crate::{config::HttpConfig, streams::Streams};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -32,8 +32,8 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Writes down what a caller did, last in the transaction that does it.
-    pub(crate) async fn record(&self, tx: &mut Tx, caller: &Caller, entry: Entry) -> Result<(), sqlx::Error> {
-        audit::append(tx, &self.services.keyring, caller.actor(), &[entry]).await
+    /// Writes down what somebody did, last in the transaction that does it.
+    pub(crate) async fn record(&self, tx: &mut Tx, actor: &Actor, entry: Entry) -> Result<(), sqlx::Error> {
+        audit::append(tx, &self.services.keyring, actor, &[entry]).await
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ::jobs::{
+use jobs::{
     engine::{SUBSCRIPTION_LIFE, Window, listen},
     ids::JobId,
 };

@@ -3,11 +3,11 @@
 use serde_json::Value;
 
 use crate::{
+    assets::RenderOverlay,
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
     engine::{Kind, Periodic, REDACTED},
     mail::SendMail,
-    media::RenderOverlay,
     noop::Noop,
     oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::{ActOnJobs, ReportPoison},
@@ -89,12 +89,41 @@ pub fn run_here() -> &'static [Kind] {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::{collections::BTreeSet, fs, path::Path};
 
     use chrono::DateTime;
 
     use super::*;
     use crate::engine::periodic::next_tick;
+
+    /// The kinds that files in a folder declare, each with its file; tests and the engine have some of their own.
+    fn declared(folder: &Path, found: &mut Vec<(String, String)>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if path.is_dir() && !matches!(name, "engine" | "tests") {
+                declared(&path, found);
+            } else if path.is_file() && (cfg!(feature = "testing") || name != "fault_probe.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let kinds =
+                    text.split("const KIND: &'static str = \"").skip(1).filter_map(|rest| rest.split('"').next());
+                found.extend(kinds.map(|kind| (kind.to_owned(), path.display().to_string())));
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_that_a_file_declares_is_listed() {
+        let mut found = Vec::new();
+        declared(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut found);
+        for (kind, file) in found {
+            let is_listed = KINDS.iter().any(|known| known.name == kind);
+            assert!(
+                is_listed,
+                "{file}: nobody runs {kind}; write its module and its line of KINDS into jobs/src/kinds.rs"
+            );
+        }
+    }
 
     #[test]
     fn names_are_words_and_unique() {

@@ -14,7 +14,6 @@ pub mod idempotency;
 pub mod ids;
 pub mod kinds;
 pub mod mail;
-pub mod media;
 pub mod noop;
 pub mod oauth;
 pub mod operations;

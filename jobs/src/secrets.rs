@@ -21,7 +21,7 @@ use crate::{
 
 /// Where a secret is stored. It is authenticated with the ciphertext: one that was moved elsewhere does not decrypt.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct SecretLocation {
     /// The table.
     pub table: &'static str,
     /// The column.
@@ -103,7 +103,7 @@ impl Keyring {
     /// # Panics
     /// If the secret is longer than 64 GiB.
     #[must_use]
-    pub fn encrypt(&self, place: Place, secret: &SecretString) -> String {
+    pub fn encrypt(&self, place: SecretLocation, secret: &SecretString) -> String {
         let Key { id, cipher, .. } = &self.keys[0];
         let nonce: [u8; 12] = rand::random();
         let aad = associated_data(place, id);
@@ -116,7 +116,7 @@ impl Keyring {
     ///
     /// # Errors
     /// [`SecretError`].
-    pub fn decrypt(&self, place: Place, envelope: &str) -> Result<SecretString, SecretError> {
+    pub fn decrypt(&self, place: SecretLocation, envelope: &str) -> Result<SecretString, SecretError> {
         let parts: Vec<&str> = envelope.split('.').collect();
         let &["v1", id, nonce, ciphertext] = parts.as_slice() else {
             return Err(SecretError::Malformed);
@@ -174,7 +174,7 @@ fn parse_key(entry: &str) -> anyhow::Result<Key> {
     Ok(Key { id: id.to_owned(), cipher, root })
 }
 
-fn associated_data(place: Place, key_id: &str) -> String {
+fn associated_data(place: SecretLocation, key_id: &str) -> String {
     format!("{}\0{}\0{}\0{}\0{key_id}", place.table, place.column, place.tenant_id, place.row_id)
 }
 
@@ -201,8 +201,13 @@ mod tests {
         Keyring::parse(&keys.join(",")).unwrap()
     }
 
-    fn place() -> Place {
-        Place { table: "oauth_tokens", column: "access_token", tenant_id: TenantId::new(), row_id: Uuid::now_v7() }
+    fn place() -> SecretLocation {
+        SecretLocation {
+            table: "oauth_tokens",
+            column: "access_token",
+            tenant_id: TenantId::new(),
+            row_id: Uuid::now_v7(),
+        }
     }
 
     #[test]
@@ -212,10 +217,10 @@ mod tests {
         assert!(!envelope.contains("EAAB"));
         assert_eq!(keys.decrypt(here, &envelope).unwrap().expose_secret(), "EAAB-token");
         for elsewhere in [
-            Place { row_id: Uuid::now_v7(), ..here },
-            Place { tenant_id: TenantId::new(), ..here },
-            Place { column: "refresh_token", ..here },
-            Place { table: "api_keys", ..here },
+            SecretLocation { row_id: Uuid::now_v7(), ..here },
+            SecretLocation { tenant_id: TenantId::new(), ..here },
+            SecretLocation { column: "refresh_token", ..here },
+            SecretLocation { table: "api_keys", ..here },
         ] {
             assert!(matches!(keys.decrypt(elsewhere, &envelope), Err(SecretError::Refused)));
         }

@@ -25,7 +25,7 @@ use crate::{
     tenants::{self, usage},
 };
 
-pub use self::sandbox::{Sandbox, letters_to};
+pub use self::sandbox::{Sandbox, emails_to};
 
 /// An engine, a tenant and a world in the sandbox.
 #[derive(Debug)]
@@ -57,7 +57,8 @@ impl Bench {
         let services = Services::new(&sandbox.services_config()).expect("a usable configuration");
         let engine = Engine { db, services, kinds: KINDS };
         let mut tx = engine.db.system().await.expect("a transaction");
-        let tenant = tenants::store::insert(&mut tx, "Krusty Pizza", "krusty@example.com", "pro").await;
+        let tenant =
+            tenants::store::insert(&mut tx, "Krusty Pizza", "krusty@example.com", tenants::plans::Plan::Pro).await;
         tx.commit().await.expect("a commit");
         Self { engine, sandbox, tenant_id: tenant.expect("a tenant").id }
     }

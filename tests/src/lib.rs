@@ -2,17 +2,17 @@
 //!
 //! `scripts/test` starts the servers and the sandbox and says where the programs are.
 
+mod background_load;
 pub mod catalogue;
-pub mod law;
+pub mod fault_trial;
+pub mod invariants;
 pub mod ledger;
 pub mod people;
 pub mod pooler;
 pub mod proxy;
-mod pulse;
 pub mod report;
 pub mod sample;
 pub mod servers;
-pub mod trial;
 mod worker;
 
 use std::{

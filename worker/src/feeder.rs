@@ -6,34 +6,22 @@ use std::{
 };
 
 use jobs::engine::{
-    self, Claimed, Interrupt, Window,
+    self, Claimed, Window,
     point::{self, Point},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
 
-use crate::{process::Process, runtime::Tickets};
+use crate::{
+    process::Process,
+    ticket::{Ticket, Tickets},
+};
 
 /// A process whose pops bring nothing for this long looks into PostgreSQL itself.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long free slots are gathered before a claim.
 const GATHER: Duration = Duration::from_millis(2);
-
-/// A claimed job on its way to the handler, with the slot that it takes.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    pub(crate) job: Claimed,
-    pub(crate) interrupt: watch::Receiver<Option<Interrupt>>,
-    _slot: OwnedSemaphorePermit,
-}
-
-impl Ticket {
-    /// Frees the slot for another job: this one runs elsewhere.
-    pub(crate) fn leave_slot(self) -> (Claimed, watch::Receiver<Option<Interrupt>>) {
-        (self.job, self.interrupt)
-    }
-}
 
 /// Feeders of a queue: while one claims, the jobs of the other begin.
 pub(crate) const A_QUEUE: usize = 2;
@@ -102,7 +90,7 @@ impl Feeder {
                     break;
                 };
                 let interrupt = self.process.in_hand.insert(job.attempt);
-                if slots.tickets.send(Ticket { job, interrupt, _slot: slot }).await.is_err() {
+                if slots.tickets.send(Ticket::new(job, interrupt, slot)).await.is_err() {
                     return;
                 }
             }

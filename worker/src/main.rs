@@ -1,8 +1,8 @@
 //! The worker: runs every kind of job.
 //!
 //! A [`feeder`] a queue pops ids from Redis and claims them; [`runtime`] runs the claimed jobs on apalis; [`heartbeat`] keeps
-//! the process' lease; [`dispatcher`] competes for promoting and releasing work; [`process`] starts and stops all that. A job
-//! under which processes died runs alone, in a child of this one: [`isolation`].
+//! the process' lease; [`dispatcher`] competes for promoting and releasing work; [`start`] starts and stops all that; they
+//! share a [`process::Process`]. A job under which processes died runs alone, in a child of this one: [`isolation`].
 
 mod config;
 mod dispatcher;
@@ -12,6 +12,8 @@ mod isolation;
 mod process;
 mod runtime;
 mod signals;
+mod start;
+mod ticket;
 
 use clap::Parser as _;
 use config::WorkerConfig;
@@ -20,5 +22,5 @@ use config::WorkerConfig;
 async fn main() -> anyhow::Result<()> {
     let config = WorkerConfig::parse();
     config.log.start()?;
-    if config.isolated { isolation::run_alone(config).await } else { process::run(config).await }
+    if config.isolated { isolation::run_alone(config).await } else { start::run(config).await }
 }

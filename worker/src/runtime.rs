@@ -6,7 +6,7 @@
 use std::{
     convert::Infallible,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll},
     thread,
     time::Duration,
@@ -24,12 +24,12 @@ use apalis_core::{
 };
 use futures_util::FutureExt as _;
 use jobs::engine::Outcome;
-use tokio::sync::mpsc;
 
-use crate::{feeder::Ticket, isolation, process::Process};
-
-/// A queue's claimed jobs.
-pub(crate) type Tickets = Arc<Mutex<mpsc::Receiver<Ticket>>>;
+use crate::{
+    isolation,
+    process::Process,
+    ticket::{Ticket, Tickets},
+};
 
 /// Runs a worker a queue until `stopping`; running jobs go on for `drain` at most.
 pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)], drain: Duration) {

@@ -11,7 +11,7 @@ use jobs::{
         sessions::{self, Named, SignedIn},
     },
     secrets::fingerprint,
-    tenants::{keys, permissions::Permissions},
+    tenants::{keys, permissions::Permissions, plans::Plan},
 };
 use poem::{
     Endpoint, Request, Response,
@@ -33,10 +33,10 @@ const TENANT_HEADER: &str = "linecook-tenant";
 pub(crate) struct Identity {
     /// The person, if it is one and no key.
     pub(crate) person: Option<Person>,
-    pub(crate) reach: Reach,
+    pub(crate) access: Access,
     pub(crate) actor: Actor,
     /// What its tenants pay for.
-    plans: BTreeMap<TenantId, String>,
+    plans: BTreeMap<TenantId, Plan>,
     credential: Credential,
 }
 
@@ -49,14 +49,14 @@ pub(crate) struct Person {
 
 /// Where somebody may do what.
 #[derive(Debug)]
-pub(crate) enum Reach {
+pub(crate) enum Access {
     /// In every tenant, and in what concerns all: operators.
     Everywhere(Permissions),
     /// In some tenants; `current` is meant where none is named.
     Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions> },
 }
 
-impl Reach {
+impl Access {
     fn sees(&self, tenant_id: TenantId) -> bool {
         match self {
             Self::Everywhere(_) => true,
@@ -119,15 +119,15 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
     let holder = keys::find_by_key(&mut tx, key).await?;
     tx.commit().await?;
     Ok(holder.map(|holder| {
-        let reach = if holder.tenant_id == TenantId::SYSTEM {
-            Reach::Everywhere(holder.permissions)
+        let access = if holder.tenant_id == TenantId::SYSTEM {
+            Access::Everywhere(holder.permissions)
         } else {
             let held = BTreeMap::from([(holder.tenant_id, holder.permissions)]);
-            Reach::Tenants { current: Some(holder.tenant_id), held }
+            Access::Tenants { current: Some(holder.tenant_id), held }
         };
         let actor = Actor::key(holder.key_id, holder.name, client.address());
         let plans = BTreeMap::from([(holder.tenant_id, holder.plan)]);
-        Identity { person: None, reach, actor, plans, credential: Credential::Key(holder.key_id) }
+        Identity { person: None, access, actor, plans, credential: Credential::Key(holder.key_id) }
     }))
 }
 
@@ -156,19 +156,16 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 
 impl Identity {
     fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
-        let reach = match person.operator_role.as_deref() {
-            Some("full") => Reach::Everywhere(Permissions::full()),
-            Some(_) => Reach::Everywhere(Permissions::read_only()),
-            None => {
-                let held: BTreeMap<_, _> =
-                    person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
-                let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
-                Reach::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
-            }
+        let access = if let Some(role) = person.operator_role {
+            Access::Everywhere(role.permissions())
+        } else {
+            let held: BTreeMap<_, _> = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
+            let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
+            Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
-            reach,
+            access,
             actor: Actor::person(person.user_id.0, person.email.clone(), client.address()),
             plans: person.plans.clone(),
             credential: Credential::Session(person.session_id),
@@ -177,34 +174,34 @@ impl Identity {
 
     /// Whether it sees every tenant.
     pub(crate) fn is_operator(&self) -> bool {
-        matches!(self.reach, Reach::Everywhere(_))
+        matches!(self.access, Access::Everywhere(_))
     }
 
     /// The tenant that is meant where none is named.
     pub(crate) fn current_tenant(&self) -> Option<TenantId> {
-        match &self.reach {
-            Reach::Everywhere(_) => None,
-            Reach::Tenants { current, .. } => *current,
+        match &self.access {
+            Access::Everywhere(_) => None,
+            Access::Tenants { current, .. } => *current,
         }
     }
 
     /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
-    pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, &str)> {
+    pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, Plan)> {
         let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
         let named = named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id));
         let tenant_id = named.or(self.current_tenant())?;
-        self.plans.get(&tenant_id).map(|plan| (tenant_id, plan.as_str()))
+        self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))
     }
 
     /// What its tenants pay for.
-    pub(crate) fn plans(&self) -> impl Iterator<Item = &str> {
-        self.plans.values().map(String::as_str)
+    pub(crate) fn plans(&self) -> impl Iterator<Item = Plan> {
+        self.plans.values().copied()
     }
 
     /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.
     pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
         match self.credential {
-            Credential::Key(id) => Ok(self.reach.sees(tenant_id) && keys::is_valid(tx, id).await?),
+            Credential::Key(id) => Ok(self.access.sees(tenant_id) && keys::is_valid(tx, id).await?),
             Credential::Session(id) => {
                 let found = sessions::find(tx, Named::Id(id)).await?;
                 Ok(found.is_some_and(|(person, _)| {

@@ -2,7 +2,7 @@
 
 mod client;
 mod identity;
-mod needs;
+mod required_permission;
 
 use std::sync::Arc;
 
@@ -15,10 +15,10 @@ use poem_openapi::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::needs::Need;
+use self::required_permission::RequiredPermission;
 pub(crate) use self::{
     client::Client,
-    identity::{Identity, Person, Reach, SESSION_COOKIE, identify, is_ours},
+    identity::{Access, Identity, Person, SESSION_COOKIE, identify, is_ours},
 };
 use crate::ApiError;
 
@@ -26,7 +26,7 @@ use crate::ApiError;
 /// named. Every operation that is not open takes one.
 pub(crate) struct Caller {
     identity: Arc<Identity>,
-    need: Need,
+    required: RequiredPermission,
 }
 
 impl<'a> ApiExtractor<'a> for Caller {
@@ -79,20 +79,22 @@ impl<'a> ApiExtractor<'a> for Caller {
 /// There are none, or they do not.
 pub(crate) fn admit(request: &Request) -> Result<Caller, ApiError> {
     let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
-    let need = needs::of(request.method(), request.original_uri().path());
-    let need = need.ok_or_else(|| ApiError::missing_permission("*"))?;
-    let is_met = match (&need, &identity.reach) {
-        (Need::Person, _) => identity.person.is_some(),
-        (Need::NewTenant, Reach::Tenants { .. }) if identity.person.is_some() => true,
-        (Need::NewTenant, Reach::Everywhere(held)) => held.allow(needs::MAKES_TENANTS),
-        (Need::NewTenant, Reach::Tenants { held, .. }) => held.values().any(|held| held.allow(needs::MAKES_TENANTS)),
-        (Need::Permission(needed), Reach::Everywhere(held)) => held.allow(needed),
+    let required = required_permission::of(request.method(), request.original_uri().path());
+    let required = required.ok_or_else(|| ApiError::missing_permission("*"))?;
+    let is_met = match (&required, &identity.access) {
+        (RequiredPermission::Person, _) => identity.person.is_some(),
+        (RequiredPermission::NewTenant, Access::Tenants { .. }) if identity.person.is_some() => true,
+        (RequiredPermission::NewTenant, Access::Everywhere(held)) => held.allow(required_permission::MAKES_TENANTS),
+        (RequiredPermission::NewTenant, Access::Tenants { held, .. }) => {
+            held.values().any(|held| held.allow(required_permission::MAKES_TENANTS))
+        }
+        (RequiredPermission::Permission(needed), Access::Everywhere(held)) => held.allow(needed),
         // Who is in no tenant is refused as soon as one is asked for.
-        (Need::Permission(needed), Reach::Tenants { held, .. }) => {
+        (RequiredPermission::Permission(needed), Access::Tenants { held, .. }) => {
             held.is_empty() || held.values().any(|held| held.allow(needed))
         }
     };
-    if is_met { Ok(Caller { identity, need }) } else { Err(need.refusal()) }
+    if is_met { Ok(Caller { identity, required }) } else { Err(required.refusal()) }
 }
 
 impl Caller {
@@ -108,49 +110,49 @@ impl Caller {
 
     /// The tenant that is meant where none is named; `None` for operators.
     pub(crate) fn own_tenant(&self) -> Result<Option<TenantId>, ApiError> {
-        match &self.identity.reach {
-            Reach::Everywhere(_) => Ok(None),
-            Reach::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
-            Reach::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
+        match &self.identity.access {
+            Access::Everywhere(_) => Ok(None),
+            Access::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
+            Access::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
         }
     }
 
     /// The tenant that a request names, if the caller may do this in it. One that the caller is not in is as if there were none.
     pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
         let tenant_id = TenantId(named);
-        let held = match &self.identity.reach {
-            Reach::Everywhere(held) => Some(held).filter(|_| tenant_id != TenantId::SYSTEM),
-            Reach::Tenants { held, .. } => held.get(&tenant_id),
+        let held = match &self.identity.access {
+            Access::Everywhere(held) => Some(held).filter(|_| tenant_id != TenantId::SYSTEM),
+            Access::Tenants { held, .. } => held.get(&tenant_id),
         };
         match held {
-            Some(held) if self.need.is_met_by(held) => Ok(tenant_id),
-            Some(_) => Err(self.need.refusal()),
+            Some(held) if self.required.is_met_by(held) => Ok(tenant_id),
+            Some(_) => Err(self.required.refusal()),
             None => Err(ApiError::not_found("tenant")),
         }
     }
 
     /// The tenants that the caller is in; `None` for operators, who see all.
     pub(crate) fn tenants(&self) -> Option<Vec<TenantId>> {
-        match &self.identity.reach {
-            Reach::Everywhere(_) => None,
-            Reach::Tenants { held, .. } => Some(held.keys().copied().collect()),
+        match &self.identity.access {
+            Access::Everywhere(_) => None,
+            Access::Tenants { held, .. } => Some(held.keys().copied().collect()),
         }
     }
 
     /// Refuses to give, or take, in a tenant what the caller does not have there.
     pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
-        let held = match &self.identity.reach {
-            Reach::Everywhere(held) => held,
-            Reach::Tenants { held, .. } => held.get(&tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?,
+        let held = match &self.identity.access {
+            Access::Everywhere(held) => held,
+            Access::Tenants { held, .. } => held.get(&tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?,
         };
         held.first_beyond(given).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
     }
 
     /// Refuses everybody but operators.
     pub(crate) fn operator(&self) -> Result<(), ApiError> {
-        match self.identity.reach {
-            Reach::Everywhere(_) => Ok(()),
-            Reach::Tenants { .. } => Err(ApiError::operators_only()),
+        match self.identity.access {
+            Access::Everywhere(_) => Ok(()),
+            Access::Tenants { .. } => Err(ApiError::operators_only()),
         }
     }
 
@@ -171,9 +173,9 @@ impl Caller {
 
     /// Who reads the answer.
     pub(crate) fn audience(&self) -> Audience {
-        match self.identity.reach {
-            Reach::Everywhere(_) => Audience::Operators,
-            Reach::Tenants { .. } => Audience::Tenant,
+        match self.identity.access {
+            Access::Everywhere(_) => Audience::Operators,
+            Access::Tenants { .. } => Audience::Tenant,
         }
     }
 }

@@ -8,45 +8,22 @@ use jobs::{
 use poem::http::StatusCode;
 use poem_openapi::payload::Json;
 
-use super::{ApiError, Problem};
+use super::{ApiError, ErrorCode, Problem, constraints};
 
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
-        let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         if code.starts_with("22") {
             let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
-            return Self::unprocessable("bad_value", detail);
+            return Self::unprocessable(ErrorCode::BadValue, detail);
         }
-        if ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class)) {
-            return Self::unavailable("database", error);
-        }
-        match (&error, constraint) {
-            (
-                _,
-                Some(
-                    "jobs_tenant_id_fkey"
-                    | "api_keys_tenant_id_fkey"
-                    | "asset_folders_tenant_id_fkey"
-                    | "oauth_state_tenant_id_fkey"
-                    | "brand_assets_tenant_id_fkey"
-                    | "content_calendar_tenant_id_fkey"
-                    | "posts_tenant_id_fkey"
-                    | "post_history_tenant_id_fkey"
-                    | "tenant_settings_tenant_id_fkey"
-                    | "tenant_usage_tenant_id_fkey"
-                    | "tenant_users_tenant_id_fkey"
-                    | "invitations_tenant_id_fkey"
-                    | "audit_log_tenant_id_fkey",
-                ),
-            ) => Self::not_found("tenant"),
-            // Its tenant is being erased: the folder went a moment ago.
-            (_, Some("brand_assets_tenant_id_folder_id_fkey")) => Self::not_found("folder"),
-            (_, Some("tenant_settings_logo_fkey")) => Self::not_found("picture"),
-            (sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed, _) => {
-                Self::unavailable("database", error)
-            }
-            _ => Self::internal(error),
+        let is_away = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+            || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
+        let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
+        match constraint.and_then(constraints::missing) {
+            _ if is_away => Self::unavailable("database", error),
+            Some(what) => Self::not_found(what),
+            None => Self::internal(error),
         }
     }
 }
@@ -55,10 +32,12 @@ impl From<EnqueueError> for ApiError {
     fn from(error: EnqueueError) -> Self {
         match error {
             EnqueueError::Suspended { job_id, suspended_on } => Self::conflict(
-                "job_suspended",
+                ErrorCode::JobSuspended,
                 format!("Job {job_id} does the same and waits on {suspended_on}: retry or cancel that one."),
             ),
-            EnqueueError::ParentCancelled => Self::conflict("parent_cancelled", "The parent is to be cancelled."),
+            EnqueueError::ParentCancelled => {
+                Self::conflict(ErrorCode::ParentCancelled, "The parent is to be cancelled.")
+            }
             EnqueueError::Database(error) => error.into(),
         }
     }
@@ -66,7 +45,7 @@ impl From<EnqueueError> for ApiError {
 
 impl From<Refused> for ApiError {
     fn from(error: Refused) -> Self {
-        let code = error.code();
+        let code = code_of(&error);
         let detail = match error {
             Refused::Missing => return Self::not_found("job"),
             Refused::NoEffect => return Self::not_found("effect"),
@@ -88,6 +67,26 @@ impl From<Refused> for ApiError {
             | Refused::Changing) => words(&refused).to_owned(),
         };
         Self::conflict(code, detail)
+    }
+}
+
+fn code_of(refused: &Refused) -> ErrorCode {
+    match refused {
+        Refused::Missing | Refused::NoEffect => ErrorCode::NotFound,
+        Refused::OpenEffect => ErrorCode::OutcomeUnknown,
+        Refused::TooLate => ErrorCode::TooLate,
+        Refused::Settled(_) => ErrorCode::EffectSettled,
+        Refused::Happened(_) => ErrorCode::EffectHappened,
+        Refused::StillLooking => ErrorCode::StillLooking,
+        Refused::NotLookedFor => ErrorCode::NotLookedFor,
+        Refused::NotTwoClaims => ErrorCode::NotTwoClaims,
+        Refused::RemoteIdTaken => ErrorCode::RemoteIdTaken,
+        Refused::State(_) => ErrorCode::WrongState,
+        Refused::LiveTwin => ErrorCode::LiveTwin,
+        Refused::Children => ErrorCode::ChildrenUnfinished,
+        Refused::TooManyChildren => ErrorCode::TooManyChildren,
+        Refused::Changing => ErrorCode::StateChanging,
+        Refused::Database(_) => ErrorCode::Internal,
     }
 }
 
@@ -135,18 +134,18 @@ impl From<ScheduleError> for ApiError {
             ScheduleError::MissingPosts(ids) => {
                 let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
                 let detail = format!("There are no such posts: {}.", ids.join(", "));
-                Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, "not_found", detail)))
+                Self::NotFound(Json(Problem::new(StatusCode::NOT_FOUND, ErrorCode::NotFound, detail)))
             }
-            ScheduleError::Missing(what) => Self::not_found(what),
             ScheduleError::Empty(id) => Self::conflict(
-                "no_caption",
+                ErrorCode::NoCaption,
                 format!("Post {id} has no caption yet: wait for its calendar to be ready."),
             ),
-            ScheduleError::Past(time) => {
-                Self::unprocessable("in_the_past", format!("{time} is in the past: name a time in scheduled_at."))
-            }
+            ScheduleError::Past(time) => Self::unprocessable(
+                ErrorCode::InThePast,
+                format!("{time} is in the past: name a time in scheduled_at."),
+            ),
             ScheduleError::Taken(id) => Self::conflict(
-                "already_scheduled",
+                ErrorCode::AlreadyScheduled,
                 format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
             ),
             ScheduleError::Usage(error) => error.into(),
@@ -161,11 +160,11 @@ impl From<PictureError> for ApiError {
         match error {
             PictureError::TooLarge => Self::TooLarge(Json(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
+                ErrorCode::TooLarge,
                 format!("{error}: shrink it."),
             ))),
             PictureError::Format | PictureError::Unreadable(_) => {
-                Self::unprocessable("not_a_picture", format!("{error}: send a JPEG or a PNG."))
+                Self::unprocessable(ErrorCode::NotAPicture, format!("{error}: send a JPEG or a PNG."))
             }
         }
     }

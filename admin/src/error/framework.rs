@@ -5,7 +5,7 @@ use poem_openapi::error::{
     ContentTypeError, ParseMultipartError, ParseParamError, ParsePathError, ParseRequestPayloadError,
 };
 
-use super::{ApiError, Problem};
+use super::{ApiError, ErrorCode, Problem};
 
 /// What the framework refuses; `names` are those in the operation's path.
 pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
@@ -14,13 +14,13 @@ pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
     }
     let status = error.status();
     let code = match status.as_u16() {
-        400 => "malformed",
+        400 => ErrorCode::Malformed,
         401 => return ApiError::unauthorized().into_response(),
-        404 => "not_found",
-        405 => "method_not_allowed",
-        413 => "too_large",
-        415 => "unsupported_media_type",
-        code if code < 500 => "refused",
+        404 => ErrorCode::NotFound,
+        405 => ErrorCode::MethodNotAllowed,
+        413 => ErrorCode::TooLarge,
+        415 => ErrorCode::UnsupportedMediaType,
+        code if code < 500 => ErrorCode::Refused,
         _ => return ApiError::internal(FrameworkError(error)).into_response(),
     };
     let detail = match status.as_u16() {
@@ -68,5 +68,5 @@ fn problem_response(problem: &Problem) -> Response {
 /// A handler panicked.
 pub(crate) fn panic_response() -> Response {
     let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
-    problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail))
+    problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail))
 }

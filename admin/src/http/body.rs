@@ -3,14 +3,22 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt as _};
+use jobs::assets::MAX_UPLOAD_BYTES;
 use poem::{Body, Endpoint, IntoResponse as _, Request, Response, http::header};
 
 use super::operations::{Operation, Operations};
 use crate::{
-    ApiError, AppState, assets,
+    ApiError,
     auth::{self, Identity},
-    error,
+    error::{self, ErrorCode},
+    state::AppState,
 };
+
+/// A picture and the form around it.
+const UPLOAD_BYTES: usize = MAX_UPLOAD_BYTES + 64 * 1024;
+
+/// Some JSON.
+const JSON_BYTES: usize = 256 * 1024;
 
 /// A form of somebody who has no credentials, such as one to sign in.
 const ANONYMOUS_BYTES: usize = 64 * 1024;
@@ -63,10 +71,8 @@ fn bounds(request: &Request, operation: Option<&Operation>, time: Duration) -> (
     let is_known = request.extensions().get::<Arc<Identity>>().is_some();
     match operation {
         // Whoever gets here may do what the operation does.
-        Some(operation) if operation.takes_upload && is_known => {
-            (assets::body_limit(true), time.saturating_mul(UPLOAD_PATIENCE))
-        }
-        Some(_) | None if is_known => (assets::body_limit(false), time),
+        Some(operation) if operation.takes_upload && is_known => (UPLOAD_BYTES, time.saturating_mul(UPLOAD_PATIENCE)),
+        Some(_) | None if is_known => (JSON_BYTES, time),
         Some(_) | None => (ANONYMOUS_BYTES, time),
     }
 }
@@ -75,8 +81,8 @@ async fn collect(body: Body, limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
     let mut chunks = Box::pin(body.into_bytes_stream());
     let mut bytes = Vec::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk =
-            chunk.map_err(|error| ApiError::bad_request("malformed", format!("The body broke off: {error}.")))?;
+        let chunk = chunk
+            .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, format!("The body broke off: {error}.")))?;
         if bytes.len() + chunk.len() > limit_bytes {
             discard(chunks);
             return Err(ApiError::too_large(limit_bytes));

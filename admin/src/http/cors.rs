@@ -5,8 +5,7 @@ use poem::{
     http::{HeaderValue, Method, StatusCode, header},
 };
 
-use super::config::Origins;
-use crate::{ApiError, AppState};
+use crate::{ApiError, config::Origins, state::AppState};
 
 const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const SENT: &str = "authorization, content-type, idempotency-key, last-event-id, linecook-tenant";

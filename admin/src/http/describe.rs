@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operations::Operations;
-use crate::page;
+use super::{
+    operations::Operations,
+    paging::{DEFAULT_LIMIT, MAX_LIMIT},
+};
 
 /// Completes the description.
 pub(crate) fn describe(plain: &str) -> Value {
@@ -124,8 +126,8 @@ fn name_messages(described: &mut Value) {
 fn bound_limit(parameter: &mut Value) {
     if parameter["in"] == "query" && parameter["name"] == "limit" {
         parameter["schema"]["minimum"] = json!(1);
-        parameter["schema"]["maximum"] = json!(page::MAX_LIMIT);
-        parameter["schema"]["default"] = json!(page::DEFAULT_LIMIT);
+        parameter["schema"]["maximum"] = json!(MAX_LIMIT);
+        parameter["schema"]["default"] = json!(DEFAULT_LIMIT);
     }
 }
 
@@ -216,7 +218,7 @@ mod tests {
         assert_eq!(things["post"]["parameters"][0]["name"], "Idempotency-Key");
         assert!(things["post"]["responses"]["200"]["headers"]["RateLimit"].is_object(), "{things}");
         assert_eq!(things["get"]["parameters"].as_array().map(Vec::len), Some(1));
-        assert_eq!(things["get"]["parameters"][0]["schema"]["maximum"], page::MAX_LIMIT);
+        assert_eq!(things["get"]["parameters"][0]["schema"]["maximum"], MAX_LIMIT);
         let schemas = &document["components"]["schemas"];
         assert_eq!(schemas["New"]["additionalProperties"], false);
         assert_eq!(schemas["Inner"]["additionalProperties"], false);

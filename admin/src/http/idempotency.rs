@@ -13,7 +13,7 @@ use jobs::{
         store::{self, Known},
     },
     ids::TenantId,
-    secrets::Place,
+    secrets::SecretLocation,
 };
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
@@ -25,7 +25,12 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use super::operations::Operations;
-use crate::{ApiError, AppState, auth::Identity, error};
+use crate::{
+    ApiError,
+    auth::Identity,
+    error::{self, ErrorCode},
+    state::AppState,
+};
 
 /// The caller's name for a request.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
@@ -51,7 +56,7 @@ pub(crate) async fn once<E: Endpoint + 'static>(
     };
     let Some(key) = key.to_str().ok().filter(|key| is_key(key)).map(str::to_owned) else {
         let detail = "Idempotency-Key: it should be 1 to 255 visible ASCII characters, such as a UUID.";
-        return Ok(ApiError::bad_request("bad_idempotency_key", detail).into_response());
+        return Ok(ApiError::bad_request(ErrorCode::BadIdempotencyKey, detail).into_response());
     };
     let body = request.take_body().into_bytes().await?;
     let asked = store::Request {
@@ -135,7 +140,7 @@ async fn claim(state: &AppState, asked: &store::Request) -> Result<Claim, ApiErr
     tx.commit().await?;
     match known {
         Some(known) if known.request_sha256 != asked.request_sha256 => Err(ApiError::unprocessable(
-            "idempotency_key_reused",
+            ErrorCode::IdempotencyKeyReused,
             "Idempotency-Key: another request used this one within 24 hours. Take a new one for each request.",
         )),
         Some(Known { id, answer: Some((status, answer)), .. }) => {
@@ -221,8 +226,8 @@ fn replay(
     Ok(response.body(answer["body"].as_str().unwrap_or_default().to_owned()))
 }
 
-fn place(asked: &store::Request, id: Uuid) -> Place {
-    Place { table: "idempotency_keys", column: "answer", tenant_id: asked.tenant_id, row_id: id }
+fn place(asked: &store::Request, id: Uuid) -> SecretLocation {
+    SecretLocation { table: "idempotency_keys", column: "answer", tenant_id: asked.tenant_id, row_id: id }
 }
 
 #[cfg(test)]

@@ -8,10 +8,11 @@ use poem::{
     http::{HeaderMap, HeaderName, HeaderValue, Method},
 };
 
-use super::{body::discard_body, config::RateConfig};
+use super::body::discard_body;
 use crate::{
     ApiError,
     auth::{Client, Identity},
+    config::{Rate, RateConfig},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -25,16 +26,16 @@ const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "
 
 /// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
 /// password.
-const DOORS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
+const LOGIN_PATHS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
 
 /// Counts requests.
 #[derive(Debug)]
-pub(crate) struct Limits {
+pub(crate) struct RequestLimiter {
     quotas: Quotas,
     rates: RateConfig,
 }
 
-impl Limits {
+impl RequestLimiter {
     pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
         Self { quotas: Quotas::new(window), rates }
     }
@@ -43,10 +44,10 @@ impl Limits {
     fn of(&self, request: &Request) -> Vec<Quota> {
         let path = request.uri().path();
         let identity = request.extensions().get::<Arc<Identity>>();
-        let knocks = *request.method() != Method::GET && DOORS.iter().any(|door| path.starts_with(door));
+        let is_login = *request.method() != Method::GET && LOGIN_PATHS.iter().any(|prefix| path.starts_with(prefix));
         let is_counted = !UNCOUNTED.iter().any(|open| path.starts_with(open));
         let mut quotas = Vec::new();
-        if (identity.is_none() || knocks) && is_counted {
+        if (identity.is_none() || is_login) && is_counted {
             let client = request.extensions().get::<Client>().map(|client| client.counted_as());
             quotas.extend(quota("client", client.unwrap_or_default(), self.rates.client, MINUTE));
         }
@@ -56,14 +57,14 @@ impl Limits {
         if let Some((tenant_id, plan)) = identity.counted_tenant(path) {
             quotas.extend(quota("tenant", tenant_id.to_string(), self.rates.of_plan(plan), HOUR));
         }
-        let own = identity.plans().map(|plan| self.rates.of_plan(plan)).reduce(super::Rate::max);
+        let own = identity.plans().map(|plan| self.rates.of_plan(plan)).reduce(Rate::max);
         let own = own.unwrap_or(self.rates.basic);
         quotas.extend(quota("caller", identity.actor.id.to_string(), own, HOUR));
         quotas
     }
 }
 
-fn quota(name: &'static str, whose: String, rate: super::Rate, window: Duration) -> Option<Quota> {
+fn quota(name: &'static str, whose: String, rate: Rate, window: Duration) -> Option<Quota> {
     rate.0.map(|requests| Quota { name, whose, requests, window })
 }
 
@@ -71,7 +72,7 @@ fn quota(name: &'static str, whose: String, rate: super::Rate, window: Duration)
 pub(crate) async fn limit<E: Endpoint>(
     endpoint: E,
     mut request: Request,
-    limits: Arc<Limits>,
+    limits: Arc<RequestLimiter>,
 ) -> poem::Result<Response> {
     let quotas = limits.of(&request);
     if quotas.is_empty() {

@@ -30,7 +30,7 @@ pub(crate) struct Parameter {
 }
 
 #[derive(Debug)]
-struct Address {
+struct PathOperations {
     /// `None` stands for any text.
     segments: Vec<Option<String>>,
     operations: BTreeMap<String, Operation>,
@@ -39,17 +39,18 @@ struct Address {
 /// Every operation.
 #[derive(Debug)]
 pub(crate) struct Operations {
-    addresses: Vec<Address>,
+    paths: Vec<PathOperations>,
 }
 
 impl Operations {
     /// Reads them from the description.
     pub(crate) fn described_by(document: &Value) -> Self {
-        let paths = document["paths"].as_object();
-        let mut addresses: Vec<Address> = paths.into_iter().flatten().map(|(path, item)| address(path, item)).collect();
+        let described = document["paths"].as_object();
+        let mut paths: Vec<PathOperations> =
+            described.into_iter().flatten().map(|(path, item)| path_operations(path, item)).collect();
         // A name that is written out goes before any text in its place.
-        addresses.sort_by_key(|address| address.segments.iter().map(Option::is_none).collect::<Vec<bool>>());
-        Self { addresses }
+        paths.sort_by_key(|path| path.segments.iter().map(Option::is_none).collect::<Vec<bool>>());
+        Self { paths }
     }
 
     /// The operation that answers a request.
@@ -60,14 +61,14 @@ impl Operations {
 
     /// The methods that an address takes.
     pub(crate) fn methods_at(&self, path: &str) -> Vec<&str> {
-        self.at(path).into_iter().flat_map(|address| address.operations.keys()).map(String::as_str).collect()
+        self.at(path).into_iter().flat_map(|known| known.operations.keys()).map(String::as_str).collect()
     }
 
-    fn at(&self, path: &str) -> Option<&Address> {
+    fn at(&self, path: &str) -> Option<&PathOperations> {
         let segments: Vec<&str> = path.split('/').collect();
-        self.addresses.iter().find(|address| {
-            address.segments.len() == segments.len()
-                && address.segments.iter().zip(&segments).all(|(own, asked)| match own {
+        self.paths.iter().find(|path| {
+            path.segments.len() == segments.len()
+                && path.segments.iter().zip(&segments).all(|(own, asked)| match own {
                     Some(own) => own == asked,
                     None => !asked.is_empty(),
                 })
@@ -79,12 +80,12 @@ fn name_in(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-fn address(path: &str, item: &Value) -> Address {
+fn path_operations(path: &str, item: &Value) -> PathOperations {
     let names: Vec<String> = path.split('/').filter_map(name_in).map(str::to_owned).collect();
     let operation = |(method, described): (&String, &Value)| {
         (method.to_uppercase(), operation(&method.to_uppercase(), path, described, names.clone()))
     };
-    Address {
+    PathOperations {
         segments: path.split('/').map(|segment| name_in(segment).is_none().then(|| segment.to_owned())).collect(),
         operations: item.as_object().into_iter().flatten().map(operation).collect(),
     }

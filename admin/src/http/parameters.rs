@@ -12,7 +12,10 @@ use super::{
     operations::{Operation, Operations, Parameter},
     values::check_text,
 };
-use crate::{ApiError, error};
+use crate::{
+    ApiError,
+    error::{self, ErrorCode},
+};
 
 /// Calls the operation unless its query says what it does not read, and turns what the framework refuses into problems.
 pub(crate) async fn check<E: Endpoint>(
@@ -50,11 +53,14 @@ fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
         let known = operation.query_parameters.iter().find(|parameter| parameter.name == name);
         let Some(parameter) = known else {
-            return Err(ApiError::bad_request("unknown_parameter", unknown(&name, &operation.query_parameters)));
+            return Err(ApiError::bad_request(
+                ErrorCode::UnknownParameter,
+                unknown(&name, &operation.query_parameters),
+            ));
         };
         if !seen.insert(name.clone()) && !parameter.is_list {
             let detail = format!("{name}: say it once.");
-            return Err(ApiError::bad_request("repeated_parameter", detail));
+            return Err(ApiError::bad_request(ErrorCode::RepeatedParameter, detail));
         }
         check_text(&name, &value, parameter.is_time)?;
     }

@@ -3,18 +3,18 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::ApiError;
+use crate::{ApiError, error::ErrorCode};
 
 /// Refuses texts that nothing can store, by the name of what holds them.
 pub(crate) fn check_text(name: &str, text: &str, is_time: bool) -> Result<(), ApiError> {
     if text.contains('\0') {
         let detail = format!("{name}: it should be a text without NUL characters.");
-        return Err(ApiError::unprocessable("bad_value", detail));
+        return Err(ApiError::unprocessable(ErrorCode::BadValue, detail));
     }
     // Other years are written with a sign.
     if is_time && text.starts_with(['+', '-']) {
         let detail = format!("{name}: it should be a time between the years 0 and 9999.");
-        return Err(ApiError::unprocessable("bad_value", detail));
+        return Err(ApiError::unprocessable(ErrorCode::BadValue, detail));
     }
     Ok(())
 }

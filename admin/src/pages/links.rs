@@ -15,10 +15,11 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, message_page};
+use super::form::Sent;
 use crate::{
     ApiError,
-    people::{checked_password, count_client, origin},
+    api::people::{checked_password, count_client, origin},
+    html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
 

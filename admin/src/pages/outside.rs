@@ -16,11 +16,12 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{Link, message_page, redirect, sign_in::session_cookie};
+use super::sign_in::session_cookie;
 use crate::{
     ApiError,
+    api::people::{count_client, origin},
     error::chain,
-    people::{count_client, origin},
+    html::{Link, message_page, redirect},
     state::AppState,
 };
 

@@ -15,11 +15,12 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, outside, page, redirect};
+use super::{form::Sent, outside};
 use crate::{
     ApiError,
+    api::people::origin,
     auth::{Identity, SESSION_COOKIE},
-    people::origin,
+    html::{Field, FormPage, Link, page, redirect},
     state::AppState,
 };
 

@@ -7,10 +7,12 @@ use jobs::people::{
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, message_page, outside};
+use super::{form::Sent, outside};
 use crate::{
     ApiError,
-    people::{checked_password, count_client, evenly, is_address},
+    api::people::{checked_password, count_client, evenly, is_address},
+    error::ErrorCode,
+    html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
 
@@ -70,10 +72,13 @@ pub(super) async fn submit(
 
 async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<(), ApiError> {
     if sent.name.trim().is_empty() || sent.name.chars().count() > 100 {
-        return Err(ApiError::unprocessable("bad_name", "Your name should have 1 to 100 characters."));
+        return Err(ApiError::unprocessable(ErrorCode::BadName, "Your name should have 1 to 100 characters."));
     }
     if sent.organization_name.trim().is_empty() || sent.organization_name.chars().count() > 200 {
-        return Err(ApiError::unprocessable("bad_name", "The organization should have a name of 1 to 200 characters."));
+        return Err(ApiError::unprocessable(
+            ErrorCode::BadName,
+            "The organization should have a name of 1 to 200 characters.",
+        ));
     }
     is_address(&sent.email)?;
     let password = checked_password(sent.password.clone(), &sent.email)?;

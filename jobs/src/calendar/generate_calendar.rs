@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{
     WriteCaption, reserve,
-    store::{self, CalendarRow, PlannedPost},
+    store::{self, CalendarRow, CalendarState, PlannedPost},
 };
 use crate::{
     engine::{Cause, Done, Job, JobContext, JobError, NewJob, OnFailed, Queue, Retry, Setback, Tx},
@@ -49,10 +49,10 @@ impl Job for GenerateCalendar {
         let (Some(calendar), Some(tenant)) = (calendar, tenant) else {
             return Ok(Done::nothing("the calendar was deleted"));
         };
-        match calendar.state.as_str() {
-            "planning" => plan(cx, &calendar, &tenant.name).await,
-            "writing" => finish(cx, &calendar).await,
-            _ => Ok(Done::nothing("the calendar is made")),
+        match calendar.state {
+            CalendarState::Planning => plan(cx, &calendar, &tenant.name).await,
+            CalendarState::Writing => finish(cx, &calendar).await,
+            CalendarState::Ready | CalendarState::Failed => Ok(Done::nothing("the calendar is made")),
         }
     }
 
@@ -71,7 +71,7 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
     let mut tx = cx.begin().await?;
     reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar.id, calendar.post_count.saturating_add(1)).await?;
     tx.commit().await?;
-    let answer: Plan = cx.services().ai.ask(question(calendar, business)).await?;
+    let answer: Suggestions = cx.services().ai.ask(question(calendar, business)).await?;
     let plan = check(answer, calendar)?;
     let mut tx = cx.begin().await?;
     let Some(posts) = store::mark_planned(&mut tx, cx.tenant_id(), calendar.id, &plan).await? else {
@@ -96,12 +96,12 @@ async fn finish(cx: &JobContext, calendar: &CalendarRow) -> Result<Done, JobErro
 }
 
 #[derive(Debug, Deserialize)]
-struct Plan {
-    posts: Vec<PlanEntry>,
+struct Suggestions {
+    posts: Vec<Suggestion>,
 }
 
 #[derive(Debug, Deserialize)]
-struct PlanEntry {
+struct Suggestion {
     date: NaiveDate,
     topic: String,
 }
@@ -133,7 +133,7 @@ fn question(calendar: &CalendarRow, business: &str) -> Question {
 }
 
 /// What a schema cannot say: the number of posts, and that the dates lie in the month.
-fn check(plan: Plan, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
+fn check(plan: Suggestions, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
     let wrong = |what: String| JobError::Retry(Cause::plain("unusable", format!("The plan cannot be used: {what}.")));
     if i32::try_from(plan.posts.len()) != Ok(calendar.post_count) {
         return Err(wrong(format!("{} posts instead of {}", plan.posts.len(), calendar.post_count)));
@@ -191,7 +191,7 @@ mod tests {
         let (id, job) = calendar(&bench, 8).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("ready", "completed"));
+        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Ready, "completed"));
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let said = events::list_events(&mut tx, bench.tenant_id, job, 0, 10).await.unwrap();
         let said: Vec<_> = said.iter().map(|event| (event.done, event.total)).collect();
@@ -234,7 +234,7 @@ mod tests {
         bench.drain_after(Duration::from_secs(31)).await;
         assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("retryable", 1));
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(read(&bench, id).await.0.state, "ready");
+        assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -244,11 +244,11 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, _) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "discarded"));
+        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Failed, "discarded"));
         assert!(calendar.error.unwrap().contains("change the brief"));
         bench.retry(job).await;
         bench.drain().await;
-        assert_eq!(read(&bench, id).await.0.state, "ready");
+        assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -258,11 +258,11 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "completed"));
+        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Failed, "completed"));
         assert!(calendar.error.unwrap().starts_with("1 captions"));
         let missing = posts.iter().find(|post| post.caption.is_none()).unwrap().id;
         bench.enqueue(&WriteCaption { post_id: missing }).await;
         bench.drain().await;
-        assert_eq!(read(&bench, id).await.0.state, "ready");
+        assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
     }
 }

@@ -6,6 +6,33 @@ use uuid::Uuid;
 
 use crate::ids::{CalendarId, JobId, PostId, TenantId};
 
+/// The state of a calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
+pub enum CalendarState {
+    /// Its posts are being planned.
+    Planning,
+    /// Their captions are being written.
+    Writing,
+    /// Every caption is written.
+    Ready,
+    /// It could not be planned, or captions are missing.
+    Failed,
+}
+
+impl CalendarState {
+    /// As stored and as clients read it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Planning => "planning",
+            Self::Writing => "writing",
+            Self::Ready => "ready",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 /// A calendar.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
@@ -15,7 +42,7 @@ pub struct CalendarRow {
     pub month: NaiveDate,
     pub brief: String,
     pub post_count: i32,
-    pub state: String,
+    pub state: CalendarState,
     pub error: Option<String>,
     pub job_id: Option<JobId>,
     pub created_at: DateTime<Utc>,
@@ -97,8 +124,8 @@ pub async fn get(conn: &mut PgConnection, id: CalendarId) -> Result<Option<Calen
     sqlx::query_as!(
         CalendarRow,
         r#"
-        select id as "id: CalendarId", tenant_id as "tenant_id: TenantId", month, brief, post_count, state, error,
-          job_id as "job_id: JobId", created_at
+        select id as "id: CalendarId", tenant_id as "tenant_id: TenantId", month, brief, post_count,
+          state as "state: CalendarState", error, job_id as "job_id: JobId", created_at
         from content_calendar
         where id = $1
         "#,

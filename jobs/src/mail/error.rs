@@ -1,4 +1,4 @@
-//! Why a letter was not sent, and what that means for its job.
+//! Why an email was not sent, and what that means for its job.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -19,7 +19,7 @@ pub enum Stage {
     Sender,
     /// Saying to whom.
     Recipient,
-    /// The letter itself. The server may have it.
+    /// The email itself. The server may have it.
     Content,
 }
 
@@ -31,12 +31,12 @@ impl fmt::Display for Stage {
             Self::SignIn => "signing in",
             Self::Sender => "naming the sender",
             Self::Recipient => "naming the recipient",
-            Self::Content => "sending the letter",
+            Self::Content => "sending the email",
         })
     }
 }
 
-/// Why a letter was not sent. Holds neither addresses nor anything of the letter: what a server says once it knows them is
+/// Why an email was not sent. Holds neither addresses nor anything of the email: what a server says once it knows them is
 /// left out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
@@ -147,15 +147,15 @@ impl From<MailError> for JobError {
         }
         match error {
             MailError::Refused { code: 500.., stage: Stage::Content, .. } => {
-                Self::Fail(Cause::new("permanent", "The mail server refused the letter.", error))
+                Self::Fail(Cause::new("permanent", "The mail server refused the email.", error))
             }
             MailError::Refused { code: 500.., .. } | MailError::BadAddress => {
-                Self::Fail(Cause::new("recipient", "The mail server takes no letters to this address.", error))
+                Self::Fail(Cause::new("recipient", "The mail server takes no emails to this address.", error))
             }
             MailError::Refused { .. } | MailError::Broken(..) | MailError::Unfit(..) | MailError::NotConfigured => {
                 Self::Retry(Cause::new(
                     "transient",
-                    "The mail server did not take the letter; it is tried again.",
+                    "The mail server did not take the email; it is tried again.",
                     error,
                 ))
             }

@@ -1,18 +1,18 @@
 //! Mail: what is written to whom.
 //!
-//! Whoever has something to say enqueues a [`Letter`] in the transaction in which it happens; [`SendMail`] reads what it needs
+//! Whoever has something to say enqueues a [`Email`] in the transaction in which it happens; [`SendMail`] reads what it needs
 //! and sends it.
 
-mod draft;
+mod email;
 mod error;
-mod letter;
+mod rendered;
 mod send_mail;
 mod smtp;
 mod store;
-mod words;
+mod template;
 
+pub use email::{Email, Recipient};
 pub use error::MailError;
-pub use letter::{Letter, Recipient};
 pub use send_mail::SendMail;
 pub use smtp::{MailConfig, Mailer};
 
@@ -21,36 +21,36 @@ use crate::{
     ids::TenantId,
 };
 
-/// Has a letter sent. `tenant_id` is whom it is about; letters to persons and operators belong to the system's tenant, whatever
+/// Has an email sent. `tenant_id` is whom it is about; emails to persons and operators belong to the system's tenant, whatever
 /// it is, so their transaction must be one of the system.
 ///
 /// # Errors
 /// The database refused.
-pub async fn enqueue(tx: &mut Tx, tenant_id: TenantId, letter: Letter) -> Result<(), sqlx::Error> {
-    enqueue_all(tx, tenant_id, [letter]).await
+pub async fn enqueue(tx: &mut Tx, tenant_id: TenantId, email: Email) -> Result<(), sqlx::Error> {
+    enqueue_all(tx, tenant_id, [email]).await
 }
 
-/// Has letters sent, as [`enqueue`] does.
+/// Has emails sent, as [`enqueue`] does.
 ///
 /// # Errors
 /// The database refused.
 pub async fn enqueue_all(
     tx: &mut Tx,
     tenant_id: TenantId,
-    letters: impl IntoIterator<Item = Letter>,
+    emails: impl IntoIterator<Item = Email>,
 ) -> Result<(), sqlx::Error> {
-    let jobs: Vec<NewJob> = letters.into_iter().map(|letter| job(tenant_id, letter)).collect();
+    let jobs: Vec<NewJob> = emails.into_iter().map(|email| job(tenant_id, email)).collect();
     match tx.enqueue_all(jobs).await {
-        // A suspended job with the same key sends the same letter; one without a parent has none that was cancelled.
+        // A suspended job with the same key sends the same email; one without a parent has none that was cancelled.
         Ok(_) | Err(EnqueueError::Suspended { .. } | EnqueueError::ParentCancelled) => Ok(()),
         Err(EnqueueError::Database(error)) => Err(error),
     }
 }
 
-fn job(tenant_id: TenantId, letter: Letter) -> NewJob {
-    let tenant_id = if letter.is_personal() { TenantId::SYSTEM } else { tenant_id };
-    let priority = if letter.is_waited_for() { Priority::High } else { Priority::Normal };
-    NewJob::new(tenant_id, &SendMail { letter, to: None }).with_priority(priority)
+fn job(tenant_id: TenantId, email: Email) -> NewJob {
+    let tenant_id = if email.is_personal() { TenantId::SYSTEM } else { tenant_id };
+    let priority = if email.is_waited_for() { Priority::High } else { Priority::Normal };
+    NewJob::new(tenant_id, &SendMail { email, to: None }).with_priority(priority)
 }
 
 /// Tells the operators something, at most once an hour for each sort; answers whether they are told. Needs a transaction of
@@ -62,7 +62,7 @@ pub async fn alert(tx: &mut Tx, sort: &str, words: &str) -> Result<bool, sqlx::E
     if !store::claim_alert(tx, sort).await? {
         return Ok(false);
     }
-    let letter = Letter::OperatorAlert { sort: sort.to_owned(), words: words.to_owned() };
-    enqueue(tx, TenantId::SYSTEM, letter).await?;
+    let email = Email::OperatorAlert { sort: sort.to_owned(), words: words.to_owned() };
+    enqueue(tx, TenantId::SYSTEM, email).await?;
     Ok(true)
 }

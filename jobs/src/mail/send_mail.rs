@@ -1,26 +1,26 @@
-//! Sends one letter, or hands a letter to a tenant out to those who run it.
+//! Sends one email, or hands an email to a tenant out to those who run it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Letter, Recipient, draft, store};
+use super::{Email, Recipient, rendered, store};
 use crate::engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry};
 
-/// Send a letter: to the person it is for, or to `to`; a letter to a tenant without `to` becomes one job a recipient.
+/// Send an email: to the person it is for, or to `to`; an email to a tenant without `to` becomes one job a recipient.
 ///
-/// Safe to repeat up to one point: if the server took the letter and its answer got lost (or this process died before it was
-/// recorded), the letter is sent again. Mail cannot be read back, and a letter twice is better than none. Both copies have the
+/// Safe to repeat up to one point: if the server took the email and its answer got lost (or this process died before it was
+/// recorded), the email is sent again. Mail cannot be read back, and an email twice is better than none. Both copies have the
 /// same `Message-ID`, made of the job's id, by which mail systems know a duplicate. A recipient has a job of his own, so that
 /// no retry writes to somebody who got his.
 ///
 /// It runs in the default queue: installations that list their queues would otherwise send none.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SendMail {
-    /// The letter.
+    /// The email.
     #[serde(flatten)]
-    pub letter: Letter,
+    pub email: Email,
     /// Which one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Recipient>,
@@ -35,37 +35,37 @@ impl Job for SendMail {
     const BY_HAND: bool = false;
 
     fn unique_key(&self) -> Option<String> {
-        let letter = self.letter.key();
+        let email = self.email.key();
         Some(match self.to {
-            None => letter,
-            Some(Recipient::User(id)) => format!("{letter}:{id}"),
-            Some(Recipient::Tenant) => format!("{letter}:tenant"),
+            None => email,
+            Some(Recipient::User(id)) => format!("{email}:{id}"),
+            Some(Recipient::Tenant) => format!("{email}:tenant"),
         })
     }
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
-        if self.letter.is_to_tenant() && self.to.is_none() {
-            return hand_out(cx, self.letter).await;
+        if self.email.is_to_tenant() && self.to.is_none() {
+            return hand_out(cx, self.email).await;
         }
-        let Some(draft) = draft::read(cx, &self).await? else {
+        let Some(rendered_email) = rendered::read(cx, &self).await? else {
             return Ok(Done::nothing("nobody to write to, or it is over: used, expired, mended or gone"));
         };
         let smtp = cx.services().mail.smtp()?;
         let message_id = smtp.message_id(cx.job_id());
-        let message = draft.compose(smtp.from(), &message_id)?;
+        let message = rendered_email.compose(smtp.from(), &message_id)?;
         smtp.send(&message).await?;
         cx.begin().await?.complete(json!({ "message_id": message_id })).await
     }
 }
 
 /// One job a recipient, made with this one's completion.
-async fn hand_out(cx: &JobContext, letter: Letter) -> Result<Done, JobError> {
+async fn hand_out(cx: &JobContext, email: Email) -> Result<Done, JobError> {
     let mut tx = cx.begin().await?;
     let mut recipients = store::list_staff(&mut tx, cx.tenant_id()).await?;
     if recipients.is_empty() {
         recipients.push(Recipient::Tenant);
     }
-    let jobs = recipients.iter().map(|&to| SendMail { letter: letter.clone(), to: Some(to) });
+    let jobs = recipients.iter().map(|&to| SendMail { email: email.clone(), to: Some(to) });
     let jobs = jobs.map(|mail| NewJob::new(cx.tenant_id(), &mail)).collect();
     tx.enqueue_all(jobs).await?;
     tx.complete(json!({ "recipients": recipients.len() })).await
@@ -73,5 +73,3 @@ async fn hand_out(cx: &JobContext, letter: Letter) -> Result<Done, JobError> {
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_tenants;

@@ -1,4 +1,4 @@
-//! The mail server: one connection a letter, every step with a time limit of its own.
+//! The mail server: one connection an email, every step with a time limit of its own.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 use url::Url;
 
-use super::{MailError, error::Stage, store::Address};
+use super::{MailError, error::Stage, store::Addressee};
 use crate::{config::secret, ids::JobId};
 
 /// Where mail goes out, and whom it is from.
@@ -40,7 +40,7 @@ pub struct MailConfig {
 #[derive(Debug, Clone)]
 pub struct Mailer {
     smtp: Option<Arc<Smtp>>,
-    alert_address: Option<Address>,
+    alert_address: Option<Addressee>,
 }
 
 impl Mailer {
@@ -61,7 +61,7 @@ impl Mailer {
         let alert_address = given(&config.alert_email);
         let is_address = |email: &String| email.trim().parse::<lettre::Address>().is_ok();
         ensure!(alert_address.iter().all(is_address), "ALERT_EMAIL should look like you@example.com");
-        Ok(Self { smtp, alert_address: alert_address.map(|email| Address { email, name: String::new() }) })
+        Ok(Self { smtp, alert_address: alert_address.map(|email| Addressee { email, name: String::new() }) })
     }
 
     /// The server.
@@ -70,25 +70,25 @@ impl Mailer {
     }
 
     /// Where operators are written to.
-    pub(super) fn alert_address(&self) -> Option<&Address> {
+    pub(super) fn alert_address(&self) -> Option<&Addressee> {
         self.alert_address.as_ref()
     }
 }
 
 /// How long steps may take.
 #[derive(Debug, Clone, Copy)]
-struct Limits {
+struct Timeouts {
     /// Connecting, TLS and greeting included.
     connect: Duration,
     /// One command.
     command: Duration,
-    /// From the first byte of a letter to the server's taking it: it may look for viruses meanwhile.
+    /// From the first byte of an email to the server's taking it: it may look for viruses meanwhile.
     content: Duration,
     /// A farewell, when all is said.
     farewell: Duration,
 }
 
-const LIMITS: Limits = Limits {
+const TIMEOUTS: Timeouts = Timeouts {
     connect: Duration::from_secs(15),
     command: Duration::from_secs(20),
     content: Duration::from_mins(1),
@@ -109,7 +109,7 @@ pub(super) struct Smtp {
     hello: ClientId,
     credentials: Option<Credentials>,
     from: Mailbox,
-    limits: Limits,
+    limits: Timeouts,
 }
 
 impl fmt::Debug for Smtp {
@@ -147,7 +147,7 @@ impl Smtp {
         let name = url.path().trim_matches('/');
         let hello = if name.is_empty() { ClientId::default() } else { ClientId::Domain(name.to_owned()) };
         let port = url.port().unwrap_or(port);
-        Ok(Self { host, port, encryption, hello, credentials, from, limits: LIMITS })
+        Ok(Self { host, port, encryption, hello, credentials, from, limits: TIMEOUTS })
     }
 
     /// Whom mail is from.
@@ -155,7 +155,7 @@ impl Smtp {
         &self.from
     }
 
-    /// The id of a job's letter, however often it is sent.
+    /// The id of a job's email, however often it is sent.
     pub(super) fn message_id(&self, job_id: JobId) -> String {
         format!("<{job_id}@{}>", self.from.email.domain())
     }

@@ -1,4 +1,4 @@
-//! What letters are made of. All is read fresh: what is over or gone is none.
+//! What emails are made of. All is read fresh: what is over or gone is none.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
@@ -6,14 +6,17 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::Recipient;
-use crate::ids::{AccountId, DeliveryId, TenantId, UserId};
+use crate::{
+    ids::{AccountId, DeliveryId, TenantId, UserId},
+    posts::DeliveryState,
+};
 
-/// Recipients of one letter at most.
+/// Recipients of one email at most.
 const MOST_STAFF: i64 = 100;
 
-/// Where a letter goes.
+/// Where an email goes.
 #[derive(Debug, Clone)]
-pub(super) struct Address {
+pub(super) struct Addressee {
     pub(super) email: String,
     /// May be empty.
     pub(super) name: String,
@@ -130,7 +133,7 @@ pub(super) async fn get_delivery(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: DeliveryId,
-    state: &str,
+    state: DeliveryState,
 ) -> Result<Option<DeliveryRow>, sqlx::Error> {
     sqlx::query_as!(
         DeliveryRow,
@@ -145,7 +148,7 @@ pub(super) async fn get_delivery(
         "#,
         tenant_id.0,
         id.0,
-        state
+        state.name()
     )
     .fetch_optional(conn)
     .await
@@ -175,9 +178,9 @@ pub(super) async fn get_staff(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: UserId,
-) -> Result<Option<Address>, sqlx::Error> {
+) -> Result<Option<Addressee>, sqlx::Error> {
     sqlx::query_as!(
-        Address,
+        Addressee,
         r#"
         select person.email, trim(person.first_name || ' ' || person.last_name) as "name!"
         from tenant_users member
@@ -193,9 +196,9 @@ pub(super) async fn get_staff(
 }
 
 /// Where a tenant itself is written to.
-pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<Address>, sqlx::Error> {
+pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<Addressee>, sqlx::Error> {
     sqlx::query_as!(
-        Address,
+        Addressee,
         r#"
         select email as "email!", name
         from tenants

@@ -7,7 +7,7 @@ use super::{connection::Connection, store};
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
     ids::{TenantId, TokenId},
-    mail::{self, Letter},
+    mail::{self, Email},
 };
 
 /// Refresh the user token `token_id`.
@@ -50,8 +50,8 @@ impl Job for RefreshToken {
         if facts.class == "reauth" || facts.class == "permission" {
             let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
             let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
-            let letters = marked.into_iter().map(|account_id| Letter::AccountNeedsAttention { account_id });
-            mail::enqueue_all(tx, tenant_id, letters).await?;
+            let emails = marked.into_iter().map(|account_id| Email::AccountNeedsAttention { account_id });
+            mail::enqueue_all(tx, tenant_id, emails).await?;
             store::insert_refresh(tx, tenant_id, self.token_id, Some(&facts.message)).await?;
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::{
     mail,
 };
 
-/// Jobs named in one letter.
+/// Jobs named in one email.
 const NAMED: i64 = 20;
 
 /// Report jobs that took down their process.
@@ -86,12 +86,12 @@ mod tests {
         let id = poisoned(&bench).await;
         let told = alerts(&bench).await;
         assert_eq!(told.len(), 1);
-        let mail::Letter::OperatorAlert { words, .. } = &told[0].letter else { panic!("{told:?}") };
+        let mail::Email::OperatorAlert { words, .. } = &told[0].email else { panic!("{told:?}") };
         assert!(words.contains(&format!("noop {id}")) && !words.contains(&failed.to_string()), "{words}");
         bench.drain().await;
         assert!(alerts(&bench).await.is_empty(), "within the hour");
         bench.engine.db.shift_clock(Duration::from_mins(61));
-        assert_eq!(alerts(&bench).await.len(), 1, "what came after the last letter must not be missed");
+        assert_eq!(alerts(&bench).await.len(), 1, "what came after the last email must not be missed");
         bench.drain().await;
         bench.engine.db.shift_clock(Duration::from_mins(130));
         assert!(alerts(&bench).await.is_empty(), "long over");

@@ -44,7 +44,7 @@ impl Job for EraseUser {
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
         for (tenant_id, _) in &owned {
-            tenants::erase::erase(&mut tx, &cx.services().keyring, &actor, *tenant_id).await?;
+            tenants::erasure::erase(&mut tx, &cx.services().keyring, &actor, *tenant_id).await?;
         }
         store::delete(&mut tx, self.user_id).await?;
         let entry = Entry {

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod access_token;
 mod erase_user;
+mod operator_role;
 pub mod outside;
 pub mod password;
 mod prune_people;
@@ -14,6 +15,7 @@ pub mod store;
 pub mod throttle;
 
 pub use erase_user::EraseUser;
+pub use operator_role::OperatorRole;
 pub use prune_people::PrunePeople;
 
 /// Whether it can be an address; whether it is one, a mail shows.

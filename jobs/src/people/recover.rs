@@ -13,7 +13,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Db, Tx},
     ids::{TenantId, UserId},
-    mail::{self, Letter},
+    mail::{self, Email},
     services::Services,
 };
 
@@ -30,7 +30,7 @@ pub async fn forgot(db: &Db, email: &str) -> Result<(), sqlx::Error> {
     let user = store::find_by_email(&mut tx, email).await?.filter(|user| user.email_verified_at.is_some());
     if let (None, Some(user)) = (wait, user) {
         let link_id = insert_link(&mut tx, user.id, LINK_LIFE).await?;
-        mail::enqueue(&mut tx, TenantId::SYSTEM, Letter::ResetPassword { link_id }).await?;
+        mail::enqueue(&mut tx, TenantId::SYSTEM, Email::ResetPassword { link_id }).await?;
     }
     tx.commit().await
 }

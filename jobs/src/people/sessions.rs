@@ -8,8 +8,9 @@ use uuid::Uuid;
 
 use crate::{
     ids::{SessionId, TenantId, UserId},
+    people::OperatorRole,
     secrets::{fingerprint, random_token},
-    tenants::roles::Role,
+    tenants::{plans::Plan, roles::Role},
 };
 
 /// Somebody who is signed in, as the database has it now.
@@ -21,14 +22,14 @@ pub struct SignedIn {
     pub user_id: UserId,
     /// The person's address.
     pub email: String,
-    /// What the person may do as staff: `read_only` or `full`.
-    pub operator_role: Option<String>,
+    /// What the person may do as staff.
+    pub operator_role: Option<OperatorRole>,
     /// The tenant that the person works in; none if it is in none.
     pub current: Option<TenantId>,
     /// Where the person belongs, in the order of joining.
     pub memberships: Vec<(TenantId, Role)>,
     /// What those tenants pay for.
-    pub plans: BTreeMap<TenantId, String>,
+    pub plans: BTreeMap<TenantId, Plan>,
 }
 
 /// What names a session.
@@ -51,7 +52,8 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
     };
     let row = sqlx::query!(
         r#"
-        select s.id as "session_id: SessionId", u.id as "user_id: UserId", u.email, u.operator_role,
+        select s.id as "session_id: SessionId", u.id as "user_id: UserId", u.email,
+          u.operator_role as "operator_role: OperatorRole",
           u.current_tenant_id as "current: TenantId",
           array(select tenant_id from tenant_users where user_id = u.id order by created_at, tenant_id)
             as "tenants!: Vec<TenantId>",
@@ -63,7 +65,7 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
             join tenants on tenants.id = tenant_id
             where user_id = u.id
             order by tenant_users.created_at, tenant_id
-          ) as "plans!: Vec<String>",
+          ) as "plans!: Vec<Plan>",
           engine_now() as "now!"
         from sessions s
         join users u on u.id = s.user_id

@@ -17,7 +17,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Db, Tx},
     ids::{SessionId, TenantId, UserId},
-    mail::{self, Letter},
+    mail::{self, Email},
     secrets::random_token,
     services::Services,
 };
@@ -84,7 +84,7 @@ pub async fn check(
     let mut tx = db.system().await?;
     if let Some((link_id, _)) = registered {
         if Throttle::MAIL.take(&mut tx, email).await?.is_none() {
-            mail::enqueue(&mut tx, TenantId::SYSTEM, Letter::VerifyEmail { link_id }).await?;
+            mail::enqueue(&mut tx, TenantId::SYSTEM, Email::VerifyEmail { link_id }).await?;
         }
         tx.commit().await?;
         return Err(SignInError::Unverified);

@@ -14,7 +14,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Db, Tx},
     ids::{TenantId, UserId},
-    mail::{self, Letter},
+    mail::{self, Email},
     services::Services,
     tenants::{self, members, roles::Role},
 };
@@ -48,8 +48,8 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
     }
     let user_id = store::ensure(&mut tx, &person.email).await?;
     let is_taken = store::get(&mut tx, user_id).await?.is_some_and(|user| user.email_verified_at.is_some());
-    let letter = if is_taken {
-        Letter::AddressTaken { user_id }
+    let email = if is_taken {
+        Email::AddressTaken { user_id }
     } else {
         let names = Names::of(&person.name);
         let waiting = Registration {
@@ -59,9 +59,9 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
             organization_name: Some(person.organization_name),
         };
         let link_id = store::insert_link(&mut tx, user_id, Purpose::VerifyEmail, LINK_LIFE, &waiting).await?;
-        Letter::VerifyEmail { link_id }
+        Email::VerifyEmail { link_id }
     };
-    mail::enqueue(&mut tx, TenantId::SYSTEM, letter).await?;
+    mail::enqueue(&mut tx, TenantId::SYSTEM, email).await?;
     tx.commit().await
 }
 
@@ -142,7 +142,7 @@ pub(super) async fn welcome(
     };
     let mut entries = vec![Entry::new(TenantId::SYSTEM, "user.register", "user", user_id, json!({}))];
     if let Some(name) = verified.organization_name {
-        let tenant = tenants::store::insert(tx, name, &user.email, "basic").await?;
+        let tenant = tenants::store::insert(tx, name, &user.email, tenants::plans::Plan::Basic).await?;
         members::insert(tx, tenant.id, user_id, Role::Owner).await?;
         let details = json!({ "name": name, "plan": "basic" });
         entries.push(Entry::new(tenant.id, "tenant.create", "tenant", tenant.id, details));

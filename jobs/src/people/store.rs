@@ -6,7 +6,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use self::links::{Purpose, Registration, delete_links, find_registration, get_link_hash, insert_link, use_link};
-use crate::ids::{TenantId, UserId};
+use crate::{
+    ids::{TenantId, UserId},
+    people::OperatorRole,
+};
 
 /// A person.
 #[derive(Debug, Clone)]
@@ -19,7 +22,7 @@ pub struct UserRow {
     pub first_name: String,
     pub last_name: String,
     pub picture_url: Option<String>,
-    pub operator_role: Option<String>,
+    pub operator_role: Option<OperatorRole>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -32,7 +35,7 @@ pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Optio
         UserRow,
         r#"
         select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role, created_at
+          operator_role as "operator_role: OperatorRole", created_at
         from users
         where lower(email) = lower($1)
         "#,
@@ -51,7 +54,7 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>,
         UserRow,
         r#"
         select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role, created_at
+          operator_role as "operator_role: OperatorRole", created_at
         from users
         where id = $1
         "#,
@@ -212,14 +215,14 @@ pub async fn switch(conn: &mut PgConnection, id: UserId, tenant_id: TenantId) ->
     Ok(())
 }
 
-/// Makes a person staff: `full` or `read_only`; needs the system scope.
+/// Makes a person staff; needs the system scope.
 ///
 /// # Errors
 /// The database refused.
 pub async fn make_operator(
     conn: &mut PgConnection,
     id: UserId,
-    role: &str,
+    role: OperatorRole,
     names: Names<'_>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
@@ -229,7 +232,7 @@ pub async fn make_operator(
         where id = $1
         ",
         id.0,
-        role,
+        role.name(),
         names.first,
         names.last
     )

@@ -1,6 +1,7 @@
 //! Posts and their deliveries: content, and what becomes of it on each account.
 
 mod delete_staged_pictures;
+mod delivery_state;
 mod matching;
 mod publish_post;
 mod schedule;
@@ -8,5 +9,6 @@ pub mod store;
 pub mod text;
 
 pub use delete_staged_pictures::DeleteStagedPictures;
+pub use delivery_state::DeliveryState;
 pub use publish_post::PublishPost;
 pub use schedule::{Placement, ScheduleError, create, schedule};

@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::{
     DeleteStagedPictures,
     matching::{Wanted, candidates, unproven},
-    store::{self, Parcel},
+    store::{self, ClaimedDelivery},
     text::{canonical, normalized},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
-    mail::{self, Letter},
+    mail::{self, Email},
     oauth,
     providers::meta::{NETWORK, PageApi},
     tenants::settings::OnUnknown,
@@ -61,22 +61,23 @@ impl Job for PublishPost {
     }
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
-        let Some(parcel) = claim(cx, self.delivery_id).await? else {
+        let Some(delivery) = claim(cx, self.delivery_id).await? else {
             return Ok(Done::nothing("deleted, or published already"));
         };
-        let token = token(cx, &parcel)?;
-        let page = cx.services().meta.page(parcel.account_id, &parcel.page_id, &token);
-        let effect = effect(&parcel);
+        let token = token(cx, &delivery)?;
+        let page = cx.services().meta.page(delivery.account_id, &delivery.page_id, &token);
+        let effect = effect(&delivery);
         // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
-        let staged = if parcel.was_sent { parcel.staged.clone() } else { stage(cx, page, &effect, &parcel).await? };
+        let staged =
+            if delivery.was_sent { delivery.staged.clone() } else { stage(cx, page, &effect, &delivery).await? };
         let answer = cx
             .once(
                 &effect,
-                |deadline| send(page, deadline, &parcel, &staged),
-                |sent| read_back(cx, page, sent, &parcel, &staged),
+                |deadline| send(page, deadline, &delivery, &staged),
+                |sent| read_back(cx, page, sent, &delivery, &staged),
             )
             .await?;
-        record(cx, page, &parcel, answer).await
+        record(cx, page, &delivery, answer).await
     }
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
@@ -95,8 +96,8 @@ impl Job for PublishPost {
             }
             Setback::Discarded(facts) => {
                 let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
-                let letters = is_news.then_some(Letter::PostFailed { delivery_id: id });
-                mail::enqueue_all(tx, tenant_id, letters).await?;
+                let emails = is_news.then_some(Email::PostFailed { delivery_id: id });
+                mail::enqueue_all(tx, tenant_id, emails).await?;
                 self.delete_staged(tenant_id, tx).await
             }
             Setback::Cancelled => {
@@ -112,8 +113,8 @@ impl PublishPost {
     /// Marks the account as one that needs its user, and tells the tenant.
     async fn mark_account(&self, tenant_id: TenantId, tx: &mut Tx, facts: &Facts) -> Result<(), sqlx::Error> {
         let marked = store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await?;
-        let letters = marked.map(|account_id| Letter::AccountNeedsAttention { account_id });
-        mail::enqueue_all(tx, tenant_id, letters).await
+        let emails = marked.map(|account_id| Email::AccountNeedsAttention { account_id });
+        mail::enqueue_all(tx, tenant_id, emails).await
     }
 
     /// Has pictures deleted that were uploaded in vain.
@@ -131,16 +132,16 @@ impl PublishPost {
     }
 }
 
-async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobError> {
+async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<ClaimedDelivery>, JobError> {
     let mut tx = cx.begin().await?;
-    let parcel = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id(), &effect_key(id)).await?;
+    let delivery = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id(), &effect_key(id)).await?;
     tx.commit().await?;
-    Ok(parcel.map(|parcel| Parcel { caption: normalized(&parcel.caption), ..parcel }))
+    Ok(delivery.map(|delivery| ClaimedDelivery { caption: normalized(&delivery.caption), ..delivery }))
 }
 
-fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
-    let place = oauth::store::token_place(cx.tenant_id(), parcel.token_id);
-    Ok(cx.services().keyring.decrypt(place, &parcel.access_token)?)
+fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, JobError> {
+    let place = oauth::store::token_place(cx.tenant_id(), delivery.token_id);
+    Ok(cx.services().keyring.decrypt(place, &delivery.access_token)?)
 }
 
 /// The ids of the delivery's pictures at the network, uploaded there and not published. Kept before anything is sent, they tell
@@ -149,18 +150,18 @@ async fn stage(
     cx: &JobContext,
     page: PageApi<'_>,
     effect: &EffectSpec,
-    parcel: &Parcel,
+    delivery: &ClaimedDelivery,
 ) -> Result<Vec<String>, JobError> {
-    if parcel.account_status == "needs_reauth" {
-        let known = parcel.account_status_reason.clone();
+    if delivery.account_status == "needs_reauth" {
+        let known = delivery.account_status_reason.clone();
         let words = known.unwrap_or_else(|| "The connection needs its user again: connect the Page again.".to_owned());
-        return Err(JobError::Park(Parked::Account(parcel.account_id), None, Cause::plain("reauth", words)));
+        return Err(JobError::Park(Parked::Account(delivery.account_id), None, Cause::plain("reauth", words)));
     }
-    let (Some(key), Some(content_type)) = (&parcel.asset_key, &parcel.content_type) else {
+    let (Some(key), Some(content_type)) = (&delivery.asset_key, &delivery.content_type) else {
         return Ok(Vec::new());
     };
-    if parcel.is_staged_lately && !parcel.staged.is_empty() {
-        return Ok(parcel.staged.clone());
+    if delivery.is_staged_lately && !delivery.staged.is_empty() {
+        return Ok(delivery.staged.clone());
     }
     let picture = cx.services().storage.get(key).await?;
     let staged = vec![page.stage_picture(&picture, content_type).await?];
@@ -172,17 +173,17 @@ pub(super) fn effect_key(id: DeliveryId) -> String {
     format!("delivery:{id}")
 }
 
-fn effect(parcel: &Parcel) -> EffectSpec {
+fn effect(delivery: &ClaimedDelivery) -> EffectSpec {
     let mut digest = Sha256::new();
-    digest.update(parcel.page_id.as_bytes());
-    digest.update(canonical(&parcel.caption).as_bytes());
-    let minutes = parcel.unknown_after_minutes.and_then(|minutes| u32::try_from(minutes).ok());
+    digest.update(delivery.page_id.as_bytes());
+    digest.update(canonical(&delivery.caption).as_bytes());
+    let minutes = delivery.unknown_after_minutes.and_then(|minutes| u32::try_from(minutes).ok());
     EffectSpec {
-        key: effect_key(parcel.delivery_id),
+        key: effect_key(delivery.delivery_id),
         operation: "facebook.publish",
-        account_id: parcel.account_id,
+        account_id: delivery.account_id,
         network: NETWORK,
-        remote_account: parcel.page_id.clone(),
+        remote_account: delivery.page_id.clone(),
         request_digest: hex::encode(digest.finalize()),
         timeout: CALL_TIMEOUT,
         lag: FEED_LAG,
@@ -190,8 +191,13 @@ fn effect(parcel: &Parcel) -> EffectSpec {
     }
 }
 
-async fn send(page: PageApi<'_>, deadline: Deadline, parcel: &Parcel, staged: &[String]) -> Result<Remote, SendError> {
-    Ok(page.publish(deadline, &parcel.caption, staged).await?)
+async fn send(
+    page: PageApi<'_>,
+    deadline: Deadline,
+    delivery: &ClaimedDelivery,
+    staged: &[String],
+) -> Result<Remote, SendError> {
+    Ok(page.publish(deadline, &delivery.caption, staged).await?)
 }
 
 /// What the Page shows that may be ours, oldest first. Where Facebook's clock turns out to be behind ours, it is asked again for
@@ -200,7 +206,7 @@ async fn read_back(
     cx: &JobContext,
     page: PageApi<'_>,
     sent: Sent,
-    parcel: &Parcel,
+    delivery: &ClaimedDelivery,
     staged: &[String],
 ) -> Result<Vec<Candidate>, JobError> {
     let since = sent.window(None).from;
@@ -210,11 +216,11 @@ async fn read_back(
         (posts, _) = page.list_posts(window.from).await?;
     }
     let wanted = Wanted {
-        caption: &parcel.caption,
-        page_id: &parcel.page_id,
+        caption: &delivery.caption,
+        page_id: &delivery.page_id,
         app_id: cx.services().meta.app_id(),
         staged,
-        has_picture: parcel.asset_key.is_some(),
+        has_picture: delivery.asset_key.is_some(),
     };
     let found = candidates(posts, &window, &wanted);
     let is_certain = found.iter().any(|candidate| candidate.likeness == Likeness::Certain);
@@ -224,7 +230,7 @@ async fn read_back(
         let remote = Remote { id, permalink: None };
         return Ok(vec![Candidate { remote, likeness: Likeness::Certain }]);
     }
-    let found = without_doubt(cx, page, parcel, found).await?;
+    let found = without_doubt(cx, page, delivery, found).await?;
     Ok(if wanted.has_picture { unproven(found) } else { found })
 }
 
@@ -233,7 +239,7 @@ async fn read_back(
 async fn without_doubt(
     cx: &JobContext,
     page: PageApi<'_>,
-    parcel: &Parcel,
+    delivery: &ClaimedDelivery,
     found: Vec<Candidate>,
 ) -> Result<Vec<Candidate>, JobError> {
     if found.iter().all(|candidate| candidate.likeness != Likeness::Doubtful) {
@@ -245,39 +251,49 @@ async fn without_doubt(
     }
     let ids: Vec<String> = newest.into_iter().map(|(id, _)| id).collect();
     let mut tx = cx.begin().await?;
-    let hides_apps = store::is_any_published(&mut tx, cx.tenant_id(), parcel.account_id, &ids).await?;
+    let hides_apps = store::is_any_published(&mut tx, cx.tenant_id(), delivery.account_id, &ids).await?;
     drop(tx);
     let likeness = if hides_apps { Likeness::Alike } else { Likeness::Doubtful };
     Ok(found.into_iter().map(|candidate| Candidate { likeness, ..candidate }).collect())
 }
 
 /// The delivery, its effect and the job, in one transaction.
-async fn record(cx: &JobContext, page: PageApi<'_>, parcel: &Parcel, answer: Answer) -> Result<Done, JobError> {
+async fn record(
+    cx: &JobContext,
+    page: PageApi<'_>,
+    delivery: &ClaimedDelivery,
+    answer: Answer,
+) -> Result<Done, JobError> {
     let (receipt, mut remote) = match answer {
         Answer::Happened(receipt, remote) => (receipt, remote),
-        Answer::Unknown(receipt, doubt) => return leave_unknown(cx, parcel, receipt, doubt).await,
+        Answer::Unknown(receipt, doubt) => return leave_unknown(cx, delivery, receipt, doubt).await,
     };
     if remote.permalink.is_none() {
         remote.permalink = Some(page.permalink(&remote.id).await);
     }
     let mut tx = cx.begin().await?;
-    store::mark_published(&mut tx, cx.tenant_id(), parcel.delivery_id, &remote).await?;
+    store::mark_published(&mut tx, cx.tenant_id(), delivery.delivery_id, &remote).await?;
     if !tx.confirm(&receipt, &remote).await? {
         drop(tx);
-        return leave_unknown(cx, parcel, receipt.doubted(&remote), Doubt::Several).await;
+        return leave_unknown(cx, delivery, receipt.doubted(&remote), Doubt::Several).await;
     }
     let read_back = receipt.was_read_back;
     tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
 }
 
 /// What the tenant wants done about a post of which nobody can tell.
-async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt: Doubt) -> Result<Done, JobError> {
+async fn leave_unknown(
+    cx: &JobContext,
+    delivery: &ClaimedDelivery,
+    receipt: Receipt,
+    doubt: Doubt,
+) -> Result<Done, JobError> {
     let what = match doubt {
         Doubt::NotSeen => "The Page does not show this post, and nobody can tell whether it went out",
         Doubt::NotRead => "The Page could not be read for a day, and nobody can tell whether this post went out",
         Doubt::Several => "Several posts on the Page may be this one, or one that may also be another's",
     };
-    match parcel.on_unknown.unwrap_or_default() {
+    match delivery.on_unknown.unwrap_or_default() {
         OnUnknown::Fail => {
             let words = format!("{what}. By your settings it counts as failed; it is not sent again by itself.");
             Err(cx.give_up(receipt, Cause::plain("ambiguous", words)))
@@ -285,9 +301,9 @@ async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt
         OnUnknown::Ask => {
             let cause = Cause::plain("ambiguous", format!("{what}: look at the Page, then settle it."));
             let mut tx = cx.begin().await?;
-            if store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await? {
-                let letter = Letter::PostUnknown { delivery_id: parcel.delivery_id };
-                mail::enqueue(&mut tx, cx.tenant_id(), letter).await?;
+            if store::mark_unknown(&mut tx, cx.tenant_id(), delivery.delivery_id, &cause.facts()).await? {
+                let email = Email::PostUnknown { delivery_id: delivery.delivery_id };
+                mail::enqueue(&mut tx, cx.tenant_id(), email).await?;
             }
             tx.leave_unknown(&receipt, &cause).await
         }
@@ -296,13 +312,3 @@ async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_of_claims;
-#[cfg(test)]
-mod tests_of_errors;
-#[cfg(test)]
-mod tests_of_letters;
-#[cfg(test)]
-mod tests_of_resolving;
-#[cfg(test)]
-mod tests_of_scheduling;

@@ -37,9 +37,6 @@ pub enum ScheduleError {
     /// There are no such posts.
     #[error("no such posts: {0:?}")]
     MissingPosts(Vec<PostId>),
-    /// There are no such accounts, or pictures, for this tenant.
-    #[error("no such {0}")]
-    Missing(&'static str),
     /// A post has nothing to say yet.
     #[error("post {0} has neither a caption nor a picture yet")]
     Empty(PostId),
@@ -55,20 +52,9 @@ pub enum ScheduleError {
     /// The jobs could not be enqueued.
     #[error("could not enqueue")]
     Enqueue(#[from] EnqueueError),
-    /// The database refused.
+    /// The database refused; by a foreign key where the tenant has no such account or picture.
     #[error("the database refused")]
-    Database(sqlx::Error),
-}
-
-impl From<sqlx::Error> for ScheduleError {
-    fn from(error: sqlx::Error) -> Self {
-        let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
-        match constraint {
-            Some("post_history_tenant_id_account_id_fkey") => Self::Missing("account"),
-            Some("posts_tenant_id_asset_id_fkey") => Self::Missing("picture"),
-            Some(_) | None => Self::Database(error),
-        }
-    }
+    Database(#[from] sqlx::Error),
 }
 
 /// Makes a post that goes out now on some accounts; answers it with the jobs that publish it.

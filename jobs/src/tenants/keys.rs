@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::permissions::Permissions;
+use super::{permissions::Permissions, plans::Plan};
 use crate::{
     ids::{TenantId, UserId},
     secrets::{fingerprint, random_token},
@@ -37,7 +37,7 @@ pub struct Holder {
     /// What it may do there.
     pub permissions: Permissions,
     /// What its tenant pays for.
-    pub plan: String,
+    pub plan: Plan,
 }
 
 /// A key as stored: not the key itself.
@@ -135,7 +135,7 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
             for update skip locked
           )
         )
-        select holder.id, holder.name, tenant_id as "tenant_id: TenantId", permissions, plan
+        select holder.id, holder.name, tenant_id as "tenant_id: TenantId", permissions, plan as "plan: Plan"
         from holder
         join tenants on tenants.id = tenant_id
         "#,

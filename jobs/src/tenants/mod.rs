@@ -1,8 +1,7 @@
 //! Tenants: what they are and say about themselves, what they use, their keys, what those allow, and their end.
 
 mod countries;
-pub mod erase;
-mod erase_tenant;
+pub mod erasure;
 pub mod invitations;
 pub mod keys;
 pub mod members;
@@ -14,5 +13,5 @@ pub mod settings;
 pub mod store;
 pub mod usage;
 
-pub use erase_tenant::EraseTenant;
+pub use erasure::EraseTenant;
 pub use period::Period;

@@ -1,7 +1,8 @@
 //! Plans: how much a tenant may do.
 
 /// What a tenant pays for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Plan {
     /// The least.
     Basic,
@@ -12,9 +13,6 @@ pub enum Plan {
 }
 
 impl Plan {
-    /// All there are.
-    pub const ALL: [Self; 3] = [Self::Basic, Self::Pro, Self::Enterprise];
-
     /// As stored and as clients write it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -23,12 +21,6 @@ impl Plan {
             Self::Pro => "pro",
             Self::Enterprise => "enterprise",
         }
-    }
-
-    /// The plan of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|plan| plan.name() == name)
     }
 }
 
@@ -93,18 +85,5 @@ impl PlansConfig {
             Plan::Pro => self.ai_limit_pro,
             Plan::Enterprise => self.ai_limit_enterprise,
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plan_is_found_by_its_name() {
-        for plan in Plan::ALL {
-            assert_eq!(Plan::named(plan.name()), Some(plan));
-        }
-        assert_eq!(Plan::named("gold"), None);
     }
 }

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::roles::Role;
+use super::{plans::Plan, roles::Role};
 use crate::ids::{TenantId, UserId};
 
 /// A tenant.
@@ -14,7 +14,7 @@ pub struct TenantRow {
     pub id: TenantId,
     pub name: String,
     pub email: Option<String>,
-    pub plan: String,
+    pub plan: Plan,
     pub created_at: DateTime<Utc>,
 }
 
@@ -22,18 +22,18 @@ pub struct TenantRow {
 ///
 /// # Errors
 /// The database refused.
-pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: &str) -> Result<TenantRow, sqlx::Error> {
+pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: Plan) -> Result<TenantRow, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
         r#"
         insert into tenants (id, name, email, plan)
         values ($1, $2, $3, $4)
-        returning id as "id: TenantId", name, email, plan, created_at
+        returning id as "id: TenantId", name, email, plan as "plan: Plan", created_at
         "#,
         TenantId::new().0,
         name,
         email,
-        plan
+        plan.name()
     )
     .fetch_one(conn)
     .await
@@ -47,7 +47,7 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
     sqlx::query_as!(
         TenantRow,
         r#"
-        select id as "id: TenantId", name, email, plan, created_at
+        select id as "id: TenantId", name, email, plan as "plan: Plan", created_at
         from tenants
         where id = $1 and erasing_at is null
         "#,
@@ -65,7 +65,7 @@ pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<Tenant
     sqlx::query_as!(
         TenantRow,
         r#"
-        select id as "id: TenantId", name, email, plan, created_at
+        select id as "id: TenantId", name, email, plan as "plan: Plan", created_at
         from tenants
         where id = $1 and erasing_at is null
         for no key update
@@ -90,7 +90,7 @@ pub async fn update(conn: &mut PgConnection, tenant: &TenantRow) -> Result<(), s
         tenant.id.0,
         tenant.name,
         tenant.email,
-        tenant.plan
+        tenant.plan.name()
     )
     .execute(conn)
     .await?;
@@ -139,7 +139,7 @@ pub async fn list(
     sqlx::query!("set local plan_cache_mode = force_custom_plan").execute(&mut *conn).await?;
     let rows = sqlx::query!(
         r#"
-        select t.id as "id: TenantId", t.name, t.email, t.plan, t.created_at, m.role as "role?: Role",
+        select t.id as "id: TenantId", t.name, t.email, t.plan as "plan: Plan", t.created_at, m.role as "role?: Role",
           coalesce(u.images, 0) as "images!", coalesce(u.ai_generations, 0) as "ai_generations!",
           coalesce(u.posts, 0) as "posts!", coalesce(u.storage_bytes, 0) as "storage_bytes!"
         from tenants t

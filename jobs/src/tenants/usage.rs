@@ -77,7 +77,7 @@ struct Account {
 async fn account(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Account, UsageError> {
     let row = sqlx::query!(
         r#"
-        select t.plan, s.time_zone as "time_zone?", engine_now() as "now!"
+        select t.plan as "plan: Plan", s.time_zone as "time_zone?", engine_now() as "now!"
         from tenants t
         left join tenant_settings s on s.tenant_id = t.id
         where t.id = $1 and t.erasing_at is null
@@ -88,12 +88,7 @@ async fn account(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Account
     .await?
     .ok_or(UsageError::NoTenant)?;
     let zone = period::zone(row.time_zone.as_deref());
-    Ok(Account {
-        plan: Plan::named(&row.plan).unwrap_or(Plan::Basic),
-        now: row.now,
-        day: period::day(row.now, zone),
-        month: period::month(row.now, zone),
-    })
+    Ok(Account { plan: row.plan, now: row.now, day: period::day(row.now, zone), month: period::month(row.now, zone) })
 }
 
 impl Account {

@@ -17,13 +17,13 @@ use crate::{
     tenants::plans::PlansConfig,
 };
 
-/// The letters that somebody got, oldest first, as a reader of mail sees them: `{"headers": {"subject": ["..."]}, "plain":
+/// The emails that somebody got, oldest first, as a reader of mail sees them: `{"headers": {"subject": ["..."]}, "plain":
 /// "...", "html": "..."}`.
 ///
 /// # Panics
 /// If `scripts/test` did not start the mail server.
 #[must_use]
-pub fn letters_to(address: &str) -> Vec<Value> {
+pub fn emails_to(address: &str) -> Vec<Value> {
     #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
     let folder = std::env::var("MAIL_SERVER_DIR").expect("MAIL_SERVER_DIR is set: run the tests by scripts/test");
     let Ok(files) = std::fs::read_dir(std::path::Path::new(&folder).join(address)) else {
@@ -32,7 +32,7 @@ pub fn letters_to(address: &str) -> Vec<Value> {
     let mut paths: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     paths.sort();
-    let read = |path| serde_json::from_slice(&std::fs::read(path).expect("a letter")).expect("a letter");
+    let read = |path| serde_json::from_slice(&std::fs::read(path).expect("an email")).expect("an email");
     paths.into_iter().map(read).collect()
 }
 

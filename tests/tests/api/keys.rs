@@ -201,7 +201,8 @@ async fn nobody_revokes_a_key_that_does_more_than_his(pool: PgPool) {
 async fn nobody_gives_more_than_he_has(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic).await.unwrap().id;
     tx.commit().await.unwrap();
     let giver = key(&app, app.bench.tenant_id, &["api-keys:read", "api-keys:write", "jobs:read"]).await;
     let give = async |tenant_id: Option<TenantId>, permissions: &[&str]| {

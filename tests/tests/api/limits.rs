@@ -3,7 +3,7 @@
 use admin::{HttpConfig, RateConfig};
 use jobs::{
     ids::TenantId,
-    tenants::{self, keys, permissions::Permissions},
+    tenants::{self, keys, permissions::Permissions, plans::Plan},
 };
 use reqwest::{Method, Response};
 use sqlx::PgPool;
@@ -19,9 +19,9 @@ fn limited() -> HttpConfig {
     HttpConfig { rates, ..unlimited() }
 }
 
-async fn tenant(app: &TestApp, plan: &str) -> TenantId {
+async fn tenant(app: &TestApp, plan: Plan) -> TenantId {
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let tenant = tenants::store::insert(&mut tx, plan, "a@example.com", plan).await.unwrap();
+    let tenant = tenants::store::insert(&mut tx, plan.name(), "a@example.com", plan).await.unwrap();
     tx.commit().await.unwrap();
     tenant.id
 }
@@ -46,13 +46,13 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
     let app = TestApp::with_http(pool, limited()).await;
-    for (plan, served) in [("basic", 3), ("pro", 5)] {
+    for (plan, served) in [(Plan::Basic, 3), (Plan::Pro, 5)] {
         let tenant_id = tenant(&app, plan).await;
         let (one, other) = (key(&app, tenant_id).await, key(&app, tenant_id).await);
         for left in (0..served).rev() {
             // The tenant's keys share what it has.
             let answer = ask(&app, Some(if left % 2 == 0 { &one } else { &other })).await;
-            assert_eq!(answer.status(), 200, "{plan}");
+            assert_eq!(answer.status(), 200, "{plan:?}");
             let tenants = format!("\"tenant\";q={served};w=3600");
             assert!(header(&answer, "ratelimit-policy").starts_with(&tenants), "{:?}", answer.headers());
             assert!(
@@ -63,7 +63,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         }
         for key in [&one, &other] {
             let refused = ask(&app, Some(key)).await;
-            assert_eq!(refused.status(), 429, "{plan}");
+            assert_eq!(refused.status(), 429, "{plan:?}");
             let wait: u64 = header(&refused, "retry-after").parse().unwrap();
             assert!((1..=3600 / served).contains(&wait), "{wait}");
             assert!(header(&refused, "ratelimit").starts_with("\"tenant\";r=0;t="), "{:?}", refused.headers());
@@ -71,9 +71,9 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
             assert_eq!(body["code"], "rate_limited");
         }
     }
-    let another = key(&app, tenant(&app, "basic").await).await;
+    let another = key(&app, tenant(&app, Plan::Basic).await).await;
     assert_eq!(ask(&app, Some(&another)).await.status(), 200, "others' requests are theirs");
-    let unlimited = key(&app, tenant(&app, "enterprise").await).await;
+    let unlimited = key(&app, tenant(&app, Plan::Enterprise).await).await;
     let operator = app.key.clone();
     for key in [unlimited, operator] {
         for _ in 0..8 {
@@ -103,7 +103,7 @@ async fn who_has_no_credentials_is_counted_by_machine(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn two_processes_count_together(pool: PgPool) {
     let mut app = TestApp::with_http(pool, limited()).await;
-    let key = key(&app, tenant(&app, "basic").await).await;
+    let key = key(&app, tenant(&app, Plan::Basic).await).await;
     let (_admin, url) = app.serve_apart_with(&[("RATE_LIMIT_BASIC", "3")]).await;
     app.key.clone_from(&key);
     let there = || app.request_at(&url, Method::GET, "/api/v1/jobs").send();

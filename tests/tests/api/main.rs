@@ -4,7 +4,6 @@
 
 mod bodies;
 mod browsers;
-mod codes;
 mod idempotency;
 mod input;
 mod keys;
@@ -111,7 +110,8 @@ async fn another_tenants_things_are_not_found(pool: PgPool) {
     let account = app.bench.connect_page().await;
     let asset = app.bench.picture().await;
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic).await.unwrap().id;
     tx.commit().await.unwrap();
     let with = |account: Value, asset: Value| json!({ "tenant_id": other, "account_ids": [account], "caption": "x", "asset_id": asset });
     let mut answers = Vec::new();

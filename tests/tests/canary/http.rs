@@ -8,14 +8,14 @@ use std::{
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-use crate::{search::Place, secrets::Secrets};
+use crate::{search::Artifact, secrets::Secrets};
 
 /// Calls the admin, each time from another address, as of somebody else: how often one may try is not what is tried here.
 #[derive(Debug)]
 pub(crate) struct Http {
     client: reqwest::Client,
     pub(crate) url: String,
-    answers: Mutex<Vec<Place>>,
+    answers: Mutex<Vec<Artifact>>,
 }
 
 /// An answer that was kept.
@@ -71,7 +71,7 @@ impl Http {
         let text = String::from_utf8_lossy(&response.bytes().await.expect("a body")).into_owned();
         let mut answers = self.lock();
         let index = answers.len();
-        answers.push(Place::new(&format!("answer {index} to {what}"), format!("{status} {headers:?}\n{text}")));
+        answers.push(Artifact::new(&format!("answer {index} to {what}"), format!("{status} {headers:?}\n{text}")));
         Answer { index, status, headers, text }
     }
 
@@ -86,7 +86,7 @@ impl Http {
         };
         // Whether or not it has ended.
         let _ = tokio::time::timeout(Duration::from_millis(1500), listening).await;
-        self.lock().push(Place::new("a stream of events", heard));
+        self.lock().push(Artifact::new("a stream of events", heard));
     }
 
     /// A secret that an answer hands out, and that may therefore be in it.
@@ -103,11 +103,11 @@ impl Http {
     }
 
     /// What was answered so far.
-    pub(crate) fn take(&self) -> Vec<Place> {
+    pub(crate) fn take(&self) -> Vec<Artifact> {
         std::mem::take(&mut *self.lock())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Place>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Artifact>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -14,7 +14,7 @@ mod stage;
 mod sweep;
 mod work;
 
-use search::{Place, search};
+use search::{Artifact, search};
 use stage::Stage;
 
 const DUMP: &str = "the dump of the database";
@@ -44,25 +44,28 @@ async fn no_secret_is_to_be_found_anywhere_but_where_it_is_handed_out() {
         // Without it none of this would have run.
         stage.secrets.worked_named(server);
     }
-    let places = everything(&stage).await;
-    let dump = places.iter().find(|place| place.name == DUMP).expect("it is there");
+    let artifacts = everything(&stage).await;
+    let dump = artifacts.iter().find(|place| place.name == DUMP).expect("it is there");
     assert!(dump.bytes.windows(10).any(|bytes| bytes == b"v1.canary."), "tokens are stored under the marked key");
     stage.secrets.worked_named("ENCRYPTION_KEYS");
     assert_eq!(stage.secrets.unused(), Vec::<String>::new(), "every secret was the real one");
-    let finds = search(&stage.secrets, &places);
-    let sizes: Vec<String> = places.iter().map(|place| format!("{} {}", place.bytes.len(), place.name)).collect();
-    println!("{} secrets, {} places: {sizes:?}", stage.secrets.names().len(), places.len());
+    let finds = search(&stage.secrets, &artifacts);
+    let sizes: Vec<String> = artifacts.iter().map(|place| format!("{} {}", place.bytes.len(), place.name)).collect();
+    println!("{} secrets, {} artifacts: {sizes:?}", stage.secrets.names().len(), artifacts.len());
     assert!(finds.is_empty(), "{} finds: {finds:#?}", finds.len());
 }
 
 /// All that anybody can see of a run.
-async fn everything(stage: &Stage) -> Vec<Place> {
-    let mut places = stage.http.take();
-    places.extend(stage.folder.read());
-    places.push(stage.monitor.place());
-    places.push(servers::contents(&stage.redis).await);
-    places.push(Place::new(DUMP, stage.postgres.dump()));
-    places.push(Place::new("the log of PostgreSQL", stage.postgres.log()));
-    assert!(places.iter().all(|place| !place.bytes.is_empty() || place.name.starts_with("what Redis")), "all is read");
-    places
+async fn everything(stage: &Stage) -> Vec<Artifact> {
+    let mut artifacts = stage.http.take();
+    artifacts.extend(stage.folder.read());
+    artifacts.push(stage.monitor.place());
+    artifacts.push(servers::contents(&stage.redis).await);
+    artifacts.push(Artifact::new(DUMP, stage.postgres.dump()));
+    artifacts.push(Artifact::new("the log of PostgreSQL", stage.postgres.log()));
+    assert!(
+        artifacts.iter().all(|place| !place.bytes.is_empty() || place.name.starts_with("what Redis")),
+        "all is read"
+    );
+    artifacts
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::{fault_probe::Probe, people::store::Purpose, signer::Signer, testing::letters_to};
+use jobs::{fault_probe::Probe, people::store::Purpose, signer::Signer, testing::emails_to};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::until;
@@ -24,7 +24,7 @@ pub(crate) struct Person {
     code: String,
 }
 
-/// Ada does everything by the API. Her first letter does not go out: the worker's password for the mail server is wrong, and then
+/// Ada does everything by the API. Her first email does not go out: the worker's password for the mail server is wrong, and then
 /// the worker dies.
 pub(crate) async fn ada(stage: &mut Stage) -> Person {
     let email = stage.address("ada");
@@ -70,11 +70,11 @@ fn tokens(stage: &Stage, answer: &Answer, whose: &str) -> (String, String) {
     (access, refresh)
 }
 
-/// The code in the last letter with a link to such a page; the letter is whom it may be read by.
+/// The code in the last email with a link to such a page; the email is whom it may be read by.
 async fn mailed(stage: &Stage, email: &str, page: &str) -> String {
     let link = format!("{PUBLIC}/{page}/");
     let code = until(&format!("{email} gets a link to {page}"), Duration::from_mins(1), async || {
-        let last = letters_to(email).pop()?;
+        let last = emails_to(email).pop()?;
         let (_, rest) = last["plain"].as_str()?.split_once(&link)?;
         Some(rest.chars().take_while(|c| c.is_ascii_alphanumeric() || "-_".contains(*c)).collect::<String>())
     })
@@ -142,7 +142,7 @@ impl Answer {
     }
 }
 
-/// Mail servers that refuse a letter, one by quoting it.
+/// Mail servers that refuse an email, one by quoting it.
 pub(crate) async fn refused_letters(stage: &Stage) {
     for who in ["spam", "no", "cut"] {
         let password = stage.secrets.password(&format!("password of {who}"));
@@ -187,7 +187,7 @@ pub(crate) async fn key(stage: &Stage, ada: &Person) {
     list(&key).await.expect(401);
 }
 
-/// The codes of all links, whether or not their letters went out.
+/// The codes of all links, whether or not their emails went out.
 pub(crate) async fn keep_all_codes(stage: &Stage, ada: &Person) {
     let signer = Signer::new(&stage.secret_key).expect("a long secret");
     let sql = "select purpose, id from mail_links union all select $1, id from invitations";

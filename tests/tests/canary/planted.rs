@@ -10,7 +10,7 @@ use tokio::process::Command;
 use crate::{
     http::Http,
     program::{Folder, Program},
-    search::{Place, search},
+    search::{Artifact, search},
     secrets::{Secrets, forms},
     servers::{Monitor, contents},
 };
@@ -28,14 +28,14 @@ async fn a_secret_is_found_in_every_place_and_every_form() {
     secrets.keep_unused("another secret", b"not to be found anywhere");
     let forms = all_forms(&secret);
     let text = forms.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join("\n");
-    let mut places = vec![body(&text).await];
-    places.extend(log(&text).await);
-    places.extend(redis(&text).await);
-    places.extend(database(&text).await);
+    let mut artifacts = vec![body(&text).await];
+    artifacts.extend(log(&text).await);
+    artifacts.extend(redis(&text).await);
+    artifacts.extend(database(&text).await);
 
-    let finds = search(&secrets, &places);
+    let finds = search(&secrets, &artifacts);
     assert!(finds.iter().all(|find| find.secret == "the secret"), "{finds:?}");
-    for place in &places {
+    for place in &artifacts {
         let found: BTreeSet<&str> =
             finds.iter().filter(|find| find.place == place.name).map(|find| find.form).collect();
         for (form, text) in &forms {
@@ -45,7 +45,8 @@ async fn a_secret_is_found_in_every_place_and_every_form() {
         }
     }
     let allowed = BTreeSet::from([secrets.index(&secret)]);
-    let handed_out = places.into_iter().map(|place| Place { may_hold: allowed.clone(), ..place }).collect::<Vec<_>>();
+    let handed_out =
+        artifacts.into_iter().map(|place| Artifact { may_hold: allowed.clone(), ..place }).collect::<Vec<_>>();
     assert_eq!(search(&secrets, &handed_out), []);
 }
 
@@ -56,14 +57,14 @@ fn base64_is_found_wherever_the_secret_begins() {
     let secret = secrets.key("the secret");
     for before in ["", "a", "ab", "abc"] {
         for after in ["", "x", "xy"] {
-            let place = Place::new("here", STANDARD.encode(format!("{before}{secret}{after}")));
+            let place = Artifact::new("here", STANDARD.encode(format!("{before}{secret}{after}")));
             assert_eq!(search(&secrets, &[place]).len(), 1, "{before}|{after}");
         }
     }
 }
 
 /// What the sandbox answers, by the client that keeps answers.
-async fn body(text: &str) -> Place {
+async fn body(text: &str) -> Artifact {
     let sandbox = jobs::testing::Sandbox::new();
     sandbox.fault("read_me", json!({ "status": 400, "body": text })).await;
     let http = Http::new(format!("{}/graph", sandbox.base));
@@ -71,7 +72,7 @@ async fn body(text: &str) -> Place {
     http.take().remove(0)
 }
 
-async fn log(text: &str) -> Vec<Place> {
+async fn log(text: &str) -> Vec<Artifact> {
     let folder = Folder::new();
     for (name, script) in [("output", "printf %s \"$TEXT\""), ("log", "printf %s \"$TEXT\" >&2")] {
         let mut command = Command::new("sh");
@@ -81,7 +82,7 @@ async fn log(text: &str) -> Vec<Place> {
     folder.read()
 }
 
-async fn redis(text: &str) -> [Place; 2] {
+async fn redis(text: &str) -> [Artifact; 2] {
     let password = "the password of this Redis";
     let redis = PrivateRedis::start_closed(password).await;
     let monitor = Monitor::start(&redis, password);
@@ -94,11 +95,11 @@ async fn redis(text: &str) -> [Place; 2] {
 }
 
 /// A row, and a statement with a parameter.
-async fn database(text: &str) -> [Place; 2] {
+async fn database(text: &str) -> [Artifact; 2] {
     let postgres = PrivatePostgres::start_watched(20, "the password of this database").await;
     let mut connection = PgConnection::connect(&postgres.url).await.unwrap();
     sqlx::query("create table found (words text)").execute(&mut connection).await.unwrap();
     sqlx::query("insert into found values ($1)").bind(text).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
-    [Place::new("a dump", postgres.dump()), Place::new("the log of a database", postgres.log())]
+    [Artifact::new("a dump", postgres.dump()), Artifact::new("the log of a database", postgres.log())]
 }

@@ -11,7 +11,7 @@ use tests::until;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
-use crate::search::Place;
+use crate::search::Artifact;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -27,9 +27,9 @@ impl Folder {
     }
 
     /// Everything that was printed.
-    pub(crate) fn read(&self) -> Vec<Place> {
+    pub(crate) fn read(&self) -> Vec<Artifact> {
         let files = std::fs::read_dir(&self.0).expect("the folder").map(|file| file.expect("a file").path());
-        files.map(|path| Place::new(&name_of(&path), std::fs::read(&path).expect("a log"))).collect()
+        files.map(|path| Artifact::new(&name_of(&path), std::fs::read(&path).expect("a log"))).collect()
     }
 }
 

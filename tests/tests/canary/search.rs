@@ -11,14 +11,14 @@ const NEAR: usize = 160;
 
 /// Bytes that somebody could read.
 #[derive(Debug, Default)]
-pub(crate) struct Place {
+pub(crate) struct Artifact {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
     /// The secrets that are handed out right here.
     pub(crate) may_hold: BTreeSet<usize>,
 }
 
-impl Place {
+impl Artifact {
     pub(crate) fn new(name: &str, bytes: impl Into<Vec<u8>>) -> Self {
         Self { name: name.to_owned(), bytes: bytes.into(), may_hold: BTreeSet::new() }
     }
@@ -36,11 +36,11 @@ pub(crate) struct Find {
 }
 
 /// Everything that is where it must not be.
-pub(crate) fn search(secrets: &Secrets, places: &[Place]) -> Vec<Find> {
+pub(crate) fn search(secrets: &Secrets, artifacts: &[Artifact]) -> Vec<Find> {
     let (names, forms) = (secrets.names(), secrets.forms());
     let automaton = AhoCorasick::new(forms.iter().map(|(_, _, bytes)| bytes)).expect("few enough forms");
     let mut finds: BTreeMap<(usize, &'static str, &str), (String, usize)> = BTreeMap::new();
-    for place in places {
+    for place in artifacts {
         for found in automaton.find_overlapping_iter(&place.bytes) {
             let (secret, form, _) = &forms[found.pattern().as_usize()];
             if place.may_hold.contains(secret) {

@@ -26,7 +26,7 @@ pub(crate) struct Secret {
     is_for_use: bool,
 }
 
-/// All secrets, named by their places in the list.
+/// All secrets, named by their artifacts in the list.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(Mutex<Vec<Secret>>);
 

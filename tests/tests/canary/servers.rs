@@ -13,7 +13,7 @@ use tokio::{
 };
 use url::Url;
 
-use crate::search::Place;
+use crate::search::Artifact;
 
 /// Sees every command that Redis gets, over restarts.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ impl Monitor {
     }
 
     /// What was seen so far.
-    pub(crate) fn place(&self) -> Place {
-        Place::new("the commands of Redis", self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    pub(crate) fn place(&self) -> Artifact {
+        Artifact::new("the commands of Redis", self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 }
 
@@ -60,7 +60,7 @@ async fn watch(address: String, password: String, seen: Arc<Mutex<Vec<u8>>>) {
 }
 
 /// Every key of a Redis with its value.
-pub(crate) async fn contents(redis: &PrivateRedis) -> Place {
+pub(crate) async fn contents(redis: &PrivateRedis) -> Artifact {
     let client = redis::Client::open(redis.url.as_str()).expect("an address");
     let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
     let plain = ["SET", "rdbcompression", "no"];
@@ -72,5 +72,5 @@ pub(crate) async fn contents(redis: &PrivateRedis) -> Place {
         let value: Option<Vec<u8>> = redis::cmd("DUMP").arg(&key).query_async(&mut connection).await.expect("a value");
         bytes.extend(value.unwrap_or_default());
     }
-    Place::new("what Redis keeps", bytes)
+    Artifact::new("what Redis keeps", bytes)
 }

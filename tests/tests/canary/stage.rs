@@ -43,7 +43,7 @@ pub(crate) struct Stage {
     pub(crate) folder: Folder,
     pub(crate) secret_key: String,
     settings: Settings,
-    /// Part of every address, so that no other test's letters are among ours.
+    /// Part of every address, so that no other test's emails are among ours.
     run: String,
 }
 

@@ -119,7 +119,8 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
     let app = TestApp::new(pool).await;
     let job = app.bench.enqueue(&Noop::default()).await;
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic).await.unwrap().id;
     let (_, key) = tenants::keys::insert(&mut tx, other, "other", None, &Permissions::full()).await.unwrap();
     tx.commit().await.unwrap();
     let path = format!("/api/v1/jobs/{job}/events");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng};
 use sqlx::PgPool;
-use tests::{TestApp, optional_setting, servers::PrivateRedis, trial::small_or_long};
+use tests::{TestApp, fault_trial::small_or_long, optional_setting, servers::PrivateRedis};
 
 use self::{stage::Stage, watch::Watch};
 

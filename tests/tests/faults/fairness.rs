@@ -6,9 +6,9 @@ use jobs::{engine::NewJob, noop::Noop, tenants};
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{
+    fault_trial::{FaultTrial, Load, small_or_long},
     ledger,
     report::Group,
-    trial::{Load, Trial, small_or_long},
 };
 
 use crate::TWO_MINUTES;
@@ -18,13 +18,16 @@ const AHEAD: i64 = 2_000;
 
 #[sqlx::test(migrations = "../migrations")]
 async fn one_job_is_not_held_up_by_20_000_of_another_tenant_due_in_the_same_second(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Job, "20,000 due in one second, one of another tenant").await;
+    let mut trial = FaultTrial::new(pool, Group::Job, "20,000 due in one second, one of another tenant").await;
     let db = trial.app.bench.engine.db.clone();
     let _worker = trial.app.worker(&[]).await;
     for _ in 0..small_or_long(1, 5) {
         trial.begin(Load::default()).await;
         let mut tx = db.system().await.unwrap();
-        let lone = tenants::store::insert(&mut tx, "Lone Diner", "lone@example.com", "basic").await.unwrap().id;
+        let lone = tenants::store::insert(&mut tx, "Lone Diner", "lone@example.com", tenants::plans::Plan::Basic)
+            .await
+            .unwrap()
+            .id;
         tx.commit().await.unwrap();
         let due = trial.app.bench.now().await + Duration::from_secs(4);
         let noop = |tenant| NewJob::new(tenant, &Noop::default()).at(due);
@@ -40,7 +43,7 @@ async fn one_job_is_not_held_up_by_20_000_of_another_tenant_due_in_the_same_seco
 
 #[sqlx::test(migrations = "../migrations")]
 async fn twenty_thousand_jobs_at_once_are_worked_off_and_each_runs_once(pool: PgPool) {
-    let trial = Trial::new(pool, Group::Job, "20,000 at once").await;
+    let trial = FaultTrial::new(pool, Group::Job, "20,000 at once").await;
     let app = &trial.app;
     let _worker = app.worker(&[]).await;
     let body = json!({ "tenant_id": app.bench.tenant_id, "kind": "noop", "args": {}, "copies": 20_000 });

@@ -8,21 +8,21 @@ use jobs::{
 };
 use sqlx::PgPool;
 use tests::{
+    fault_trial::{FaultTrial, Load, small_or_long},
     ledger,
     report::Group,
-    trial::{Load, Trial, small_or_long},
     until,
 };
 
 use crate::TWO_MINUTES;
 
-fn probe(trial: &Trial) -> NewJob {
+fn probe(trial: &FaultTrial) -> NewJob {
     NewJob::new(trial.app.bench.tenant_id, &FaultProbe { what: Probe::Sleep, ms: 10, attempts: None })
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_payload_that_cannot_be_decoded_is_given_up_and_holds_nobody_up(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Job, "payload that cannot be decoded").await;
+    let mut trial = FaultTrial::new(pool, Group::Job, "payload that cannot be decoded").await;
     for _ in 0..small_or_long(1, 5) {
         let broken = trial.enqueue_jobs(vec![probe(&trial)]).await[0];
         trial.app.bench.execute("update jobs set args = '\"soup\"' where id = $1", broken).await;
@@ -38,7 +38,7 @@ async fn a_payload_that_cannot_be_decoded_is_given_up_and_holds_nobody_up(pool: 
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_kind_that_only_the_newer_of_two_workers_knows_waits_for_it(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Job, "kind that only the newer of two workers knows").await;
+    let mut trial = FaultTrial::new(pool, Group::Job, "kind that only the newer of two workers knows").await;
     for _ in 0..small_or_long(1, 5) {
         let older = trial.app.worker(&[("LINECOOK_WITHOUT_KINDS", "fault_probe")]).await;
         trial.begin(Load { failing: 0, ..Load::MIXED }).await;
@@ -47,7 +47,7 @@ async fn a_kind_that_only_the_newer_of_two_workers_knows_waits_for_it(pool: PgPo
         // The older one goes on with what it knows, and begins none of these.
         let db = trial.app.bench.engine.db.clone();
         until("the rest has ended", Duration::from_secs(40), async || {
-            let open = ledger::list_open(&db, Some(trial.pulsing().0)).await.unwrap();
+            let open = ledger::list_open(&db, Some(trial.background_tenant().0)).await.unwrap();
             open.iter().all(|(kind, ..)| kind == "fault_probe").then_some(())
         })
         .await;

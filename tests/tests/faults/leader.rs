@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use tests::{
-    Worker, ledger, optional_setting,
+    Worker,
+    fault_trial::{FaultTrial, Load, small_or_long},
+    ledger, optional_setting,
     proxy::{Network, Proxy},
     report::Group,
-    trial::{Load, Trial, small_or_long},
     until,
 };
 
@@ -16,7 +17,7 @@ use crate::TWO_MINUTES;
 /// Another one leads within five seconds; attempts of the old one are rescued after its lease and a wait.
 const LONGEST_STALL: Duration = Duration::from_secs(10);
 
-async fn leads(trial: &Trial, worker: &Worker) {
+async fn leads(trial: &FaultTrial, worker: &Worker) {
     until("it leads", Duration::from_mins(1), async || {
         (ledger::leader(&trial.app.bench.engine.db).await.unwrap() == Some(worker.id())).then_some(())
     })
@@ -25,7 +26,7 @@ async fn leads(trial: &Trial, worker: &Worker) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn stopped(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Leader, "stopped by `SIGSTOP`").await;
+    let mut trial = FaultTrial::new(pool, Group::Leader, "stopped by `SIGSTOP`").await;
     for _ in 0..small_or_long(1, 10) {
         let leader = trial.app.worker(&[]).await;
         leads(&trial, &leader).await;
@@ -46,7 +47,7 @@ async fn stopped(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn cut_off_from_the_database(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Leader, "cut off from the database").await;
+    let mut trial = FaultTrial::new(pool, Group::Leader, "cut off from the database").await;
     for _ in 0..small_or_long(1, 10) {
         let proxy = Proxy::before(&trial.app.database_url).await;
         let leader = trial.app.worker(&[("DATABASE_URL", &proxy.url)]).await;
@@ -74,7 +75,7 @@ async fn its_clock_is_an_hour_off(pool: PgPool) {
         println!("skipped: there is no libfaketime on this system");
         return;
     };
-    let mut trial = Trial::new(pool, Group::Leader, "its clock is an hour off").await;
+    let mut trial = FaultTrial::new(pool, Group::Leader, "its clock is an hour off").await;
     for hour in ["+1h", "-1h"] {
         let settings = [("LD_PRELOAD", library.as_str()), ("FAKETIME", hour), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
         let leader = trial.app.worker(&settings).await;

@@ -5,9 +5,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::{
-    Worker, ledger,
+    Worker,
+    fault_trial::{FaultTrial, Load, small_or_long},
+    ledger,
     report::Group,
-    trial::{Load, Trial, small_or_long},
 };
 
 use crate::TWO_MINUTES;
@@ -15,7 +16,7 @@ use crate::TWO_MINUTES;
 const ONE_POST: Load = Load { posts: 1, noops: 5, later: 0, failing: 0 };
 
 /// A worker that stops at the point, and one that takes over. Answers both once the first attempt at the post was rescued.
-async fn stopped_at(trial: &mut Trial, point: &str) -> (Worker, Worker) {
+async fn stopped_at(trial: &mut FaultTrial, point: &str) -> (Worker, Worker) {
     trial.begin(ONE_POST).await;
     let stopped = trial.app.launch(&[("LINECOOK_POINTS", &format!("{point}:stop"))]);
     stopped.stops().await;
@@ -28,7 +29,7 @@ async fn stopped_at(trial: &mut Trial, point: &str) -> (Worker, Worker) {
     (stopped, successor)
 }
 
-async fn rescued(trial: &Trial) -> i64 {
+async fn rescued(trial: &FaultTrial) -> i64 {
     ledger::count_attempts(&trial.app.bench.engine.db, "lost").await.unwrap()
 }
 
@@ -40,13 +41,13 @@ async fn wake(stopped: Worker) {
     assert_eq!(code, Some(0));
 }
 
-async fn last_post(trial: &Trial) -> Value {
+async fn last_post(trial: &FaultTrial) -> Value {
     trial.app.get("/api/v1/jobs?kind=publish_post&limit=1").await["items"][0].clone()
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn one_that_was_stopped_before_a_call_is_written_down_sends_nothing(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Pause, "past the lease, before the call is written down").await;
+    let mut trial = FaultTrial::new(pool, Group::Pause, "past the lease, before the call is written down").await;
     for _ in 0..small_or_long(1, 10) {
         let (stopped, successor) = stopped_at(&mut trial, "before_sent").await;
         trial.app.wait_until_all("publish_post", "completed", TWO_MINUTES).await;
@@ -65,7 +66,7 @@ async fn one_that_was_stopped_before_a_call_is_written_down_sends_nothing(pool: 
 /// Woken past its lease but within the time that the call has, it sends: whoever finds `sent` waits for that time to pass.
 #[sqlx::test(migrations = "../migrations")]
 async fn one_that_was_stopped_before_the_first_byte_may_send_in_time_and_records_nothing(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Pause, "past the lease, before the first byte").await;
+    let mut trial = FaultTrial::new(pool, Group::Pause, "past the lease, before the first byte").await;
     for _ in 0..small_or_long(1, 10) {
         let (stopped, successor) = stopped_at(&mut trial, "sent").await;
         wake(stopped).await;
@@ -78,7 +79,7 @@ async fn one_that_was_stopped_before_the_first_byte_may_send_in_time_and_records
 
 #[sqlx::test(migrations = "../migrations")]
 async fn one_that_was_stopped_past_the_time_of_the_call_sends_nothing(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Pause, "past the call's time, before the first byte").await;
+    let mut trial = FaultTrial::new(pool, Group::Pause, "past the call's time, before the first byte").await;
     for _ in 0..small_or_long(1, 5) {
         let (stopped, successor) = stopped_at(&mut trial, "sent").await;
         // The successor waits for the call's time to pass before it looks.
@@ -95,7 +96,7 @@ async fn one_that_was_stopped_past_the_time_of_the_call_sends_nothing(pool: PgPo
 
 #[sqlx::test(migrations = "../migrations")]
 async fn one_that_was_stopped_after_a_call_records_nothing(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Pause, "past the lease, after the call").await;
+    let mut trial = FaultTrial::new(pool, Group::Pause, "past the lease, after the call").await;
     for _ in 0..small_or_long(1, 10) {
         let (stopped, successor) = stopped_at(&mut trial, "answered").await;
         let rescued = last_post(&trial).await;

@@ -6,8 +6,8 @@ use jobs::engine::point::Point;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{
+    fault_trial::{FaultTrial, Load, small_or_long},
     report::Group,
-    trial::{Load, Trial, small_or_long},
     until,
 };
 
@@ -24,7 +24,7 @@ fn sure_passes(point: Point) -> u32 {
     }
 }
 
-fn plan(trial: &mut Trial, points: &[Point]) -> String {
+fn plan(trial: &mut FaultTrial, points: &[Point]) -> String {
     let mut plan = Vec::new();
     for &point in points {
         let pass = trial.number(1..=sure_passes(point));
@@ -34,8 +34,8 @@ fn plan(trial: &mut Trial, points: &[Point]) -> String {
 }
 
 /// Runs with a worker that kills itself at the point, each followed by one that finds what it left behind.
-async fn killed_at(pool: PgPool, point: Point) -> (Trial, usize) {
-    let mut trial = Trial::new(pool, Group::Kill, &format!("at `{}`", point.name())).await;
+async fn killed_at(pool: PgPool, point: Point) -> (FaultTrial, usize) {
+    let mut trial = FaultTrial::new(pool, Group::Kill, &format!("at `{}`", point.name())).await;
     for _ in 0..small_or_long(1, 20) {
         let plan = plan(&mut trial, &[point]);
         trial.begin(Load::MIXED).await;
@@ -49,7 +49,7 @@ async fn killed_at(pool: PgPool, point: Point) -> (Trial, usize) {
     (trial, unknown)
 }
 
-/// Calls of others that were on their way may be unknown; the law says when.
+/// Calls of others that were on their way may be unknown; the invariants say when.
 macro_rules! the_law_holds_after_a_kill_at {
     ($($name:ident: $point:expr,)*) => {$(
         #[sqlx::test(migrations = "../migrations")]
@@ -85,7 +85,7 @@ async fn a_call_whose_first_byte_never_left_is_unknown_and_is_not_made_again(poo
 
 #[sqlx::test(migrations = "../migrations")]
 async fn killed_at_several_points_at_once(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Kill, "at several points, three workers").await;
+    let mut trial = FaultTrial::new(pool, Group::Kill, "at several points, three workers").await;
     for _ in 0..small_or_long(1, 20) {
         trial.begin(Load::MIXED).await;
         let mut workers = Vec::new();
@@ -112,7 +112,7 @@ async fn killed_at_several_points_at_once(pool: PgPool) {
 /// The posts are out, the worker does not know yet.
 #[sqlx::test(migrations = "../migrations")]
 async fn killed_over_20_calls_in_flight(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Kill, "over 20 calls in flight").await;
+    let mut trial = FaultTrial::new(pool, Group::Kill, "over 20 calls in flight").await;
     for run in 1..=small_or_long(1_u64, 20) {
         let sandbox = &trial.app.bench.sandbox;
         sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 15_000 })).await;
@@ -137,7 +137,7 @@ async fn killed_over_20_calls_in_flight(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn two_workers_share_the_work_and_nothing_runs_twice(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Job, "none, two workers").await;
+    let mut trial = FaultTrial::new(pool, Group::Job, "none, two workers").await;
     let _workers = (trial.app.worker(&[]).await, trial.app.worker(&[]).await);
     trial.begin(Load { posts: 30, ..Load::MIXED }).await;
     trial.settle(TWO_MINUTES).await;

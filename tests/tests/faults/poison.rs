@@ -7,9 +7,9 @@ use jobs::{
 };
 use sqlx::PgPool;
 use tests::{
+    fault_trial::{FaultTrial, Load, small_or_long},
     ledger,
     report::Group,
-    trial::{Load, Trial, small_or_long},
 };
 
 use crate::TWO_MINUTES;
@@ -19,7 +19,7 @@ const ABORTED: i32 = 6;
 
 #[sqlx::test(migrations = "../migrations")]
 async fn one_job_that_aborts_its_process_beside_19_good_ones_is_discarded_alone(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Job, "aborts its process, beside 19 good ones").await;
+    let mut trial = FaultTrial::new(pool, Group::Job, "aborts its process, beside 19 good ones").await;
     for _ in 0..small_or_long(1, 5) {
         trial.begin(Load::default()).await;
         let tenant = trial.app.bench.tenant_id;

@@ -8,11 +8,12 @@ use jobs::{
 };
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tests::{
-    TestApp, ledger,
+    TestApp,
+    fault_trial::{FaultTrial, Load, small_or_long},
+    ledger,
     proxy::{Network, Proxy},
     report::Group,
     servers::PrivatePostgres,
-    trial::{Load, Trial, small_or_long},
 };
 use uuid::Uuid;
 
@@ -22,7 +23,7 @@ use crate::TWO_MINUTES;
 const LONGER_LEASE: [(&str, &str); 1] = [("WORKER_LEASE_SECONDS", "3")];
 
 /// Running jobs that take so long.
-async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
+async fn sleepers(trial: &mut FaultTrial, count: usize, ms: u64) {
     let probe = FaultProbe { what: Probe::Sleep, ms, attempts: None };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
     trial.enqueue_jobs(jobs).await;
@@ -30,7 +31,7 @@ async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
 }
 
 /// The database's address under a name by which the workers' backends are known.
-fn as_worker(trial: &Trial) -> String {
+fn as_worker(trial: &FaultTrial) -> String {
     format!("{}&application_name=worker", trial.app.database_url)
 }
 
@@ -44,7 +45,7 @@ async fn terminate_workers(by: &mut PgConnection) -> i64 {
     sqlx::query_scalar(terminate).fetch_one(by).await.unwrap()
 }
 
-async fn assert_no_crash_is_counted(trial: &Trial) {
+async fn assert_no_crash_is_counted(trial: &FaultTrial) {
     let jobs = ledger::list_jobs(&trial.app.bench.engine.db).await.unwrap();
     let crashed: Vec<_> = jobs.iter().filter(|job| job.crashes > 0).collect();
     assert!(crashed.is_empty(), "the database failed, no process: {crashed:?}");
@@ -55,7 +56,7 @@ async fn stopped_at_once_and_away_for_a_while() {
     let mut postgres = PrivatePostgres::start(100).await;
     let away = small_or_long(Duration::from_secs(5), Duration::from_secs(30));
     let app = TestApp::new(postgres.pool().await).await;
-    let mut trial = Trial::over(app, Group::PostgreSql, &format!("immediate stop for {} s", away.as_secs())).await;
+    let mut trial = FaultTrial::over(app, Group::PostgreSql, &format!("immediate stop for {} s", away.as_secs())).await;
     let _workers = (trial.app.worker(&LONGER_LEASE).await, trial.app.worker(&LONGER_LEASE).await);
     for _ in 0..small_or_long(1, 5) {
         trial.begin(Load { noops: 300, ..Load::MIXED }).await;
@@ -73,7 +74,7 @@ async fn stopped_at_once_and_away_for_a_while() {
 #[sqlx::test(migrations = "../migrations")]
 async fn backends_are_terminated_again_and_again(pool: PgPool) {
     let times = small_or_long(10, 100);
-    let mut trial = Trial::new(pool, Group::PostgreSql, &format!("backends terminated {times} times")).await;
+    let mut trial = FaultTrial::new(pool, Group::PostgreSql, &format!("backends terminated {times} times")).await;
     let url = as_worker(&trial);
     let settings = [("DATABASE_URL", url.as_str()), LONGER_LEASE[0]];
     let _workers = (trial.app.worker(&settings).await, trial.app.worker(&settings).await);
@@ -96,7 +97,7 @@ async fn backends_are_terminated_again_and_again(pool: PgPool) {
 async fn all_connections_in_use() {
     let postgres = PrivatePostgres::start(30).await;
     let app = TestApp::new(postgres.pool().await).await;
-    let mut trial = Trial::over(app, Group::PostgreSql, "all connections in use for 5 s").await;
+    let mut trial = FaultTrial::over(app, Group::PostgreSql, "all connections in use for 5 s").await;
     let url = as_worker(&trial);
     let worker = trial.app.worker(&[("DATABASE_URL", &url), LONGER_LEASE[0]]).await;
     for _ in 0..small_or_long(1, 5) {

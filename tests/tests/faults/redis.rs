@@ -9,22 +9,23 @@ use jobs::{
 };
 use sqlx::PgPool;
 use tests::{
-    TestApp, ledger,
+    TestApp,
+    fault_trial::{FaultTrial, Load, small_or_long},
+    ledger,
     proxy::{Network, Proxy},
     report::Group,
     servers::PrivateRedis,
-    trial::{Load, Trial, small_or_long},
 };
 
 use crate::TWO_MINUTES;
 
 /// A trial whose API and workers find Redis at this address.
-async fn trial(pool: PgPool, redis_url: &str, fault: &str) -> Trial {
-    Trial::over(TestApp::with_redis(pool, redis_url).await, Group::Redis, fault).await
+async fn trial(pool: PgPool, redis_url: &str, fault: &str) -> FaultTrial {
+    FaultTrial::over(TestApp::with_redis(pool, redis_url).await, Group::Redis, fault).await
 }
 
 /// Work under way: 20 jobs that take a while run, so many others wait.
-async fn begin_with_backlog(trial: &mut Trial, waiting: usize) {
+async fn begin_with_backlog(trial: &mut FaultTrial, waiting: usize) {
     trial.begin(Load::default()).await;
     let tenant = trial.app.bench.tenant_id;
     let probe = FaultProbe { what: Probe::Sleep, ms: 3_000, attempts: None };
@@ -33,7 +34,7 @@ async fn begin_with_backlog(trial: &mut Trial, waiting: usize) {
     trial.enqueue_jobs(vec![NewJob::new(tenant, &Noop::default()); waiting]).await;
 }
 
-async fn assert_each_ran_once(trial: &Trial) {
+async fn assert_each_ran_once(trial: &FaultTrial) {
     let jobs = ledger::list_jobs(&trial.app.bench.engine.db).await.unwrap();
     let again: Vec<_> =
         jobs.iter().filter(|job| job.kind == "fault_probe" && job.failures == 0 && job.attempt > 1).collect();

@@ -10,16 +10,17 @@ use jobs::{
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use tests::{
-    TestApp, ledger,
+    TestApp,
+    fault_trial::{FaultTrial, Load, small_or_long},
+    ledger,
     report::Group,
-    trial::{Load, Trial, small_or_long},
     until,
 };
 
 use crate::TWO_MINUTES;
 
 /// Jobs that take so long at their first attempt, and no time later.
-async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
+async fn sleepers(trial: &mut FaultTrial, count: usize, ms: u64) {
     let probe = FaultProbe { what: Probe::Sleep, ms, attempts: Some(1) };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
     trial.enqueue_jobs(jobs).await;
@@ -27,7 +28,7 @@ async fn sleepers(trial: &mut Trial, count: usize, ms: u64) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn twenty_running_jobs_end_or_are_handed_back_at_no_cost(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Stop, "with 20 running jobs").await;
+    let mut trial = FaultTrial::new(pool, Group::Stop, "with 20 running jobs").await;
     for _ in 0..small_or_long(1, 5) {
         trial.app.bench.sandbox.fault("publish_feed", json!({ "times": 4, "reply_delay_ms": 3000 })).await;
         let worker = trial.app.worker(&[]).await;
@@ -57,7 +58,7 @@ async fn twenty_running_jobs_end_or_are_handed_back_at_no_cost(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn a_second_signal_ends_the_process_at_once(pool: PgPool) {
-    let mut trial = Trial::new(pool, Group::Stop, "twice").await;
+    let mut trial = FaultTrial::new(pool, Group::Stop, "twice").await;
     for _ in 0..small_or_long(1, 5) {
         let worker = trial.app.worker(&[]).await;
         trial.begin(Load::default()).await;
@@ -77,7 +78,7 @@ async fn a_second_signal_ends_the_process_at_once(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool) {
-    let trial = Trial::new(pool, Group::Stop, "over calls of a language model").await;
+    let trial = FaultTrial::new(pool, Group::Stop, "over calls of a language model").await;
     let app = &trial.app;
     app.bench.sandbox.fault("chat_completion", json!({ "times": 3, "delay_ms": 20_000 })).await;
     let worker = app.worker(&[("WORKER_DRAIN_SECONDS", "1"), ("WORKER_QUEUES", "ai:3")]).await;

@@ -125,7 +125,8 @@ pub(crate) async fn make_owner(db: &Db, tables: &[Bound]) -> Owner {
 /// Makes a tenant without more.
 pub(crate) async fn make_tenant(db: &Db) -> TenantId {
     let mut tx = db.system().await.unwrap();
-    let tenant = tenants::store::insert(&mut tx, "Krusty Pizza", "krusty@example.com", "pro").await.unwrap();
+    let tenant =
+        tenants::store::insert(&mut tx, "Krusty Pizza", "krusty@example.com", tenants::plans::Plan::Pro).await.unwrap();
     tx.commit().await.unwrap();
     tenant.id
 }

@@ -48,7 +48,8 @@ async fn noop_later(app: &TestApp) -> JobId {
 
 async fn other_tenant(app: &TestApp) -> TenantId {
     let mut tx = app.bench.engine.db.system().await.unwrap();
-    let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic).await.unwrap().id;
     tx.commit().await.unwrap();
     other
 }

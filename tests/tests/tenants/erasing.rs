@@ -14,7 +14,7 @@ async fn erase(app: &TestApp, token: &str, tenant_id: TenantId, name: &str) -> A
 #[sqlx::test(migrations = "../migrations")]
 async fn owners_and_operators_erase_a_tenant_and_nobody_else(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let tenant = other_tenant(&app, "basic").await;
+    let tenant = other_tenant(&app, Plan::Basic).await;
     let (owner, admin) = (person(&app, &[(tenant, "owner")]).await, person(&app, &[(tenant, "admin")]).await);
     let member = person(&app, &[(tenant, "member")]).await;
     let key = tenant_key(&app, tenant).await;

@@ -10,7 +10,7 @@ mod settings;
 use jobs::{
     ids::{SessionId, TenantId, UserId},
     people::access_token,
-    tenants::{self, keys, permissions::Permissions},
+    tenants::{self, keys, permissions::Permissions, plans::Plan},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ async fn call(app: &TestApp, token: &str, method: Method, path: &str, body: Valu
     answer(app.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(token).json(&body)).await
 }
 
-async fn other_tenant(app: &TestApp, plan: &str) -> TenantId {
+async fn other_tenant(app: &TestApp, plan: Plan) -> TenantId {
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let other = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", plan).await.unwrap().id;
     tx.commit().await.unwrap();

@@ -43,7 +43,7 @@ async fn operators_see_what_tenants_have_used(pool: sqlx::PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_tenant_begins_with_the_settings_of_another_of_the_callers(pool: sqlx::PgPool) {
     let app = TestApp::new(pool).await;
-    let (own, other) = (app.bench.tenant_id, other_tenant(&app, "basic").await);
+    let (own, other) = (app.bench.tenant_id, other_tenant(&app, Plan::Basic).await);
     let patch =
         json!({ "tone": "warm", "hashtag_counts": { "facebook": 3 }, "logo_asset_id": app.bench.picture().await });
     assert_eq!(call(&app, &app.key, Method::PATCH, &format!("tenants/{own}"), patch).await.0, 200);

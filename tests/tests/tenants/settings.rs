@@ -40,7 +40,7 @@ async fn what_is_given_changes_and_the_rest_stays(pool: sqlx::PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn members_and_strangers_change_nothing(pool: sqlx::PgPool) {
     let app = TestApp::new(pool).await;
-    let (tenant, other) = (app.bench.tenant_id, other_tenant(&app, "basic").await);
+    let (tenant, other) = (app.bench.tenant_id, other_tenant(&app, Plan::Basic).await);
     let (path, change) = (format!("tenants/{tenant}"), json!({ "tone": "rude" }));
     let member = person(&app, &[(tenant, "member")]).await;
     assert_problem(&call(&app, &member, Method::PATCH, &path, change.clone()).await, 403, "missing_permission");
@@ -111,7 +111,7 @@ async fn what_cannot_be_is_refused_by_its_name(pool: sqlx::PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_logo_is_a_picture_of_the_tenant(pool: sqlx::PgPool) {
     let app = TestApp::new(pool).await;
-    let (other, picture) = (other_tenant(&app, "basic").await, app.bench.picture().await);
+    let (other, picture) = (other_tenant(&app, Plan::Basic).await, app.bench.picture().await);
     for (tenant, logo) in [(other, json!(picture)), (app.bench.tenant_id, json!(uuid::Uuid::now_v7()))] {
         let path = format!("tenants/{tenant}");
         let refused = call(&app, &app.key, Method::PATCH, &path, json!({ "logo_asset_id": logo })).await;

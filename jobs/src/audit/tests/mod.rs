@@ -51,7 +51,8 @@ impl Log {
 
     pub(super) async fn other_tenant(&self) -> TenantId {
         let mut tx = self.bench.engine.db.system().await.unwrap();
-        let tenant = tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap();
+        let tenant =
+            tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", tenants::plans::Plan::Basic).await.unwrap();
         tx.commit().await.unwrap();
         tenant.id
     }

@@ -15,7 +15,11 @@ async fn a_tenant_neither_sees_nor_writes_anothers_rows(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let id = bench.enqueue(&Noop::default()).await;
     let mut tx = bench.engine.db.system().await.unwrap();
-    let other = crate::tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        crate::tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", crate::tenants::plans::Plan::Basic)
+            .await
+            .unwrap()
+            .id;
     tx.commit().await.unwrap();
 
     let mut tx = bench.engine.db.begin(Scope::Tenant(other)).await.unwrap();

@@ -77,7 +77,11 @@ async fn every_lane_has_its_turn_when_there_are_more_of_them_than_room(pool: PgP
 async fn limits_count_what_runs_and_hold_up_nobody_else(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let mut tx = bench.engine.db.system().await.unwrap();
-    let other = crate::tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", "basic").await.unwrap().id;
+    let other =
+        crate::tenants::store::insert(&mut tx, "Hults Cafe", "h@example.com", crate::tenants::plans::Plan::Basic)
+            .await
+            .unwrap()
+            .id;
     tx.commit().await.unwrap();
     let (a, b) = (AccountId::new(), AccountId::new());
     let mut jobs: Vec<NewJob> = Vec::new();

@@ -1,4 +1,6 @@
-//! What becomes of a letter, whatever the server does.
+//! What becomes of an email, whatever the server does.
+
+mod tenants;
 
 use std::time::Duration;
 
@@ -13,16 +15,16 @@ use crate::{
     ids::{AccountId, DeliveryId, JobId, TenantId, UserId},
     mail,
     services::Services,
-    testing::{Bench, letters_to},
+    testing::{Bench, emails_to},
 };
 
 /// An address that nobody else uses; what comes before the first dot says what goes wrong.
-pub(super) fn address(fault: &str) -> String {
+fn address(fault: &str) -> String {
     format!("{fault}.{}@example.com", Uuid::now_v7().simple())
 }
 
 /// A person, verified or not.
-pub(super) async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
+async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
     let sql = "
         insert into users (id, email, first_name, email_verified_at)
         values ($1, $2, $3, case when $4 then engine_stamp() end)";
@@ -31,7 +33,7 @@ pub(super) async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bo
     id
 }
 
-pub(super) async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
+async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
     let mut tx = bench.engine.db.system().await.unwrap();
     let id = person(&mut tx, email, name, true).await;
     let sql = "insert into tenant_users (tenant_id, user_id, role) values ($1, $2, $3)";
@@ -65,12 +67,12 @@ async fn invitation(bench: &Bench, email: &str, inviter: UserId) -> Uuid {
     id
 }
 
-/// Enqueues a letter as the program does; answers its job.
-pub(super) async fn enqueue(bench: &Bench, letter: Letter) -> JobId {
+/// Enqueues an email as the program does; answers its job.
+async fn enqueue(bench: &Bench, email: Email) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
-    mail::enqueue(&mut tx, bench.tenant_id, letter.clone()).await.unwrap();
+    mail::enqueue(&mut tx, bench.tenant_id, email.clone()).await.unwrap();
     let id = sqlx::query_scalar("select id from jobs where kind = 'send_mail' and unique_key = $1")
-        .bind(letter.key())
+        .bind(email.key())
         .fetch_one(&mut *tx)
         .await
         .unwrap();
@@ -80,17 +82,17 @@ pub(super) async fn enqueue(bench: &Bench, letter: Letter) -> JobId {
 
 async fn verify_email(bench: &Bench, email: &str) -> JobId {
     let link_id = link(bench, email, "verify_email").await;
-    enqueue(bench, Letter::VerifyEmail { link_id }).await
+    enqueue(bench, Email::VerifyEmail { link_id }).await
 }
 
-pub(super) fn header<'a>(letter: &'a Value, name: &str) -> &'a str {
-    let values = letter["headers"][name].as_array().unwrap_or_else(|| panic!("no {name} in {letter}"));
+fn header<'a>(email: &'a Value, name: &str) -> &'a str {
+    let values = email["headers"][name].as_array().unwrap_or_else(|| panic!("no {name} in {email}"));
     assert_eq!(values.len(), 1, "{values:?}");
     values[0].as_str().unwrap()
 }
 
-fn text(letter: &Value) -> String {
-    letter["plain"].as_str().unwrap().replace("\r\n", "\n")
+fn text(email: &Value) -> String {
+    email["plain"].as_str().unwrap().replace("\r\n", "\n")
 }
 
 /// The bench with another configuration.
@@ -106,26 +108,26 @@ async fn configured(pool: PgPool, change: impl FnOnce(&mut ServicesConfig)) -> B
 fn the_payload_keeps_its_form() {
     let nil = Uuid::nil();
     let (account_id, delivery_id, user_id) = (AccountId(nil), DeliveryId(nil), UserId(nil));
-    let letters = [
-        (Letter::VerifyEmail { link_id: nil }, "verify_email", "link_id"),
-        (Letter::AddressTaken { user_id }, "address_taken", "user_id"),
-        (Letter::ResetPassword { link_id: nil }, "reset_password", "link_id"),
-        (Letter::Invitation { invitation_id: nil }, "invitation", "invitation_id"),
-        (Letter::AccountNeedsAttention { account_id }, "account_needs_attention", "account_id"),
-        (Letter::PostFailed { delivery_id }, "post_failed", "delivery_id"),
-        (Letter::PostMissed { delivery_id }, "post_missed", "delivery_id"),
-        (Letter::PostUnknown { delivery_id }, "post_unknown", "delivery_id"),
+    let emails = [
+        (Email::VerifyEmail { link_id: nil }, "verify_email", "link_id"),
+        (Email::AddressTaken { user_id }, "address_taken", "user_id"),
+        (Email::ResetPassword { link_id: nil }, "reset_password", "link_id"),
+        (Email::Invitation { invitation_id: nil }, "invitation", "invitation_id"),
+        (Email::AccountNeedsAttention { account_id }, "account_needs_attention", "account_id"),
+        (Email::PostFailed { delivery_id }, "post_failed", "delivery_id"),
+        (Email::PostMissed { delivery_id }, "post_missed", "delivery_id"),
+        (Email::PostUnknown { delivery_id }, "post_unknown", "delivery_id"),
     ];
-    for (letter, name, field) in letters {
-        let mail = SendMail { letter, to: None };
+    for (email, name, field) in emails {
+        let mail = SendMail { email, to: None };
         assert_eq!(serde_json::to_value(&mail).unwrap(), json!({ "letter": name, field: nil }));
         assert_eq!(mail.unique_key(), Some(format!("{name}:{nil}")));
     }
-    let alert = Letter::OperatorAlert { sort: "poison".to_owned(), words: "a job".to_owned() };
+    let alert = Email::OperatorAlert { sort: "poison".to_owned(), words: "a job".to_owned() };
     let payload = json!({ "letter": "operator_alert", "sort": "poison", "words": "a job" });
-    assert_eq!(serde_json::to_value(SendMail { letter: alert, to: None }).unwrap(), payload);
+    assert_eq!(serde_json::to_value(SendMail { email: alert, to: None }).unwrap(), payload);
     for (to, shown) in [(Recipient::User(user_id), json!({ "user": nil })), (Recipient::Tenant, json!("tenant"))] {
-        let mail = SendMail { letter: Letter::PostFailed { delivery_id }, to: Some(to) };
+        let mail = SendMail { email: Email::PostFailed { delivery_id }, to: Some(to) };
         let payload = serde_json::to_value(&mail).unwrap();
         assert_eq!(payload, json!({ "letter": "post_failed", "delivery_id": nil, "to": shown }));
         assert_eq!(serde_json::from_value::<SendMail>(payload).unwrap().to, Some(to));
@@ -139,23 +141,23 @@ async fn a_person_gets_a_link_that_is_read_again(pool: PgPool) {
         let email = address("works");
         let link_id = link(&bench, &email, purpose).await;
         let verifies = purpose == "verify_email";
-        let letter = if verifies { Letter::VerifyEmail { link_id } } else { Letter::ResetPassword { link_id } };
-        let job = bench.run(enqueue(&bench, letter).await).await;
+        let linked = if verifies { Email::VerifyEmail { link_id } } else { Email::ResetPassword { link_id } };
+        let job = bench.run(enqueue(&bench, linked).await).await;
         assert_eq!((job.state.as_str(), job.tenant_id), ("completed", TenantId::SYSTEM), "{:?}", job.error);
-        let letters = letters_to(&email);
-        assert_eq!(letters.len(), 1);
-        let text = text(&letters[0]);
+        let emails = emails_to(&email);
+        assert_eq!(emails.len(), 1);
+        let text = text(&emails[0]);
         let before = format!("http://127.0.0.1:1/{page}/");
         let code = text.lines().find_map(|line| line.strip_prefix(&before)).unwrap();
         assert_eq!(bench.engine.services.signer.read(purpose, code), Some(link_id));
-        let html = letters[0]["html"].as_str().unwrap();
+        let html = emails[0]["html"].as_str().unwrap();
         assert!(html.contains(&format!("<a href=\"{before}{code}\">")), "{html}");
         assert!(!format!("{:?} {:?}", job.args, job.result).contains(code));
-        assert_eq!(header(&letters[0], "to"), email);
-        assert_eq!(header(&letters[0], "from"), "Linecook <linecook@example.com>");
-        assert_eq!(header(&letters[0], "auto-submitted"), "auto-generated");
-        assert_eq!(header(&letters[0], "message-id"), format!("<{}@example.com>", job.id));
-        assert_eq!(job.result.unwrap()["message_id"], header(&letters[0], "message-id"));
+        assert_eq!(header(&emails[0], "to"), email);
+        assert_eq!(header(&emails[0], "from"), "Linecook <linecook@example.com>");
+        assert_eq!(header(&emails[0], "auto-submitted"), "auto-generated");
+        assert_eq!(header(&emails[0], "message-id"), format!("<{}@example.com>", job.id));
+        assert_eq!(job.result.unwrap()["message_id"], header(&emails[0], "message-id"));
     }
 }
 
@@ -170,13 +172,13 @@ async fn a_link_that_is_used_over_or_gone_is_nothing_to_do(pool: PgPool) {
     ] {
         let email = address("works");
         let link_id = link(&bench, &email, "verify_email").await;
-        let job = enqueue(&bench, Letter::VerifyEmail { link_id }).await;
+        let job = enqueue(&bench, Email::VerifyEmail { link_id }).await;
         bench.execute(sql, link_id).await;
         let job = bench.run(job).await;
         assert!(job.result.unwrap()["nothing"].is_string(), "{sql}");
-        assert_eq!((job.state.as_str(), letters_to(&email).len()), ("completed", 0), "{sql}");
+        assert_eq!((job.state.as_str(), emails_to(&email).len()), ("completed", 0), "{sql}");
     }
-    let job = enqueue(&bench, Letter::AddressTaken { user_id: UserId::new() }).await;
+    let job = enqueue(&bench, Email::AddressTaken { user_id: UserId::new() }).await;
     assert!(bench.run(job).await.result.unwrap()["nothing"].is_string());
 }
 
@@ -185,9 +187,9 @@ async fn the_owner_of_a_taken_address_is_told(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let email = address("works");
     let user_id = member(&bench, &email, "Zoë", "member").await;
-    bench.run(enqueue(&bench, Letter::AddressTaken { user_id }).await).await;
-    let letters = letters_to(&email);
-    assert_eq!((letters.len(), header(&letters[0], "subject")), (1, "You have an account already"));
+    bench.run(enqueue(&bench, Email::AddressTaken { user_id }).await).await;
+    let emails = emails_to(&email);
+    assert_eq!((emails.len(), header(&emails[0], "subject")), (1, "You have an account already"));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -197,26 +199,26 @@ async fn an_invitation_is_sent_while_it_is_open(pool: PgPool) {
     bench.execute("update tenants set name = 'Käse <b>& Brot' where id = $1", bench.tenant_id.0).await;
     let email = address("works");
     let invitation_id = invitation(&bench, &email, inviter).await;
-    let job = bench.run(enqueue(&bench, Letter::Invitation { invitation_id }).await).await;
+    let job = bench.run(enqueue(&bench, Email::Invitation { invitation_id }).await).await;
     assert_eq!((job.state.as_str(), job.tenant_id), ("completed", bench.tenant_id), "{:?}", job.error);
-    let letters = letters_to(&email);
-    assert_eq!(header(&letters[0], "subject"), "Join Käse <b>& Brot on Linecook");
-    let text = text(&letters[0]);
+    let emails = emails_to(&email);
+    assert_eq!(header(&emails[0], "subject"), "Join Käse <b>& Brot on Linecook");
+    let text = text(&emails[0]);
     assert!(text.starts_with("Zoë invites you to join Käse <b>& Brot on Linecook as admin."), "{text}");
     let code = text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:1/invitations/")).unwrap();
     assert_eq!(bench.engine.services.signer.read("invitation", code), Some(invitation_id));
-    assert!(!letters[0]["html"].as_str().unwrap().contains("<b>"));
+    assert!(!emails[0]["html"].as_str().unwrap().contains("<b>"));
     for sql in [
         "update invitations set revoked_at = engine_stamp() where id = $1",
         "update invitations set accepted_at = engine_stamp(), revoked_at = null where id = $1",
         "update invitations set expires_at = engine_stamp(), accepted_at = null where id = $1",
         "delete from invitations where id = $1",
     ] {
-        let job = enqueue(&bench, Letter::Invitation { invitation_id }).await;
+        let job = enqueue(&bench, Email::Invitation { invitation_id }).await;
         bench.execute(sql, invitation_id).await;
         assert!(bench.run(job).await.result.unwrap()["nothing"].is_string(), "{sql}");
     }
-    assert_eq!(letters_to(&email).len(), 1);
+    assert_eq!(emails_to(&email).len(), 1);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -225,10 +227,10 @@ async fn another_tenants_invitation_is_none(pool: PgPool) {
     let email = address("works");
     let inviter = member(&bench, &address("works"), "Zoë", "owner").await;
     let invitation_id = invitation(&bench, &email, inviter).await;
-    let mail = SendMail { letter: Letter::Invitation { invitation_id }, to: None };
+    let mail = SendMail { email: Email::Invitation { invitation_id }, to: None };
     let job = bench.enqueue_for_system(&mail).await;
     assert!(bench.run(job).await.result.unwrap()["nothing"].is_string());
-    assert_eq!(letters_to(&email).len(), 0);
+    assert_eq!(emails_to(&email).len(), 0);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -236,11 +238,11 @@ async fn a_second_run_sends_the_same_letter(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let email = address("works");
     let link_id = link(&bench, &email, "verify_email").await;
-    let job = enqueue(&bench, Letter::VerifyEmail { link_id }).await;
-    assert_eq!(enqueue(&bench, Letter::VerifyEmail { link_id }).await, job, "one job while it waits");
+    let job = enqueue(&bench, Email::VerifyEmail { link_id }).await;
+    assert_eq!(enqueue(&bench, Email::VerifyEmail { link_id }).await, job, "one job while it waits");
     bench.run(job).await;
     bench.drain().await;
-    assert_eq!(letters_to(&email).len(), 1);
+    assert_eq!(emails_to(&email).len(), 1);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -254,7 +256,7 @@ async fn what_a_server_puts_off_is_sent_later_and_once(pool: PgPool) {
         assert_eq!(bench.error_class(id).await, "transient", "{fault}");
         assert!(!job.error.unwrap().to_string().contains(&email), "{fault}");
         bench.drain_after(Duration::from_secs(5)).await;
-        assert_eq!((bench.job(id).await.state.as_str(), letters_to(&email).len()), ("completed", 1), "{fault}");
+        assert_eq!((bench.job(id).await.state.as_str(), emails_to(&email).len()), ("completed", 1), "{fault}");
     }
 }
 
@@ -266,10 +268,10 @@ async fn a_letter_whose_answer_got_lost_is_sent_again_under_the_same_id(pool: Pg
     assert_eq!(bench.run(id).await.state, "retryable");
     bench.drain_after(Duration::from_secs(5)).await;
     assert_eq!(bench.job(id).await.state, "completed");
-    let letters = letters_to(&email);
-    assert_eq!(letters.len(), 2, "it cannot be known that the first was taken");
-    assert_eq!(header(&letters[0], "message-id"), header(&letters[1], "message-id"));
-    assert_eq!(text(&letters[0]), text(&letters[1]));
+    let emails = emails_to(&email);
+    assert_eq!(emails.len(), 2, "it cannot be known that the first was taken");
+    assert_eq!(header(&emails[0], "message-id"), header(&emails[1], "message-id"));
+    assert_eq!(text(&emails[0]), text(&emails[1]));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -278,14 +280,14 @@ async fn what_a_server_refuses_is_not_sent_again_and_the_error_keeps_secrets(poo
     for (fault, class, said) in [("no", "recipient", "550 5.1.1"), ("spam", "permanent", "554 5.7.1")] {
         let email = address(fault);
         let link_id = link(&bench, &email, "verify_email").await;
-        let id = enqueue(&bench, Letter::VerifyEmail { link_id }).await;
+        let id = enqueue(&bench, Email::VerifyEmail { link_id }).await;
         let job = bench.run(id).await;
         assert_eq!((job.state.as_str(), bench.error_class(id).await.as_str()), ("discarded", class), "{fault}");
         let error = job.error.unwrap().to_string();
         let code = bench.engine.services.signer.code("verify_email", link_id);
         assert!(error.contains(said) && !error.contains(&email), "{error}");
         assert!(!error.contains(&code[..20]) && !error.contains("Somebody"), "{error}");
-        assert_eq!(letters_to(&email).len(), 0, "{fault}");
+        assert_eq!(emails_to(&email).len(), 0, "{fault}");
     }
 }
 
@@ -307,7 +309,7 @@ async fn what_only_an_operator_can_mend_waits_for_him(pool: PgPool) {
     let mended = Services::new(&bench.sandbox.services_config()).unwrap();
     let bench = Bench { engine: Engine { services: mended, ..bench.engine }, ..bench };
     bench.drain_after(Duration::from_secs(5)).await;
-    assert_eq!((bench.job(id).await.state.as_str(), letters_to(&email).len()), ("completed", 1));
+    assert_eq!((bench.job(id).await.state.as_str(), emails_to(&email).len()), ("completed", 1));
     let id = verify_email(&bench, &address("relay")).await;
     assert_eq!((bench.run(id).await.state.as_str(), bench.error_class(id).await.as_str()), ("retryable", "config"));
 }
@@ -339,18 +341,18 @@ async fn operators_are_told_of_a_sort_of_thing_once_an_hour(pool: PgPool) {
     assert!(alert("The audit log is broken").await);
     bench.engine.db.shift_clock(Duration::from_mins(61));
     assert!(alert("A job was given up").await);
-    let letters = letters_to(&email);
-    assert_eq!(letters.len(), 3);
-    assert_eq!(header(&letters[0], "subject"), "Linecook: A job was given up");
-    assert!(text(&letters[0]).starts_with("Look at it."));
+    let emails = emails_to(&email);
+    assert_eq!(emails.len(), 3);
+    assert_eq!(header(&emails[0], "subject"), "Linecook: A job was given up");
+    assert!(text(&emails[0]).starts_with("Look at it."));
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn without_an_address_for_alerts_nobody_is_told(pool: PgPool) {
     let bench = configured(pool, |config| config.mail.alert_email = None).await;
-    let letter = Letter::OperatorAlert { sort: "x".to_owned(), words: "y".to_owned() };
+    let email = Email::OperatorAlert { sort: "x".to_owned(), words: "y".to_owned() };
     let mut tx = bench.engine.db.system().await.unwrap();
-    let mail = SendMail { letter, to: None };
+    let mail = SendMail { email, to: None };
     let job = tx.enqueue(NewJob::new(TenantId::SYSTEM, &mail)).await.unwrap();
     tx.commit().await.unwrap();
     assert!(bench.run(job.id).await.result.unwrap()["nothing"].is_string());

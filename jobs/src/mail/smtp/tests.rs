@@ -5,7 +5,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use super::*;
-use crate::testing::letters_to;
+use crate::testing::emails_to;
 
 fn from() -> Mailbox {
     "Linecook <linecook@example.com>".parse().unwrap()
@@ -89,7 +89,7 @@ async fn who_signs_in_rightly_sends_and_who_does_not_does_not() {
     for (user, sent) in [("me:right@", 1), ("me:wrong@", 0)] {
         let (to, message) = message();
         let outcome = Smtp::parse(&url(user, ""), from()).unwrap().send(&message).await;
-        assert_eq!((outcome.is_ok(), letters_to(&to).len()), (sent == 1, sent), "{outcome:?}");
+        assert_eq!((outcome.is_ok(), emails_to(&to).len()), (sent == 1, sent), "{outcome:?}");
         if let Err(error) = outcome {
             assert!(matches!(error, MailError::Refused { stage: Stage::SignIn, code: 535, .. }), "{error:?}");
         }
@@ -101,7 +101,7 @@ async fn nothing_is_sent_in_the_clear_where_encryption_is_asked_for() {
     let (to, message) = message();
     let error = Smtp::parse(&url("me:right@", "?tls=required"), from()).unwrap().send(&message).await.unwrap_err();
     assert!(matches!(error, MailError::Unfit(Stage::Encrypt, _)), "{error:?}");
-    assert_eq!(letters_to(&to).len(), 0);
+    assert_eq!(emails_to(&to).len(), 0);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
     let (to, message) = message();
     let error = Smtp::parse(&setting("MAIL_SERVER_TLS_URL"), from()).unwrap().send(&message).await.unwrap_err();
     assert!(matches!(error, MailError::Unfit(Stage::Connect, _)), "{error:?}");
-    assert_eq!(letters_to(&to).len(), 0);
+    assert_eq!(emails_to(&to).len(), 0);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_server_that_says_nothing_is_not_waited_for() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("smtp://{}", silent.local_addr().unwrap());
     let soon = Duration::from_millis(50);
-    let limits = Limits { connect: soon, command: soon, content: soon, farewell: soon };
+    let limits = Timeouts { connect: soon, command: soon, content: soon, farewell: soon };
     let smtp = Smtp { limits, ..Smtp::parse(&url, from()).unwrap() };
     let error = smtp.send(&message().1).await.unwrap_err();
     assert!(matches!(error, MailError::Broken(Stage::Connect, _)), "{error:?}");

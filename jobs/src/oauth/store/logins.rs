@@ -6,19 +6,19 @@ use sqlx::PgConnection;
 
 use crate::{
     ids::{OauthStateId, TenantId},
-    secrets::Place,
+    secrets::SecretLocation,
 };
 
 /// Where a state's code is stored.
 #[must_use]
-pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> Place {
-    Place { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
+pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
 }
 
 /// Where what a code was exchanged for is stored.
 #[must_use]
-pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> Place {
-    Place { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
+pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
 }
 
 /// Inserts a state that a ticket opens.

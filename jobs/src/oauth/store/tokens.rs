@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use crate::{
     ids::{TenantId, TokenId},
-    secrets::Place,
+    secrets::SecretLocation,
 };
 
 /// Where a token is stored.
 #[must_use]
-pub fn token_place(tenant_id: TenantId, id: TokenId) -> Place {
-    Place { table: "oauth_tokens", column: "access_token", tenant_id, row_id: id.0 }
+pub fn token_place(tenant_id: TenantId, id: TokenId) -> SecretLocation {
+    SecretLocation { table: "oauth_tokens", column: "access_token", tenant_id, row_id: id.0 }
 }
 
 /// A stored token.

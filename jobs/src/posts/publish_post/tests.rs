@@ -1,5 +1,11 @@
 //! What becomes of a delivery, whatever the network does.
 
+mod claims;
+mod emails;
+mod errors;
+mod resolving;
+mod scheduling;
+
 use sqlx::PgPool;
 use uuid::Uuid;
 
@@ -7,14 +13,14 @@ use super::*;
 use crate::{
     engine::ledger::{self, Refused},
     ids::JobId,
-    posts,
+    posts::{self, DeliveryState},
     testing::Bench,
 };
 
 const CAPTION: &str = "Two for one on Tuesday #pizza";
 
 /// A post that is due, and the job that publishes it.
-pub(super) async fn due(bench: &Bench, with_picture: bool) -> JobId {
+async fn due(bench: &Bench, with_picture: bool) -> JobId {
     let account_id = bench.connect_page().await;
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -26,7 +32,7 @@ pub(super) async fn due(bench: &Bench, with_picture: bool) -> JobId {
     jobs[0].id
 }
 
-pub(super) async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
+async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
     let id: Uuid = bench.job(job_id).await.args["delivery_id"].as_str().unwrap().parse().unwrap();
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let posts = store::list_posts(&mut tx, bench.tenant_id, None, 10).await.unwrap();
@@ -35,7 +41,7 @@ pub(super) async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow
     deliveries.into_iter().find(|delivery| delivery.id.0 == id).unwrap()
 }
 
-pub(super) async fn effect_state(bench: &Bench, job_id: JobId) -> String {
+async fn effect_state(bench: &Bench, job_id: JobId) -> String {
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, job_id).await.unwrap();
     effects[0].state.clone()
@@ -58,7 +64,7 @@ async fn a_post_with_a_picture_goes_out(pool: PgPool) {
     assert_eq!(effects[0]["message"], CAPTION);
     assert_eq!((&effects[0]["picture"]["width"], &effects[0]["picture"]["height"]), (&json!(640), &json!(480)));
     let delivery = delivery(&bench, job).await;
-    assert_eq!((delivery.state.as_str(), delivery.remote_id.as_deref()), ("published", effects[0]["post_id"].as_str()));
+    assert_eq!((delivery.state.name(), delivery.remote_id.as_deref()), ("published", effects[0]["post_id"].as_str()));
     assert_eq!(
         (bench.job(job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
         ("completed", "confirmed")
@@ -98,7 +104,7 @@ async fn a_rate_limit_puts_it_off_at_no_cost(pool: PgPool) {
     assert_eq!((row.state.as_str(), row.failures), ("suspended", 0));
     assert!(row.suspended_on.unwrap().starts_with("account:"), "the limit is the account's");
     assert_eq!(
-        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        (delivery(&bench, job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("scheduled", "intended")
     );
     bench.drain_after(Duration::from_secs(601)).await;
@@ -114,7 +120,7 @@ async fn a_refusal_of_the_content_fails_it_for_good(pool: PgPool) {
     bench.drain().await;
     assert_eq!(bench.job(job).await.state, "discarded");
     assert_eq!(
-        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        (delivery(&bench, job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("failed", "failed")
     );
     bench.retry(job).await;
@@ -235,7 +241,7 @@ async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
     bench.drain_after(Duration::from_mins(10)).await;
     assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("unknown_effect"));
     assert_eq!(
-        (delivery(&bench, job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        (delivery(&bench, job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("unknown", "unknown")
     );
     let mut tx = bench.engine.db.system().await.unwrap();
@@ -281,7 +287,7 @@ async fn a_cancelled_job_takes_its_delivery_along(pool: PgPool) {
     let mut tx = bench.engine.db.system().await.unwrap();
     assert!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await.unwrap());
     tx.commit().await.unwrap();
-    assert_eq!(delivery(&bench, job).await.state, "cancelled");
+    assert_eq!(delivery(&bench, job).await.state, DeliveryState::Cancelled);
     bench.drain().await;
     assert_eq!(bench.sandbox.effects().await.len(), 0);
 }

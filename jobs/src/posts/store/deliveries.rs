@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::{AccountId, AssetId, DeliveryId, JobId, PostId, TenantId};
+use crate::{
+    ids::{AccountId, AssetId, DeliveryId, JobId, PostId, TenantId},
+    posts::DeliveryState,
+};
 
 /// A delivery.
 #[derive(Debug, Clone)]
@@ -14,7 +17,7 @@ pub struct DeliveryRow {
     pub post_id: PostId,
     pub account_id: AccountId,
     pub asset_id: Option<AssetId>,
-    pub state: String,
+    pub state: DeliveryState,
     pub scheduled_at: DateTime<Utc>,
     pub job_id: Option<JobId>,
     pub blocked_by: Option<String>,
@@ -42,7 +45,8 @@ pub async fn list_deliveries(
         DeliveryRow,
         r#"
         select delivery.id as "id: DeliveryId", delivery.post_id as "post_id: PostId",
-          delivery.account_id as "account_id: AccountId", delivery.asset_id as "asset_id: AssetId", delivery.state,
+          delivery.account_id as "account_id: AccountId", delivery.asset_id as "asset_id: AssetId",
+          delivery.state as "state: DeliveryState",
           delivery.scheduled_at, delivery.job_id as "job_id: JobId", delivery.blocked_by, delivery.remote_id,
           delivery.permalink, delivery.published_at, delivery.error_class, delivery.error,
           open.sent_at as "looked_for_since?",

@@ -5,13 +5,14 @@ use sqlx::PgConnection;
 use crate::{
     engine::{Facts, Remote},
     ids::{AccountId, DeliveryId, JobId, TenantId, TokenId},
+    posts::DeliveryState,
     tenants::settings::OnUnknown,
 };
 
 /// Everything that a delivery needs to go out.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
-pub struct Parcel {
+pub struct ClaimedDelivery {
     pub delivery_id: DeliveryId,
     pub caption: String,
     pub asset_key: Option<String>,
@@ -45,9 +46,9 @@ pub async fn claim(
     id: DeliveryId,
     job_id: JobId,
     effect_key: &str,
-) -> Result<Option<Parcel>, sqlx::Error> {
+) -> Result<Option<ClaimedDelivery>, sqlx::Error> {
     sqlx::query_as!(
-        Parcel,
+        ClaimedDelivery,
         r#"
         with claimed as (
           update post_history
@@ -132,7 +133,7 @@ pub async fn mark_unknown(
     id: DeliveryId,
     facts: &Facts,
 ) -> Result<bool, sqlx::Error> {
-    mark(conn, tenant_id, id, "unknown", Some(facts), None).await
+    mark(conn, tenant_id, id, DeliveryState::Unknown, Some(facts), None).await
 }
 
 /// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
@@ -146,7 +147,7 @@ pub async fn mark_waiting(
     facts: &Facts,
     blocked_by: Option<&str>,
 ) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "scheduled", Some(facts), blocked_by).await?;
+    mark(conn, tenant_id, id, DeliveryState::Scheduled, Some(facts), blocked_by).await?;
     Ok(())
 }
 
@@ -160,7 +161,7 @@ pub async fn mark_looked_for(
     id: DeliveryId,
     facts: &Facts,
 ) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "submitting", Some(facts), None).await?;
+    mark(conn, tenant_id, id, DeliveryState::Submitting, Some(facts), None).await?;
     Ok(())
 }
 
@@ -174,7 +175,7 @@ pub async fn mark_failed(
     id: DeliveryId,
     facts: &Facts,
 ) -> Result<bool, sqlx::Error> {
-    mark(conn, tenant_id, id, "failed", Some(facts), None).await
+    mark(conn, tenant_id, id, DeliveryState::Failed, Some(facts), None).await
 }
 
 /// Marks a delivery that somebody cancelled.
@@ -182,7 +183,7 @@ pub async fn mark_failed(
 /// # Errors
 /// The database refused.
 pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
-    mark(conn, tenant_id, id, "cancelled", None, None).await?;
+    mark(conn, tenant_id, id, DeliveryState::Cancelled, None, None).await?;
     Ok(())
 }
 
@@ -242,7 +243,7 @@ async fn mark(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: DeliveryId,
-    state: &str,
+    state: DeliveryState,
     facts: Option<&Facts>,
     blocked_by: Option<&str>,
 ) -> Result<bool, sqlx::Error> {
@@ -263,7 +264,7 @@ async fn mark(
         "#,
         tenant_id.0,
         id.0,
-        state,
+        state.name(),
         facts.map(|facts| facts.class.as_str()),
         facts.map(|facts| facts.message.as_str()),
         blocked_by

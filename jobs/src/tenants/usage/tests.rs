@@ -196,11 +196,11 @@ async fn calendars_that_are_cancelled_and_retried_are_counted_again_up_to_the_li
         if bench.job(job).await.state == "discarded" {
             failed.push((bench.error_class(job).await, calendar.state, calendar.error.unwrap()));
         } else {
-            assert_eq!(calendar.state, "ready");
+            assert_eq!(calendar.state.name(), "ready");
         }
     }
     assert_eq!(failed.len(), 1);
-    assert_eq!((failed[0].0.as_str(), failed[0].1.as_str()), ("limit", "failed"));
+    assert_eq!((failed[0].0.as_str(), failed[0].1.name()), ("limit", "failed"));
     assert!(failed[0].2.contains("allows 10 texts by AI a month") && failed[0].2.contains("retry the job from"));
 }
 

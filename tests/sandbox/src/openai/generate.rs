@@ -27,7 +27,7 @@ pub(crate) struct Generator {
 
 /// Where in the answer a value goes.
 #[derive(Debug, Clone)]
-struct Place {
+struct SchemaPosition {
     /// The way there, without the item of the outer list.
     path: String,
     /// The nearest property's name.
@@ -37,7 +37,7 @@ struct Place {
     depth: usize,
 }
 
-impl Place {
+impl SchemaPosition {
     fn step(&self, step: &str) -> Self {
         Self { path: format!("{}/{step}", self.path), depth: self.depth + 1, ..self.clone() }
     }
@@ -53,16 +53,16 @@ impl Generator {
     /// A value for a whole schema.
     pub(crate) fn value(mut self, schema: &Value) -> Value {
         self.root = schema.clone();
-        self.fill(schema, &Place { path: String::new(), name: String::new(), item: None, depth: 0 })
+        self.fill(schema, &SchemaPosition { path: String::new(), name: String::new(), item: None, depth: 0 })
     }
 
     /// A caption without a schema.
     pub(crate) fn caption(&self) -> String {
-        let place = Place { path: "caption".to_owned(), name: String::new(), item: None, depth: 0 };
+        let place = SchemaPosition { path: "caption".to_owned(), name: String::new(), item: None, depth: 0 };
         self.caption_at(&place)
     }
 
-    fn fill(&self, schema: &Value, place: &Place) -> Value {
+    fn fill(&self, schema: &Value, place: &SchemaPosition) -> Value {
         if place.depth > BOTTOM {
             return Value::Null;
         }
@@ -91,7 +91,7 @@ impl Generator {
     }
 
     /// The type to write, out of a union too. What can be null is, one time in four, unless it is what posts are made of.
-    fn kind<'a>(&self, schema: &'a Value, place: &Place) -> &'a str {
+    fn kind<'a>(&self, schema: &'a Value, place: &SchemaPosition) -> &'a str {
         let types: Vec<&str> = match schema.get("type") {
             Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
             Some(one) => one.as_str().into_iter().collect(),
@@ -106,7 +106,7 @@ impl Generator {
         }
     }
 
-    fn fill_variant(&self, variants: &[Value], place: &Place) -> Value {
+    fn fill_variant(&self, variants: &[Value], place: &SchemaPosition) -> Value {
         let is_null = |variant: &&Value| variant.get("type").and_then(Value::as_str) == Some("null");
         let solid: Vec<&Value> = variants.iter().filter(|variant| !is_null(variant)).collect();
         if solid.is_empty() || (solid.len() < variants.len() && self.prefers_null(place)) {
@@ -118,21 +118,21 @@ impl Generator {
         self.fill(chosen, &place.step("of"))
     }
 
-    fn prefers_null(&self, place: &Place) -> bool {
+    fn prefers_null(&self, place: &SchemaPosition) -> bool {
         let essential = ["caption", "date", "title", "topic", "theme"].contains(&place.name.as_str());
         place.depth > DEEPEST || (!essential && self.number(place).is_multiple_of(4))
     }
 
-    fn object(&self, schema: &Value, place: &Place) -> Value {
+    fn object(&self, schema: &Value, place: &SchemaPosition) -> Value {
         let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
         let members = properties.map(|(name, property)| {
-            let place = Place { name: name.clone(), ..place.step(name) };
+            let place = SchemaPosition { name: name.clone(), ..place.step(name) };
             (name.clone(), self.fill(property, &place))
         });
         Value::Object(members.collect::<Map<_, _>>())
     }
 
-    fn array(&self, schema: &Value, place: &Place) -> Value {
+    fn array(&self, schema: &Value, place: &SchemaPosition) -> Value {
         let bound = |name| schema.get(name).and_then(Value::as_u64).and_then(|bound| usize::try_from(bound).ok());
         let (least, most) = (bound("minItems"), bound("maxItems").unwrap_or(usize::MAX));
         let default = if place.item.is_none() { self.hints.items() } else { 3 };
@@ -147,14 +147,14 @@ impl Generator {
         let fill = |at: usize| {
             let inside = match place.item {
                 Some(_) => place.step(&at.to_string()),
-                None => Place { item: Some((at, count)), ..place.step("items") },
+                None => SchemaPosition { item: Some((at, count)), ..place.step("items") },
             };
             self.fill(items, &inside)
         };
         Value::Array((0..count).map(fill).collect())
     }
 
-    fn text(&self, schema: &Value, place: &Place) -> String {
+    fn text(&self, schema: &Value, place: &SchemaPosition) -> String {
         let number = self.number(place);
         let (at, count) = place.item.unwrap_or((0, 1));
         let date = self.hints.date(at, count);
@@ -181,7 +181,7 @@ impl Generator {
         }
     }
 
-    fn caption_at(&self, place: &Place) -> String {
+    fn caption_at(&self, place: &SchemaPosition) -> String {
         let number = self.serial(place);
         let many = self.scenario == Some(Scenario::ManyHashtags);
         let caption = wording::caption(&self.hints, number, if many { TOO_MANY_HASHTAGS } else { HASHTAGS });
@@ -193,7 +193,7 @@ impl Generator {
         }
     }
 
-    fn integer(&self, schema: &Value, place: &Place) -> i64 {
+    fn integer(&self, schema: &Value, place: &SchemaPosition) -> i64 {
         let bound = |name: &str| schema.get(name).and_then(Value::as_i64);
         let least = bound("minimum").max(bound("exclusiveMinimum").map(|least| least + 1));
         let most = match (bound("maximum"), bound("exclusiveMaximum").map(|most| most - 1)) {
@@ -210,7 +210,7 @@ impl Generator {
     }
 
     /// Inside the bounds, never on them; a multiple if the schema wants one.
-    fn float(&self, schema: &Value, place: &Place) -> f64 {
+    fn float(&self, schema: &Value, place: &SchemaPosition) -> f64 {
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
         let least = bound("minimum").or(bound("exclusiveMinimum")).unwrap_or(0.0);
         let most = bound("maximum").or(bound("exclusiveMaximum")).unwrap_or(least + 100.0);
@@ -219,18 +219,18 @@ impl Generator {
         bound("multipleOf").map_or(number, |step| (number / step).round() * step)
     }
 
-    fn below(&self, place: &Place, count: usize) -> usize {
+    fn below(&self, place: &SchemaPosition, count: usize) -> usize {
         usize::try_from(self.number(place) % count.max(1) as u64).unwrap_or_default()
     }
 
     /// A number that depends on the prompt and the place only.
-    fn number(&self, place: &Place) -> u64 {
+    fn number(&self, place: &SchemaPosition) -> u64 {
         let item = place.item.map_or(String::new(), |(at, _)| at.to_string());
         self.hash(&format!("{}#{item}", place.path))
     }
 
     /// A number that goes up by one with each item of the outer list, so that their texts differ.
-    fn serial(&self, place: &Place) -> u64 {
+    fn serial(&self, place: &SchemaPosition) -> u64 {
         self.hash(&place.path) + place.item.map_or(0, |(at, _)| at as u64)
     }
 

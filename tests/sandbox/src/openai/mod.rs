@@ -81,17 +81,17 @@ fn complete(incoming: &Incoming, scenario: Option<Scenario>) -> Result<Value, Op
         | None => {}
     }
     let created = incoming.world.lock().now().timestamp();
-    Ok(completion(&request, &Outcome::of(&request, scenario), created))
+    Ok(completion(&request, &Reply::of(&request, scenario), created))
 }
 
 /// What the model made of the request.
-struct Outcome {
+struct Reply {
     content: Option<String>,
     refusal: Option<&'static str>,
     finish_reason: &'static str,
 }
 
-impl Outcome {
+impl Reply {
     fn of(request: &ChatRequest, scenario: Option<Scenario>) -> Self {
         let written = write(request, scenario);
         let half = written.chars().count() / 2;
@@ -134,7 +134,7 @@ fn within_limit(written: String, limit: Option<usize>) -> (Option<String>, Optio
     }
 }
 
-fn completion(request: &ChatRequest, outcome: &Outcome, created: i64) -> Value {
+fn completion(request: &ChatRequest, outcome: &Reply, created: i64) -> Value {
     let prompt_tokens = count_tokens(&request.prompt);
     let answered = outcome.content.as_deref().or(outcome.refusal).unwrap_or_default();
     let completion_tokens = count_tokens(answered);

@@ -69,7 +69,8 @@ impl Stage {
         for (number, (person, _)) in PEOPLE.iter().enumerate() {
             let mut tx = app.bench.engine.db.system().await.unwrap();
             let email = format!("tenant{number}@example.com");
-            let tenant_id = tenants::store::insert(&mut tx, "Aurora", &email, "pro").await.unwrap().id;
+            let tenant_id =
+                tenants::store::insert(&mut tx, "Aurora", &email, tenants::plans::Plan::Pro).await.unwrap().id;
             tx.commit().await.unwrap();
             app.bench.sandbox.control("login", json!({ "person_id": person })).await;
             let bench = Bench { engine: app.bench.engine.clone(), sandbox: Sandbox::new(), tenant_id };

@@ -1,0 +1,73 @@
+//! Connected accounts.
+
+use chrono::{DateTime, Utc};
+use jobs::oauth::store::{self, AccountRow};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::{Tag, require_tenant},
+    auth::Caller,
+    state::AppState,
+};
+
+/// What one can publish to.
+#[derive(Debug, Object)]
+pub(crate) struct AccountView {
+    id: Uuid,
+    /// `facebook`.
+    platform: String,
+    /// Its id at the provider.
+    remote_id: String,
+    name: String,
+    /// `active`, or `needs_reauth` when its user has to connect it again.
+    status: String,
+    /// Why.
+    status_reason: Option<String>,
+    /// The user's token that it depends on, for `refresh_token` jobs.
+    user_token_id: Uuid,
+    /// When that ends unless it is refreshed.
+    token_expires_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+}
+
+impl From<AccountRow> for AccountView {
+    fn from(row: AccountRow) -> Self {
+        Self {
+            id: row.id.0,
+            platform: row.platform,
+            remote_id: row.remote_id,
+            name: row.name,
+            status: row.status,
+            status_reason: row.status_reason,
+            user_token_id: row.user_token_id.0,
+            token_expires_at: row.token_expires_at,
+            created_at: row.created_at,
+        }
+    }
+}
+
+/// The accounts of a tenant.
+#[derive(Debug, Object)]
+pub(crate) struct AccountList {
+    items: Vec<AccountView>,
+}
+
+pub(crate) struct AccountsApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
+impl AccountsApi {
+    /// The connected accounts of a tenant.
+    #[oai(path = "/tenants/:id/accounts", method = "get", operation_id = "list_accounts")]
+    async fn list(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<AccountList>, ApiError> {
+        let id = caller.tenant(id.0)?;
+        let mut tx = self.state.db.tenant(id).await?;
+        require_tenant(&mut tx, id).await?;
+        let accounts = store::list_accounts(&mut tx, id).await?;
+        tx.commit().await?;
+        Ok(Json(AccountList { items: accounts.into_iter().map(AccountView::from).collect() }))
+    }
+}

@@ -1,0 +1,173 @@
+//! Keys for the API.
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::Scope,
+    ids::TenantId,
+    tenants::{
+        keys::{self, KeyRow},
+        permissions::{self, Permissions},
+    },
+};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::{Tag, require_tenant},
+    auth::Caller,
+    error::ErrorCode,
+    http::{
+        Body,
+        paging::{Listed, Page, Paging},
+    },
+    state::AppState,
+};
+
+/// A key to make.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct NewKey {
+    /// Whose it is; the caller's own unless said. Operators who say none make an operator's.
+    tenant_id: Option<Uuid>,
+    /// What it is for, or who holds it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: String,
+    /// What it may do: names such as `jobs:read`, `jobs:retry` or `posts:write`; `*:read` reads everything that its tenant
+    /// has, `*` does everything. No more than the caller's own.
+    #[oai(validator(min_items = 1, max_items = 50))]
+    permissions: Vec<String>,
+}
+
+/// A key, without its secret.
+#[derive(Debug, Object)]
+struct KeyView {
+    id: Uuid,
+    /// All zeros for an operator's.
+    tenant_id: Uuid,
+    name: String,
+    /// How it begins.
+    prefix: String,
+    permissions: Vec<String>,
+    /// The person who made it; absent where a key or a command did, or whoever did is gone.
+    created_by: Option<Uuid>,
+    created_at: DateTime<Utc>,
+    /// To the minute.
+    last_used_at: Option<DateTime<Utc>>,
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<KeyRow> for KeyView {
+    fn from(row: KeyRow) -> Self {
+        Self {
+            id: row.id,
+            tenant_id: row.tenant_id.0,
+            name: row.name,
+            prefix: row.prefix,
+            permissions: row.permissions,
+            created_by: row.created_by.map(|id| id.0),
+            created_at: row.created_at,
+            last_used_at: row.last_used_at,
+            revoked_at: row.revoked_at,
+        }
+    }
+}
+
+impl Listed for KeyView {
+    const PAGE: &'static str = "KeyPage";
+    const DESCRIPTION: &'static str = "A page of keys.";
+}
+
+/// A new key.
+#[derive(Debug, Object)]
+struct MadeKey {
+    /// The key itself, as in `Authorization: Bearer ...`: this is the only time that it is to be seen.
+    key: String,
+    #[oai(flatten)]
+    about: KeyView,
+}
+
+#[derive(ApiResponse)]
+enum CreatedKey {
+    /// The key is valid from now on.
+    #[oai(status = 201)]
+    Created(Json<MadeKey>),
+}
+
+pub(crate) struct KeysApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Access")]
+impl KeysApi {
+    /// Make a key.
+    #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
+    async fn create(&self, caller: Caller, body: Body<NewKey>) -> Result<CreatedKey, ApiError> {
+        let tenant_id = holder(&caller, body.tenant_id)?;
+        let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
+            let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
+            ApiError::unprocessable(ErrorCode::UnknownPermission, detail)
+        })?;
+        caller.may_give(tenant_id, &permissions)?;
+        let maker = caller.person().ok().map(|person| person.user_id);
+        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        require_tenant(&mut tx, tenant_id).await?;
+        let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, maker, &permissions).await?;
+        self.state.record(&mut tx, caller.actor(), entry("api_key.create", &row)).await?;
+        tx.commit().await?;
+        Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))
+    }
+
+    /// A tenant's keys, revoked ones too, newest first; the caller's own unless a tenant is said.
+    #[oai(path = "/api-keys", method = "get", operation_id = "list_api_keys")]
+    async fn list(
+        &self,
+        caller: Caller,
+        tenant_id: Query<Option<Uuid>>,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<Page<KeyView>>, ApiError> {
+        let (tenant_id, paging) = (holder(&caller, tenant_id.0)?, Paging::read(&after, &limit)?);
+        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        require_tenant(&mut tx, tenant_id).await?;
+        let rows = keys::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
+        tx.commit().await?;
+        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
+    }
+
+    /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
+    #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
+    async fn revoke(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<KeyView>, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
+        caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
+        self.state.record(&mut tx, caller.actor(), entry("api_key.revoke", &row)).await?;
+        tx.commit().await?;
+        Ok(Json(row.into()))
+    }
+}
+
+/// Whose keys a request is about; the system's are operators'.
+fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
+    match named {
+        Some(named) => caller.tenant(named),
+        None => Ok(caller.own_tenant()?.unwrap_or(TenantId::SYSTEM)),
+    }
+}
+
+fn entry(action: &str, key: &KeyRow) -> Entry {
+    Entry {
+        tenant_id: key.tenant_id,
+        action: action.to_owned(),
+        object_type: "api_key",
+        object_id: key.id.to_string(),
+        details: json!({ "name": key.name, "prefix": key.prefix, "permissions": key.permissions, "revoked_at": key.revoked_at }),
+    }
+}

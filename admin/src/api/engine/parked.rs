@@ -1,0 +1,107 @@
+//! Accounts whose jobs wait.
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::parked::{self, ParkedRow},
+    ids::AccountId,
+};
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Audience, Caller},
+    http::paging::{Listed, Page, Paging},
+    state::AppState,
+};
+
+/// A parked account.
+#[derive(Debug, Object)]
+struct ParkedView {
+    tenant_id: Uuid,
+    account_id: Uuid,
+    /// When its jobs try again by themselves.
+    until: DateTime<Utc>,
+    /// Why: class, message and, for operators, causes.
+    reason: Value,
+    parked_at: DateTime<Utc>,
+}
+
+impl ParkedView {
+    fn of(row: ParkedRow, audience: Audience) -> Self {
+        Self {
+            tenant_id: row.tenant_id.0,
+            account_id: row.account_id,
+            until: row.until,
+            reason: audience.facts(row.reason),
+            parked_at: row.parked_at,
+        }
+    }
+}
+
+impl Listed for ParkedView {
+    const PAGE: &'static str = "ParkedPage";
+    const DESCRIPTION: &'static str = "A page of parked accounts.";
+}
+
+/// The end of a parking.
+#[derive(Debug, Object)]
+struct ReleasedView {
+    account_id: Uuid,
+    /// Jobs that waited for it and run now.
+    resumed: u64,
+}
+
+pub(crate) struct ParkedApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
+impl ParkedApi {
+    /// Accounts whose jobs wait, the latest first: a provider limits them, or their user has to connect them again.
+    #[oai(path = "/parked-accounts", method = "get", operation_id = "list_parked_accounts")]
+    async fn list(
+        &self,
+        caller: Caller,
+        tenant_id: Query<Option<Uuid>>,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<Page<ParkedView>>, ApiError> {
+        let paging = Paging::read(&after, &limit)?;
+        let scope = caller.scope_of(tenant_id.0)?;
+        let tenant_id = match tenant_id.0 {
+            Some(named) => Some(caller.tenant(named)?),
+            None => caller.own_tenant()?,
+        };
+        let mut tx = self.state.db.begin(scope).await?;
+        let rows = parked::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
+        tx.commit().await?;
+        let next = paging.next(&rows, |row| (row.parked_at, row.account_id));
+        Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
+    }
+
+    /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.
+    #[oai(path = "/parked-accounts/:account_id/release", method = "post", operation_id = "release_parked_account")]
+    async fn release(&self, caller: Caller, account_id: Path<Uuid>) -> Result<Json<ReleasedView>, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let released = parked::release(&mut tx, AccountId(account_id.0)).await?;
+        let released = released.ok_or_else(|| ApiError::not_found("parked account"))?;
+        let entry = Entry {
+            tenant_id: released.tenant_id,
+            action: "account.release".to_owned(),
+            object_type: "account",
+            object_id: account_id.0.to_string(),
+            details: json!({ "reason": released.reason, "resumed": released.resumed }),
+        };
+        self.state.record(&mut tx, caller.actor(), entry).await?;
+        tx.commit().await?;
+        Ok(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed }))
+    }
+}

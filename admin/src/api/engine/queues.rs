@@ -1,0 +1,244 @@
+//! Queues: how much waits and for how long; pausing and limits.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::{
+        Tx,
+        gauges::{self, Count},
+        queues::{self, LimitChanges, QueueRow},
+    },
+    ids::TenantId,
+};
+use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
+use serde_json::json;
+
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+
+/// A limit is this at most.
+const MAX_LIMIT: i32 = 100_000;
+
+/// A count that ends somewhere.
+#[derive(Debug, Clone, Copy, Object)]
+pub(crate) struct CountView {
+    count: i64,
+    /// Whether there are exactly so many; otherwise there are more.
+    is_exact: bool,
+}
+
+impl From<Count> for CountView {
+    fn from(count: Count) -> Self {
+        Self { count: count.count, is_exact: count.is_exact }
+    }
+}
+
+/// What operators say about a queue.
+#[derive(Debug, Object)]
+struct QueueView {
+    name: String,
+    /// Since when nothing of it is given out; absent while it runs.
+    paused_at: Option<DateTime<Utc>>,
+    /// How many of its jobs may run or be about to; absent: as many as there are slots.
+    max_running: Option<i32>,
+    /// The same for each tenant.
+    max_per_tenant: Option<i32>,
+    /// The same for each account.
+    max_per_account: Option<i32>,
+    /// Starts a minute on one account, or of one tenant without an account.
+    max_per_minute: Option<i32>,
+}
+
+impl From<QueueRow> for QueueView {
+    fn from(row: QueueRow) -> Self {
+        Self {
+            name: row.name,
+            paused_at: row.paused_at,
+            max_running: row.max_running,
+            max_per_tenant: row.max_per_tenant,
+            max_per_account: row.max_per_account,
+            max_per_minute: row.max_per_minute,
+        }
+    }
+}
+
+/// A queue and how it fares.
+#[derive(Debug, Object)]
+struct QueueState {
+    #[oai(flatten)]
+    queue: QueueView,
+    /// Unfinished jobs by state; counting ends at 10,000 (for scheduled, retryable and suspended ones: of all queues).
+    depth: BTreeMap<String, CountView>,
+    /// Jobs that run.
+    running: i64,
+    /// Slots of live workers.
+    slots: i64,
+    /// For how long the oldest due job has waited; absent without due work. Looks at the first job of each tenant and
+    /// account, of 5,000 at most.
+    latency_seconds: Option<f64>,
+}
+
+/// All queues.
+#[derive(Debug, Object)]
+struct QueueList {
+    items: Vec<QueueState>,
+}
+
+/// New limits: an absent one stays, null lifts it.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+#[expect(clippy::struct_field_names, reason = "the names of the columns")]
+struct QueuePatch {
+    /// How many of its jobs may run or be about to.
+    max_running: MaybeUndefined<i32>,
+    /// The same for each tenant.
+    max_per_tenant: MaybeUndefined<i32>,
+    /// The same for each account.
+    max_per_account: MaybeUndefined<i32>,
+    /// Starts a minute on one account, or of one tenant without an account.
+    max_per_minute: MaybeUndefined<i32>,
+}
+
+impl QueuePatch {
+    fn checked(&self) -> Result<LimitChanges, ApiError> {
+        let changes = LimitChanges {
+            max_running: limit("max_running", self.max_running)?,
+            max_per_tenant: limit("max_per_tenant", self.max_per_tenant)?,
+            max_per_account: limit("max_per_account", self.max_per_account)?,
+            max_per_minute: limit("max_per_minute", self.max_per_minute)?,
+        };
+        if changes == LimitChanges::default() {
+            let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
+            return Err(ApiError::unprocessable(ErrorCode::NoChange, detail));
+        }
+        Ok(changes)
+    }
+}
+
+#[expect(clippy::option_option, reason = "left alone, lifted, or set")]
+fn limit(name: &str, limit: MaybeUndefined<i32>) -> Result<Option<Option<i32>>, ApiError> {
+    match limit {
+        MaybeUndefined::Undefined => Ok(None),
+        MaybeUndefined::Null => Ok(Some(None)),
+        MaybeUndefined::Value(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Some(Some(limit))),
+        MaybeUndefined::Value(_) => {
+            let detail = format!("{name} should be 1 to {MAX_LIMIT}, or null for none; to stop a queue, pause it.");
+            Err(ApiError::unprocessable(ErrorCode::BadLimit, detail))
+        }
+    }
+}
+
+pub(crate) struct QueuesApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
+impl QueuesApi {
+    /// The queues, how much waits in them and for how long. For operators.
+    #[oai(path = "/queues", method = "get", operation_id = "list_queues")]
+    async fn list(&self, caller: Caller) -> Result<Json<QueueList>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let items = states(&mut tx).await?;
+        tx.commit().await?;
+        Ok(Json(QueueList { items }))
+    }
+
+    /// Change a queue's limits; they count from the next job on. For operators.
+    #[oai(path = "/queues/:name", method = "patch", operation_id = "update_queue")]
+    async fn update(
+        &self,
+        caller: Caller,
+        name: Path<String>,
+        body: Body<QueuePatch>,
+    ) -> Result<Json<QueueView>, ApiError> {
+        caller.operator()?;
+        let changes = body.0.checked()?;
+        let mut tx = self.state.db.system().await?;
+        let before = lock(&mut tx, &name.0).await?;
+        let after = queues::set_limits(&mut tx, &name.0, changes).await?;
+        self.record(tx, &caller, "queue.limit", before, after).await
+    }
+
+    /// Give out nothing of a queue; what runs is left to end. For operators.
+    #[oai(path = "/queues/:name/pause", method = "post", operation_id = "pause_queue")]
+    async fn pause(&self, caller: Caller, name: Path<String>) -> Result<Json<QueueView>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let before = lock(&mut tx, &name.0).await?;
+        let after = queues::set_paused(&mut tx, &name.0, true).await?;
+        self.record(tx, &caller, "queue.pause", before, after).await
+    }
+
+    /// Go on with a paused queue. For operators.
+    #[oai(path = "/queues/:name/resume", method = "post", operation_id = "resume_queue")]
+    async fn resume(&self, caller: Caller, name: Path<String>) -> Result<Json<QueueView>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let before = lock(&mut tx, &name.0).await?;
+        let after = queues::set_paused(&mut tx, &name.0, false).await?;
+        self.record(tx, &caller, "queue.resume", before, after).await
+    }
+}
+
+impl QueuesApi {
+    async fn record(
+        &self,
+        mut tx: Tx,
+        caller: &Caller,
+        action: &str,
+        before: QueueRow,
+        after: QueueRow,
+    ) -> Result<Json<QueueView>, ApiError> {
+        let settings = |row: &QueueRow| {
+            json!({
+                "paused_at": row.paused_at, "max_running": row.max_running, "max_per_tenant": row.max_per_tenant,
+                "max_per_account": row.max_per_account, "max_per_minute": row.max_per_minute,
+            })
+        };
+        let entry = Entry {
+            tenant_id: TenantId::SYSTEM,
+            action: action.to_owned(),
+            object_type: "queue",
+            object_id: after.name.clone(),
+            details: json!({ "before": settings(&before), "after": settings(&after) }),
+        };
+        self.state.record(&mut tx, caller.actor(), entry).await?;
+        tx.commit().await?;
+        Ok(Json(after.into()))
+    }
+}
+
+async fn lock(tx: &mut Tx, name: &str) -> Result<QueueRow, ApiError> {
+    if name.contains('\0') {
+        return Err(ApiError::not_found("queue"));
+    }
+    queues::lock(tx, name).await?.ok_or_else(|| ApiError::not_found("queue"))
+}
+
+async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
+    let depths = gauges::depths(tx).await?;
+    let mut slots: BTreeMap<String, i64> = BTreeMap::new();
+    for worker in gauges::list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
+        for (queue, count) in worker.queues.0 {
+            *slots.entry(queue).or_default() += count;
+        }
+    }
+    let mut states = Vec::new();
+    for queue in queues::list(tx).await? {
+        let depth: BTreeMap<String, CountView> = depths
+            .iter()
+            .filter(|((name, _), _)| *name == queue.name)
+            .map(|((_, state), count)| (state.clone(), (*count).into()))
+            .collect();
+        states.push(QueueState {
+            running: depth.get("executing").map_or(0, |running| running.count),
+            depth,
+            slots: slots.get(&queue.name).copied().unwrap_or(0),
+            latency_seconds: gauges::oldest_due(tx, &queue.name).await?.map(|waited| waited.as_secs_f64()),
+            queue: queue.into(),
+        });
+    }
+    Ok(states)
+}

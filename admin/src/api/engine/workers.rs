@@ -1,0 +1,160 @@
+//! Who works on what, and how it goes altogether.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use jobs::engine::gauges::{self, Running, WorkerRow};
+use poem_openapi::{Object, OpenApi, payload::Json};
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::{Tag, engine::queues::CountView},
+    auth::Caller,
+    state::AppState,
+};
+
+/// A job that runs.
+#[derive(Debug, Object)]
+struct RunningView {
+    job_id: Uuid,
+    tenant_id: Uuid,
+    kind: String,
+    queue: String,
+    attempt: i32,
+    started_at: Option<DateTime<Utc>>,
+}
+
+impl From<Running> for RunningView {
+    fn from(row: Running) -> Self {
+        Self {
+            job_id: row.id.0,
+            tenant_id: row.tenant_id.0,
+            kind: row.kind,
+            queue: row.queue,
+            attempt: row.attempt,
+            started_at: row.started_at,
+        }
+    }
+}
+
+/// A worker process.
+#[derive(Debug, Object)]
+struct WorkerView {
+    id: Uuid,
+    /// Host and process number.
+    name: String,
+    /// Whether its lease stands. One that is over is listed for an hour.
+    is_alive: bool,
+    started_at: DateTime<Utc>,
+    /// Seconds since its last sign of life; it gives one every third of its lease.
+    heartbeat_seconds: f64,
+    /// For how long a sign of life counts.
+    lease_seconds: f64,
+    /// Slots by queue.
+    slots: BTreeMap<String, i64>,
+    /// Kinds that it runs.
+    kinds: Vec<String>,
+    /// What it runs, the longest first.
+    running: Vec<RunningView>,
+}
+
+impl WorkerView {
+    fn of(row: WorkerRow, running: Vec<RunningView>) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            is_alive: row.is_alive,
+            started_at: row.started_at,
+            heartbeat_seconds: row.heartbeat_seconds,
+            lease_seconds: row.lease_seconds,
+            slots: row.queues.0,
+            kinds: row.kinds,
+            running,
+        }
+    }
+}
+
+/// The workers.
+#[derive(Debug, Object)]
+struct WorkerList {
+    items: Vec<WorkerView>,
+}
+
+/// Jobs that ended within the last hour.
+#[derive(Debug, Object)]
+struct LastHour {
+    completed: i64,
+    cancelled: i64,
+    discarded: i64,
+    /// Whether that is all: 100,000 are counted at most.
+    is_exact: bool,
+}
+
+/// How it goes altogether.
+#[derive(Debug, Object)]
+struct Stats {
+    /// Unfinished jobs by queue and state. Counting ends at 10,000: of each queue for available ones, of all queues for
+    /// scheduled, retryable and suspended ones.
+    queues: BTreeMap<String, BTreeMap<String, CountView>>,
+    /// What ended within the last hour.
+    last_hour: LastHour,
+    /// Unfinished jobs altogether, as the database's statistics estimate.
+    estimated_unfinished: i64,
+    /// Finished jobs that are kept, likewise.
+    estimated_finished: i64,
+    /// Live workers.
+    workers: usize,
+}
+
+pub(crate) struct WorkersApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
+impl WorkersApi {
+    /// The workers, the living first, and what they run. For operators.
+    #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
+    async fn list(&self, caller: Caller) -> Result<Json<WorkerList>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let workers = gauges::list_workers(&mut tx).await?;
+        let mut running: BTreeMap<Uuid, Vec<RunningView>> = BTreeMap::new();
+        for job in gauges::list_running(&mut tx).await? {
+            running.entry(job.worker_id).or_default().push(job.into());
+        }
+        tx.commit().await?;
+        let items = workers.into_iter().map(|row| {
+            let jobs = running.remove(&row.id).unwrap_or_default();
+            WorkerView::of(row, jobs)
+        });
+        Ok(Json(WorkerList { items: items.collect() }))
+    }
+
+    /// How it goes altogether; cheap with millions of jobs. For operators.
+    #[oai(path = "/stats", method = "get", operation_id = "get_stats")]
+    async fn stats(&self, caller: Caller) -> Result<Json<Stats>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.system().await?;
+        let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();
+        for ((queue, state), count) in gauges::depths(&mut tx).await? {
+            queues.entry(queue).or_default().insert(state, count.into());
+        }
+        let finished = gauges::finished_lately(&mut tx).await?;
+        let sizes = gauges::sizes(&mut tx).await?;
+        let workers = gauges::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
+        tx.commit().await?;
+        Ok(Json(Stats {
+            queues,
+            last_hour: LastHour {
+                completed: finished.completed,
+                cancelled: finished.cancelled,
+                discarded: finished.discarded,
+                is_exact: finished.is_exact,
+            },
+            estimated_unfinished: sizes.jobs,
+            estimated_finished: sizes.job_history,
+            workers,
+        }))
+    }
+}

@@ -1,0 +1,68 @@
+//! Whether the process, the database and Redis answer.
+
+use jobs::engine::gauges::{self, Trouble};
+use poem_openapi::{Object, OpenApi, payload::Json};
+
+use crate::{ApiError, api::Tag, state::AppState};
+
+/// It answers.
+#[derive(Debug, Object)]
+pub(crate) struct Health {
+    /// `ok`.
+    status: String,
+}
+
+fn ok() -> Json<Health> {
+    Json(Health { status: "ok".to_owned() })
+}
+
+pub(crate) struct HealthApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(tag = "Tag::Health")]
+impl HealthApi {
+    /// Whether the process answers.
+    #[oai(path = "/health", method = "get", operation_id = "get_health")]
+    #[expect(clippy::unused_async, reason = "the framework wants operations to be async")]
+    async fn process(&self) -> Json<Health> {
+        ok()
+    }
+
+    /// Whether the database answers.
+    #[oai(path = "/health/db", method = "get", operation_id = "get_health_db")]
+    async fn database(&self) -> Result<Json<Health>, ApiError> {
+        self.state.db.ping().await.map_err(|error| ApiError::unavailable("database", error))?;
+        Ok(ok())
+    }
+
+    /// Whether Redis answers. Jobs run without it, only slower.
+    #[oai(path = "/health/redis", method = "get", operation_id = "get_health_redis")]
+    async fn redis(&self) -> Result<Json<Health>, ApiError> {
+        self.state.window.ping().await.map_err(|error| ApiError::unavailable("Redis", error))?;
+        Ok(ok())
+    }
+
+    /// Whether somebody consumes the work: red when a queue that is not paused has due work and no live worker, or when due
+    /// work waits for over a minute beside free slots while nothing is taken. Green when idle.
+    #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
+    async fn workers(&self) -> Result<Json<Health>, ApiError> {
+        let mut tx = self.state.db.system().await?;
+        let troubles = gauges::find_troubles(&mut tx).await?;
+        tx.commit().await?;
+        if troubles.is_empty() {
+            return Ok(ok());
+        }
+        let words: Vec<String> = troubles.iter().map(|(queue, trouble)| words(queue, *trouble)).collect();
+        Err(ApiError::not_consumed(words.join(" ")))
+    }
+}
+
+fn words(queue: &str, trouble: Trouble) -> String {
+    match trouble {
+        Trouble::Nobody => format!("Queue {queue} has due work and no live worker: start one that serves it."),
+        Trouble::Standstill => {
+            format!("Queue {queue} has work that is due for over a minute beside free slots, and nothing is taken.")
+        }
+    }
+}

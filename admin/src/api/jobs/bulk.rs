@@ -1,0 +1,246 @@
+//! What staff do to many jobs.
+
+use std::collections::BTreeMap;
+
+use jobs::{
+    audit::Entry,
+    engine::{
+        NewJob, Scope,
+        ledger::{Action, JobFilter},
+    },
+    ids::{JobId, TenantId},
+    kinds,
+    operations::{self, ActOnJobs, Order, Tally},
+};
+use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::filter::FilterBody;
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+
+/// A dry run by a filter looks at this many jobs at most.
+const MAX_PREVIEWED: usize = 10_000;
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "kebab-case")]
+enum BulkAction {
+    Retry,
+    Cancel,
+    Discard,
+    RunNow,
+    Resolve,
+}
+
+/// What may be said of many calls at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum BulkOutcome {
+    DidNotHappen,
+}
+
+/// An action on many jobs: `ids` or a `filter`.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct BulkBody {
+    /// What is done: retry, cancel, discard, run-now, or resolve, which says of calls that they did not happen.
+    action: BulkAction,
+    /// With resolve only, and then needed: `did_not_happen`. What happened is said of one call at a time, by its id.
+    outcome: Option<BulkOutcome>,
+    /// Whether to make the calls now, or never; with resolve only, and then needed.
+    send_again: Option<bool>,
+    /// The jobs, 1,000 at most.
+    #[oai(validator(min_items = 1, max_items = 1000))]
+    ids: Option<Vec<Uuid>>,
+    /// Which jobs, as in `GET /jobs`; with at least one condition. Jobs made after the request are left alone.
+    filter: Option<FilterBody>,
+    /// Count what would happen, and do nothing.
+    #[oai(default)]
+    dry_run: bool,
+}
+
+impl BulkBody {
+    fn action(&self) -> Result<Action, ApiError> {
+        let plain = match self.action {
+            BulkAction::Retry => Action::Retry,
+            BulkAction::Cancel => Action::Cancel,
+            BulkAction::Discard => Action::Discard,
+            BulkAction::RunNow => Action::RunNow,
+            BulkAction::Resolve => {
+                return match (self.outcome, self.send_again) {
+                    (Some(BulkOutcome::DidNotHappen), Some(true)) => Ok(Action::ResolveSendAgain),
+                    (Some(BulkOutcome::DidNotHappen), Some(false)) => Ok(Action::ResolveGiveUp),
+                    (None, _) => refuse(ErrorCode::BadOutcome, "outcome should be did_not_happen."),
+                    (Some(BulkOutcome::DidNotHappen), None) => refuse(
+                        ErrorCode::BadSendAgain,
+                        "send_again should say whether to do it now (true) or never (false).",
+                    ),
+                };
+            }
+        };
+        match (self.outcome, self.send_again) {
+            (None, None) => Ok(plain),
+            (Some(_), _) => refuse(ErrorCode::BadOutcome, "outcome is for resolve."),
+            (None, Some(_)) => refuse(ErrorCode::BadSendAgain, "send_again is for resolve."),
+        }
+    }
+}
+
+fn refuse(code: ErrorCode, detail: &str) -> Result<Action, ApiError> {
+    Err(ApiError::unprocessable(code, detail))
+}
+
+enum Which {
+    Ids(Vec<JobId>),
+    Filter(Box<JobFilter>),
+}
+
+/// What happened, or would happen.
+#[derive(Debug, Object)]
+struct BulkView {
+    /// Nothing was done; this is what would be.
+    dry_run: bool,
+    /// Jobs that were named or matched.
+    matched: u64,
+    /// Whether that is all of them: a dry run looks at 10,000.
+    is_complete: bool,
+    /// To how many something is done, by what they become: available, scheduled, cancelled, `cancel_requested`, discarded.
+    done: BTreeMap<String, u64>,
+    /// The same for unfinished children (and theirs) of cancelled jobs.
+    descendants: BTreeMap<String, u64>,
+    /// To how many nothing is done, by the reason: `wrong_state`, `outcome_unknown`, `too_late`, `live_twin`,
+    /// `children_unfinished`, `too_many_children`, `state_changing`, `not_looked_for`, `not_found`.
+    skipped: BTreeMap<String, u64>,
+}
+
+/// The job that does it.
+#[derive(Debug, Object)]
+struct BulkJob {
+    job_id: Uuid,
+}
+
+#[derive(ApiResponse)]
+enum BulkResponse {
+    /// It is done, or was counted.
+    #[oai(status = 200)]
+    Done(Json<BulkView>),
+    /// More than 1,000 jobs: a job does it in chunks, and shows as its result how far it has come.
+    #[oai(status = 202)]
+    Accepted(
+        Json<BulkJob>,
+        /// The job's address.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+impl BulkResponse {
+    fn tally(tally: Tally, is_complete: bool, dry_run: bool) -> Self {
+        let Tally { matched, done, descendants, skipped } = tally;
+        Self::Done(Json(BulkView { dry_run, matched, is_complete, done, descendants, skipped }))
+    }
+}
+
+pub(crate) struct BulkApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
+impl BulkApi {
+    /// Do something to many jobs: up to 1,000 at once in one transaction, more as a job of its own. Jobs to which it cannot be
+    /// done are skipped and counted by the reason. To resolve is for calls that were read back completely three times after the
+    /// provider's time to show them, with nothing there that may be them.
+    #[oai(path = "/jobs/bulk", method = "post", operation_id = "act_on_jobs")]
+    async fn act(&self, caller: Caller, body: Body<BulkBody>) -> Result<BulkResponse, ApiError> {
+        let body = body.0;
+        let (action, dry_run) = (body.action()?, body.dry_run);
+        match which(body, &caller)? {
+            Which::Ids(ids) => self.by_ids(&caller, action, &ids, dry_run).await,
+            Which::Filter(filter) if dry_run => self.preview(&caller, action, &filter).await,
+            Which::Filter(filter) => self.by_filter(&caller, action, *filter).await,
+        }
+    }
+}
+
+impl BulkApi {
+    async fn by_ids(
+        &self,
+        caller: &Caller,
+        action: Action,
+        ids: &[JobId],
+        dry_run: bool,
+    ) -> Result<BulkResponse, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let tally = if dry_run {
+            operations::preview_selection(&mut tx, kinds::KINDS, action, ids).await?
+        } else {
+            let keyring = &self.state.services.keyring;
+            let order =
+                Order { keyring, actor: caller.actor(), action, asked: &json!({ "ids": ids.len() }), job_id: None };
+            operations::act_on_selection(&mut tx, kinds::KINDS, &order, ids).await?
+        };
+        tx.commit().await?;
+        Ok(BulkResponse::tally(tally, true, dry_run))
+    }
+
+    async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
+        let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
+        let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
+        let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
+        tx.commit().await?;
+        Ok(BulkResponse::tally(tally, selection.is_complete, true))
+    }
+
+    async fn by_filter(
+        &self,
+        caller: &Caller,
+        action: Action,
+        mut filter: JobFilter,
+    ) -> Result<BulkResponse, ApiError> {
+        let mut tx = self.state.db.begin(filter_scope(caller, &filter)?).await?;
+        let now = tx.now().await?;
+        filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+        let selection = operations::select(&mut tx, &filter, operations::MAX_AT_ONCE).await?;
+        let response = if selection.is_complete {
+            let keyring = &self.state.services.keyring;
+            let order = Order { keyring, actor: caller.actor(), action, asked: &json!(filter), job_id: None };
+            let tally = operations::act_on_selection(&mut tx, kinds::KINDS, &order, &selection.ids).await?;
+            BulkResponse::tally(tally, true, false)
+        } else {
+            let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
+            let details = json!({ "asked": filter, "action": action });
+            let job = ActOnJobs { action, filter, actor: caller.actor().clone() };
+            let enqueued = tx.enqueue(NewJob::new(tenant_id, &job)).await?;
+            let entry = Entry {
+                tenant_id,
+                action: format!("jobs.{}.enqueue", action.name()),
+                object_type: "jobs",
+                object_id: enqueued.id.to_string(),
+                details,
+            };
+            self.state.record(&mut tx, caller.actor(), entry).await?;
+            let location = format!("/api/v1/jobs/{}", enqueued.id);
+            BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
+        };
+        tx.commit().await?;
+        Ok(response)
+    }
+}
+
+fn filter_scope(caller: &Caller, filter: &JobFilter) -> Result<Scope, ApiError> {
+    caller.scope_of(filter.tenant_id.map(|id| id.0))
+}
+
+fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {
+    match (body.ids, body.filter) {
+        (Some(ids), None) => Ok(Which::Ids(ids.into_iter().map(JobId).collect())),
+        (None, Some(filter)) if filter.is_empty() => {
+            Err(ApiError::unprocessable(ErrorCode::BadFilter, "filter should have at least one condition."))
+        }
+        (None, Some(filter)) => Ok(Which::Filter(Box::new(filter.checked(caller)?))),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Name either ids or a filter."))
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! What a job says, as it says it: Server-Sent Events, from any machine.
+//!
+//! The table is read again whenever something may be new; no transaction stays open in between.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use chrono::{DateTime, Utc};
+use futures_util::stream::{self, BoxStream, StreamExt as _};
+use jobs::{
+    engine::{
+        Db, Scope,
+        events::{self, EventRow},
+        ledger::{self, JobRow},
+    },
+    ids::{JobId, TenantId},
+};
+use poem::web::sse::Event;
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Header, Path},
+    payload::EventStream,
+    types::ToJSON as _,
+};
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Audience, Caller, Identity},
+    state::AppState,
+    streams::Following,
+};
+
+/// Read at once.
+const BATCH: i64 = 200;
+
+/// The credentials are looked at again so often: a revoked key sees nothing more within five seconds.
+const CREDENTIALS_HOLD: Duration = Duration::from_secs(3);
+
+/// What a job says, or becomes. In the stream the word `event` is the type of the message, `seq` its id.
+#[derive(Debug, Clone, Object)]
+#[oai(skip_serializing_if_is_none)]
+pub(crate) struct JobEventView {
+    /// `progress`, `log`, `state` (a change that the stream saw) or `end`, the last one.
+    event: String,
+    /// Its number in the job, from 1: what to send as `Last-Event-ID`. Only of progress and log.
+    seq: Option<i32>,
+    /// The attempt that said it.
+    attempt: i32,
+    /// Of progress.
+    done: Option<i64>,
+    /// Of progress.
+    total: Option<i64>,
+    /// Of a log: info, warning or error.
+    level: Option<String>,
+    /// In words for people.
+    message: Option<String>,
+    /// Of state and end: what the job's state is now.
+    state: Option<String>,
+    /// Of state: children that have not ended, if it waits for some.
+    pending: Option<i32>,
+    /// Of state and end: the last failure: class, message and, for operators, causes.
+    error: Option<Value>,
+    /// When it was said.
+    created_at: Option<DateTime<Utc>>,
+}
+
+impl From<EventRow> for JobEventView {
+    fn from(row: EventRow) -> Self {
+        let is_progress = row.done.is_some();
+        Self {
+            event: if is_progress { "progress" } else { "log" }.to_owned(),
+            seq: Some(row.seq),
+            attempt: row.attempt,
+            done: row.done,
+            total: row.total,
+            level: (!is_progress).then_some(row.level),
+            message: Some(row.message),
+            state: None,
+            pending: None,
+            error: None,
+            created_at: Some(row.created_at),
+        }
+    }
+}
+
+impl JobEventView {
+    fn state(event: &str, job: &JobRow, audience: Audience) -> Self {
+        Self {
+            event: event.to_owned(),
+            seq: None,
+            attempt: job.attempt,
+            done: None,
+            total: None,
+            level: None,
+            message: None,
+            state: Some(job.state.clone()),
+            pending: (job.pending > 0).then_some(job.pending),
+            error: job.error.clone().map(|error| audience.facts(error)),
+            created_at: None,
+        }
+    }
+
+    fn to_message(&self) -> Event {
+        let message = Event::message(self.to_json_string()).event_type(self.event.as_str());
+        match self.seq {
+            Some(seq) => message.id(seq.to_string()),
+            None => message,
+        }
+    }
+}
+
+pub(crate) struct JobEventsApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
+impl JobEventsApi {
+    /// Follow a job: its progress and its log from the beginning, or behind `Last-Event-ID`, then as it goes on. The first
+    /// message says its state; the last one is `end`, when the job has ended. A stream that stops without it goes on where
+    /// it was when the client asks again with `Last-Event-ID`, as browsers do by themselves.
+    #[oai(path = "/jobs/:id/events", method = "get", operation_id = "stream_job_events")]
+    async fn stream(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+        /// The last number that the client saw.
+        #[oai(name = "Last-Event-ID")]
+        last_event_id: Header<Option<i32>>,
+    ) -> Result<EventStream<BoxStream<'static, JobEventView>>, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
+        tx.commit().await?;
+        let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
+        let pace = self.state.streams.pace();
+        let reader = Reader {
+            db: self.state.db.clone(),
+            scope: caller.scope()?,
+            identity: caller.identity(),
+            looked_at: Instant::now(),
+            audience: caller.audience(),
+            tenant_id: job.tenant_id,
+            job_id: job.id,
+            after: last_event_id.0.unwrap_or(0),
+            last_state: None,
+            is_behind: true,
+            unsent: VecDeque::new(),
+            ends_at: Instant::now() + pace.longest_stream,
+            following: Some(following),
+        };
+        let events = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
+        Ok(EventStream::new(events.boxed()).keep_alive(pace.heartbeat).to_event(|event| event.to_message()))
+    }
+}
+
+/// Where a stream is.
+struct Reader {
+    db: Db,
+    scope: Scope,
+    identity: Arc<Identity>,
+    looked_at: Instant,
+    audience: Audience,
+    tenant_id: TenantId,
+    job_id: JobId,
+    /// The last number that was read.
+    after: i32,
+    /// State, attempt and children left as last said.
+    last_state: Option<(String, i32, i32)>,
+    /// There is more to read than the last reading brought.
+    is_behind: bool,
+    unsent: VecDeque<JobEventView>,
+    ends_at: Instant,
+    /// None once the job has ended.
+    following: Option<Following>,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<JobEventView> {
+        loop {
+            if let Some(event) = self.unsent.pop_front() {
+                return Some(event);
+            }
+            let following = self.following.as_mut()?;
+            if Instant::now() > self.ends_at || (!self.is_behind && !following.wait().await) {
+                return None;
+            }
+            if let Err(error) = self.read().await {
+                tracing::debug!(job_id = %self.job_id, %error, "could not read events, trying again");
+                self.is_behind = false;
+            }
+        }
+    }
+
+    async fn may_still_read(&mut self) -> Result<bool, sqlx::Error> {
+        if self.looked_at.elapsed() < CREDENTIALS_HOLD {
+            return Ok(true);
+        }
+        let mut tx = self.db.system().await?;
+        let may = self.identity.still_sees(&mut tx, self.tenant_id).await?;
+        tx.commit().await?;
+        self.looked_at = Instant::now();
+        Ok(may)
+    }
+
+    /// Reads what is new. The state first: then all events of a job that has ended are there.
+    async fn read(&mut self) -> Result<(), sqlx::Error> {
+        if !self.may_still_read().await? {
+            self.following = None;
+            return Ok(());
+        }
+        let mut tx = self.db.begin(self.scope).await?;
+        let job = ledger::get_job(&mut tx, self.job_id).await?;
+        let events = events::list_events(&mut tx, self.tenant_id, self.job_id, self.after, BATCH).await?;
+        tx.commit().await?;
+        self.is_behind = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
+        self.after = events.last().map_or(self.after, |event| event.seq);
+        let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());
+        let state = unfinished.map(|job| (job.state.clone(), job.attempt, job.pending));
+        if let Some(job) = unfinished.filter(|_| state != self.last_state) {
+            self.unsent.push_back(JobEventView::state("state", job, self.audience));
+            self.last_state = state;
+        }
+        self.unsent.extend(events.into_iter().map(JobEventView::from));
+        if self.is_behind {
+            return Ok(());
+        }
+        match job {
+            Some(job) if job.ended_at.is_none() => {}
+            Some(job) => {
+                self.unsent.push_back(JobEventView::state("end", &job, self.audience));
+                self.following = None;
+            }
+            // Pruned meanwhile: it had ended.
+            None => self.following = None,
+        }
+        Ok(())
+    }
+}

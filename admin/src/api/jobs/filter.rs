@@ -1,0 +1,107 @@
+//! Which jobs are meant, in lists and in bulk.
+
+use chrono::{DateTime, Utc};
+use jobs::{engine::ledger::JobFilter, ids::JobId};
+use poem_openapi::{Enum, Object};
+use uuid::Uuid;
+
+use crate::{ApiError, auth::Caller, error::ErrorCode};
+
+/// A job's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum JobState {
+    Scheduled,
+    Available,
+    Executing,
+    Retryable,
+    Suspended,
+    Completed,
+    Cancelled,
+    Discarded,
+}
+
+impl JobState {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Available => "available",
+            Self::Executing => "executing",
+            Self::Retryable => "retryable",
+            Self::Suspended => "suspended",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Discarded => "discarded",
+        }
+    }
+}
+
+/// Which jobs; what is absent lets everything pass.
+#[derive(Debug, Default, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct FilterBody {
+    /// Of one tenant.
+    pub(super) tenant_id: Option<Uuid>,
+    /// In one state.
+    pub(super) state: Option<JobState>,
+    /// Of one kind.
+    #[oai(validator(max_length = 100))]
+    pub(super) kind: Option<String>,
+    /// Of one queue.
+    #[oai(validator(max_length = 100))]
+    pub(super) queue: Option<String>,
+    /// Children of one job.
+    pub(super) parent_id: Option<Uuid>,
+    /// On one account.
+    pub(super) account_id: Option<Uuid>,
+    /// A text in the kind or the last failure's message; or an id: the job's, the account's, or one in the payload.
+    #[oai(validator(min_length = 2, max_length = 200))]
+    pub(super) q: Option<String>,
+    /// Made at this time or later.
+    pub(super) since: Option<DateTime<Utc>>,
+    /// Made before this time.
+    pub(super) until: Option<DateTime<Utc>>,
+}
+
+impl FilterBody {
+    /// Whether it lets everything pass.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tenant_id.is_none()
+            && self.state.is_none()
+            && self.kind.is_none()
+            && self.queue.is_none()
+            && self.parent_id.is_none()
+            && self.account_id.is_none()
+            && self.q.is_none()
+            && self.since.is_none()
+            && self.until.is_none()
+    }
+
+    /// What the caller may mean by it: a tenant's caller means its own jobs.
+    pub(super) fn checked(self, caller: &Caller) -> Result<JobFilter, ApiError> {
+        if let (Some(since), Some(until)) = (self.since, self.until)
+            && since >= until
+        {
+            return Err(ApiError::unprocessable(ErrorCode::BadSince, "since should be before until."));
+        }
+        if self.q.as_deref().is_some_and(|q| q.contains('\0')) {
+            return Err(ApiError::unprocessable(ErrorCode::BadQ, "q should be a text without NUL characters."));
+        }
+        let tenant_id = match self.tenant_id {
+            Some(named) => Some(caller.tenant(named)?),
+            None => caller.own_tenant()?,
+        };
+        Ok(JobFilter {
+            tenant_id,
+            state: self.state.map(|state| state.name().to_owned()),
+            kind: self.kind,
+            queue: self.queue,
+            parent_id: self.parent_id.map(JobId),
+            account_id: self.account_id,
+            text: self.q,
+            since: self.since,
+            until: self.until,
+            after: None,
+        })
+    }
+}

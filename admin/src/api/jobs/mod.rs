@@ -1,0 +1,214 @@
+//! Jobs: what there are, and enqueueing by hand. What staff do to them is in `act` and `bulk`.
+
+mod act;
+mod bulk;
+mod event_stream;
+mod filter;
+mod resolve;
+mod views;
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::{Enqueued, Kind, NewJob, events, ledger},
+    ids::{JobId, TenantId},
+    kinds,
+};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) use self::{act::ActionsApi, bulk::BulkApi, event_stream::JobEventsApi, resolve::ResolveApi};
+use self::{
+    filter::{FilterBody, JobState},
+    views::{AttemptView, ChildrenView, EffectView, JobDetail, JobView, ProgressView},
+};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::Caller,
+    error::ErrorCode,
+    http::{
+        Body,
+        paging::{Page, Paging, encode},
+    },
+    state::AppState,
+};
+
+/// A job to enqueue.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct NewJobBody {
+    /// Whose job it is.
+    tenant_id: Uuid,
+    /// The kind.
+    #[oai(validator(max_length = 100))]
+    kind: String,
+    /// The payload of that kind.
+    args: Value,
+    /// When; at once if absent.
+    run_at: Option<DateTime<Utc>>,
+    /// So many of them, to try a deployment with `noop` jobs: 1 if absent, 20,000 at most.
+    #[oai(validator(minimum(value = "1"), maximum(value = "20000")))]
+    copies: Option<u32>,
+}
+
+/// What became of a request to enqueue.
+#[derive(Debug, Object)]
+pub(crate) struct EnqueuedView {
+    /// The job: a new one, or the unfinished one that does the same.
+    job_id: Uuid,
+    /// Whether a job was made.
+    is_new: bool,
+    /// How many were made.
+    copies: usize,
+}
+
+impl From<Enqueued> for EnqueuedView {
+    fn from(job: Enqueued) -> Self {
+        Self { job_id: job.id.0, is_new: job.is_new, copies: 1 }
+    }
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Accepted {
+    /// A job does the work.
+    #[oai(status = 202)]
+    Accepted(
+        Json<EnqueuedView>,
+        /// The job's address.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+impl Accepted {
+    pub(crate) fn job(id: JobId, is_new: bool, copies: usize) -> Self {
+        let location = format!("/api/v1/jobs/{id}");
+        Self::Accepted(Json(EnqueuedView { job_id: id.0, is_new, copies }), location)
+    }
+}
+
+pub(crate) struct JobsApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
+impl JobsApi {
+    /// Jobs, finished or not, newest first.
+    ///
+    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states executing, retryable, suspended,
+    /// cancelled and discarded. By the rest (`kind`, `queue`, `account_id`, other states, other texts in `q`) a page looks
+    /// through the newest 20,000 jobs that those leave; then it may hold few or none of what is looked for and still have a
+    /// `next`, behind which the search goes on. So name a tenant or a time where you can.
+    #[oai(path = "/jobs", method = "get", operation_id = "list_jobs")]
+    #[expect(clippy::too_many_arguments, reason = "one a filter")]
+    async fn list(
+        &self,
+        caller: Caller,
+        tenant_id: Query<Option<Uuid>>,
+        state: Query<Option<JobState>>,
+        #[oai(validator(max_length = 100))] kind: Query<Option<String>>,
+        #[oai(validator(max_length = 100))] queue: Query<Option<String>>,
+        parent_id: Query<Option<Uuid>>,
+        account_id: Query<Option<Uuid>>,
+        /// A text in the kind or the last failure's message; or an id: the job's, the account's, or one in the payload.
+        #[oai(validator(min_length = 2, max_length = 200))]
+        q: Query<Option<String>>,
+        /// Made at this time or later.
+        since: Query<Option<DateTime<Utc>>>,
+        /// Made before this time.
+        until: Query<Option<DateTime<Utc>>>,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<Page<JobView>>, ApiError> {
+        let paging = Paging::read(&after, &limit)?;
+        let filter = FilterBody {
+            tenant_id: tenant_id.0,
+            state: state.0,
+            kind: kind.0,
+            queue: queue.0,
+            parent_id: parent_id.0,
+            account_id: account_id.0,
+            q: q.0,
+            since: since.0,
+            until: until.0,
+        };
+        let mut filter = filter.checked(&caller)?;
+        filter.after = paging.after;
+        let mut tx = self.state.db.begin(caller.scope_of(tenant_id.0)?).await?;
+        let listed = ledger::list_jobs(&mut tx, &filter, paging.limit).await?;
+        tx.commit().await?;
+        let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
+        Ok(Json(Page { items, next: listed.next.map(encode) }))
+    }
+
+    /// One job, with its attempts that did not complete it, its effects and its children.
+    #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
+    async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobDetail>, ApiError> {
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
+        let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
+        let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;
+        let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
+        let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
+        tx.commit().await?;
+        let audience = caller.audience();
+        Ok(Json(JobDetail {
+            job: JobView::of(job, audience),
+            attempts: attempts.into_iter().map(|attempt| AttemptView::of(attempt, audience)).collect(),
+            effects: effects.into_iter().map(|effect| EffectView::of(effect, audience)).collect(),
+            children: ChildrenView::of(children, audience),
+            progress: progress.map(ProgressView::from),
+        }))
+    }
+
+    /// Enqueue a job of any kind.
+    #[oai(path = "/jobs", method = "post", operation_id = "create_job")]
+    async fn create(&self, caller: Caller, body: Body<NewJobBody>) -> Result<Accepted, ApiError> {
+        let body = body.0;
+        let tenant_id = caller.tenant(body.tenant_id)?;
+        let (kind, job) = checked(tenant_id, &body.kind, body.args)?;
+        let job = if let Some(time) = body.run_at { job.at(time) } else { job };
+        if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
+            return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
+        }
+        let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
+        let mut tx = self.state.db.tenant(tenant_id).await?;
+        let job = job.on_its_account(kind, &mut tx).await?;
+        let enqueued = tx.enqueue_all(vec![job; copies]).await?;
+        let (first, copies) = (enqueued[0], enqueued.len());
+        let entry = Entry {
+            tenant_id,
+            action: "job.create".to_owned(),
+            object_type: "job",
+            object_id: first.id.to_string(),
+            details: json!({
+                "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
+            }),
+        };
+        self.state.record(&mut tx, caller.actor(), entry).await?;
+        tx.commit().await?;
+        Ok(Accepted::job(first.id, first.is_new, copies))
+    }
+}
+
+fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kind, NewJob), ApiError> {
+    let Some(kind) = kinds::find(kind) else {
+        let names: Vec<&str> = kinds::KINDS.iter().filter(|kind| kind.by_hand).map(|kind| kind.name).collect();
+        let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));
+        return Err(ApiError::unprocessable(ErrorCode::UnknownKind, detail));
+    };
+    if !kind.by_hand {
+        let detail = format!("Jobs of kind {} come of other requests only.", kind.name);
+        return Err(ApiError::unprocessable(ErrorCode::BadKind, detail));
+    }
+    let job = NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
+        ApiError::unprocessable(ErrorCode::BadArgs, format!("args is not a payload of {}: {error}.", kind.name))
+    })?;
+    Ok((kind, job))
+}

@@ -1,0 +1,207 @@
+//! A person settles a call of which nobody can tell whether it happened.
+
+use jobs::{
+    audit::{self, Entry},
+    engine::{
+        Tx,
+        ledger::{self, Resolution, Resolved},
+    },
+    ids::{EffectId, JobId},
+    posts,
+};
+use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
+use serde_json::json;
+use uuid::Uuid;
+
+use super::views::JobView;
+use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+
+/// What a person found out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename = "Outcome", rename_all = "snake_case")]
+enum ResolutionOutcome {
+    Happened,
+    DidNotHappen,
+    Swap,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Settlement {
+    Resolve(Resolution),
+    Swap(EffectId),
+}
+
+/// What became of a call.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct ResolutionBody {
+    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls of which each was taken for the other.
+    outcome: ResolutionOutcome,
+    /// What the provider calls it; with `happened` only, and then needed.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    remote_id: Option<String>,
+    /// Whether to do it now; with `did_not_happen` only, and then needed.
+    send_again: Option<bool>,
+    /// The other call; with `swap` only, and then needed.
+    with_effect_id: Option<Uuid>,
+}
+
+impl ResolutionBody {
+    fn checked(self) -> Result<Settlement, ApiError> {
+        match (self.outcome, self.with_effect_id) {
+            (ResolutionOutcome::Swap, Some(other)) if self.remote_id.is_none() && self.send_again.is_none() => {
+                Ok(Settlement::Swap(EffectId(other)))
+            }
+            (ResolutionOutcome::Swap, _) => {
+                let detail = "with_effect_id should be the other call, and nothing else is said with swap.";
+                Err(ApiError::unprocessable(ErrorCode::BadSwap, detail))
+            }
+            (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, Some(_)) => {
+                Err(ApiError::unprocessable(ErrorCode::BadSwap, "with_effect_id is for swap."))
+            }
+            (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, None) => {
+                self.resolution().map(Settlement::Resolve)
+            }
+        }
+    }
+
+    fn resolution(self) -> Result<Resolution, ApiError> {
+        let refuse = |code, detail: &str| Err(ApiError::unprocessable(code, detail));
+        match (self.outcome, self.remote_id, self.send_again) {
+            (ResolutionOutcome::Happened, Some(id), None) if !id.trim().is_empty() && !id.contains('\0') => {
+                Ok(Resolution::Happened(id.trim().to_owned()))
+            }
+            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, None) => {
+                refuse(ErrorCode::BadRemoteId, "remote_id should be what the provider calls the thing that happened.")
+            }
+            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, Some(_)) => {
+                refuse(ErrorCode::BadSendAgain, "send_again is for did_not_happen: what happened is not done again.")
+            }
+            (ResolutionOutcome::DidNotHappen, Some(_), _) => {
+                refuse(ErrorCode::BadRemoteId, "remote_id is for happened: what did not happen has none.")
+            }
+            (ResolutionOutcome::DidNotHappen, None, Some(true)) => Ok(Resolution::SendAgain),
+            (ResolutionOutcome::DidNotHappen, None, Some(false)) => Ok(Resolution::GiveUp),
+            (ResolutionOutcome::DidNotHappen, None, None) => {
+                refuse(ErrorCode::BadSendAgain, "send_again should say whether to do it now (true) or never (false).")
+            }
+        }
+    }
+}
+
+pub(crate) struct ResolveApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
+impl ResolveApi {
+    /// Say what became of a call: one whose outcome is `unknown`, or one that was sent and could not be found within the
+    /// provider's time. The job runs then and records what follows: published, sent now, or failed. With `swap`, each of two
+    /// confirmed calls of an account gets what the other was taken for.
+    #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
+    async fn resolve(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+        effect_id: Path<Uuid>,
+        body: Body<ResolutionBody>,
+    ) -> Result<Json<JobView>, ApiError> {
+        let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
+        let settlement = body.0.checked()?;
+        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
+        let by = &caller.actor().name;
+        let entry = match settlement {
+            Settlement::Resolve(resolution) => {
+                let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, by).await?;
+                entry(id, effect_id, &resolution, &resolved)
+            }
+            Settlement::Swap(other) => swap(&mut tx, id, effect_id, other, by).await?,
+        };
+        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
+        let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
+        tx.commit().await?;
+        Ok(Json(JobView::of(job, caller.audience())))
+    }
+}
+
+/// Swaps what two calls are known to be, and their deliveries with them.
+async fn swap(tx: &mut Tx, job_id: JobId, effect_id: EffectId, other: EffectId, by: &str) -> Result<Entry, ApiError> {
+    let swapped = ledger::swap_claims(tx, job_id, effect_id, other, by).await?;
+    posts::store::swap_published(tx, swapped.tenant_id, job_id, swapped.other_job_id).await?;
+    let details = json!({
+        "job_id": job_id, "with": other, "remote_id": swapped.remote_id, "other_remote_id": swapped.other_remote_id,
+    });
+    Ok(Entry::new(swapped.tenant_id, "effect.swap", "effect", effect_id, details))
+}
+
+fn entry(job_id: JobId, effect_id: EffectId, resolution: &Resolution, resolved: &Resolved) -> Entry {
+    let remote_id = match resolution {
+        Resolution::Happened(id) => Some(id),
+        Resolution::SendAgain | Resolution::GiveUp => None,
+    };
+    Entry {
+        tenant_id: resolved.tenant_id,
+        action: "effect.resolve".to_owned(),
+        object_type: "effect",
+        object_id: effect_id.to_string(),
+        details: json!({
+            "job_id": job_id, "before": resolved.before, "after": resolved.after, "remote_id": remote_id,
+            "job_runs": resolved.runs,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(
+        outcome: ResolutionOutcome,
+        remote_id: Option<&str>,
+        send_again: Option<bool>,
+    ) -> Result<Resolution, String> {
+        let body =
+            ResolutionBody { outcome, remote_id: remote_id.map(str::to_owned), send_again, with_effect_id: None };
+        match body.checked().map_err(|error| format!("{error:?}"))? {
+            Settlement::Resolve(resolution) => Ok(resolution),
+            Settlement::Swap(_) => Err("swap".to_owned()),
+        }
+    }
+
+    #[test]
+    fn a_swap_names_the_other_call_and_nothing_else() {
+        let other = Uuid::now_v7();
+        let body = |outcome, with: Option<Uuid>, send_again| {
+            ResolutionBody { outcome, remote_id: None, send_again, with_effect_id: with }.checked()
+        };
+        assert_eq!(body(ResolutionOutcome::Swap, Some(other), None).unwrap(), Settlement::Swap(EffectId(other)));
+        for (outcome, with, send_again) in [
+            (ResolutionOutcome::Swap, None, None),
+            (ResolutionOutcome::Swap, Some(other), Some(true)),
+            (ResolutionOutcome::DidNotHappen, Some(other), Some(true)),
+        ] {
+            let error = format!("{:?}", body(outcome, with, send_again).unwrap_err());
+            assert!(error.contains("bad_swap"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_resolution_says_one_thing() {
+        use ResolutionOutcome::{DidNotHappen, Happened};
+        assert_eq!(checked(Happened, Some(" 1_2 "), None), Ok(Resolution::Happened("1_2".to_owned())));
+        assert_eq!(checked(DidNotHappen, None, Some(true)), Ok(Resolution::SendAgain));
+        assert_eq!(checked(DidNotHappen, None, Some(false)), Ok(Resolution::GiveUp));
+        for (outcome, remote_id, send_again, field) in [
+            (Happened, None, None, "bad_remote_id"),
+            (Happened, Some(" "), None, "bad_remote_id"),
+            (Happened, Some("1"), Some(true), "bad_send_again"),
+            (DidNotHappen, Some("1"), Some(true), "bad_remote_id"),
+            (DidNotHappen, None, None, "bad_send_again"),
+        ] {
+            let error = checked(outcome, remote_id, send_again).unwrap_err();
+            assert!(error.contains(field), "{error}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! What people see and say about themselves.
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::{NewJob, Tx},
+    ids::TenantId,
+    people::{
+        EraseUser, sessions,
+        store::{self, UserPatch},
+    },
+    tenants::members,
+};
+use poem_openapi::{
+    Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::{Tag, jobs::Accepted, require_tenant},
+    auth::Caller,
+    error::ErrorCode,
+    http::Body,
+    state::AppState,
+};
+
+/// A tenant that somebody is in.
+#[derive(Debug, Object)]
+struct MembershipView {
+    tenant_id: Uuid,
+    name: String,
+    /// owner, admin or member.
+    role: String,
+}
+
+/// A person.
+#[derive(Debug, Object)]
+struct MeView {
+    id: Uuid,
+    email: String,
+    first_name: String,
+    last_name: String,
+    picture_url: Option<String>,
+    /// Staff: `read_only` or `full`.
+    operator_role: Option<String>,
+    /// The tenant that is meant where a request names none.
+    current_tenant_id: Option<Uuid>,
+    tenants: Vec<MembershipView>,
+    created_at: DateTime<Utc>,
+}
+
+/// What a person changes about itself; what is absent stays.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct MePatch {
+    #[oai(validator(max_length = 100))]
+    first_name: Option<String>,
+    #[oai(validator(max_length = 100))]
+    last_name: Option<String>,
+    /// The address of a picture, https://...; an empty text takes it away.
+    #[oai(validator(max_length = 2000, pattern = "^(https://[^\\s]+)?$"))]
+    picture_url: Option<String>,
+}
+
+pub(crate) struct MeApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::People")]
+impl MeApi {
+    /// Who is signed in.
+    #[oai(path = "/auth/me", method = "get", operation_id = "get_me")]
+    async fn get(&self, caller: Caller) -> Result<Json<MeView>, ApiError> {
+        let mut tx = self.state.db.system().await?;
+        let me = view(&mut tx, &caller).await?;
+        tx.commit().await?;
+        Ok(Json(me))
+    }
+
+    /// Change what is shown of oneself.
+    #[oai(path = "/auth/me", method = "patch", operation_id = "update_me")]
+    async fn update(&self, caller: Caller, body: Body<MePatch>) -> Result<Json<MeView>, ApiError> {
+        let person = caller.person()?;
+        let MePatch { first_name, last_name, picture_url } = body.0;
+        let mut tx = self.state.db.system().await?;
+        store::update(&mut tx, person.user_id, &UserPatch { first_name, last_name, picture_url }).await?;
+        let me = view(&mut tx, &caller).await?;
+        tx.commit().await?;
+        Ok(Json(me))
+    }
+
+    /// Erase oneself, and the tenants that nobody else is in: a job does it, and cannot be undone. Whoever is the last owner of a
+    /// tenant with other people makes one of them an owner first.
+    #[oai(path = "/auth/me", method = "delete", operation_id = "delete_me")]
+    async fn delete(
+        &self,
+        caller: Caller,
+        /// One's own address, so that nobody does it by mistake.
+        confirm: Query<String>,
+    ) -> Result<Accepted, ApiError> {
+        let person = caller.person()?;
+        let mut tx = self.state.db.system().await?;
+        let user = store::get(&mut tx, person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
+        if !user.email.eq_ignore_ascii_case(&confirm) {
+            return Err(ApiError::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own address."));
+        }
+        let owned = members::list_owned_alone(&mut tx, person.user_id).await?;
+        if owned.iter().any(|(_, others)| *others > 0) {
+            return Err(ApiError::last_owner());
+        }
+        let job = NewJob::new(TenantId::SYSTEM, &EraseUser { user_id: person.user_id });
+        let enqueued = tx.enqueue(job).await?;
+        sessions::revoke_all(&mut tx, person.user_id).await?;
+        let entry =
+            Entry::new(TenantId::SYSTEM, "user.delete", "user", person.user_id, json!({ "job_id": enqueued.id }));
+        self.state.record(&mut tx, caller.actor(), entry).await?;
+        tx.commit().await?;
+        Ok(Accepted::job(enqueued.id, enqueued.is_new, 1))
+    }
+
+    /// Work in another tenant from now on: it is meant where a request names none. The header `Linecook-Tenant` does so for one
+    /// request.
+    #[oai(path = "/tenants/:id/switch", method = "post", operation_id = "switch_tenant")]
+    async fn switch(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<MeView>, ApiError> {
+        let (person, tenant_id) = (caller.person()?, caller.tenant(id.0)?);
+        let mut tx = self.state.db.system().await?;
+        require_tenant(&mut tx, tenant_id).await?;
+        store::switch(&mut tx, person.user_id, tenant_id).await?;
+        let me = view(&mut tx, &caller).await?;
+        tx.commit().await?;
+        Ok(Json(me))
+    }
+}
+
+async fn view(tx: &mut Tx, caller: &Caller) -> Result<MeView, ApiError> {
+    let person = caller.person()?;
+    let user = store::get(tx, person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
+    let (signed_in, _) =
+        sessions::find(tx, sessions::Named::Id(person.session_id)).await?.ok_or_else(ApiError::unauthorized)?;
+    let tenants = members::list_of_user(tx, person.user_id).await?;
+    Ok(MeView {
+        id: user.id.0,
+        email: user.email,
+        first_name: user.first_name,
+        last_name: user.last_name,
+        picture_url: user.picture_url,
+        operator_role: user.operator_role.map(|role| role.name().to_owned()),
+        current_tenant_id: signed_in.current.map(|id| id.0),
+        tenants: tenants
+            .into_iter()
+            .map(|tenant| MembershipView {
+                tenant_id: tenant.tenant_id.0,
+                name: tenant.name,
+                role: tenant.role.name().to_owned(),
+            })
+            .collect(),
+        created_at: user.created_at,
+    })
+}

@@ -1,0 +1,84 @@
+//! People: registering, signing in, and what they say about themselves.
+
+mod me;
+mod members;
+mod sessions;
+mod sign_up;
+
+use std::time::Duration;
+
+use jobs::people::{
+    self, password,
+    sign_in::{From as SignedInFrom, SignInError},
+};
+use poem::Request;
+use poem_openapi::Object;
+use secrecy::SecretString;
+use tokio::time::Instant;
+
+pub(crate) use self::{
+    me::MeApi,
+    members::MembersApi,
+    sessions::SessionsApi,
+    sign_up::{SignUpApi, count_client},
+};
+use crate::{ApiError, auth::Client, error::ErrorCode};
+
+/// Answers about addresses take at least this long, so that the time tells nobody which are known.
+const EVEN: Duration = Duration::from_millis(400);
+
+/// That a mail is on its way, if the address is one that gets it.
+#[derive(Debug, Object)]
+pub(crate) struct MailView {
+    /// What to do next.
+    next: String,
+}
+
+impl MailView {
+    fn sent() -> Self {
+        Self { next: "Open the link in the mail that was sent to the address.".to_owned() }
+    }
+}
+
+/// Where a request comes from.
+pub(crate) fn origin(request: &Request) -> SignedInFrom {
+    let client = request.extensions().get::<Client>().copied().unwrap_or_default();
+    SignedInFrom { counted_as: client.counted_as(), remote_address: client.address() }
+}
+
+/// Lets an answer take as long as others do.
+pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let result = work.await;
+    tokio::time::sleep_until(begun + EVEN).await;
+    result
+}
+
+/// Refuses what cannot be an address; whether it is one, a mail shows.
+pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
+    if people::is_address(email) {
+        Ok(())
+    } else {
+        Err(ApiError::unprocessable(ErrorCode::BadEmail, "email should look like name@example.com."))
+    }
+}
+
+/// Refuses a password that is too weak.
+pub(crate) fn checked_password(password: String, email: &str) -> Result<SecretString, ApiError> {
+    let password = SecretString::from(password);
+    match password::objection(&password, email) {
+        Some(words) => Err(ApiError::unprocessable(ErrorCode::WeakPassword, words)),
+        None => Ok(password),
+    }
+}
+
+impl From<SignInError> for ApiError {
+    fn from(error: SignInError) -> Self {
+        match error {
+            SignInError::Wrong => Self::wrong_password(),
+            SignInError::Unverified => Self::unverified(),
+            SignInError::TooMany(wait) => Self::too_many_tries(wait),
+            SignInError::Database(error) => error.into(),
+        }
+    }
+}

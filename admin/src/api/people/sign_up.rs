@@ -1,0 +1,197 @@
+//! Registering, links in mails, and forgotten passwords.
+
+use jobs::people::{
+    accept::{self, AcceptError, Newcomer},
+    recover,
+    sign_in::SignInError,
+    sign_up::{self, NewPerson, VerifyError},
+    throttle::Throttle,
+};
+use poem::Request;
+use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
+use uuid::Uuid;
+
+use super::{MailView, checked_password, evenly, origin};
+use crate::{ApiError, api::Tag, error::ErrorCode, http::Body, state::AppState};
+
+/// Somebody who registers.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct NewPersonBody {
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: String,
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
+    email: String,
+    /// 10 characters or more.
+    #[oai(validator(max_length = 200))]
+    password: String,
+    /// What the restaurant, the agency or the artist is called: a tenant is made of it.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    organization_name: String,
+}
+
+/// A code from a link in a mail, and the password that was registered with it.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct VerifyBody {
+    #[oai(validator(max_length = 100))]
+    code: String,
+    #[oai(validator(max_length = 200))]
+    password: String,
+}
+
+/// An address.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct AddressBody {
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
+    email: String,
+}
+
+/// Another password.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct ResetBody {
+    #[oai(validator(max_length = 100))]
+    code: String,
+    /// 10 characters or more.
+    #[oai(validator(max_length = 200))]
+    password: String,
+}
+
+/// An invitation that is accepted. Without an account of that address, a name and a password make one.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct AcceptBody {
+    #[oai(validator(max_length = 100))]
+    code: String,
+    #[oai(validator(min_length = 1, max_length = 100))]
+    name: Option<String>,
+    #[oai(validator(max_length = 200))]
+    password: Option<String>,
+}
+
+/// What can be done now.
+#[derive(Debug, Object)]
+struct ReadyView {
+    /// What to do next.
+    next: String,
+}
+
+/// The tenant that somebody joined.
+#[derive(Debug, Object)]
+struct JoinedView {
+    tenant_id: Uuid,
+}
+
+#[derive(ApiResponse)]
+enum Mailed {
+    /// A mail goes out, whether or not the address has an account; what it says depends on that.
+    #[oai(status = 202)]
+    Mailed(Json<MailView>),
+}
+
+pub(crate) struct SignUpApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
+impl SignUpApi {
+    /// Register: a mail brings a link that has to be opened within a day. Open to everybody.
+    #[oai(path = "/register", method = "post", operation_id = "register")]
+    async fn register(&self, request: &Request, body: Body<NewPersonBody>) -> Result<Mailed, ApiError> {
+        let body = body.0;
+        let password = checked_password(body.password, &body.email)?;
+        self.count(request).await?;
+        let person =
+            NewPerson { name: body.name, email: body.email, password, organization_name: body.organization_name };
+        evenly(sign_up::register(&self.state.db, &self.state.services.passwords, person)).await?;
+        Ok(Mailed::Mailed(Json(MailView::sent())))
+    }
+
+    /// Show that an address is one's own, by the code at the end of the mailed link and the password that was registered with it.
+    /// Open to everybody.
+    #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
+    async fn verify(&self, request: &Request, body: Body<VerifyBody>) -> Result<Json<ReadyView>, ApiError> {
+        self.count(request).await?;
+        let (state, from) = (&self.state, origin(request).remote_address);
+        let VerifyBody { code, password } = body.0;
+        sign_up::verify(&state.db, &state.services, &code, password.into(), from).await?;
+        Ok(Json(ReadyView { next: "Sign in with the password that you chose.".to_owned() }))
+    }
+
+    /// Have a link mailed to choose another password. Open to everybody.
+    #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
+    async fn forgot(&self, request: &Request, body: Body<AddressBody>) -> Result<Mailed, ApiError> {
+        self.count(request).await?;
+        evenly(recover::forgot(&self.state.db, &body.email)).await?;
+        Ok(Mailed::Mailed(Json(MailView::sent())))
+    }
+
+    /// Choose another password, by the code at the end of the mailed link; whoever is signed in is signed out. Open to everybody.
+    #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
+    async fn reset(&self, request: &Request, body: Body<ResetBody>) -> Result<Json<ReadyView>, ApiError> {
+        let body = body.0;
+        let password = checked_password(body.password, "")?;
+        self.count(request).await?;
+        let services = &self.state.services;
+        let hash = services.passwords.hash(password).await;
+        let mut tx = self.state.db.system().await?;
+        let reset = recover::reset(&mut tx, services, &body.code, &hash, origin(request).remote_address).await?;
+        tx.commit().await?;
+        reset.ok_or_else(ApiError::bad_code)?;
+        Ok(Json(ReadyView { next: "Sign in with the new password.".to_owned() }))
+    }
+
+    /// Join a tenant, by the code at the end of the mailed link. Open to everybody.
+    #[oai(path = "/accept-invitation", method = "post", operation_id = "accept_invitation")]
+    async fn accept(&self, request: &Request, body: Body<AcceptBody>) -> Result<Json<JoinedView>, ApiError> {
+        let body = body.0;
+        let newcomer = match (body.name, body.password) {
+            (Some(name), Some(password)) => Some(Newcomer { name, password: checked_password(password, "")? }),
+            (None, None) => None,
+            (Some(_), None) | (None, Some(_)) => return Err(AcceptError::Newcomer.into()),
+        };
+        self.count(request).await?;
+        let from = origin(request).remote_address;
+        let tenant_id = accept::accept(&self.state.db, &self.state.services, &body.code, newcomer, from).await?;
+        Ok(Json(JoinedView { tenant_id: tenant_id.0 }))
+    }
+}
+
+impl SignUpApi {
+    async fn count(&self, request: &Request) -> Result<(), ApiError> {
+        count_client(&self.state, request).await
+    }
+}
+
+/// Counts what somebody without credentials asks for.
+pub(crate) async fn count_client(state: &AppState, request: &Request) -> Result<(), ApiError> {
+    let mut tx = state.db.system().await?;
+    let wait = Throttle::CLIENT.take(&mut tx, &origin(request).counted_as).await?;
+    tx.commit().await?;
+    wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait).into()))
+}
+
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Code => Self::bad_code(),
+            VerifyError::Password => Self::wrong_password(),
+            VerifyError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<AcceptError> for ApiError {
+    fn from(error: AcceptError) -> Self {
+        match error {
+            AcceptError::Invalid => Self::bad_code(),
+            AcceptError::Newcomer => Self::unprocessable(
+                ErrorCode::NameAndPassword,
+                "This address has no account yet: send name and password to make one.",
+            ),
+            AcceptError::Database(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Posts: writing, scheduling, and what became of them.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    audit::Entry,
+    engine::{Enqueued, Tx},
+    ids::{AccountId, AssetId, PostId, TenantId},
+    posts::{
+        self, Placement,
+        store::{self, DeliveryRow, PostRow},
+    },
+};
+use poem_openapi::{
+    ApiResponse, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    ApiError,
+    api::{Tag, require_tenant},
+    auth::Caller,
+    error::ErrorCode,
+    http::{
+        Body,
+        paging::{Listed, Page, Paging},
+    },
+    state::AppState,
+};
+
+/// A post that goes out now.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct NewPost {
+    tenant_id: Uuid,
+    /// Where it goes.
+    #[oai(validator(min_items = 1, max_items = 20, unique_items))]
+    account_ids: Vec<Uuid>,
+    #[oai(validator(min_length = 1, max_length = 2200))]
+    caption: String,
+    /// The picture that it goes out with.
+    asset_id: Option<Uuid>,
+}
+
+/// Posts that exist, to go out on an account.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct NewSchedule {
+    tenant_id: Uuid,
+    /// Where they go.
+    account_id: Uuid,
+    #[oai(validator(min_items = 1, max_items = 200))]
+    posts: Vec<NewPlacement>,
+}
+
+/// One post to go out.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct NewPlacement {
+    post_id: Uuid,
+    /// When; as its calendar planned if absent. A time that has come means now.
+    scheduled_at: Option<DateTime<Utc>>,
+    /// Another picture than it has, on this account.
+    asset_id: Option<Uuid>,
+}
+
+/// A post and what becomes of it.
+#[derive(Debug, Object)]
+pub(crate) struct PostView {
+    id: Uuid,
+    tenant_id: Uuid,
+    calendar_id: Option<Uuid>,
+    topic: Option<String>,
+    /// Absent until it is written.
+    caption: Option<String>,
+    asset_id: Option<Uuid>,
+    /// When its calendar wants it out.
+    planned_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    deliveries: Vec<DeliveryView>,
+}
+
+/// A post on an account.
+#[derive(Debug, Object)]
+pub(crate) struct DeliveryView {
+    id: Uuid,
+    account_id: Uuid,
+    /// The picture that it goes out with.
+    asset_id: Option<Uuid>,
+    /// scheduled, submitting, published, failed, unknown or cancelled.
+    state: String,
+    scheduled_at: DateTime<Utc>,
+    job_id: Option<Uuid>,
+    /// What it waits for, when that is not time.
+    blocked_by: Option<String>,
+    /// What the network calls it.
+    remote_id: Option<String>,
+    permalink: Option<String>,
+    published_at: Option<DateTime<Utc>>,
+    error_class: Option<String>,
+    /// Why it failed, is unknown, or is being looked for.
+    error: Option<String>,
+    /// Since when it is being looked for, because it may be out.
+    looked_for_since: Option<DateTime<Utc>>,
+    /// When it is looked for again; absent while that happens, or while something other than time ends the wait.
+    next_look_at: Option<DateTime<Utc>>,
+}
+
+/// What is said of a delivery that may be out, before what its last look came to.
+fn looked_for(since: DateTime<Utc>, next: Option<DateTime<Utc>>, error: Option<String>) -> String {
+    let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
+    let next =
+        next.map_or_else(|| "the next look is under way".to_owned(), |at| format!("next look at {}", minute(at)));
+    let words = format!("It may be out: being looked for since {}, {next}.", minute(since));
+    error.map_or(words.clone(), |error| format!("{words} {error}"))
+}
+
+impl From<DeliveryRow> for DeliveryView {
+    fn from(row: DeliveryRow) -> Self {
+        Self {
+            id: row.id.0,
+            account_id: row.account_id.0,
+            asset_id: row.asset_id.map(|id| id.0),
+            state: row.state.name().to_owned(),
+            scheduled_at: row.scheduled_at,
+            job_id: row.job_id.map(|id| id.0),
+            blocked_by: row.blocked_by,
+            remote_id: row.remote_id,
+            permalink: row.permalink,
+            published_at: row.published_at,
+            error_class: row.error_class,
+            error: match row.looked_for_since {
+                Some(since) => Some(looked_for(since, row.next_look_at, row.error)),
+                None => row.error,
+            },
+            looked_for_since: row.looked_for_since,
+            next_look_at: row.next_look_at,
+        }
+    }
+}
+
+impl Listed for PostView {
+    const PAGE: &'static str = "PostPage";
+    const DESCRIPTION: &'static str = "A page of posts.";
+}
+
+/// Posts on their way, with the jobs that publish them.
+#[derive(Debug, Object)]
+pub(crate) struct ScheduledView {
+    posts: Vec<PostView>,
+    job_ids: Vec<Uuid>,
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum AcceptedPosts {
+    /// Jobs publish the posts.
+    #[oai(status = 202)]
+    Accepted(
+        Json<ScheduledView>,
+        /// The first job's address.
+        #[oai(header = "Location")]
+        String,
+    ),
+}
+
+/// Posts as clients see them, with their deliveries.
+pub(crate) async fn with_deliveries(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    posts: Vec<PostRow>,
+) -> Result<Vec<PostView>, sqlx::Error> {
+    let ids: Vec<Uuid> = posts.iter().map(|post| post.id.0).collect();
+    let mut deliveries: BTreeMap<PostId, Vec<DeliveryView>> = BTreeMap::new();
+    for delivery in store::list_deliveries(tx, tenant_id, &ids).await? {
+        deliveries.entry(delivery.post_id).or_default().push(delivery.into());
+    }
+    let view = |post: PostRow| PostView {
+        id: post.id.0,
+        tenant_id: post.tenant_id.0,
+        calendar_id: post.calendar_id.map(|id| id.0),
+        topic: post.topic,
+        caption: post.caption,
+        asset_id: post.asset_id.map(|id| id.0),
+        planned_at: post.planned_at,
+        created_at: post.created_at,
+        deliveries: deliveries.remove(&post.id).unwrap_or_default(),
+    };
+    Ok(posts.into_iter().map(view).collect())
+}
+
+pub(crate) struct PostsApi {
+    pub(crate) state: AppState,
+}
+
+#[OpenApi(prefix_path = "/api/v1", tag = "Tag::Posts")]
+impl PostsApi {
+    /// Write a post that goes out now.
+    #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
+    async fn create(&self, caller: Caller, body: Body<NewPost>) -> Result<AcceptedPosts, ApiError> {
+        let tenant_id = caller.tenant(body.tenant_id)?;
+        if body.caption.trim().is_empty() {
+            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
+        }
+        let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
+        let mut tx = self.state.db.tenant(tenant_id).await?;
+        require_tenant(&mut tx, tenant_id).await?;
+        let (plans, asset_id) = (&self.state.services.plans, body.asset_id.map(AssetId));
+        let (post_id, jobs) = posts::create(&mut tx, plans, tenant_id, &body.caption, asset_id, &accounts).await?;
+        let details = json!({ "accounts": body.account_ids, "asset_id": body.asset_id });
+        let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
+        self.accepted(tx, &caller, &[post_id.0], &jobs, entry).await
+    }
+
+    /// Schedule posts that exist on an account: all of them, or none.
+    #[oai(path = "/posts/schedule", method = "post", operation_id = "schedule_posts")]
+    async fn schedule(&self, caller: Caller, body: Body<NewSchedule>) -> Result<AcceptedPosts, ApiError> {
+        let tenant_id = caller.tenant(body.tenant_id)?;
+        let placements: Vec<Placement> = body
+            .posts
+            .iter()
+            .map(|post| Placement {
+                post_id: PostId(post.post_id),
+                account_id: AccountId(body.account_id),
+                at: post.scheduled_at,
+                asset_id: post.asset_id.map(AssetId),
+            })
+            .collect();
+        let mut tx = self.state.db.tenant(tenant_id).await?;
+        require_tenant(&mut tx, tenant_id).await?;
+        let jobs = posts::schedule(&mut tx, &self.state.services.plans, tenant_id, &placements).await?;
+        let ids: Vec<Uuid> = body.posts.iter().map(|post| post.post_id).collect();
+        let times: Vec<_> = body.posts.iter().map(|post| (post.post_id, post.scheduled_at)).collect();
+        let details = json!({ "posts": times });
+        let entry = Entry::new(tenant_id, "posts.schedule", "account", body.account_id, details);
+        self.accepted(tx, &caller, &ids, &jobs, entry).await
+    }
+
+    /// The posts of a tenant, newest first.
+    #[oai(path = "/tenants/:id/posts", method = "get", operation_id = "list_posts")]
+    async fn list(
+        &self,
+        caller: Caller,
+        id: Path<Uuid>,
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<Page<PostView>>, ApiError> {
+        let paging = Paging::read(&after, &limit)?;
+        let id = caller.tenant(id.0)?;
+        let mut tx = self.state.db.tenant(id).await?;
+        require_tenant(&mut tx, id).await?;
+        let posts = store::list_posts(&mut tx, id, paging.after, paging.limit).await?;
+        let next = paging.next(&posts, |post| (post.created_at, post.id.0));
+        let items = with_deliveries(&mut tx, id, posts).await?;
+        tx.commit().await?;
+        Ok(Json(Page { items, next }))
+    }
+}
+
+impl PostsApi {
+    async fn accepted(
+        &self,
+        mut tx: Tx,
+        caller: &Caller,
+        ids: &[Uuid],
+        jobs: &[Enqueued],
+        entry: Entry,
+    ) -> Result<AcceptedPosts, ApiError> {
+        let posts = store::list_by_ids(&mut tx, entry.tenant_id, ids).await?;
+        let posts = with_deliveries(&mut tx, entry.tenant_id, posts).await?;
+        self.state.record(&mut tx, caller.actor(), entry).await?;
+        tx.commit().await?;
+        let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
+        let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
+        Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
+    }
+}

@@ -1,0 +1,134 @@
+//! What changes about a tenant.
+
+use std::collections::BTreeMap;
+
+use jobs::{
+    ids::AssetId,
+    tenants::settings::{self, BadSetting},
+};
+use poem_openapi::{Object, types::MaybeUndefined};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{
+    Described,
+    views::{HashtagCounts, OnUnknown, PlanName},
+};
+use crate::{ApiError, error::ErrorCode};
+
+/// What to change; what is absent stays, null clears.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+pub(crate) struct TenantPatch {
+    /// What it is called.
+    #[oai(validator(min_length = 1, max_length = 200))]
+    name: Option<String>,
+    /// Whom to write to.
+    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
+    email: Option<String>,
+    /// For operators.
+    pub(super) plan: Option<PlanName>,
+    /// The company behind it.
+    company_name: MaybeUndefined<String>,
+    /// What it is, for people and for AI.
+    description: MaybeUndefined<String>,
+    /// ISO 3166-1, such as DE.
+    country: MaybeUndefined<String>,
+    /// As IANA calls it, such as Europe/Berlin; null: UTC.
+    time_zone: MaybeUndefined<String>,
+    /// Such as #krustypizza.
+    brand_hashtag: MaybeUndefined<String>,
+    /// How its texts are to sound.
+    tone: MaybeUndefined<String>,
+    hashtag_counts: MaybeUndefined<HashtagCounts>,
+    /// Where it sells.
+    shop_url: MaybeUndefined<String>,
+    /// Such as #c83c28.
+    primary_color: MaybeUndefined<String>,
+    /// Such as #c83c28.
+    secondary_color: MaybeUndefined<String>,
+    /// One of its pictures.
+    logo_asset_id: MaybeUndefined<Uuid>,
+    /// What this product is called there, for those who resell it.
+    product_name: MaybeUndefined<String>,
+    /// Whether pages and mails leave out who made this.
+    hides_footer: MaybeUndefined<bool>,
+    /// How many minutes a post is looked for that the network does not show; null: 10.
+    #[oai(validator(minimum(value = "1"), maximum(value = "1440")))]
+    unknown_after_minutes: MaybeUndefined<i32>,
+    /// What becomes of it then; null: ask.
+    on_unknown: MaybeUndefined<OnUnknown>,
+}
+
+impl TenantPatch {
+    /// The tenant as it is to be.
+    pub(super) fn apply(self, (mut tenant, mut settings): Described) -> Result<Described, ApiError> {
+        tenant.name = self.name.unwrap_or(tenant.name);
+        tenant.email = self.email.or(tenant.email);
+        tenant.plan = self.plan.map_or(tenant.plan, Into::into);
+        change(&mut settings.company_name, self.company_name);
+        change(&mut settings.description, self.description);
+        change(&mut settings.country, self.country);
+        change(&mut settings.time_zone, self.time_zone);
+        change(&mut settings.brand_hashtag, self.brand_hashtag);
+        change(&mut settings.tone, self.tone);
+        change(&mut settings.shop_url, self.shop_url);
+        change(&mut settings.primary_color, self.primary_color);
+        change(&mut settings.secondary_color, self.secondary_color);
+        change(&mut settings.product_name, self.product_name);
+        let mut logo = settings.logo_asset_id.map(|AssetId(id)| id);
+        change(&mut logo, self.logo_asset_id);
+        settings.logo_asset_id = logo.map(AssetId);
+        let mut hides_footer = Some(settings.hides_footer);
+        change(&mut hides_footer, self.hides_footer);
+        settings.hides_footer = hides_footer.unwrap_or_default();
+        change(&mut settings.unknown_after_minutes, self.unknown_after_minutes);
+        let mut on_unknown = settings.on_unknown.map(OnUnknown::from);
+        change(&mut on_unknown, self.on_unknown);
+        settings.on_unknown = on_unknown.map(settings::OnUnknown::from);
+        match self.hashtag_counts {
+            MaybeUndefined::Undefined => {}
+            MaybeUndefined::Null => settings.hashtag_counts.clear(),
+            MaybeUndefined::Value(counts) => settings.hashtag_counts = by_network(&counts),
+        }
+        let settings = settings.checked().map_err(|BadSetting { field, rule }| {
+            ApiError::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
+        })?;
+        Ok((tenant, settings))
+    }
+}
+
+fn change<T>(field: &mut Option<T>, asked: MaybeUndefined<T>) {
+    match asked {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => *field = None,
+        MaybeUndefined::Value(value) => *field = Some(value),
+    }
+}
+
+fn by_network(counts: &HashtagCounts) -> BTreeMap<String, u8> {
+    let pairs = [("facebook", counts.facebook), ("instagram", counts.instagram)];
+    pairs.into_iter().filter_map(|(network, count)| Some((network.to_owned(), count?))).collect()
+}
+
+/// What changed, before and after; `None`: nothing did.
+pub(super) fn difference(before: &Described, after: &Described) -> Option<Value> {
+    let (mut old, mut new) = (fields(before), fields(after));
+    let same: Vec<String> =
+        old.iter().filter(|(name, value)| new.get(*name) == Some(*value)).map(|(name, _)| name.clone()).collect();
+    for name in same {
+        old.remove(&name);
+        new.remove(&name);
+    }
+    (!old.is_empty()).then(|| json!({ "before": old, "after": new }))
+}
+
+fn fields((tenant, settings): &Described) -> Map<String, Value> {
+    let mut fields = json!(settings).as_object().cloned().unwrap_or_default();
+    for (name, value) in
+        [("name", json!(tenant.name)), ("email", json!(tenant.email)), ("plan", json!(tenant.plan.name()))]
+    {
+        fields.insert(name.to_owned(), value);
+    }
+    fields
+}

@@ -1,0 +1,42 @@
+//! What tenants are refused.
+
+use jobs::tenants::usage::{Reached, UsageError};
+
+use crate::{ApiError, error::ErrorCode};
+
+pub(super) fn plan_by_operators() -> ApiError {
+    ApiError::forbidden(
+        ErrorCode::PlanByOperators,
+        "Only operators give a tenant another plan than basic: leave plan out.",
+    )
+}
+
+pub(super) fn too_many_tenants(most: i64) -> ApiError {
+    let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
+    ApiError::forbidden(ErrorCode::TooManyTenants, detail)
+}
+
+impl From<UsageError> for ApiError {
+    fn from(error: UsageError) -> Self {
+        match error {
+            UsageError::Reached(reached) => reached.into(),
+            UsageError::NoTenant => Self::not_found("tenant"),
+            UsageError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<Reached> for ApiError {
+    fn from(reached: Reached) -> Self {
+        let allowed = format!("The plan {} allows {} {}", reached.plan.name(), reached.limit, reached.limited.words());
+        match reached.again {
+            Some((time, wait_seconds)) => {
+                let detail = format!("{allowed}, and this would be more. There is room again from {time} on.");
+                Self::too_many(ErrorCode::LimitReached, detail, wait_seconds)
+            }
+            None => {
+                Self::forbidden(ErrorCode::PlanLimit, format!("{allowed}, and they are used. Ask for a larger plan."))
+            }
+        }
+    }
+}

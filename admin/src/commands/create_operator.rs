@@ -1,0 +1,125 @@
+//! `admin create-operator` and `remove-operator`: lets staff in, by a key or as a person who signs in, and out.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use jobs::{
+    audit::{self, Actor, Entry},
+    config::{KeyringConfig, secret},
+    engine::{Db, Tx},
+    ids::TenantId,
+    people::{
+        OperatorRole, recover, sessions,
+        store::{self, Names, Purpose},
+    },
+    signer::Signer,
+    tenants::{keys, permissions::Permissions},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Value, json};
+use url::Url;
+
+use super::database::DatabaseConfig;
+
+/// How long the link to choose a password is good.
+const LINK_LIFE: Duration = Duration::from_hours(24);
+
+/// What the command takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Config {
+    #[command(flatten)]
+    database: DatabaseConfig,
+    #[command(flatten)]
+    keys: KeyringConfig,
+    /// Who it is, such as a person's name.
+    #[arg(long)]
+    name: String,
+    /// Makes an operator who signs in with this address, instead of a key; prints a link to choose a password.
+    #[arg(long, requires_all = ["secret_key", "public_url"])]
+    email: Option<String>,
+    /// Reads everything and changes nothing.
+    #[arg(long)]
+    read_only: bool,
+    /// As the admin has it.
+    #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
+    secret_key: Option<SecretString>,
+    /// As the admin has it.
+    #[arg(long, env = "PUBLIC_URL")]
+    public_url: Option<Url>,
+}
+
+/// Makes a key, or a person; prints the key or the link, which are to be seen this once.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    if config.name.trim().is_empty() {
+        bail!("--name should say who it is");
+    }
+    let keyring = config.keys.keyring()?;
+    let db = Db::connect(config.database.database_url.expose_secret(), 1, None).await?;
+    let mut tx = db.system().await?;
+    let (entry, shown) = match &config.email {
+        Some(email) => person(&mut tx, &config, email).await?,
+        None => key(&mut tx, &config).await.context("could not store the key; was `admin migrate` run?")?,
+    };
+    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
+    tx.commit().await?;
+    println!("{shown}");
+    Ok(())
+}
+
+/// What `admin remove-operator` takes.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Removal {
+    #[command(flatten)]
+    database: DatabaseConfig,
+    #[command(flatten)]
+    keys: KeyringConfig,
+    /// The address that the person signs in with.
+    #[arg(long)]
+    email: String,
+}
+
+/// Ends what an operator may do as a person, and signs the person out everywhere. Keys are revoked by `DELETE /api-keys/{id}`.
+pub(crate) async fn remove(removal: Removal) -> anyhow::Result<()> {
+    let keyring = removal.keys.keyring()?;
+    let db = Db::connect(removal.database.database_url.expose_secret(), 1, None).await?;
+    let mut tx = db.system().await?;
+    let Some(user_id) = store::end_operator(&mut tx, &removal.email).await? else {
+        bail!("nobody with that address is an operator");
+    };
+    sessions::revoke_all(&mut tx, user_id).await?;
+    store::delete_links(&mut tx, user_id).await?;
+    let entry = entry("operator.remove", "user", user_id.to_string(), json!({ "email": removal.email }));
+    audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
+    tx.commit().await?;
+    println!("{} is no operator any more", removal.email);
+    Ok(())
+}
+
+async fn key(tx: &mut Tx, config: &Config) -> Result<(Entry, String), sqlx::Error> {
+    let permissions = if config.read_only { Permissions::read_only() } else { Permissions::full() };
+    let (row, key) = keys::insert(tx, TenantId::SYSTEM, &config.name, None, &permissions).await?;
+    let details = json!({ "name": row.name, "prefix": row.prefix, "permissions": row.permissions });
+    Ok((entry("api_key.create", "api_key", row.id.to_string(), details), key))
+}
+
+async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(Entry, String)> {
+    let (Some(secret_key), Some(public_url)) = (&config.secret_key, &config.public_url) else {
+        bail!("--email needs SECRET_KEY and PUBLIC_URL, as the admin has them");
+    };
+    if !email.contains('@') {
+        bail!("--email should look like name@example.com");
+    }
+    let role = if config.read_only { OperatorRole::ReadOnly } else { OperatorRole::Full };
+    let user_id = store::ensure(tx, email).await.context("could not store the person; was `admin migrate` run?")?;
+    store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
+    // What others may have registered for the address is not to become an operator's password.
+    store::delete_links(tx, user_id).await?;
+    let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;
+    let code = Signer::new(secret_key.expose_secret())?.code(Purpose::ResetPassword.name(), link_id);
+    let link = format!("{}/reset-password/{code}", public_url.as_str().trim_end_matches('/'));
+    Ok((entry("operator.create", "user", user_id.to_string(), json!({ "email": email, "role": role.name() })), link))
+}
+
+fn entry(action: &str, object_type: &'static str, object_id: String, details: Value) -> Entry {
+    Entry { tenant_id: TenantId::SYSTEM, action: action.to_owned(), object_type, object_id, details }
+}

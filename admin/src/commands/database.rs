@@ -1,0 +1,12 @@
+//! The database that a command needs and nothing else.
+
+use jobs::config::secret;
+use secrecy::SecretString;
+
+/// Where the database is.
+#[derive(Debug, clap::Args)]
+pub(crate) struct DatabaseConfig {
+    /// The database: `postgres://user:password@host:port/name`.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_parser = secret)]
+    pub(super) database_url: SecretString,
+}

@@ -1,0 +1,69 @@
+//! `admin serve`: the API.
+
+use std::{sync::Arc, time::Duration};
+
+use admin::{AppState, HttpConfig, Pace, Streams};
+use anyhow::Context as _;
+use jobs::{
+    config::{EngineConfig, ServicesConfig},
+    services::Services,
+};
+use poem::{Server, listener::TcpListener};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What it is served with.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Config {
+    #[command(flatten)]
+    engine: EngineConfig,
+    #[command(flatten)]
+    services: ServicesConfig,
+    #[command(flatten)]
+    http: HttpConfig,
+    /// The address to listen on.
+    #[arg(long, env = "HOST", default_value = "0.0.0.0")]
+    host: String,
+    /// The port to listen on.
+    #[arg(long, env = "PORT", default_value_t = 8080)]
+    port: u16,
+    /// Proxies in front of the admin that add to `X-Forwarded-For`: 1 on Heroku and Railway. Without any, that header is not
+    /// believed.
+    #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0)]
+    trusted_proxies: u8,
+    /// How long connecting an account may take.
+    #[arg(long, env = "OAUTH_STATE_EXPIRATION_MINUTES", default_value_t = 10,
+        value_parser = clap::value_parser!(u64).range(1..=60))]
+    oauth_state_expiration_minutes: u64,
+}
+
+/// Serves until a signal to stop.
+pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
+    let public_url = config.services.public_url.as_str().trim_end_matches('/').to_owned();
+    let services = Services::new(&config.services)?;
+    let window = config.engine.window()?;
+    let state = AppState {
+        db: config.engine.connect(window.clone()).await?,
+        streams: Streams::start(window.clone(), Pace::default()),
+        window,
+        services,
+        state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
+        public_url,
+        trusted_proxies: config.trusted_proxies,
+        http: Arc::new(config.http),
+    };
+    let mut terminate = signal(SignalKind::terminate())?;
+    let streams = state.streams.clone();
+    let stop = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        streams.close();
+    };
+    tracing::info!(host = config.host, port = config.port, "admin listens");
+    let listener = TcpListener::bind((config.host, config.port));
+    Server::new(listener)
+        .run_with_graceful_shutdown(admin::app(state), stop, Some(Duration::from_secs(20)))
+        .await
+        .context("could not serve")
+}

@@ -1,0 +1,161 @@
+//! What operators set about requests.
+
+use std::{num::NonZeroU32, str::FromStr, time::Duration};
+
+use jobs::{config::is_this_machine, tenants::plans::Plan};
+use url::{Origin, Url};
+
+/// How requests are limited, read and shared.
+#[derive(Debug, Clone, clap::Args)]
+pub struct HttpConfig {
+    /// How many requests are served.
+    #[command(flatten)]
+    pub rates: RateConfig,
+    /// Pages of these addresses may read answers: `https://app.example.com,https://staging.example.com`. None unless set.
+    #[arg(long, env = "CORS_ORIGINS", default_value = "")]
+    pub cors_origins: Origins,
+    /// Seconds that the body of a request may take to arrive; an upload may take ten times as long.
+    #[arg(long, env = "REQUEST_BODY_SECONDS", default_value = "30", value_parser = seconds)]
+    pub body_time: Duration,
+}
+
+/// How many requests are served.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct RateConfig {
+    /// Requests an hour of a tenant on the plan basic, and of each of its keys; `none`: any number.
+    #[arg(long, env = "RATE_LIMIT_BASIC", default_value = "100")]
+    pub basic: Rate,
+    /// The same on the plan pro.
+    #[arg(long, env = "RATE_LIMIT_PRO", default_value = "500")]
+    pub pro: Rate,
+    /// The same on the plan enterprise.
+    #[arg(long, env = "RATE_LIMIT_ENTERPRISE", default_value = "2000")]
+    pub enterprise: Rate,
+    /// Requests a minute of one machine that come without credentials or sign in; `none`: any number.
+    #[arg(long, env = "RATE_LIMIT_CLIENT", default_value = "30")]
+    pub client: Rate,
+}
+
+impl RateConfig {
+    /// The rate of a plan.
+    #[must_use]
+    pub fn of_plan(&self, plan: Plan) -> Rate {
+        match plan {
+            Plan::Basic => self.basic,
+            Plan::Pro => self.pro,
+            Plan::Enterprise => self.enterprise,
+        }
+    }
+}
+
+/// So many requests in a time; `None`: any number. Any number is the greatest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate(pub Option<NonZeroU32>);
+
+impl Rate {
+    /// Any number.
+    pub const ANY: Self = Self(None);
+
+    /// The greater of two.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Some(one), Some(two)) => Self(Some(one.max(two))),
+            (None, _) | (_, None) => Self::ANY,
+        }
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        if value == "none" {
+            return Ok(Self::ANY);
+        }
+        match value.parse() {
+            Ok(requests) => Ok(Self(Some(requests))),
+            Err(_) => Err("it should be a number from 1, or none".to_owned()),
+        }
+    }
+}
+
+/// Addresses of pages that may read answers.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// Whether none is listed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether pages of this address may read answers.
+    #[must_use]
+    pub fn list(&self, origin: &str) -> bool {
+        self.0.iter().any(|listed| listed == origin)
+    }
+}
+
+impl FromStr for Origins {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, Self::Err> {
+        let named = value.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        named.map(origin).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// An address as browsers write it; plain http is for this machine only.
+fn origin(value: &str) -> Result<String, String> {
+    let wrong = || format!("{value:?} should look like https://app.example.com: no path, and no * for any");
+    let url = Url::parse(value).map_err(|_| wrong())?;
+    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_this_machine(&url));
+    match url.origin() {
+        origin @ Origin::Tuple(..) if is_bare && is_safe && !value.contains('*') => Ok(origin.ascii_serialization()),
+        Origin::Tuple(..) | Origin::Opaque(_) => Err(wrong()),
+    }
+}
+
+fn seconds(value: &str) -> Result<Duration, String> {
+    match value.parse::<u16>() {
+        Ok(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds.into())),
+        Ok(_) | Err(_) => Err("it should be a number of seconds, 1 to 65535".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_whole_addresses_of_sites() {
+        let origins: Origins =
+            "https://app.example.com, http://localhost:3000,https://b.example.com:443/".parse().unwrap();
+        for listed in ["https://app.example.com", "http://localhost:3000", "https://b.example.com"] {
+            assert!(origins.list(listed), "{listed}");
+        }
+        for other in ["https://example.com", "http://app.example.com", "https://app.example.com.evil.com", "null", ""] {
+            assert!(!origins.list(other), "{other}");
+        }
+        assert!("".parse::<Origins>().unwrap().is_empty());
+        for wrong in ["*", "https://*.example.com", "app.example.com", "http://example.com", "https://a.com/x", "null"]
+        {
+            assert!(wrong.parse::<Origins>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_rate_is_a_number_or_none() {
+        let rate = |value: &str| value.parse::<Rate>();
+        assert_eq!(rate("none"), Ok(Rate::ANY));
+        assert_eq!(rate("100"), Ok(Rate(NonZeroU32::new(100))));
+        for wrong in ["", "0", "-1", "1.5", "NONE", "many"] {
+            assert!(rate(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(rate("5").unwrap().max(rate("7").unwrap()), rate("7").unwrap());
+        assert_eq!(rate("5").unwrap().max(Rate::ANY), Rate::ANY);
+    }
+}

@@ -1,0 +1,117 @@
+//! What pages are made of.
+
+use askama::Template;
+use poem::{
+    IntoResponse as _, Response,
+    http::{StatusCode, header},
+};
+
+use crate::ApiError;
+
+/// A link: where to, and what it says.
+pub(crate) type Link = (&'static str, &'static str);
+
+/// A page with a message.
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message<'a> {
+    title: &'a str,
+    words: &'a str,
+    links: &'a [Link],
+}
+
+/// A page with a message and nothing else, for the answers of other modules.
+pub(crate) fn message(title: &str, words: &str) -> String {
+    rendered(&Message { title, words, links: &[] })
+}
+
+/// A page with a message and where to go on.
+pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[Link]) -> Response {
+    page(status, &Message { title, words, links })
+}
+
+/// A page with one form, which goes back to where it came from.
+#[derive(Template, Default)]
+#[template(path = "form.html")]
+pub(crate) struct FormPage {
+    pub(crate) title: &'static str,
+    pub(crate) lead: Option<String>,
+    pub(crate) error: Option<String>,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) button: &'static str,
+    /// Other ways to the same end.
+    pub(crate) ways: Vec<Link>,
+    pub(crate) links: Vec<Link>,
+}
+
+impl FormPage {
+    pub(crate) fn refused(mut self, error: &ApiError) -> Response {
+        self.error = Some(error.detail().to_owned());
+        page(error.status(), &self)
+    }
+
+    pub(crate) fn response(&self) -> Response {
+        page(StatusCode::OK, self)
+    }
+}
+
+/// A field to fill in.
+#[derive(Default)]
+pub(crate) struct Field {
+    pub(crate) label: &'static str,
+    pub(crate) name: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) autocomplete: &'static str,
+    pub(crate) hint: Option<&'static str>,
+    pub(crate) value: String,
+}
+
+impl Field {
+    pub(crate) fn email(value: &str) -> Self {
+        Self {
+            label: "E-mail address",
+            name: "email",
+            kind: "email",
+            autocomplete: "username",
+            value: value.to_owned(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn name(value: &str) -> Self {
+        Self {
+            label: "Your name",
+            name: "name",
+            kind: "text",
+            autocomplete: "name",
+            value: value.to_owned(),
+            hint: None,
+        }
+    }
+
+    pub(crate) fn password() -> Self {
+        Self {
+            label: "Password",
+            name: "password",
+            kind: "password",
+            autocomplete: "current-password",
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn new_password() -> Self {
+        Self { autocomplete: "new-password", hint: Some("10 characters or more"), ..Self::password() }
+    }
+}
+
+fn rendered(template: &impl Template) -> String {
+    template.render().expect("writing to a string does not fail")
+}
+
+pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
+    poem::web::Html(rendered(template)).with_status(status).into_response()
+}
+
+pub(crate) fn redirect(to: &str) -> Response {
+    Response::builder().status(StatusCode::SEE_OTHER).header(header::LOCATION, to).finish()
+}

@@ -1,0 +1,167 @@
+//! Lists: a limit and an opaque place to go on from.
+
+use std::borrow::Cow;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use poem_openapi::{
+    param::Query,
+    registry::{MetaSchema, MetaSchemaRef, Registry},
+    types::{ToJSON, Type},
+};
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::{ApiError, error::ErrorCode};
+
+/// A list holds this many at most.
+pub(crate) const MAX_LIMIT: i64 = 200;
+
+/// And this many unless said otherwise.
+pub(crate) const DEFAULT_LIMIT: i64 = 50;
+
+/// A place in a list that is ordered by time and id, newest first.
+pub(crate) type Cursor = (DateTime<Utc>, Uuid);
+
+/// The part of a list that a request asks for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Paging {
+    pub(crate) after: Option<Cursor>,
+    pub(crate) limit: i64,
+}
+
+impl Paging {
+    /// Reads the parameters of a list: a place that an earlier page gave as `next`, and a limit.
+    pub(crate) fn read(after: &Query<Option<String>>, limit: &Query<Option<i64>>) -> Result<Self, ApiError> {
+        let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ApiError::unprocessable(ErrorCode::BadLimit, format!("limit should be 1 to {MAX_LIMIT}.")));
+        }
+        let after = match after.0.as_deref() {
+            Some(after) => Some(decode(after).ok_or_else(|| {
+                ApiError::unprocessable(ErrorCode::BadAfter, "after should be what a page gave as next, unchanged.")
+            })?),
+            None => None,
+        };
+        Ok(Self { after, limit })
+    }
+
+    /// Where the next page begins, if this one is full.
+    pub(crate) fn next<T>(self, rows: &[T], cursor: impl Fn(&T) -> Cursor) -> Option<String> {
+        let is_full = i64::try_from(rows.len()).is_ok_and(|len| len >= self.limit);
+        rows.last().filter(|_| is_full).map(|last| encode(cursor(last)))
+    }
+}
+
+/// A cursor as clients get it.
+pub(crate) fn encode((time, id): Cursor) -> String {
+    let mut bytes = time.timestamp_micros().to_be_bytes().to_vec();
+    bytes.extend_from_slice(id.as_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+fn decode(after: &str) -> Option<Cursor> {
+    let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(after).ok()?.try_into().ok()?;
+    let (time, id) = bytes.split_at(8);
+    let time = DateTime::from_timestamp_micros(i64::from_be_bytes(time.try_into().ok()?))?;
+    Some((time, Uuid::from_slice(id).ok()?))
+}
+
+/// What a list holds.
+pub(crate) trait Listed: ToJSON {
+    /// The name of a page in the API's description.
+    const PAGE: &'static str;
+    /// What the description says of a page.
+    const DESCRIPTION: &'static str;
+    /// What it says of the items, if anything.
+    const ITEMS: Option<&'static str> = None;
+}
+
+/// A page of a list.
+#[derive(Debug)]
+pub(crate) struct Page<T> {
+    pub(crate) items: Vec<T>,
+    /// Where the next page begins; absent on the last.
+    pub(crate) next: Option<String>,
+}
+
+impl<T: Listed> Type for Page<T> {
+    const IS_REQUIRED: bool = true;
+
+    type RawValueType = Self;
+    type RawElementValueType = Self;
+
+    fn name() -> Cow<'static, str> {
+        T::PAGE.into()
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        MetaSchemaRef::Reference(T::PAGE.to_owned())
+    }
+
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<Self, _>(T::PAGE.to_owned(), |registry| {
+            Vec::<T>::register(registry);
+            let described = |words| MetaSchema { description: words, ..MetaSchema::ANY };
+            let next = described(Some("Where the next page begins; absent on the last."));
+            MetaSchema {
+                title: Some(T::PAGE.to_owned()),
+                description: Some(T::DESCRIPTION),
+                required: vec!["items"],
+                properties: vec![
+                    ("items", Vec::<T>::schema_ref().merge(described(T::ITEMS))),
+                    ("next", Option::<String>::schema_ref().merge(next)),
+                ],
+                ..MetaSchema::new("object")
+            }
+        });
+    }
+
+    fn as_raw_value(&self) -> Option<&Self> {
+        Some(self)
+    }
+
+    fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+        Box::new(self.as_raw_value().into_iter())
+    }
+}
+
+impl<T: Listed> ToJSON for Page<T> {
+    fn to_json(&self) -> Option<Value> {
+        let fields = [("items", self.items.to_json()), ("next", self.next.to_json())];
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        Some(Value::Object(fields.collect::<Map<_, _>>()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(after: Option<&str>, limit: Option<i64>) -> Result<Paging, ApiError> {
+        Paging::read(&Query(after.map(str::to_owned)), &Query(limit))
+    }
+
+    #[test]
+    fn a_place_comes_back_as_it_was() {
+        let place = (DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap(), Uuid::now_v7());
+        let next = Paging { after: None, limit: 1 }.next(&[place], |place| *place);
+        assert_eq!(read(next.as_deref(), None).unwrap().after, Some(place));
+    }
+
+    #[test]
+    fn a_page_that_is_not_full_is_the_last() {
+        let rows = [(DateTime::UNIX_EPOCH, Uuid::nil()); 49];
+        assert_eq!(Paging { after: None, limit: 50 }.next(&rows, |place| *place), None);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        for nonsense in ["", "x", "!!!!", "AAAA"] {
+            assert!(read(Some(nonsense), None).is_err(), "{nonsense}");
+        }
+        let limit = |limit| read(None, limit).map(|paging| paging.limit);
+        assert!(limit(Some(0)).is_err() && limit(Some(201)).is_err());
+        assert_eq!(limit(None).unwrap(), DEFAULT_LIMIT);
+    }
+}

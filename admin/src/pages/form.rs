@@ -1,0 +1,20 @@
+//! Forms that our pages send.
+
+use poem::{FromRequest, Request, RequestBody, Result, web::Form};
+use serde::de::DeserializeOwned;
+
+use crate::{ApiError, auth, state::AppState};
+
+/// What a form of ours sent. What another site's page sends is refused: browsers say where it comes from.
+pub(super) struct Sent<T>(pub(super) T);
+
+impl<'a, T: DeserializeOwned> FromRequest<'a> for Sent<T> {
+    async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {
+        let state = request.data::<AppState>();
+        if !state.is_some_and(|state| auth::is_ours(request, &state.public_url)) {
+            return Err(ApiError::foreign_form().into());
+        }
+        let Form(sent) = Form::<T>::from_request(request, body).await?;
+        Ok(Self(sent))
+    }
+}

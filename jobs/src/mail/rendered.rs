@@ -1,0 +1,176 @@
+//! Reads what an email is made of, and makes a message of it.
+
+use std::time::SystemTime;
+
+use chrono::{DateTime, Utc};
+use lettre::{
+    Message,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
+};
+use uuid::Uuid;
+
+use super::{
+    Email, MailError, Recipient, SendMail,
+    store::{self, Addressee},
+    template::{DeliveryOutcome, EmailTemplate, one_line, time},
+};
+use crate::{
+    engine::{JobContext, JobError, Tx},
+    ids::{DeliveryId, TenantId},
+    services::Services,
+};
+
+/// An email with all that is in it.
+#[derive(Debug)]
+pub(super) struct RenderedEmail {
+    pub(super) to: Addressee,
+    pub(super) words: EmailTemplate,
+    pub(super) date: DateTime<Utc>,
+}
+
+/// Reads an email; `None` if there is nobody to write to or nothing to say any more.
+pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<RenderedEmail>, JobError> {
+    let mut tx = cx.begin().await?;
+    let date = tx.now().await?;
+    let (services, tenant_id) = (cx.services(), cx.tenant_id());
+    let found = match &mail.email {
+        Email::VerifyEmail { link_id } => {
+            link(&mut tx, services, "verify_email", *link_id, |url, until| EmailTemplate::VerifyEmail { url, until })
+                .await?
+        }
+        Email::ResetPassword { link_id } => {
+            link(&mut tx, services, "reset_password", *link_id, |url, until| EmailTemplate::ResetPassword {
+                url,
+                until,
+            })
+            .await?
+        }
+        Email::AddressTaken { user_id } => {
+            let email = store::get_email(&mut tx, *user_id).await?;
+            email.map(|email| (nameless(email), EmailTemplate::AddressTaken { url: services.public_url().to_owned() }))
+        }
+        Email::Invitation { invitation_id } => invitation(&mut tx, services, tenant_id, *invitation_id).await?,
+        Email::OperatorAlert { sort, words } => services
+            .mail
+            .alert_address()
+            .map(|to| (to.clone(), EmailTemplate::OperatorAlert { sort: sort.clone(), words: words.clone() })),
+        Email::AccountNeedsAttention { account_id } => {
+            let account = store::get_account_in_need(&mut tx, tenant_id, *account_id).await?;
+            let words = account.map(|account| EmailTemplate::AccountNeedsAttention {
+                tenant: one_line(&account.tenant),
+                account: one_line(&account.name),
+                platform: account.platform,
+                reason: one_line(&account.reason),
+            });
+            addressed(&mut tx, tenant_id, mail.to, words).await?
+        }
+        Email::PostFailed { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Failed).await?
+        }
+        Email::PostMissed { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Missed).await?
+        }
+        Email::PostUnknown { delivery_id } => {
+            post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Unknown).await?
+        }
+    };
+    Ok(found.map(|(to, words)| RenderedEmail { to, words, date }))
+}
+
+type Found = Option<(Addressee, EmailTemplate)>;
+
+/// Whoever registers with an address that is not his chooses the name: it must not make our email his.
+fn nameless(email: String) -> Addressee {
+    Addressee { email, name: String::new() }
+}
+
+async fn link(
+    tx: &mut Tx,
+    services: &Services,
+    purpose: &str,
+    id: Uuid,
+    words: fn(String, String) -> EmailTemplate,
+) -> Result<Found, sqlx::Error> {
+    let row = store::get_open_link(tx, purpose, id).await?;
+    Ok(row.map(|row| {
+        let page = purpose.replace('_', "-");
+        let url = format!("{}/{page}/{}", services.public_url(), services.signer.code(purpose, id));
+        (nameless(row.email), words(url, time(row.expires_at)))
+    }))
+}
+
+async fn invitation(tx: &mut Tx, services: &Services, tenant_id: TenantId, id: Uuid) -> Result<Found, sqlx::Error> {
+    let row = store::get_open_invitation(tx, tenant_id, id).await?;
+    Ok(row.map(|row| {
+        let code = services.signer.code("invitation", id);
+        let words = EmailTemplate::Invitation {
+            tenant: one_line(&row.tenant),
+            inviter: one_line(&row.inviter),
+            role: row.role,
+            url: format!("{}/invitations/{code}", services.public_url()),
+            until: time(row.expires_at),
+        };
+        (nameless(row.email), words)
+    }))
+}
+
+async fn post(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    to: Option<Recipient>,
+    id: DeliveryId,
+    outcome: DeliveryOutcome,
+) -> Result<Found, sqlx::Error> {
+    let row = store::get_delivery(tx, tenant_id, id, outcome.state()).await?;
+    let words = row.map(|row| EmailTemplate::Post {
+        outcome,
+        tenant: one_line(&row.tenant),
+        account: one_line(&row.account),
+        excerpt: one_line(&row.caption),
+        scheduled: time(row.scheduled_at),
+        reason: one_line(&row.reason),
+    });
+    addressed(tx, tenant_id, to, words).await
+}
+
+/// The words with the address of one of the tenant's recipients.
+async fn addressed(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    to: Option<Recipient>,
+    words: Option<EmailTemplate>,
+) -> Result<Found, sqlx::Error> {
+    let address = match to {
+        Some(Recipient::User(id)) => store::get_staff(tx, tenant_id, id).await?,
+        Some(Recipient::Tenant) => store::get_tenant(tx, tenant_id).await?,
+        None => None,
+    };
+    Ok(address.zip(words))
+}
+
+impl RenderedEmail {
+    /// The message, in plain text and HTML.
+    ///
+    /// # Errors
+    /// [`MailError::BadAddress`].
+    pub(super) fn compose(&self, from: &Mailbox, message_id: &str) -> Result<Message, MailError> {
+        let address = self.to.email.trim().parse().map_err(|_| MailError::BadAddress)?;
+        let name = Some(one_line(&self.to.name)).filter(|name| !name.is_empty());
+        let text = self.words.to_text();
+        let message = Message::builder()
+            .from(from.clone())
+            .to(Mailbox::new(name, address))
+            .subject(self.words.subject())
+            .date(SystemTime::from(self.date))
+            .message_id(Some(message_id.to_owned()))
+            .raw_header(HeaderValue::new(AUTO_SUBMITTED, "auto-generated".to_owned()))
+            .multipart(MultiPart::alternative_plain_html(text.clone(), self.words.to_html(&text)));
+        message.map_err(|_| MailError::BadAddress)
+    }
+}
+
+/// Tells programs that answer mail by themselves to let this one be (RFC 3834).
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");

@@ -1,0 +1,237 @@
+//! What emails say. The words are in `templates/mail`, once; the HTML is made of the plain text's paragraphs, so that the two
+//! never differ.
+
+use askama::Template;
+use chrono::{DateTime, Utc};
+
+use crate::posts::DeliveryState;
+
+/// Characters of what people wrote that go into an email.
+const LONGEST: usize = 200;
+
+/// What an email says. Rendered by itself it is plain text.
+#[derive(Debug, Template)]
+pub(super) enum EmailTemplate {
+    #[template(path = "mail/verify_email.txt")]
+    VerifyEmail { url: String, until: String },
+    #[template(path = "mail/address_taken.txt")]
+    AddressTaken { url: String },
+    #[template(path = "mail/reset_password.txt")]
+    ResetPassword { url: String, until: String },
+    #[template(path = "mail/invitation.txt")]
+    Invitation { tenant: String, inviter: String, role: String, url: String, until: String },
+    #[template(path = "mail/account_needs_attention.txt")]
+    AccountNeedsAttention { tenant: String, account: String, platform: String, reason: String },
+    #[template(path = "mail/post.txt")]
+    Post {
+        outcome: DeliveryOutcome,
+        tenant: String,
+        account: String,
+        excerpt: String,
+        scheduled: String,
+        reason: String,
+    },
+    #[template(path = "mail/operator_alert.txt")]
+    OperatorAlert { sort: String, words: String },
+}
+
+/// How the text looks in a browser.
+#[derive(Debug, Template)]
+#[template(path = "mail/email.html")]
+struct Html<'a> {
+    subject: &'a str,
+    paragraphs: Vec<&'a str>,
+    link: Option<&'a str>,
+}
+
+impl Html<'_> {
+    fn is_link(&self, paragraph: &str) -> bool {
+        self.link == Some(paragraph)
+    }
+}
+
+/// What became of a post that did not simply go out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DeliveryOutcome {
+    Failed,
+    Missed,
+    Unknown,
+}
+
+impl DeliveryOutcome {
+    /// The delivery's state.
+    pub(super) fn state(self) -> DeliveryState {
+        match self {
+            Self::Failed => DeliveryState::Failed,
+            Self::Missed => DeliveryState::Missed,
+            Self::Unknown => DeliveryState::Unknown,
+        }
+    }
+}
+
+impl EmailTemplate {
+    pub(super) fn subject(&self) -> String {
+        match self {
+            Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
+            Self::AddressTaken { .. } => "You have an account already".to_owned(),
+            Self::ResetPassword { .. } => "Choose a new password".to_owned(),
+            Self::Invitation { tenant, .. } => format!("Join {tenant} on Linecook"),
+            Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
+            Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
+                format!("A post on {account} did not go out")
+            }
+            Self::Post { outcome: DeliveryOutcome::Missed, account, .. } => {
+                format!("A post on {account} missed its time")
+            }
+            Self::Post { outcome: DeliveryOutcome::Unknown, account, .. } => format!("Did a post on {account} go out?"),
+            Self::OperatorAlert { sort, .. } => format!("Linecook: {}", one_line(sort)),
+        }
+    }
+
+    /// # Panics
+    /// Never: writing to a string does not fail, and the templates call nothing that does.
+    pub(super) fn to_text(&self) -> String {
+        self.render().expect("plain words")
+    }
+
+    /// # Panics
+    /// As [`EmailTemplate::to_text`].
+    pub(super) fn to_html(&self, text: &str) -> String {
+        let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();
+        Html { subject: &self.subject(), paragraphs, link: self.link() }.render().expect("plain words")
+    }
+
+    /// The address that an email is about, alone in its paragraph.
+    fn link(&self) -> Option<&str> {
+        match self {
+            Self::VerifyEmail { url, .. }
+            | Self::AddressTaken { url }
+            | Self::ResetPassword { url, .. }
+            | Self::Invitation { url, .. } => Some(url),
+            Self::AccountNeedsAttention { .. } | Self::Post { .. } | Self::OperatorAlert { .. } => None,
+        }
+    }
+}
+
+/// What people wrote, as it may stand in a header or a sentence: no line ends, nor anything else that is no character, and an
+/// end.
+pub(super) fn one_line(text: &str) -> String {
+    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}...", line[..end].trim_end()),
+        None => line,
+    }
+}
+
+/// A time for people: `22 November 2026, 14:00 UTC`.
+pub(super) fn time(time: DateTime<Utc>) -> String {
+    time.format("%-d %B %Y, %H:%M UTC").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const URL: &str = "https://linecook.example.com/verify-email/abc";
+
+    fn post(outcome: DeliveryOutcome, caption: &str) -> EmailTemplate {
+        EmailTemplate::Post {
+            outcome,
+            tenant: "Krusty Pizza".to_owned(),
+            account: "Krusty's Page".to_owned(),
+            excerpt: one_line(caption),
+            scheduled: time(DateTime::UNIX_EPOCH),
+            reason: "Facebook refused it.".to_owned(),
+        }
+    }
+
+    fn invitation(tenant: &str, inviter: &str) -> EmailTemplate {
+        let (role, until) = ("admin".to_owned(), time(DateTime::UNIX_EPOCH));
+        EmailTemplate::Invitation {
+            tenant: one_line(tenant),
+            inviter: one_line(inviter),
+            role,
+            url: URL.to_owned(),
+            until,
+        }
+    }
+
+    fn all() -> Vec<EmailTemplate> {
+        let (url, until) = (URL.to_owned(), time(DateTime::UNIX_EPOCH));
+        vec![
+            EmailTemplate::VerifyEmail { url: url.clone(), until: until.clone() },
+            EmailTemplate::AddressTaken { url: url.clone() },
+            EmailTemplate::ResetPassword { url, until },
+            invitation("Krusty Pizza", "Zoë Martínez"),
+            EmailTemplate::AccountNeedsAttention {
+                tenant: "Krusty Pizza".to_owned(),
+                account: "Krusty's Page".to_owned(),
+                platform: "facebook".to_owned(),
+                reason: "The token has ended.".to_owned(),
+            },
+            post(DeliveryOutcome::Failed, "Two for one"),
+            post(DeliveryOutcome::Missed, "Two for one"),
+            post(DeliveryOutcome::Unknown, "Two for one"),
+            EmailTemplate::OperatorAlert {
+                sort: "A job was given up".to_owned(),
+                words: "It killed its worker.".to_owned(),
+            },
+        ]
+    }
+
+    #[test]
+    fn every_letter_has_a_subject_of_its_own_and_whole_paragraphs() {
+        let mut subjects: Vec<String> = all().iter().map(EmailTemplate::subject).collect();
+        subjects.sort();
+        subjects.dedup();
+        assert_eq!(subjects.len(), all().len());
+        for words in all() {
+            let text = words.to_text();
+            assert!(!text.contains("\n\n\n") && !text.contains(" \n") && !text.starts_with('\n'), "{text:?}");
+            assert!(text.lines().all(|line| line.len() < 998), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn text_and_html_say_the_same() {
+        for words in all() {
+            let (text, html) = (words.to_text(), words.to_html(&words.to_text()));
+            let plain = html.replace("&#39;", "'").replace("&#34;", "\"");
+            for paragraph in text.split("\n\n").map(str::trim) {
+                assert!(plain.contains(paragraph), "{paragraph:?} is not in {plain}");
+            }
+            assert_eq!(html.contains("<a href="), words.link().is_some(), "{html}");
+        }
+    }
+
+    #[test]
+    fn what_people_wrote_is_escaped_in_html_and_left_alone_in_text() {
+        let words = invitation("<script>alert(1)</script> & Söhne", "\"><b>Zoë");
+        let (text, html) = (words.to_text(), words.to_html(&words.to_text()));
+        assert!(text.contains("<script>alert(1)</script> & Söhne") && text.contains("\"><b>Zoë"), "{text}");
+        assert!(!html.contains("<script>") && !html.contains("<b>Zo"), "{html}");
+        assert!(html.contains("&#60;script&#62;alert(1)") && html.contains("&#38; Söhne"), "{html}");
+    }
+
+    #[test]
+    fn nobody_writes_paragraphs_or_headers_of_his_own() {
+        let words = invitation("Krusty\r\nBcc: all@example.com\n\nhttps://evil.example.com", "");
+        assert_eq!(words.subject(), "Join Krusty Bcc: all@example.com https://evil.example.com on Linecook");
+        assert_eq!(words.to_html(&words.to_text()).matches("<a href=").count(), 1);
+        assert_eq!(one_line("a\u{0}\u{1b}[2J\tb \u{85} c"), "a [2J b c");
+        assert_eq!(one_line(&"ä".repeat(300)), format!("{}...", "ä".repeat(200)));
+    }
+
+    #[test]
+    fn each_outcome_of_a_post_has_its_words() {
+        for (outcome, words) in [
+            (DeliveryOutcome::Failed, "did not go out. What the network said: Facebook refused it."),
+            (DeliveryOutcome::Missed, "was found too late and did not go out"),
+            (DeliveryOutcome::Unknown, "Nobody can tell whether"),
+        ] {
+            let text = post(outcome, "Two for one").to_text();
+            assert!(text.contains(words) && text.contains("Two for one"), "{text}");
+        }
+    }
+}

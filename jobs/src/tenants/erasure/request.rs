@@ -1,0 +1,45 @@
+//! The request to erase a tenant: from that moment on nobody gets in any more.
+
+use serde_json::json;
+
+use super::{EraseTenant, store};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    ids::TenantId,
+    secrets::Keyring,
+};
+
+/// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
+/// be repeated. Answers `None` where there is no such tenant. Needs the system scope.
+///
+/// # Errors
+/// The database refused.
+pub async fn erase(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    actor: &Actor,
+    tenant_id: TenantId,
+) -> Result<Option<Enqueued>, EnqueueError> {
+    let Some(is_first) = store::mark_erasing(tx, tenant_id).await? else {
+        return Ok(None);
+    };
+    store::lock_out(tx, tenant_id).await?;
+    let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, &EraseTenant { tenant_id })).await?;
+    if is_first {
+        let details = json!({ "job_id": enqueued.id });
+        audit::append(tx, keyring, actor, &[entry("tenant.delete", tenant_id, details)]).await?;
+    }
+    Ok(Some(enqueued))
+}
+
+/// An entry in the operators' log: the tenant's own goes with it.
+fn entry(action: &str, tenant_id: TenantId, details: serde_json::Value) -> Entry {
+    Entry {
+        tenant_id: TenantId::SYSTEM,
+        action: action.to_owned(),
+        object_type: "tenant",
+        object_id: tenant_id.to_string(),
+        details,
+    }
+}

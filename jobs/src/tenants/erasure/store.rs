@@ -1,0 +1,239 @@
+//! The SQL of erasing.
+
+use sqlx::{AssertSqlSafe, PgConnection};
+
+use uuid::Uuid;
+
+use crate::ids::{OauthStateId, TenantId, TokenId};
+
+/// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
+/// itself come apart.
+pub(super) const TABLES: [&str; 21] = [
+    "job_events",
+    "job_attempts",
+    "job_history",
+    "effects",
+    "parked_accounts",
+    "resting_lanes",
+    "post_history",
+    "posts",
+    "content_calendar",
+    "tenant_settings",
+    "social_accounts",
+    "token_refresh_history",
+    "oauth_tokens",
+    "oauth_state",
+    "brand_assets",
+    "asset_folders",
+    "tenant_usage",
+    "idempotency_keys",
+    "invitations",
+    "tenant_users",
+    "api_keys",
+];
+
+/// Marks a tenant as being erased; answers whether it was not before, and `None` where there is none.
+pub(super) async fn mark_erasing(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<bool>, sqlx::Error> {
+    let before = sqlx::query_scalar!(
+        r#"
+        select erasing_at is null as "is_first!"
+        from tenants
+        where id = $1 and id <> $2
+        for no key update
+        "#,
+        tenant_id.0,
+        TenantId::SYSTEM.0
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    if before == Some(true) {
+        sqlx::query!("update tenants set erasing_at = engine_stamp() where id = $1", tenant_id.0).execute(conn).await?;
+    }
+    Ok(before)
+}
+
+/// Lets nobody in any more: neither keys, nor people, nor those who were asked to come, nor accounts that are being
+/// connected.
+pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        with keys as (
+          update api_keys set revoked_at = engine_stamp() where tenant_id = $1 and revoked_at is null
+        ),
+        invited as (
+          delete from invitations where tenant_id = $1
+        ),
+        logins as (
+          delete from oauth_state where tenant_id = $1 and code is null and user_token is null
+        )
+        delete from tenant_users where tenant_id = $1
+        ",
+        tenant_id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether the tenant's row is there.
+pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select exists (select from tenants where id = $1 and erasing_at is not null) as "is_there!""#,
+        tenant_id.0
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// A person's token that goes with the tenant.
+pub(super) struct Revocable {
+    pub(super) id: TokenId,
+    pub(super) access_token: String,
+    /// The same person connected accounts in another tenant too.
+    pub(super) is_shared: bool,
+}
+
+/// The people's tokens of a tenant that were not forgotten. To revoke one ends all that the person gave us, in other tenants too.
+pub(super) async fn list_revocable(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<TokenId>,
+    limit: i64,
+) -> Result<Vec<Revocable>, sqlx::Error> {
+    sqlx::query_as!(
+        Revocable,
+        r#"
+        select token.id as "id: TokenId", token.access_token,
+          exists (
+            select from oauth_tokens other
+            where other.provider = token.provider and other.subject_id = token.subject_id and other.kind = 'user'
+              and other.tenant_id <> token.tenant_id and other.access_token <> ''
+          ) as "is_shared!"
+        from oauth_tokens token
+        where token.tenant_id = $1 and token.kind = 'user' and token.access_token <> '' and ($2::uuid is null or token.id > $2)
+        order by token.id
+        limit $3
+        "#,
+        tenant_id.0,
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// What the code of a login was exchanged for, before accounts were connected with it.
+pub(super) struct KeptLogin {
+    pub(super) id: OauthStateId,
+    pub(super) user_token: String,
+}
+
+/// Logins of a tenant that were exchanged, and connected nothing.
+pub(super) async fn list_kept_logins(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<OauthStateId>,
+    limit: i64,
+) -> Result<Vec<KeptLogin>, sqlx::Error> {
+    sqlx::query_as!(
+        KeptLogin,
+        r#"
+        select id as "id: OauthStateId", user_token as "user_token!"
+        from oauth_state
+        where tenant_id = $1 and user_token is not null and ($2::uuid is null or id > $2)
+        order by id
+        limit $3
+        "#,
+        tenant_id.0,
+        after.map(|id| id.0),
+        limit
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// Whether a person connected accounts in another tenant.
+pub(super) async fn is_elsewhere(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    person_id: &str,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from oauth_tokens
+          where provider = 'facebook' and kind = 'user' and subject_id = $2 and tenant_id <> $1 and access_token <> ''
+        ) as "is_elsewhere!"
+        "#,
+        tenant_id.0,
+        person_id
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Forgets tokens, of connections and of logins, that nothing is left to be done about.
+pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        with logins as (
+          update oauth_state set user_token = null where tenant_id = $1 and id = any($2)
+        )
+        update oauth_tokens set access_token = '' where tenant_id = $1 and id = any($2)
+        ",
+        tenant_id.0,
+        ids
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Whether there is a person's token that was not forgotten.
+pub(super) async fn is_connected(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (select from oauth_tokens where tenant_id = $1 and kind = 'user' and access_token <> '')
+          or exists (select from oauth_state where tenant_id = $1 and user_token is not null) as "is_connected!"
+        "#,
+        tenant_id.0
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Deletes up to `limit` rows of a tenant from one of [`TABLES`]; answers how many.
+pub(super) async fn delete_some(
+    conn: &mut PgConnection,
+    table: &'static str,
+    tenant_id: TenantId,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    // A bitmap would be made of all that the tenant has there, for each chunk anew.
+    sqlx::query!("set local enable_bitmapscan = off").execute(&mut *conn).await?;
+    let sql = format!(
+        "delete from {table} where tenant_id = $1 and ctid = any (array(
+           select ctid from {table} where tenant_id = $1 limit $2
+         ))"
+    );
+    let deleted = sqlx::query(AssertSqlSafe(sql)).bind(tenant_id.0).bind(limit).execute(conn).await?;
+    Ok(deleted.rows_affected())
+}
+
+/// Deletes the tenant's row, if nothing refers to it; answers whether it did. What comes in at the same time waits for the
+/// lock, and then finds no tenant.
+pub(super) async fn finish(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
+    sqlx::query!("select id from tenants where id = $1 for update", tenant_id.0).fetch_optional(&mut *conn).await?;
+    // Two looks at the jobs: each is served by an index, one at all of them would not be.
+    let jobs = ["jobs where state <> 'executing' and", "jobs where state = 'executing' and"].map(str::to_owned);
+    let others = TABLES.iter().chain(&["audit_log", "audit_heads"]).map(|table| format!("{table} where"));
+    let parts: Vec<String> =
+        others.chain(jobs).map(|rows| format!("exists (select from {rows} tenant_id = $1)")).collect();
+    let sql = format!("select {}", parts.join(" or "));
+    let is_left: bool = sqlx::query_scalar(AssertSqlSafe(sql)).bind(tenant_id.0).fetch_one(&mut *conn).await?;
+    if is_left {
+        return Ok(false);
+    }
+    sqlx::query!("delete from tenants where id = $1", tenant_id.0).execute(conn).await?;
+    Ok(true)
+}
