@@ -1,7 +1,7 @@
 //! Connected accounts.
 
 use chrono::{DateTime, Utc};
-use jobs::oauth::store::{self, AccountRow};
+use jobs::connections::store::{self, AccountRow};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jobs::{
     audit::Entry,
-    oauth::{self, CallbackError},
+    connections::{self, CallbackError},
     tenants,
 };
 use poem::{
@@ -58,7 +58,7 @@ impl OauthApi {
         let tenant_id = caller.tenant(tenant_id.0)?;
         let mut tx = self.state.db.tenant(tenant_id).await?;
         tenants::store::get(&mut tx, tenant_id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let ticket = oauth::begin(&mut tx, tenant_id, self.state.state_life).await?;
+        let ticket = connections::begin(&mut tx, tenant_id, self.state.state_life).await?;
         let entry = Entry::new(tenant_id, "account.authorize", "provider", "facebook", json!({}));
         self.state.record(&mut tx, &caller, entry).await?;
         tx.commit().await?;
@@ -87,7 +87,7 @@ impl OauthApi {
         cookies.add(spent_cookie(&state));
         let mut tx = self.state.db.system().await?;
         let keyring = &self.state.services.keyring;
-        match oauth::accept_code(&mut tx, keyring, &state, &browser, &SecretString::from(code)).await {
+        match connections::accept_code(&mut tx, keyring, &state, &browser, &SecretString::from(code)).await {
             Ok(_) => tx.commit().await?,
             Err(CallbackError::State) => return Ok(not_accepted()),
             Err(CallbackError::Enqueue(error)) => return Err(error.into()),
@@ -117,7 +117,7 @@ pub(crate) async fn connect(
     cookies: &CookieJar,
 ) -> Result<Response, ApiError> {
     let mut tx = state.db.system().await?;
-    let opened = oauth::open_ticket(&mut tx, &ticket).await?;
+    let opened = connections::open_ticket(&mut tx, &ticket).await?;
     tx.commit().await?;
     let Some(opened) = opened else {
         let words = "This link was opened before or is too old. Ask for a new one.";
@@ -142,7 +142,7 @@ fn spent_cookie(state: &str) -> Cookie {
     cookie
 }
 
-fn browser_cookie(state: &AppState, opened: &oauth::Opened) -> Cookie {
+fn browser_cookie(state: &AppState, opened: &connections::Opened) -> Cookie {
     let mut cookie = Cookie::new_with_str(cookie_name(&opened.state), opened.browser.clone());
     cookie.set_path("/api/v1/oauth");
     cookie.set_http_only(true);

@@ -10,7 +10,7 @@ use url::{Host, Url};
 use crate::{
     engine::{Db, Window},
     mail::MailConfig,
-    people::outside::OutsideConfig,
+    people::external_login::ExternalLoginConfig,
     providers::{ai::AiConfig, meta::MetaConfig},
     secrets::Keyring,
     tenants::plans::PlansConfig,
@@ -156,7 +156,7 @@ pub struct ServicesConfig {
     pub mail: MailConfig,
     /// Google and GitHub, where people sign in.
     #[command(flatten)]
-    pub outside: OutsideConfig,
+    pub external_login: ExternalLoginConfig,
 }
 
 /// What periodic jobs keep and renew.

@@ -5,11 +5,11 @@ use serde_json::Value;
 use crate::{
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
+    connections::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     engine::{Kind, Periodic, REDACTED},
     mail::SendMail,
     media::RenderOverlay,
     noop::Noop,
-    oauth::{ExchangeOauthCode, RefreshToken, RefreshTokens},
     operations::{ActOnJobs, ReportPoison},
     people::{EraseUser, PrunePeople},
     posts::{DeleteStagedPictures, PublishPost},

@@ -7,6 +7,7 @@ pub mod assets;
 pub mod audit;
 pub mod calendar;
 pub mod config;
+pub mod connections;
 pub mod engine;
 #[cfg(feature = "testing")]
 pub mod fault_probe;
@@ -16,7 +17,6 @@ pub mod kinds;
 pub mod mail;
 pub mod media;
 pub mod noop;
-pub mod oauth;
 pub mod operations;
 pub mod people;
 pub mod posts;

@@ -9,7 +9,7 @@ use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     mail::Mailer,
-    people::{outside::Outside, password::Passwords},
+    people::{external_login::ExternalLogin, password::Passwords},
     providers::{ai::Ai, meta::Meta},
     secrets::Keyring,
     signer::Signer,
@@ -34,7 +34,7 @@ pub struct Services {
     /// Sends mail.
     pub mail: Mailer,
     /// Where people sign in elsewhere.
-    pub outside: Outside,
+    pub external_login: ExternalLogin,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
     /// What tenants may use, by their plan.
@@ -61,7 +61,7 @@ impl Services {
             meta: Meta::new(config.meta.clone()),
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
-            outside: Outside::new(&config.outside, public_url)?,
+            external_login: ExternalLogin::new(&config.external_login, public_url)?,
             upkeep: config.upkeep,
             plans: config.plans,
             public_url: public_url.into(),

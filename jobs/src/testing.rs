@@ -17,10 +17,10 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
+    connections,
     engine::{Db, Engine, Job, NewJob, Window, drain, ledger, run_one},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
-    oauth,
     services::Services,
     tenants::{self, usage},
 };
@@ -71,7 +71,7 @@ impl Bench {
         self.drain().await;
         assert_eq!(self.job(job).await.state, "completed");
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
-        oauth::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
+        connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }
 
     /// Logs a person in at the sandbox and accepts the code; answers the job that exchanges it.
@@ -81,12 +81,13 @@ impl Bench {
     pub async fn begin_login(&self) -> JobId {
         let (db, services) = (&self.engine.db, &self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = oauth::begin(&mut tx, self.tenant_id, Duration::from_mins(10)).await.expect("a ticket");
-        let opened = oauth::open_ticket(&mut tx, &ticket).await.expect("an answer").expect("an open ticket");
+        let ticket = connections::begin(&mut tx, self.tenant_id, Duration::from_mins(10)).await.expect("a ticket");
+        let opened = connections::open_ticket(&mut tx, &ticket).await.expect("an answer").expect("an open ticket");
         let dialog = services.meta.authorize_url(&services.facebook_redirect_uri(), opened.state.clone());
         let code = self.sandbox.log_in(dialog.expect("an address")).await;
-        let (_, job) =
-            oauth::accept_code(&mut tx, &services.keyring, &opened.state, &opened.browser, &code).await.expect("a job");
+        let (_, job) = connections::accept_code(&mut tx, &services.keyring, &opened.state, &opened.browser, &code)
+            .await
+            .expect("a job");
         tx.commit().await.expect("a commit");
         job.id
     }

@@ -42,13 +42,13 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
         .env("MAIL_FROM", "linecook@example.com")
         .env("GOOGLE_CLIENT_ID", "google-sandbox-app")
         .env("GOOGLE_CLIENT_SECRET", "google-sandbox-secret")
-        .env("GOOGLE_AUTH_URL", config.outside.google_auth_url.as_str())
-        .env("GOOGLE_TOKEN_URL", config.outside.google_token_url.as_str())
-        .env("GOOGLE_API_URL", config.outside.google_api_url.as_str())
+        .env("GOOGLE_AUTH_URL", config.external_login.google_auth_url.as_str())
+        .env("GOOGLE_TOKEN_URL", config.external_login.google_token_url.as_str())
+        .env("GOOGLE_API_URL", config.external_login.google_api_url.as_str())
         .env("GITHUB_CLIENT_ID", "github-sandbox-app")
         .env("GITHUB_CLIENT_SECRET", "github-sandbox-secret")
-        .env("GITHUB_URL", config.outside.github_url.as_str())
-        .env("GITHUB_API_URL", config.outside.github_api_url.as_str())
+        .env("GITHUB_URL", config.external_login.github_url.as_str())
+        .env("GITHUB_API_URL", config.external_login.github_api_url.as_str())
         .env("RUST_LOG", "info");
     command
 }

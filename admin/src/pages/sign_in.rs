@@ -15,7 +15,7 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, outside, page, redirect};
+use super::{Field, FormPage, Link, Sent, external_login, page, redirect};
 use crate::{
     ApiError,
     auth::{Identity, SESSION_COOKIE},
@@ -39,7 +39,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
         title: "Sign in",
         fields: vec![Field::email(email), Field::password()],
         button: "Sign in",
-        ways: outside::ways(state),
+        ways: external_login::ways(state),
         links: LINKS.to_vec(),
         ..FormPage::default()
     }
@@ -48,7 +48,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
 /// The form, with what became of signing in elsewhere.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response {
-    FormPage { error: outside::refusal(request), ..form(state, "") }.response()
+    FormPage { error: external_login::refusal(request), ..form(state, "") }.response()
 }
 
 /// Signs a browser in.

@@ -7,7 +7,7 @@ use jobs::people::{
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::{Field, FormPage, Link, Sent, message_page, outside};
+use super::{Field, FormPage, Link, Sent, external_login, message_page};
 use crate::{
     ApiError,
     people::{checked_password, count_client, evenly, is_address},
@@ -43,7 +43,7 @@ fn form(state: &AppState, sent: Option<&SignUp>) -> FormPage {
             Field::new_password(),
         ],
         button: "Make an account",
-        ways: outside::ways(state),
+        ways: external_login::ways(state),
         links: TO_SIGN_IN.to_vec(),
         ..FormPage::default()
     }

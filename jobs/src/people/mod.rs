@@ -3,7 +3,7 @@
 pub mod accept;
 pub mod access_token;
 mod erase_user;
-pub mod outside;
+pub mod external_login;
 pub mod password;
 mod prune_people;
 pub mod recover;

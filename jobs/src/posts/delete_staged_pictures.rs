@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::{publish_post::effect_key, store};
 use crate::{
+    connections,
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Tx},
     ids::{AccountId, DeliveryId, TenantId},
-    oauth,
 };
 
 /// Delete the pictures staged for the delivery `delivery_id`.
@@ -41,7 +41,7 @@ impl Job for DeleteStagedPictures {
         let Some(staged) = staged else {
             return Ok(Done::nothing("there are none, or the delivery goes out after all"));
         };
-        let place = oauth::store::token_place(cx.tenant_id(), staged.token_id);
+        let place = connections::store::token_place(cx.tenant_id(), staged.token_id);
         let token = cx.services().keyring.decrypt(place, &staged.access_token)?;
         let page = cx.services().meta.page(staged.account_id, &staged.page_id, &token);
         let mut deleted = 0;

@@ -14,13 +14,13 @@ use super::{
     text::{canonical, normalized},
 };
 use crate::{
+    connections,
     engine::{
         Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
         Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Letter},
-    oauth,
     providers::meta::{NETWORK, PageApi},
     tenants::settings::OnUnknown,
 };
@@ -139,7 +139,7 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<Parcel>, JobErr
 }
 
 fn token(cx: &JobContext, parcel: &Parcel) -> Result<SecretString, JobError> {
-    let place = oauth::store::token_place(cx.tenant_id(), parcel.token_id);
+    let place = connections::store::token_place(cx.tenant_id(), parcel.token_id);
     Ok(cx.services().keyring.decrypt(place, &parcel.access_token)?)
 }
 

@@ -59,20 +59,20 @@ pub struct Question {
 /// What the service, or the way to it, said: without what could be a secret, as services repeat wrong keys.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Said(String);
+pub struct ProviderMessage(String);
 
 /// A question that brought no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
     /// The service did not answer, or answered that something failed.
     #[error("the language model did not answer")]
-    NoAnswer(#[source] Said),
+    NoAnswer(#[source] ProviderMessage),
     /// Too many questions.
     #[error("the language model asks us to wait")]
-    Rate(#[source] Said),
+    Rate(#[source] ProviderMessage),
     /// The account has no money, the key is wrong, or the request is malformed: an operator has to look.
     #[error("the language model refuses our account or request")]
-    Config(#[source] Said),
+    Config(#[source] ProviderMessage),
     /// The model declined.
     #[error("the language model declined: {0}")]
     Declined(String),
@@ -108,7 +108,7 @@ impl Ai {
     /// # Errors
     /// [`AiError`].
     pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
-        let request = self.request(question).map_err(|error| AiError::Config(Said::of(&error)))?;
+        let request = self.request(question).map_err(|error| AiError::Config(ProviderMessage::of(&error)))?;
         let answer = self.client.chat().create(request).await.map_err(classify)?;
         let Some(choice) = answer.choices.into_iter().next() else {
             return Err(AiError::Unusable("no choice".to_owned()));
@@ -146,7 +146,7 @@ impl Ai {
     }
 }
 
-impl Said {
+impl ProviderMessage {
     fn of(error: &OpenAIError) -> Self {
         // What came instead of the documented answer is in its words, which is for nobody to keep.
         if let OpenAIError::JSONDeserialize(error, _) = error {
@@ -164,7 +164,7 @@ impl Said {
 
 /// Source: "Error codes" of the API; a 429 for want of money does not pass by itself.
 fn classify(error: OpenAIError) -> AiError {
-    let said = Said::of(&error);
+    let said = ProviderMessage::of(&error);
     let OpenAIError::ApiError(answer) = error else {
         return AiError::NoAnswer(said);
     };

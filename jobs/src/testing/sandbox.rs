@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::{
     config::{KeyringConfig, ServicesConfig, UpkeepConfig},
     mail::MailConfig,
-    people::outside::OutsideConfig,
+    people::external_login::ExternalLoginConfig,
     providers::{ai::AiConfig, http, meta::MetaConfig},
     tenants::plans::PlansConfig,
 };
@@ -121,7 +121,7 @@ impl Sandbox {
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),
-            outside: OutsideConfig {
+            external_login: ExternalLoginConfig {
                 google_client_id: Some("google-sandbox-app".to_owned()),
                 google_client_secret: Some("google-sandbox-secret".into()),
                 google_auth_url: url("google/o/oauth2/v2/auth"),

@@ -185,7 +185,7 @@ fn owned(query: &[(&str, &str)]) -> Query {
 }
 
 pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, MetaError> {
-    serde_json::from_slice(body).map_err(|_| MetaError::odd())
+    serde_json::from_slice(body).map_err(|_| MetaError::unexpected())
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ pub enum MetaError {
     #[error("no answer from Meta")]
     NoAnswer(#[source] reqwest::Error),
     /// An answer that is not the Graph API's, such as a proxy's.
-    #[error("an odd answer from Meta: status {status}")]
-    Odd {
+    #[error("an unexpected response from Meta: status {status}")]
+    UnexpectedResponse {
         /// The HTTP status.
         status: u16,
         /// How long it asks us to wait.
@@ -101,8 +101,8 @@ impl MetaError {
     }
 
     /// An answer that is not what was asked for.
-    pub(super) fn odd() -> Self {
-        Self::Odd { status: 200, wait: None }
+    pub(super) fn unexpected() -> Self {
+        Self::UnexpectedResponse { status: 200, wait: None }
     }
 
     pub(super) fn from_answer(status: u16, headers: &HeaderMap, body: &[u8], account_id: Option<AccountId>) -> Self {
@@ -116,20 +116,22 @@ impl MetaError {
                 account_id,
                 wait,
             },
-            Ok(_) | Err(_) => Self::Odd { status, wait },
+            Ok(_) | Err(_) => Self::UnexpectedResponse { status, wait },
         }
     }
 
     fn class_name(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } | Self::Endless => Class::Transient.name(),
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::UnexpectedResponse { .. } | Self::Endless => {
+                Class::Transient.name()
+            }
             Self::Refused { class, .. } => class.name(),
         }
     }
 
     fn words(&self) -> &'static str {
         match self {
-            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } => "Facebook did not answer.",
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::UnexpectedResponse { .. } => "Facebook did not answer.",
             Self::Endless => "Facebook's list has no end.",
             Self::Refused { class, .. } => class.words(),
         }
@@ -168,7 +170,7 @@ impl From<MetaError> for SendError {
     fn from(error: MetaError) -> Self {
         let on_write = match &error {
             MetaError::Unreachable(_) => OnWrite::Refused,
-            MetaError::NoAnswer(_) | MetaError::Odd { .. } | MetaError::Endless => OnWrite::ReadBack,
+            MetaError::NoAnswer(_) | MetaError::UnexpectedResponse { .. } | MetaError::Endless => OnWrite::ReadBack,
             MetaError::Refused { code, subcode, .. } => OnWrite::of(*code, *subcode),
         };
         match on_write {
@@ -191,10 +193,10 @@ impl From<ReadError> for JobError {
             Cause::new(error.class_name(), words, error)
         };
         match &error {
-            MetaError::Odd { wait: Some(wait), .. } => Self::Later(*wait, cause(error)),
+            MetaError::UnexpectedResponse { wait: Some(wait), .. } => Self::Later(*wait, cause(error)),
             MetaError::Unreachable(_)
             | MetaError::NoAnswer(_)
-            | MetaError::Odd { wait: None, .. }
+            | MetaError::UnexpectedResponse { wait: None, .. }
             | MetaError::Endless => Self::Retry(cause(error)),
             MetaError::Refused { class, account_id, wait, .. } => match (*class, *account_id) {
                 (Class::Rate, Some(id)) => {
@@ -231,9 +233,9 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_is_no_graph_error_is_odd() {
-        assert!(matches!(answer(502, b"<html>"), MetaError::Odd { status: 502, .. }));
-        assert!(matches!(answer(400, b"{}"), MetaError::Odd { status: 400, .. }));
+    fn a_body_that_is_no_graph_error_is_unexpected() {
+        assert!(matches!(answer(502, b"<html>"), MetaError::UnexpectedResponse { status: 502, .. }));
+        assert!(matches!(answer(400, b"{}"), MetaError::UnexpectedResponse { status: 400, .. }));
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl Meta {
             }) => MetaError::Refused { class: Class::RestartLogin, code, subcode, message, account_id, wait },
             RequestTokenError::Request(error) => error,
             RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
-                MetaError::odd()
+                MetaError::unexpected()
             }
         })?;
         let token = SecretString::from(answer.access_token().secret().clone());

@@ -217,7 +217,7 @@ impl PageApi<'_> {
         if id.contains('_') {
             return Ok(id);
         }
-        self.story(&id).await.ok().flatten().ok_or_else(MetaError::odd)
+        self.story(&id).await.ok().flatten().ok_or_else(MetaError::unexpected)
     }
 
     /// The post that shows a picture, if one does.

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
+    connections::store,
     engine::{Cause, JobError},
     ids::{OauthStateId, TokenId},
-    oauth::store,
     providers::meta::{Class, MetaError},
     tenants::erase::{self, KeptLogin, Revocable},
 };

@@ -353,18 +353,18 @@ async fn a_login_that_is_open_when_the_tenant_goes_comes_to_nothing(pool: PgPool
     let bench = Bench::new(pool).await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let begin = async |tx: &mut crate::engine::Tx| {
-        crate::oauth::begin(tx, bench.tenant_id, Duration::from_mins(10)).await.unwrap()
+        crate::connections::begin(tx, bench.tenant_id, Duration::from_mins(10)).await.unwrap()
     };
     let ticket = begin(&mut tx).await;
-    let opened = crate::oauth::open_ticket(&mut tx, &ticket).await.unwrap().unwrap();
+    let opened = crate::connections::open_ticket(&mut tx, &ticket).await.unwrap().unwrap();
     tx.commit().await.unwrap();
     erase(&bench, bench.tenant_id).await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let left: i64 = sqlx::query_scalar("select count(*) from oauth_state").fetch_one(&mut *tx).await.unwrap();
     assert_eq!(left, 0);
     let late = begin(&mut tx).await;
-    assert!(crate::oauth::open_ticket(&mut tx, &late).await.unwrap().is_none(), "nor one that begins now");
+    assert!(crate::connections::open_ticket(&mut tx, &late).await.unwrap().is_none(), "nor one that begins now");
     let (keyring, code) = (&bench.engine.services.keyring, "code".to_owned().into());
-    let accepted = crate::oauth::accept_code(&mut tx, keyring, &opened.state, &opened.browser, &code).await;
-    assert!(matches!(accepted, Err(crate::oauth::CallbackError::State)));
+    let accepted = crate::connections::accept_code(&mut tx, keyring, &opened.state, &opened.browser, &code).await;
+    assert!(matches!(accepted, Err(crate::connections::CallbackError::State)));
 }

@@ -61,7 +61,7 @@ impl Job for ExchangeOauthCode {
 /// The user token of a login: the one an earlier attempt stored, or what the code is exchanged for now.
 async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<SecretString>, JobError> {
     let mut tx = cx.begin().await?;
-    let login = store::get_login(&mut tx, cx.tenant_id(), state_id).await?.unwrap_or_default();
+    let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?.unwrap_or_default();
     drop(tx);
     let keyring = &cx.services().keyring;
     let place = store::user_token_place(cx.tenant_id(), state_id);

@@ -6,14 +6,14 @@ use crate::secrets::random_token;
 
 /// An attempt as it begins. The browser keeps it in a cookie, so that nobody can have another browser end it.
 #[derive(Debug)]
-pub struct Attempt {
+pub struct AuthorizationRequest {
     /// Goes to the provider and comes back.
     pub(super) state: String,
     /// Goes to the provider as a hash first, and as it is with the code.
     pub(super) verifier: SecretString,
 }
 
-impl Attempt {
+impl AuthorizationRequest {
     /// A new attempt.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a default attempt would not be a new one")]
@@ -41,12 +41,12 @@ mod tests {
 
     #[test]
     fn a_cookie_answers_to_its_own_state_only() {
-        let (attempt, other) = (Attempt::new(), Attempt::new());
-        let verifier = Attempt::verifier(&attempt.cookie(), &attempt.state).expect("its own");
+        let (attempt, other) = (AuthorizationRequest::new(), AuthorizationRequest::new());
+        let verifier = AuthorizationRequest::verifier(&attempt.cookie(), &attempt.state).expect("its own");
         assert_eq!(verifier.expose_secret(), attempt.verifier.expose_secret());
-        assert!(Attempt::verifier(&attempt.cookie(), &other.state).is_none());
+        assert!(AuthorizationRequest::verifier(&attempt.cookie(), &other.state).is_none());
         for (cookie, state) in [("", ""), (".verifier", ""), ("state", "state"), (&attempt.cookie(), "")] {
-            assert!(Attempt::verifier(cookie, state).is_none(), "{cookie} {state}");
+            assert!(AuthorizationRequest::verifier(cookie, state).is_none(), "{cookie} {state}");
         }
     }
 }

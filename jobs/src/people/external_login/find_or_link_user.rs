@@ -7,7 +7,7 @@ use super::{
         sign_up::{self, Verified},
         store::{self as people, Names, UserPatch, UserRow},
     },
-    Outsider, store,
+    ExternalIdentity, store,
 };
 use crate::{
     audit::{self, Actor, Entry},
@@ -18,7 +18,7 @@ use crate::{
 
 /// Why an account elsewhere is nobody here.
 #[derive(Debug, thiserror::Error)]
-pub enum RecognizeError {
+pub enum LinkError {
     /// It is not known, and has no address that the provider verified.
     #[error("the account is not known and has no verified address")]
     Unverified,
@@ -32,21 +32,21 @@ pub enum RecognizeError {
 /// address that was never verified is gone with that. Needs the system scope.
 ///
 /// # Errors
-/// [`RecognizeError`].
-pub async fn recognize(
+/// [`LinkError`].
+pub async fn find_or_link_user(
     tx: &mut Tx,
     services: &Services,
-    outsider: &Outsider,
+    identity: &ExternalIdentity,
     remote_address: Option<String>,
-) -> Result<UserRow, RecognizeError> {
-    if let Some(user_id) = store::find_user(tx, outsider.provider, &outsider.subject).await?
+) -> Result<UserRow, LinkError> {
+    if let Some(user_id) = store::find_user(tx, identity.provider, &identity.subject).await?
         && let Some(user) = people::get(tx, user_id).await?
     {
         return Ok(user);
     }
-    let email = outsider.email.as_deref().ok_or(RecognizeError::Unverified)?;
+    let email = identity.email.as_deref().ok_or(LinkError::Unverified)?;
     let user_id = people::ensure(tx, email).await?;
-    let owner_id = store::ensure(tx, outsider.provider, &outsider.subject, user_id).await?;
+    let owner_id = store::ensure(tx, identity.provider, &identity.subject, user_id).await?;
     let user = people::get(tx, owner_id).await?.ok_or(sqlx::Error::RowNotFound)?;
     // Of two first visits at once, the other one may have come first, with another address.
     if owner_id != user_id {
@@ -54,10 +54,10 @@ pub async fn recognize(
     }
     let (user, mut entries) = match user.email_verified_at {
         Some(_) => (user, Vec::new()),
-        None => welcome(tx, outsider, &user).await?.unwrap_or_else(|| (user, Vec::new())),
+        None => welcome(tx, identity, &user).await?.unwrap_or_else(|| (user, Vec::new())),
     };
     let actor = Actor::person(user.id.0, user.email.clone(), remote_address);
-    let details = json!({ "provider": outsider.provider.name() });
+    let details = json!({ "provider": identity.provider.name() });
     entries.push(Entry::new(TenantId::SYSTEM, "user.link", "user", user.id, details));
     audit::append(tx, &services.keyring, &actor, &entries).await?;
     Ok(user)
@@ -65,20 +65,20 @@ pub async fn recognize(
 
 async fn welcome(
     tx: &mut Tx,
-    outsider: &Outsider,
+    identity: &ExternalIdentity,
     user: &UserRow,
 ) -> Result<Option<(UserRow, Vec<Entry>)>, sqlx::Error> {
-    let name = format!("{} {}", outsider.first_name, outsider.last_name);
+    let name = format!("{} {}", identity.first_name, identity.last_name);
     let name = if name.trim().is_empty() { user.email.as_str() } else { name.trim() };
     let organization_name: String = name.chars().take(200).collect();
     let verified = Verified {
         password_hash: None,
-        names: Names { first: &outsider.first_name, last: &outsider.last_name },
+        names: Names { first: &identity.first_name, last: &identity.last_name },
         // Staff work for those of others.
         organization_name: user.operator_role.is_none().then_some(&organization_name),
     };
     let welcomed = sign_up::welcome(tx, user.id, &verified).await?;
-    let patch = UserPatch { picture_url: outsider.picture_url.clone(), ..UserPatch::default() };
+    let patch = UserPatch { picture_url: identity.picture_url.clone(), ..UserPatch::default() };
     people::update(tx, user.id, &patch).await?;
     Ok(welcomed)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jobs::people::{
-    outside::{Attempt, OutsideError, Provider, RecognizeError, recognize},
+    external_login::{AuthorizationRequest, ExternalLoginError, LinkError, Provider, find_or_link_user},
     sign_in,
 };
 use poem::{
@@ -28,7 +28,7 @@ const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
 /// The buttons of the providers that are set up.
 pub(super) fn ways(state: &AppState) -> Vec<Link> {
-    let offered = Provider::ALL.into_iter().filter(|provider| state.services.outside.offers(*provider));
+    let offered = Provider::ALL.into_iter().filter(|provider| state.services.external_login.offers(*provider));
     offered.map(way).collect()
 }
 
@@ -102,7 +102,7 @@ fn not_offered() -> Response {
 }
 
 fn offered(state: &AppState, name: &str) -> Option<Provider> {
-    Provider::named(name).filter(|provider| state.services.outside.offers(*provider))
+    Provider::named(name).filter(|provider| state.services.external_login.offers(*provider))
 }
 
 /// Sends a browser to a provider.
@@ -116,9 +116,9 @@ pub(super) async fn begin(
     if let Err(error) = count_client(state, request).await {
         return Ok(failed(&error));
     }
-    let attempt = Attempt::new();
-    let dialog =
-        offered(state, &name).and_then(|provider| Some((provider, state.services.outside.dialog(provider, &attempt)?)));
+    let attempt = AuthorizationRequest::new();
+    let dialog = offered(state, &name)
+        .and_then(|provider| Some((provider, state.services.external_login.dialog(provider, &attempt)?)));
     let Some((provider, dialog)) = dialog else {
         return Ok(not_offered());
     };
@@ -167,11 +167,11 @@ impl From<sqlx::Error> for Failure {
     }
 }
 
-impl From<RecognizeError> for Failure {
-    fn from(error: RecognizeError) -> Self {
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
         match error {
-            RecognizeError::Unverified => Self::Refused(Why::Unverified),
-            RecognizeError::Database(error) => error.into(),
+            LinkError::Unverified => Self::Refused(Why::Unverified),
+            LinkError::Database(error) => error.into(),
         }
     }
 }
@@ -210,7 +210,7 @@ async fn finish(
 ) -> Result<String, Failure> {
     count_client(state, request).await?;
     let came: CameBack = request.params().unwrap_or_default();
-    let verifier = kept.zip(came.state).and_then(|(kept, state)| Attempt::verifier(&kept, &state));
+    let verifier = kept.zip(came.state).and_then(|(kept, state)| AuthorizationRequest::verifier(&kept, &state));
     let verifier = verifier.ok_or(Failure::Refused(Why::Stale))?;
     let code = match (came.code, came.error.as_deref()) {
         (Some(code), None) => code.into(),
@@ -218,26 +218,26 @@ async fn finish(
         (_, Some(_)) | (None, None) => return Err(Failure::Refused(Why::Failed)),
     };
     let services = &state.services;
-    let person = services.outside.person(provider, &code, &verifier).await;
-    let outsider = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
+    let person = services.external_login.person(provider, &code, &verifier).await;
+    let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
     let from = origin(request);
     let mut tx = state.db.system().await?;
-    let user = recognize(&mut tx, services, &outsider, from.remote_address.clone()).await?;
+    let user = find_or_link_user(&mut tx, services, &identity, from.remote_address.clone()).await?;
     let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await?;
     Ok(session)
 }
 
 /// Logs what a provider did not say.
-fn told(provider: Provider, error: &OutsideError) -> Why {
+fn told(provider: Provider, error: &ExternalLoginError) -> Why {
     match error {
-        OutsideError::Unverified => Why::Unverified,
-        OutsideError::NotOffered
-        | OutsideError::Unreachable(_)
-        | OutsideError::NoAnswer(_)
-        | OutsideError::Slow
-        | OutsideError::Odd { .. }
-        | OutsideError::Refused { .. } => {
+        ExternalLoginError::Unverified => Why::Unverified,
+        ExternalLoginError::NotOffered
+        | ExternalLoginError::Unreachable(_)
+        | ExternalLoginError::NoAnswer(_)
+        | ExternalLoginError::Slow
+        | ExternalLoginError::UnexpectedResponse { .. }
+        | ExternalLoginError::Refused { .. } => {
             tracing::warn!(provider = provider.name(), causes = chain(error), "nobody could be signed in elsewhere");
             Why::Failed
         }

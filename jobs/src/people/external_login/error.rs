@@ -7,7 +7,7 @@ const LONGEST_WORD: usize = 40;
 
 /// Why a provider did not say who somebody is. Contains no code and no token.
 #[derive(Debug, thiserror::Error)]
-pub enum OutsideError {
+pub enum ExternalLoginError {
     /// Nobody can sign in there.
     #[error("signing in there is not set up")]
     NotOffered,
@@ -21,8 +21,8 @@ pub enum OutsideError {
     #[error("the provider was too slow")]
     Slow,
     /// An answer that the provider does not document.
-    #[error("an odd answer from the provider: status {status}")]
-    Odd {
+    #[error("an unexpected response from the provider: status {status}")]
+    UnexpectedResponse {
         /// The HTTP status.
         status: u16,
     },
@@ -43,7 +43,7 @@ struct Refusal {
     error: String,
 }
 
-impl OutsideError {
+impl ExternalLoginError {
     pub(super) fn from_reqwest(error: reqwest::Error) -> Self {
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
@@ -55,7 +55,7 @@ impl OutsideError {
             Ok(Refusal { error }) if error == "unverified_user_email" => Some(Self::Unverified),
             Ok(Refusal { error }) if status < 500 => Some(Self::Refused { word: word(error) }),
             Ok(_) | Err(_) if (200..300).contains(&status) => None,
-            Ok(_) | Err(_) => Some(Self::Odd { status }),
+            Ok(_) | Err(_) => Some(Self::UnexpectedResponse { status }),
         }
     }
 }
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn said(status: u16, body: &str) -> Option<String> {
-        OutsideError::of(status, body.as_bytes()).map(|error| error.to_string())
+        ExternalLoginError::of(status, body.as_bytes()).map(|error| error.to_string())
     }
 
     #[test]
@@ -80,15 +80,18 @@ mod tests {
             let said = said(status, r#"{"error": "bad_verification_code"}"#);
             assert_eq!(said.as_deref(), Some("the provider refused: bad_verification_code"));
         }
-        let unverified = OutsideError::of(200, br#"{"error": "unverified_user_email"}"#);
-        assert!(matches!(unverified, Some(OutsideError::Unverified)));
+        let unverified = ExternalLoginError::of(200, br#"{"error": "unverified_user_email"}"#);
+        assert!(matches!(unverified, Some(ExternalLoginError::Unverified)));
         assert_eq!(said(200, r#"{"access_token": "ya29.x"}"#), None);
     }
 
     #[test]
-    fn what_is_odd_says_its_status_and_repeats_nothing() {
-        assert_eq!(said(302, "<html>").as_deref(), Some("an odd answer from the provider: status 302"));
-        assert_eq!(said(503, r#"{"error": "oops"}"#).as_deref(), Some("an odd answer from the provider: status 503"));
+    fn what_is_unexpected_says_its_status_and_repeats_nothing() {
+        assert_eq!(said(302, "<html>").as_deref(), Some("an unexpected response from the provider: status 302"));
+        assert_eq!(
+            said(503, r#"{"error": "oops"}"#).as_deref(),
+            Some("an unexpected response from the provider: status 503")
+        );
         for error in ["code 4/0AbCdEf", "gho_16C7e42F292c6912E7710c838347Ae178B4a", &"a".repeat(41)] {
             let said = said(400, &format!(r#"{{"error": "{error}"}}"#)).unwrap();
             assert_eq!(said, "the provider refused: (not a word of the protocol)");

@@ -3,7 +3,7 @@
 use oauth2::AccessToken;
 use serde::Deserialize;
 
-use super::{super::store::Names, App, Outside, OutsideError, Outsider, Provider};
+use super::{super::store::Names, App, ExternalIdentity, ExternalLogin, ExternalLoginError, Provider};
 
 #[derive(Deserialize)]
 struct User {
@@ -20,14 +20,18 @@ struct Address {
     verified: bool,
 }
 
-pub(super) async fn person(outside: &Outside, app: &App, token: &AccessToken) -> Result<Outsider, OutsideError> {
-    let user: User = outside.get(app, "user", token).await?;
-    let emails: Vec<Address> = match outside.get(app, "user/emails?per_page=100", token).await {
+pub(super) async fn person(
+    login: &ExternalLogin,
+    app: &App,
+    token: &AccessToken,
+) -> Result<ExternalIdentity, ExternalLoginError> {
+    let user: User = login.get(app, "user", token).await?;
+    let emails: Vec<Address> = match login.get(app, "user/emails?per_page=100", token).await {
         // Not granted: who came before is known by the id alone.
-        Err(OutsideError::Odd { status: 403 | 404 }) => Vec::new(),
+        Err(ExternalLoginError::UnexpectedResponse { status: 403 | 404 }) => Vec::new(),
         emails => emails?,
     };
     let email = emails.into_iter().find(|email| email.primary && email.verified).map(|email| email.email);
     let named = user.name.filter(|name| !name.trim().is_empty()).unwrap_or(user.login);
-    Outsider::new(Provider::Github, &user.id.to_string(), email, Names::of(&named), user.avatar_url)
+    ExternalIdentity::new(Provider::Github, &user.id.to_string(), email, Names::of(&named), user.avatar_url)
 }

@@ -3,7 +3,7 @@
 use oauth2::AccessToken;
 use serde::Deserialize;
 
-use super::{super::store::Names, App, Outside, OutsideError, Outsider, Provider};
+use super::{super::store::Names, App, ExternalIdentity, ExternalLogin, ExternalLoginError, Provider};
 
 #[derive(Deserialize)]
 struct UserInfo {
@@ -17,8 +17,12 @@ struct UserInfo {
     picture: Option<String>,
 }
 
-pub(super) async fn person(outside: &Outside, app: &App, token: &AccessToken) -> Result<Outsider, OutsideError> {
-    let user: UserInfo = outside.get(app, "oauth2/v3/userinfo", token).await?;
+pub(super) async fn person(
+    login: &ExternalLogin,
+    app: &App,
+    token: &AccessToken,
+) -> Result<ExternalIdentity, ExternalLoginError> {
+    let user: UserInfo = login.get(app, "oauth2/v3/userinfo", token).await?;
     let email = user.email.filter(|_| user.email_verified);
     let names = match (&user.given_name, &user.family_name) {
         (None, None) => Names::of(user.name.as_deref().unwrap_or_default()),
@@ -26,5 +30,5 @@ pub(super) async fn person(outside: &Outside, app: &App, token: &AccessToken) ->
             Names { first: first.as_deref().unwrap_or_default(), last: last.as_deref().unwrap_or_default() }
         }
     };
-    Outsider::new(Provider::Google, &user.sub, email, names, user.picture)
+    ExternalIdentity::new(Provider::Google, &user.sub, email, names, user.picture)
 }

@@ -123,26 +123,26 @@ pub async fn keep_code(conn: &mut PgConnection, id: OauthStateId, code: &str) ->
     Ok(())
 }
 
-/// What is kept of a login, encrypted.
+/// The secrets of a login, encrypted.
 #[derive(Debug, Default)]
-pub struct Login {
+pub struct KeptSecrets {
     /// The code, until it is exchanged.
     pub code: Option<String>,
     /// What it was exchanged for, until the accounts are connected.
     pub user_token: Option<String>,
 }
 
-/// What is kept of a login.
+/// The secrets of a login.
 ///
 /// # Errors
 /// The database refused.
-pub async fn get_login(
+pub async fn get_secrets(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: OauthStateId,
-) -> Result<Option<Login>, sqlx::Error> {
+) -> Result<Option<KeptSecrets>, sqlx::Error> {
     sqlx::query_as!(
-        Login,
+        KeptSecrets,
         "select code, user_token from oauth_state where tenant_id = $1 and id = $2",
         tenant_id.0,
         id.0

@@ -2,7 +2,7 @@
 
 use super::{
     super::{is_address, store::Names},
-    OutsideError,
+    ExternalLoginError,
 };
 
 /// The longest id that `OpenID Connect` allows.
@@ -59,7 +59,7 @@ impl Provider {
 
 /// Somebody as a provider knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outsider {
+pub struct ExternalIdentity {
     /// The provider.
     pub provider: Provider,
     /// What it calls the person for good.
@@ -74,7 +74,7 @@ pub struct Outsider {
     pub picture_url: Option<String>,
 }
 
-impl Outsider {
+impl ExternalIdentity {
     /// Takes what the provider said as far as it can be stored.
     pub(super) fn new(
         provider: Provider,
@@ -82,9 +82,9 @@ impl Outsider {
         email: Option<String>,
         names: Names<'_>,
         picture_url: Option<String>,
-    ) -> Result<Self, OutsideError> {
+    ) -> Result<Self, ExternalLoginError> {
         if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
-            return Err(OutsideError::Odd { status: 200 });
+            return Err(ExternalLoginError::UnexpectedResponse { status: 200 });
         }
         let is_picture = |url: &String| {
             url.starts_with("https://")
@@ -111,27 +111,38 @@ fn kept(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn outsider(subject: &str, email: &str, name: &str, picture_url: &str) -> Result<Outsider, OutsideError> {
-        Outsider::new(Provider::Github, subject, Some(email.to_owned()), Names::of(name), Some(picture_url.to_owned()))
+    fn identity(
+        subject: &str,
+        email: &str,
+        name: &str,
+        picture_url: &str,
+    ) -> Result<ExternalIdentity, ExternalLoginError> {
+        ExternalIdentity::new(
+            Provider::Github,
+            subject,
+            Some(email.to_owned()),
+            Names::of(name),
+            Some(picture_url.to_owned()),
+        )
     }
 
     #[test]
     fn what_cannot_be_stored_is_left_out() {
         let odd = "a".repeat(2000);
-        let kept = outsider("1", "ada @example.com", &format!("Ada\0 {odd}"), "http://example.com/ada.png").unwrap();
+        let kept = identity("1", "ada @example.com", &format!("Ada\0 {odd}"), "http://example.com/ada.png").unwrap();
         assert_eq!((kept.email, kept.picture_url, kept.first_name.as_str()), (None, None, "Ada"));
         assert_eq!(kept.last_name.len(), 100);
-        let kept = outsider("1", "ada@example.com", "", &format!("https://{odd}")).unwrap();
+        let kept = identity("1", "ada@example.com", "", &format!("https://{odd}")).unwrap();
         assert_eq!((kept.email.as_deref(), kept.picture_url), (Some("ada@example.com"), None));
         for email in ["", "ada", "@example.com", "ada@", "a@b@c", "ada@example.com\0"] {
-            assert_eq!(outsider("1", email, "", "").unwrap().email, None, "{email}");
+            assert_eq!(identity("1", email, "", "").unwrap().email, None, "{email}");
         }
     }
 
     #[test]
     fn an_account_without_a_usable_id_is_none() {
         for subject in ["", "1\0", &"1".repeat(256)] {
-            assert!(outsider(subject, "ada@example.com", "Ada", "").is_err(), "{subject}");
+            assert!(identity(subject, "ada@example.com", "Ada", "").is_err(), "{subject}");
         }
     }
 }

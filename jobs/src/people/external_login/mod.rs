@@ -1,15 +1,15 @@
 //! Signing in with an account elsewhere: at Google or GitHub, by the authorization code flow with state and PKCE.
 //!
-//! An [`Attempt`] begins in a browser, which keeps it in a cookie; [`Outside::person`] asks the provider who came back, and
-//! [`recognize`] finds out which person that is here.
+//! An [`AuthorizationRequest`] begins in a browser, which keeps it in a cookie; [`ExternalLogin::person`] asks the provider who came back, and
+//! [`find_or_link_user`] finds out which person that is here.
 
-mod attempt;
+mod authorization_request;
 mod config;
 mod error;
+mod find_or_link_user;
 mod github;
 mod google;
-mod outsider;
-mod recognize;
+mod identity;
 mod store;
 
 use std::time::Duration;
@@ -29,11 +29,11 @@ use url::Url;
 use crate::providers::http;
 
 pub use self::{
-    attempt::Attempt,
-    config::OutsideConfig,
-    error::OutsideError,
-    outsider::{Outsider, Provider},
-    recognize::{RecognizeError, recognize},
+    authorization_request::AuthorizationRequest,
+    config::ExternalLoginConfig,
+    error::ExternalLoginError,
+    find_or_link_user::{LinkError, find_or_link_user},
+    identity::{ExternalIdentity, Provider},
 };
 
 /// How long all calls of one person may take together: a browser waits.
@@ -91,18 +91,18 @@ impl App {
 
 /// Our apps at the providers.
 #[derive(Debug, Clone)]
-pub struct Outside {
+pub struct ExternalLogin {
     google: Option<App>,
     github: Option<App>,
     client: reqwest::Client,
 }
 
-impl Outside {
+impl ExternalLogin {
     /// The apps as configured; browsers come back to addresses below `redirect_base`.
     ///
     /// # Errors
     /// An app has an id and no secret, or an address cannot be used.
-    pub fn new(config: &OutsideConfig, redirect_base: &str) -> anyhow::Result<Self> {
+    pub fn new(config: &ExternalLoginConfig, redirect_base: &str) -> anyhow::Result<Self> {
         let base = |url: &Url| url.as_str().trim_end_matches('/').to_owned();
         let google = Addresses {
             dialog: config.google_auth_url.to_string(),
@@ -138,7 +138,7 @@ impl Outside {
 
     /// Where to send the browser of an attempt; `None`: nobody can sign in there.
     #[must_use]
-    pub fn dialog(&self, provider: Provider, attempt: &Attempt) -> Option<Url> {
+    pub fn dialog(&self, provider: Provider, attempt: &AuthorizationRequest) -> Option<Url> {
         let verifier = PkceCodeVerifier::new(attempt.verifier.expose_secret().to_owned());
         let (url, _) = self
             .app(provider)?
@@ -153,14 +153,14 @@ impl Outside {
     /// Who a code stands for, which works once, with the verifier of its attempt.
     ///
     /// # Errors
-    /// [`OutsideError`], within ten seconds.
+    /// [`ExternalLoginError`], within ten seconds.
     pub async fn person(
         &self,
         provider: Provider,
         code: &SecretString,
         verifier: &SecretString,
-    ) -> Result<Outsider, OutsideError> {
-        let app = self.app(provider).ok_or(OutsideError::NotOffered)?;
+    ) -> Result<ExternalIdentity, ExternalLoginError> {
+        let app = self.app(provider).ok_or(ExternalLoginError::NotOffered)?;
         let asked = async {
             let token = self.exchange(app, code, verifier).await?;
             match provider {
@@ -168,7 +168,7 @@ impl Outside {
                 Provider::Github => github::person(self, app, &token).await,
             }
         };
-        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(OutsideError::Slow))
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or(Err(ExternalLoginError::Slow))
     }
 
     async fn exchange(
@@ -176,7 +176,7 @@ impl Outside {
         app: &App,
         code: &SecretString,
         verifier: &SecretString,
-    ) -> Result<AccessToken, OutsideError> {
+    ) -> Result<AccessToken, ExternalLoginError> {
         let exchange = app
             .login
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
@@ -186,42 +186,47 @@ impl Outside {
             Err(RequestTokenError::Request(error)) => Err(error),
             // The body that could not be read may hold a token.
             Err(RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
-                Err(OutsideError::Odd { status: 200 })
+                Err(ExternalLoginError::UnexpectedResponse { status: 200 })
             }
         }
     }
 
-    async fn get<T: DeserializeOwned>(&self, app: &App, path: &str, token: &AccessToken) -> Result<T, OutsideError> {
+    async fn get<T: DeserializeOwned>(
+        &self,
+        app: &App,
+        path: &str,
+        token: &AccessToken,
+    ) -> Result<T, ExternalLoginError> {
         let request = self.client.get(format!("{}/{path}", app.api)).bearer_auth(token.secret());
-        let request = request.header(ACCEPT, "application/json").build().map_err(OutsideError::from_reqwest)?;
+        let request = request.header(ACCEPT, "application/json").build().map_err(ExternalLoginError::from_reqwest)?;
         let body = self.call(request).await?;
-        serde_json::from_slice(&body).map_err(|_| OutsideError::Odd { status: 200 })
+        serde_json::from_slice(&body).map_err(|_| ExternalLoginError::UnexpectedResponse { status: 200 })
     }
 
-    async fn call(&self, mut request: reqwest::Request) -> Result<Vec<u8>, OutsideError> {
+    async fn call(&self, mut request: reqwest::Request) -> Result<Vec<u8>, ExternalLoginError> {
         // GitHub refuses whoever does not name itself.
         request.headers_mut().insert(USER_AGENT, HeaderValue::from_static("linecook"));
-        let mut answer = self.client.execute(request).await.map_err(OutsideError::from_reqwest)?;
+        let mut answer = self.client.execute(request).await.map_err(ExternalLoginError::from_reqwest)?;
         let status = answer.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) = answer.chunk().await.map_err(OutsideError::from_reqwest)? {
+        while let Some(chunk) = answer.chunk().await.map_err(ExternalLoginError::from_reqwest)? {
             body.extend_from_slice(&chunk);
             if body.len() > LARGEST_ANSWER {
-                return Err(OutsideError::Odd { status });
+                return Err(ExternalLoginError::UnexpectedResponse { status });
             }
         }
-        OutsideError::of(status, &body).map_or(Ok(body), Err)
+        ExternalLoginError::of(status, &body).map_or(Ok(body), Err)
     }
 }
 
 /// The HTTP client that oauth2 uses: ours, so that answers are read as what they are.
-impl<'c> AsyncHttpClient<'c> for Outside {
-    type Error = OutsideError;
-    type Future = BoxFuture<'c, Result<HttpResponse, OutsideError>>;
+impl<'c> AsyncHttpClient<'c> for ExternalLogin {
+    type Error = ExternalLoginError;
+    type Future = BoxFuture<'c, Result<HttpResponse, ExternalLoginError>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
         Box::pin(async move {
-            let request = reqwest::Request::try_from(request).map_err(OutsideError::from_reqwest)?;
+            let request = reqwest::Request::try_from(request).map_err(ExternalLoginError::from_reqwest)?;
             Ok(HttpResponse::new(self.call(request).await?))
         })
     }
@@ -231,9 +236,9 @@ impl<'c> AsyncHttpClient<'c> for Outside {
 mod tests {
     use super::*;
 
-    fn config(id: Option<&str>, secret: Option<&str>) -> OutsideConfig {
+    fn config(id: Option<&str>, secret: Option<&str>) -> ExternalLoginConfig {
         let url = Url::parse("https://provider.example.com/").unwrap();
-        OutsideConfig {
+        ExternalLoginConfig {
             google_client_id: id.map(str::to_owned),
             google_client_secret: secret.map(SecretString::from),
             google_auth_url: url.clone(),
@@ -251,25 +256,27 @@ mod tests {
         for (id, secret, is_offered) in
             [(None, None, false), (Some(""), None, false), (None, Some("s"), false), (Some("i"), Some("s"), true)]
         {
-            let outside = Outside::new(&config(id, secret), "https://linecook.example.com").unwrap();
+            let outside = ExternalLogin::new(&config(id, secret), "https://linecook.example.com").unwrap();
             assert_eq!((outside.offers(Provider::Google), outside.offers(Provider::Github)), (is_offered, false));
-            assert_eq!(outside.dialog(Provider::Google, &Attempt::new()).is_some(), is_offered);
+            assert_eq!(outside.dialog(Provider::Google, &AuthorizationRequest::new()).is_some(), is_offered);
         }
     }
 
     #[test]
     fn an_id_without_a_secret_stops_the_start_and_names_both() {
         for secret in [None, Some("")] {
-            let error =
-                Outside::new(&config(Some("id"), secret), "https://linecook.example.com").unwrap_err().to_string();
+            let error = ExternalLogin::new(&config(Some("id"), secret), "https://linecook.example.com")
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("GOOGLE_CLIENT_SECRET") && error.contains("GOOGLE_CLIENT_ID"), "{error}");
         }
     }
 
     #[test]
     fn the_dialog_gets_the_state_and_a_hash_of_the_verifier_and_no_secret() {
-        let outside = Outside::new(&config(Some("id"), Some("the-secret")), "https://linecook.example.com").unwrap();
-        let attempt = Attempt::new();
+        let outside =
+            ExternalLogin::new(&config(Some("id"), Some("the-secret")), "https://linecook.example.com").unwrap();
+        let attempt = AuthorizationRequest::new();
         let url = outside.dialog(Provider::Google, &attempt).unwrap();
         let part = |name: &str| url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned());
         assert_eq!(part("state").as_ref(), Some(&attempt.state));

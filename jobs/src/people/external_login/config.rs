@@ -5,7 +5,7 @@ use url::Url;
 
 /// The apps that people sign in with, and where Google and GitHub are.
 #[derive(Debug, Clone, clap::Args)]
-pub struct OutsideConfig {
+pub struct ExternalLoginConfig {
     /// The id of the app at Google; without one, signing in with Google is not offered.
     #[arg(long, env = "GOOGLE_CLIENT_ID")]
     pub google_client_id: Option<String>,
