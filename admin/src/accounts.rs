@@ -31,10 +31,10 @@ impl From<AccountRow> for AccountView {
     fn from(row: AccountRow) -> Self {
         Self {
             id: row.id.0,
-            platform: row.platform,
+            platform: row.platform.0,
             remote_id: row.remote_id,
             name: row.name,
-            status: row.status,
+            status: row.status.name().to_owned(),
             status_reason: row.status_reason,
             user_token_id: row.user_token_id.0,
             token_expires_at: row.token_expires_at,

@@ -10,11 +10,12 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use jobs::{
     audit::{self, Actor, Entry},
-    config::{EngineConfig, KeyringConfig, ServicesConfig, secret},
+    config::{EngineConfig, KeyringConfig, ServicesConfig},
     engine::{Db, rebuild},
     ids::TenantId,
     services::Services,
     telemetry::LogConfig,
+    value_parsers::secret,
 };
 use poem::{Server, listener::TcpListener};
 use secrecy::{ExposeSecret as _, SecretString};

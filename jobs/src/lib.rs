@@ -29,3 +29,4 @@ pub mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod upkeep;
+pub mod value_parsers;

@@ -2,12 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operations::Operations;
+use super::{operations::Operations, per_provider};
 use crate::page;
 
 /// Completes the description.
 pub(crate) fn describe(plain: &str) -> Value {
     let mut document: Value = serde_json::from_str(plain).unwrap_or_default();
+    per_provider::write_out(&mut document);
     let operations = Operations::described_by(&document);
     for (path, item) in fields_mut(&mut document, "paths") {
         for (method, described) in item.as_object_mut().into_iter().flatten() {

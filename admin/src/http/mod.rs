@@ -9,6 +9,7 @@ mod idempotency;
 mod limits;
 mod operations;
 mod parameters;
+mod per_provider;
 mod reference;
 mod values;
 

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use jobs::people::{
-    external_login::{AuthorizationRequest, ExternalLoginError, LinkError, Provider, find_or_link_user},
-    sign_in,
+use jobs::{
+    people::{
+        external_login::{ExternalLoginError, LinkError, find_or_link_user, identify},
+        sign_in,
+    },
+    providers::{AuthorizationRequest, LIST, Provider},
 };
 use poem::{
     Request, Response, Result, handler,
@@ -26,17 +29,11 @@ use crate::{
 
 const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
-/// The buttons of the providers that are set up.
-pub(super) fn ways(state: &AppState) -> Vec<Link> {
-    let offered = Provider::ALL.into_iter().filter(|provider| state.services.external_login.offers(*provider));
-    offered.map(way).collect()
-}
-
-fn way(provider: Provider) -> Link {
-    match provider {
-        Provider::Google => ("/sign-in/google", "Sign in with Google"),
-        Provider::Github => ("/sign-in/github", "Sign in with GitHub"),
-    }
+/// The buttons of the providers that are set up: each its address and its words.
+pub(super) fn ways(state: &AppState) -> Vec<(String, String)> {
+    let all = LIST.iter().map(|listing| listing.provider);
+    let offered = all.filter(|provider| state.services.providers.signing_in(*provider).is_some());
+    offered.map(|one| (format!("/sign-in/{}", one.name()), format!("Sign in with {}", one.label()))).collect()
 }
 
 /// Why somebody who came back is not signed in, as the address of the page with the form says it.
@@ -102,7 +99,7 @@ fn not_offered() -> Response {
 }
 
 fn offered(state: &AppState, name: &str) -> Option<Provider> {
-    Provider::named(name).filter(|provider| state.services.external_login.offers(*provider))
+    Provider::named(name).filter(|provider| state.services.providers.signing_in(*provider).is_some())
 }
 
 /// Sends a browser to a provider.
@@ -117,9 +114,11 @@ pub(super) async fn begin(
         return Ok(failed(&error));
     }
     let attempt = AuthorizationRequest::new();
-    let dialog = offered(state, &name)
-        .and_then(|provider| Some((provider, state.services.external_login.dialog(provider, &attempt)?)));
-    let Some((provider, dialog)) = dialog else {
+    let offered = Provider::named(&name).and_then(|provider| {
+        let (oauth, _) = state.services.providers.signing_in(provider)?;
+        Some((provider, oauth.authorize_url(&attempt)))
+    });
+    let Some((provider, dialog)) = offered else {
         return Ok(not_offered());
     };
     cookies.add(attempt_cookie(state, provider, attempt.cookie()));
@@ -218,7 +217,7 @@ async fn finish(
         (_, Some(_)) | (None, None) => return Err(Failure::Refused(Why::Failed)),
     };
     let services = &state.services;
-    let person = services.external_login.person(provider, &code, &verifier).await;
+    let person = identify(&services.providers, provider, &code, &verifier).await;
     let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
     let from = origin(request);
     let mut tx = state.db.system().await?;
@@ -232,12 +231,7 @@ async fn finish(
 fn told(provider: Provider, error: &ExternalLoginError) -> Why {
     match error {
         ExternalLoginError::Unverified => Why::Unverified,
-        ExternalLoginError::NotOffered
-        | ExternalLoginError::Unreachable(_)
-        | ExternalLoginError::NoAnswer(_)
-        | ExternalLoginError::Slow
-        | ExternalLoginError::UnexpectedResponse { .. }
-        | ExternalLoginError::Refused { .. } => {
+        ExternalLoginError::NotOffered | ExternalLoginError::Provider(_) => {
             tracing::warn!(provider = provider.name(), causes = chain(error), "nobody could be signed in elsewhere");
             Why::Failed
         }

@@ -63,7 +63,7 @@ struct FormPage {
     fields: Vec<Field>,
     button: &'static str,
     /// Other ways to the same end.
-    ways: Vec<Link>,
+    ways: Vec<(String, String)>,
     links: Vec<Link>,
 }
 

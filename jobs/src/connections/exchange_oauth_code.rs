@@ -1,4 +1,4 @@
-//! Exchanges an authorization code for tokens and connects the Pages behind it.
+//! Exchanges an authorization code for tokens and connects the accounts behind it.
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
     ids::{OauthStateId, TenantId},
+    providers::Provider,
 };
 
 /// Exchange the code that came with the login `state_id`.
@@ -32,11 +33,11 @@ impl Job for ExchangeOauthCode {
     }
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
-        let Some(token) = user_token(cx, self.state_id).await? else {
+        let Some((provider, token)) = user_token(cx, self.state_id).await? else {
             return Ok(Done::nothing("the login was used or erased before"));
         };
-        let connection = Connection::read(&cx.services().meta, &token).await?;
-        let (left_out, missing) = (connection.left_out.clone(), connection.missing.clone());
+        let connection = Connection::read(cx, provider, &token).await?;
+        let (left_out, missing) = (connection.left_out().to_vec(), connection.missing().to_vec());
         let mut tx = cx.begin().await?;
         tx.hold().await?;
         let (token_id, accounts) = connection.store(cx, &mut tx).await?;
@@ -59,24 +60,29 @@ impl Job for ExchangeOauthCode {
 }
 
 /// The user token of a login: the one an earlier attempt stored, or what the code is exchanged for now.
-async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<SecretString>, JobError> {
+async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, SecretString)>, JobError> {
     let mut tx = cx.begin().await?;
-    let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?.unwrap_or_default();
+    let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?;
     drop(tx);
-    let keyring = &cx.services().keyring;
+    let Some(login) = login.filter(|login| login.code.is_some() || login.user_token.is_some()) else {
+        return Ok(None);
+    };
+    let (provider, keyring) = (login.provider.known()?, &cx.services().keyring);
     let place = store::user_token_place(cx.tenant_id(), state_id);
     if let Some(token) = login.user_token {
-        return Ok(Some(keyring.decrypt(place, &token)?));
+        return Ok(Some((provider, keyring.decrypt(place, &token)?)));
     }
     let Some(code) = login.code else {
         return Ok(None);
     };
     let code = keyring.decrypt(store::code_place(cx.tenant_id(), state_id), &code)?;
-    let user = cx.services().meta.exchange_code(&code, &cx.services().facebook_redirect_uri()).await?;
+    let verifier_place = store::verifier_place(cx.tenant_id(), state_id);
+    let verifier = login.verifier.map(|verifier| keyring.decrypt(verifier_place, &verifier)).transpose()?;
+    let token = cx.services().providers.connecting(provider)?.exchange(&code, verifier.as_ref()).await?;
     let mut tx = cx.begin().await?;
-    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &keyring.encrypt(place, &user.token)).await?;
+    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &keyring.encrypt(place, &token.secret)).await?;
     tx.commit().await?;
-    Ok(Some(user.token))
+    Ok(Some((provider, token.secret)))
 }
 
 #[cfg(test)]
@@ -86,7 +92,7 @@ mod tests {
     use sqlx::PgPool;
     use uuid::Uuid;
 
-    use super::*;
+    use super::{store::AccountStatus, *};
     use crate::testing::Bench;
 
     async fn accounts(bench: &Bench) -> Vec<store::AccountRow> {
@@ -107,7 +113,7 @@ mod tests {
         bench.drain().await;
         assert_eq!(bench.job(job).await.state, "completed");
         let accounts = accounts(&bench).await;
-        assert_eq!((accounts.len(), accounts[0].status.as_str()), (1, "active"));
+        assert_eq!((accounts.len(), accounts[0].status), (1, AccountStatus::Active));
         assert!(accounts[0].token_expires_at.is_some(), "a user token ends");
         let mut tx = bench.engine.db.system().await.unwrap();
         let stored: Vec<String> =
@@ -180,12 +186,12 @@ mod tests {
             bench.drain().await;
             assert_eq!(bench.job(job).await.result.unwrap()["missing_scopes"], json!([missing]));
             let account = accounts(&bench).await.remove(0);
-            assert_eq!(account.status, "needs_reauth");
+            assert_eq!(account.status, AccountStatus::NeedsReauth);
             assert!(account.status_reason.unwrap().contains(missing));
         }
         bench.sandbox.control("switches", json!({ "granted_scopes": null })).await;
         bench.connect_page().await;
-        assert_eq!(accounts(&bench).await.remove(0).status, "active");
+        assert_eq!(accounts(&bench).await.remove(0).status, AccountStatus::Active);
     }
 
     #[sqlx::test(migrations = "../migrations")]

@@ -1,4 +1,4 @@
-//! Gives a user token a fresh life, and reads the Page tokens that depend on it again.
+//! Gives a user token a fresh life, and looks again for what it opens.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -8,6 +8,7 @@ use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
     ids::{TenantId, TokenId},
     mail::{self, Letter},
+    providers::Class,
 };
 
 /// Refresh the user token `token_id`.
@@ -35,8 +36,9 @@ impl Job for RefreshToken {
         let Some(token) = token.filter(|token| token.kind == "user") else {
             return Ok(Done::nothing("there is no such user token"));
         };
+        let provider = token.provider.known()?;
         let token = cx.services().keyring.decrypt(store::token_place(cx.tenant_id(), token.id), &token.access_token)?;
-        let connection = Connection::read(&cx.services().meta, &token).await?;
+        let connection = Connection::read(cx, provider, &token).await?;
         let mut tx = cx.begin().await?;
         let (_, accounts) = connection.store(cx, &mut tx).await?;
         store::insert_refresh(&mut tx, cx.tenant_id(), self.token_id, None).await?;
@@ -47,7 +49,7 @@ impl Job for RefreshToken {
         let Setback::Discarded(facts) = setback else {
             return Ok(());
         };
-        if facts.class == "reauth" || facts.class == "permission" {
+        if Class::needs_user(&facts.class) {
             let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
             let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
             let letters = marked.into_iter().map(|account_id| Letter::AccountNeedsAttention { account_id });
@@ -126,7 +128,7 @@ mod tests {
         bench.drain().await;
         assert_eq!(bench.job(job).await.state, "discarded");
         let after = account(&bench).await;
-        assert_eq!(after.status, "needs_reauth");
+        assert_eq!(after.status, store::AccountStatus::NeedsReauth);
         assert!(after.status_reason.unwrap().contains("connect the Page again"));
     }
 }

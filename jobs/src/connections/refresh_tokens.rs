@@ -106,10 +106,10 @@ mod tests {
                   select gen_random_uuid(), tenant_id, provider, kind, n::text, access_token, expires_at
                   from oauth_tokens, generate_series(1, 1100) n
                   where id = $1
-                  returning id, tenant_id, subject_id
+                  returning id, tenant_id, provider, subject_id
                 )
                 insert into social_accounts (id, tenant_id, platform, remote_id, name, status, user_token_id, token_id)
-                select gen_random_uuid(), tenant_id, 'facebook', 'copy ' || subject_id, 'Copy', 'active', id, id
+                select gen_random_uuid(), tenant_id, provider, 'copy ' || subject_id, 'Copy', 'active', id, id
                 from copies
                 ",
                 token.0,

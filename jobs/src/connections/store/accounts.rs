@@ -4,16 +4,20 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::{AccountId, TenantId, TokenId};
+use super::AccountStatus;
+use crate::{
+    ids::{AccountId, TenantId, TokenId},
+    providers::{Provider, StoredProvider},
+};
 
 /// An account to connect.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// The Page's id.
+    /// The provider's id of it.
     pub remote_id: String,
-    /// The Page's name.
+    /// Its name.
     pub name: String,
-    /// The Page's token.
+    /// The token that opens it.
     pub token_id: TokenId,
 }
 
@@ -24,7 +28,7 @@ pub struct NewAccount {
 /// The database refused.
 pub async fn upsert_accounts(
     conn: &mut PgConnection,
-    tenant_id: TenantId,
+    (tenant_id, provider): (TenantId, Provider),
     user_token_id: TokenId,
     accounts: &[NewAccount],
     trouble: Option<&str>,
@@ -32,12 +36,12 @@ pub async fn upsert_accounts(
     let ids: Vec<Uuid> = accounts.iter().map(|_| AccountId::new().0).collect();
     let remote_ids: Vec<String> = accounts.iter().map(|account| account.remote_id.clone()).collect();
     let names: Vec<String> = accounts.iter().map(|account| account.name.clone()).collect();
+    let status = if trouble.is_some() { AccountStatus::NeedsReauth } else { AccountStatus::Active };
     let tokens: Vec<Uuid> = accounts.iter().map(|account| account.token_id.0).collect();
     sqlx::query_scalar!(
         r#"
         insert into social_accounts (id, tenant_id, platform, remote_id, name, status, status_reason, user_token_id, token_id)
-        select id, $1, 'facebook', remote_id, name, case when $7::text is null then 'active' else 'needs_reauth' end, $7, $2,
-          token_id
+        select id, $1, $8, remote_id, name, $9, $7, $2, token_id
         from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[]) as new (id, remote_id, name, token_id)
         on conflict (tenant_id, platform, remote_id) do update set
           name = excluded.name,
@@ -53,7 +57,9 @@ pub async fn upsert_accounts(
         &remote_ids,
         &names,
         &tokens,
-        trouble
+        trouble,
+        provider as Provider,
+        status as AccountStatus
     )
     .fetch_all(conn)
     .await
@@ -65,10 +71,10 @@ pub async fn upsert_accounts(
 pub struct AccountRow {
     pub id: AccountId,
     pub tenant_id: TenantId,
-    pub platform: String,
+    pub platform: StoredProvider,
     pub remote_id: String,
     pub name: String,
-    pub status: String,
+    pub status: AccountStatus,
     pub status_reason: Option<String>,
     pub token_id: TokenId,
     pub user_token_id: TokenId,
@@ -84,8 +90,9 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
     sqlx::query_as!(
         AccountRow,
         r#"
-        select account.id as "id: AccountId", account.tenant_id as "tenant_id: TenantId", account.platform,
-          account.remote_id, account.name, account.status, account.status_reason,
+        select account.id as "id: AccountId", account.tenant_id as "tenant_id: TenantId",
+          account.platform as "platform: StoredProvider", account.remote_id, account.name,
+          account.status as "status: AccountStatus", account.status_reason,
           account.token_id as "token_id: TokenId", account.user_token_id as "user_token_id: TokenId",
           token.expires_at as token_expires_at, account.created_at
         from social_accounts account

@@ -2,8 +2,10 @@
 
 mod accounts;
 mod logins;
+mod status;
 mod tokens;
 
 pub use accounts::*;
 pub use logins::*;
+pub use status::AccountStatus;
 pub use tokens::*;

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     ids::{TenantId, TokenId},
+    providers::{Provider, StoredProvider},
     secrets::Place,
 };
 
@@ -21,6 +22,7 @@ pub fn token_place(tenant_id: TenantId, id: TokenId) -> Place {
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct TokenRow {
     pub id: TokenId,
+    pub provider: StoredProvider,
     pub kind: String,
     pub subject_id: String,
     pub access_token: String,
@@ -38,7 +40,7 @@ pub async fn get_token(
     sqlx::query_as!(
         TokenRow,
         r#"
-        select id as "id: TokenId", kind, subject_id, access_token
+        select id as "id: TokenId", provider as "provider: StoredProvider", kind, subject_id, access_token
         from oauth_tokens
         where tenant_id = $1 and id = $2
         "#,
@@ -55,7 +57,7 @@ pub async fn get_token(
 /// The database refused.
 pub async fn token_id_of(
     conn: &mut PgConnection,
-    tenant_id: TenantId,
+    (tenant_id, provider): (TenantId, Provider),
     kind: &str,
     subjects: &[String],
 ) -> Result<Vec<TokenId>, sqlx::Error> {
@@ -63,9 +65,10 @@ pub async fn token_id_of(
         r#"
         select subject_id, id as "id: TokenId"
         from oauth_tokens
-        where tenant_id = $1 and provider = 'facebook' and kind = $2 and subject_id = any($3)
+        where tenant_id = $1 and provider = $2 and kind = $3 and subject_id = any($4)
         "#,
         tenant_id.0,
+        provider as Provider,
         kind,
         subjects
     )
@@ -80,7 +83,7 @@ pub async fn token_id_of(
 pub struct NewToken {
     /// Its id.
     pub id: TokenId,
-    /// The person's or Page's id at the provider.
+    /// The provider's id of the person or the account.
     pub subject_id: String,
     /// The envelope.
     pub access_token: String,
@@ -94,7 +97,7 @@ pub struct NewToken {
 /// The database refused; a unique violation when another connection of the same subject won a race, which a retry mends.
 pub async fn upsert_tokens(
     conn: &mut PgConnection,
-    tenant_id: TenantId,
+    (tenant_id, provider): (TenantId, Provider),
     kind: &str,
     scopes: &[String],
     tokens: &[NewToken],
@@ -106,8 +109,8 @@ pub async fn upsert_tokens(
     sqlx::query!(
         "
         insert into oauth_tokens (id, tenant_id, provider, kind, subject_id, access_token, scopes, expires_at)
-        select id, $1, 'facebook', $2, subject_id, access_token, $3, engine_stamp() + make_interval(secs => life)
-        from unnest($4::uuid[], $5::text[], $6::text[], $7::float8[]) as new (id, subject_id, access_token, life)
+        select id, $1, $2, $3, subject_id, access_token, $4, engine_stamp() + make_interval(secs => life)
+        from unnest($5::uuid[], $6::text[], $7::text[], $8::float8[]) as new (id, subject_id, access_token, life)
         on conflict (id) do update set
           access_token = excluded.access_token,
           scopes = excluded.scopes,
@@ -115,6 +118,7 @@ pub async fn upsert_tokens(
           refreshed_at = engine_stamp()
         ",
         tenant_id.0,
+        provider as Provider,
         kind,
         scopes,
         &ids,

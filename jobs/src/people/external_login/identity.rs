@@ -1,61 +1,13 @@
-//! The providers, and people as these know them.
+//! People as providers know them.
 
-use super::{
-    super::{is_address, store::Names},
-    ExternalLoginError,
-};
+use super::super::{is_address, store::Names};
+use crate::providers::{Profile, Provider};
 
 /// The longest id that `OpenID Connect` allows.
 const LONGEST_SUBJECT: usize = 255;
 
 /// The longest name that is kept.
 const LONGEST_NAME: usize = 100;
-
-/// Where people sign in elsewhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Provider {
-    /// Google.
-    Google,
-    /// GitHub.
-    Github,
-}
-
-impl Provider {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Google, Self::Github];
-
-    /// As stored, and as in addresses.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Google => "google",
-            Self::Github => "github",
-        }
-    }
-
-    /// What people call it.
-    #[must_use]
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::Google => "Google",
-            Self::Github => "GitHub",
-        }
-    }
-
-    /// The one of that name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|provider| provider.name() == name)
-    }
-
-    /// What is asked for: who it is, and the address.
-    pub(super) fn scopes(self) -> &'static [&'static str] {
-        match self {
-            Self::Google => &["openid", "email", "profile"],
-            Self::Github => &["read:user", "user:email"],
-        }
-    }
-}
 
 /// Somebody as a provider knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,29 +27,30 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
-    /// Takes what the provider said as far as it can be stored.
-    pub(super) fn new(
-        provider: Provider,
-        subject: &str,
-        email: Option<String>,
-        names: Names<'_>,
-        picture_url: Option<String>,
-    ) -> Result<Self, ExternalLoginError> {
+    /// Takes what the provider said as far as it can be stored; `None` without an id that can be.
+    pub(super) fn new(provider: Provider, profile: Profile) -> Option<Self> {
+        let subject = profile.subject;
         if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
-            return Err(ExternalLoginError::UnexpectedResponse { status: 200 });
+            return None;
         }
         let is_picture = |url: &String| {
             url.starts_with("https://")
                 && url.len() <= 2000
                 && !url.contains(|c: char| c.is_whitespace() || c.is_control())
         };
-        Ok(Self {
+        let names = match (&profile.first_name, &profile.last_name) {
+            (None, None) => Names::of(profile.name.as_deref().unwrap_or_default()),
+            (first, last) => {
+                Names { first: first.as_deref().unwrap_or_default(), last: last.as_deref().unwrap_or_default() }
+            }
+        };
+        Some(Self {
             provider,
-            subject: subject.to_owned(),
-            email: email.filter(|email| is_address(email)),
+            subject,
+            email: profile.email.filter(|email| is_address(email)),
             first_name: kept(names.first),
             last_name: kept(names.last),
-            picture_url: picture_url.filter(is_picture),
+            picture_url: profile.picture_url.filter(is_picture),
         })
     }
 }
@@ -111,19 +64,15 @@ fn kept(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn identity(
-        subject: &str,
-        email: &str,
-        name: &str,
-        picture_url: &str,
-    ) -> Result<ExternalIdentity, ExternalLoginError> {
-        ExternalIdentity::new(
-            Provider::Github,
-            subject,
-            Some(email.to_owned()),
-            Names::of(name),
-            Some(picture_url.to_owned()),
-        )
+    fn identity(subject: &str, email: &str, name: &str, picture_url: &str) -> Option<ExternalIdentity> {
+        let profile = Profile {
+            subject: subject.to_owned(),
+            email: Some(email.to_owned()),
+            name: Some(name.to_owned()),
+            picture_url: Some(picture_url.to_owned()),
+            ..Profile::default()
+        };
+        ExternalIdentity::new(Provider::Github, profile)
     }
 
     #[test]
@@ -142,7 +91,7 @@ mod tests {
     #[test]
     fn an_account_without_a_usable_id_is_none() {
         for subject in ["", "1\0", &"1".repeat(256)] {
-            assert!(identity(subject, "ada@example.com", "Ada", "").is_err(), "{subject}");
+            assert!(identity(subject, "ada@example.com", "Ada", "").is_none(), "{subject}");
         }
     }
 }

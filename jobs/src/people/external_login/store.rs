@@ -2,8 +2,7 @@
 
 use sqlx::PgConnection;
 
-use super::Provider;
-use crate::ids::UserId;
+use crate::{ids::UserId, providers::Provider};
 
 /// Whose account elsewhere that is; needs the system scope.
 ///

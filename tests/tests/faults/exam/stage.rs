@@ -244,7 +244,7 @@ impl Stage {
             let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
             let accounts = connections::store::list_accounts(&mut tx, bench.tenant_id).await.unwrap();
             drop(tx);
-            if accounts[0].status == "needs_reauth" {
+            if accounts[0].status == connections::store::AccountStatus::NeedsReauth {
                 was_asked = true;
                 self.app.bench.sandbox.control("login", json!({ "person_id": person })).await;
                 let job = bench.begin_login().await;
