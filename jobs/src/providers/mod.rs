@@ -32,3 +32,6 @@ pub use self::{
     publisher::{Pictures, Publisher, Reading, RemoteAccount, Shown, ShownPost},
     sign_in::{Profile, SignIn},
 };
+
+#[cfg(test)]
+mod tests;
