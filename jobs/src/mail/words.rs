@@ -129,7 +129,7 @@ mod tests {
             account: "Krusty's Page".to_owned(),
             excerpt: one_line(caption),
             scheduled: time(DateTime::UNIX_EPOCH),
-            reason: "Facebook refused it.".to_owned(),
+            reason: "The network refused it.".to_owned(),
         }
     }
 
@@ -148,7 +148,7 @@ mod tests {
             Words::AccountNeedsAttention {
                 tenant: "Krusty Pizza".to_owned(),
                 account: "Krusty's Page".to_owned(),
-                platform: "facebook".to_owned(),
+                platform: "network".to_owned(),
                 reason: "The token has ended.".to_owned(),
             },
             post(Outcome::Failed, "Two for one"),
@@ -204,7 +204,7 @@ mod tests {
     #[test]
     fn each_outcome_of_a_post_has_its_words() {
         for (outcome, words) in [
-            (Outcome::Failed, "did not go out. What the network said: Facebook refused it."),
+            (Outcome::Failed, "did not go out. What the network said: The network refused it."),
             (Outcome::Missed, "was found too late and did not go out"),
             (Outcome::Unknown, "Nobody can tell whether"),
         ] {

@@ -31,6 +31,9 @@ impl Provider {
         Self::Github,
     ];
 
+    /// Those whose posts have hashtags.
+    pub const NETWORKS: [Self; 2] = [Self::Facebook, Self::Instagram];
+
     /// As stored, and as in addresses.
     #[must_use]
     pub fn name(self) -> &'static str {

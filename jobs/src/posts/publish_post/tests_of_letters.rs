@@ -26,7 +26,7 @@ fn subjects(letters: &[Value]) -> Vec<&str> {
     letters.iter().map(|letter| letter["headers"]["subject"][0].as_str().unwrap()).collect()
 }
 
-/// A post that Facebook refused for good.
+/// A post that the network refused for good.
 async fn refused(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;
