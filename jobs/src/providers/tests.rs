@@ -75,6 +75,11 @@ async fn assert_waits(bench: &Bench, job: JobId, words: &str) {
 }
 
 #[test]
+fn settings_of_providers_do_not_get_into_each_others_way() {
+    <ProvidersConfig as clap::Args>::augment_args(clap::Command::new("test")).debug_assert();
+}
+
+#[test]
 fn every_provider_is_listed_once_and_offered_if_it_is_set_up() {
     for (at, listing) in LIST.iter().enumerate() {
         assert!(LIST[at + 1..].iter().all(|other| other.provider != listing.provider), "{:?}", listing.provider);

@@ -21,6 +21,8 @@ pub(super) const LISTING: Listing =
 
 /// The app at GitHub, and where GitHub is.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+#[expect(clippy::struct_field_names, reason = "these are the names of the settings")]
 pub struct Config {
     /// The id of the OAuth app at GitHub; without one, signing in with GitHub is not offered.
     #[arg(long, env = "GITHUB_CLIENT_ID")]

@@ -20,6 +20,8 @@ pub(super) const LISTING: Listing =
 
 /// The app at Google, and where Google is.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
+#[expect(clippy::struct_field_names, reason = "these are the names of the settings")]
 pub struct Config {
     /// The id of the app at Google; without one, signing in with Google is not offered.
     #[arg(long, env = "GOOGLE_CLIENT_ID")]

@@ -37,6 +37,7 @@ const PAGE_SIZE: &str = "100";
 
 /// The app at Meta and where Meta is.
 #[derive(Debug, Clone, clap::Args)]
+#[group(skip)]
 pub struct Config {
     /// The app's id; without one, connecting Facebook Pages is not offered.
     #[arg(long, env = "FACEBOOK_APP_ID")]

@@ -45,13 +45,13 @@ struct Newest {
 /// One Page.
 pub(super) struct Page<'a> {
     graph: Graph,
-    page_id: &'a str,
+    id: &'a str,
     token: &'a SecretString,
 }
 
 impl<'a> Page<'a> {
     pub(super) fn new(graph: &Graph, account: RemoteAccount<'a>) -> Self {
-        Self { graph: graph.on_account(account.id), page_id: account.remote_id, token: account.token }
+        Self { graph: graph.on_account(account.id), id: account.remote_id, token: account.token }
     }
 
     /// Uploads a picture that nobody sees until a post attaches it.
@@ -64,7 +64,7 @@ impl<'a> Page<'a> {
             .text("published", "false")
             .text("appsecret_proof", self.proof())
             .part("source", source);
-        let url = self.graph.url(&format!("{}/photos", self.page_id));
+        let url = self.graph.url(&format!("{}/photos", self.id));
         let request = self.graph.api.client.post(url).bearer_auth(self.token.expose_secret()).multipart(form);
         let body = self.graph.write(request).await?;
         Ok(self.graph.api.parse::<Published>(&body)?.id)
@@ -90,7 +90,7 @@ impl<'a> Page<'a> {
                 .map(|(at, id)| (format!("attached_media[{at}]"), serde_json::json!({ "media_fbid": id }).to_string())),
         );
         let body = encode_form(&form);
-        let url = self.graph.url(&format!("{}/feed", self.page_id));
+        let url = self.graph.url(&format!("{}/feed", self.id));
         let request = self.graph.effects.post(url).bearer_auth(self.token.expose_secret()).timeout(deadline.left());
         let request = request
             .header("content-type", "application/x-www-form-urlencoded")
@@ -127,7 +127,7 @@ impl<'a> Page<'a> {
     /// The newest posts of the Page: whether each shows the app that it was made with.
     pub(super) async fn list_newest(&self) -> Result<Vec<(String, bool)>, ReadError> {
         let query = [("fields", "id,application"), ("limit", "25")];
-        let path = format!("{}/feed", self.page_id);
+        let path = format!("{}/feed", self.id);
         let newest: Newest = self.graph.get(&path, self.token, &query).await?;
         Ok(newest.data.into_iter().map(|post| (post.id, post.application.is_some())).collect())
     }
@@ -144,12 +144,12 @@ impl<'a> Page<'a> {
     pub(super) async fn list_posts(&self, since: DateTime<Utc>) -> Result<Shown, ReadError> {
         let since = since.timestamp().to_string();
         let query = [("fields", FEED_FIELDS), ("since", since.as_str()), ("limit", PAGE_SIZE)];
-        let path = format!("{}/feed", self.page_id);
+        let path = format!("{}/feed", self.id);
         let list = self.graph.list::<PagePost>(&path, self.token, &query).await?;
         if !list.is_complete {
             return Err(self.graph.api.error(Failure::Endless).into());
         }
-        let shown = |post: PagePost| post.shown(self.page_id, &self.graph.app.id);
+        let shown = |post: PagePost| post.shown(self.id, &self.graph.app.id);
         Ok(Shown { posts: list.items.into_iter().rev().map(shown).collect(), clock: list.clock })
     }
 
