@@ -2,7 +2,7 @@
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
-use jobs::{config::is_this_machine, tenants::plans::Plan};
+use jobs::{tenants::plans::Plan, value_parsers::is_this_machine};
 use url::{Origin, Url};
 
 /// How requests are limited, read and shared.

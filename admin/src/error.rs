@@ -177,6 +177,13 @@ impl ApiError {
         Self::conflict(ErrorCode::LastOwner, "A tenant keeps one owner at least: make somebody else an owner first.")
     }
 
+    pub(crate) fn not_configured(what: &str, setting: &str) -> Self {
+        Self::conflict(
+            ErrorCode::NotConfigured,
+            format!("{what} is not set up here: the operator has to set {setting}."),
+        )
+    }
+
     pub(crate) fn too_many_tries(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
         let detail = format!("There were too many tries: wait for {seconds} seconds.");

@@ -40,7 +40,7 @@ pub(crate) struct FormPage {
     pub(crate) fields: Vec<Field>,
     pub(crate) button: &'static str,
     /// Other ways to the same end.
-    pub(crate) ways: Vec<Link>,
+    pub(crate) ways: Vec<(String, String)>,
     pub(crate) links: Vec<Link>,
 }
 

@@ -1,60 +1,19 @@
 //! Configuration that several binaries share. Read from the environment once, at the start.
 
-use std::{convert::Infallible, ffi::OsStr, time::Duration};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::{Arg, Command, builder::TypedValueParser, error::ErrorKind};
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     engine::{Db, Window},
     mail::MailConfig,
-    people::outside::OutsideConfig,
-    providers::{ai::AiConfig, meta::MetaConfig},
+    providers::{ProvidersConfig, ai::AiConfig},
     secrets::Keyring,
     tenants::plans::PlansConfig,
+    value_parsers::{PublicUrlParser, UrlParser, duration, secret},
 };
-
-/// Reads a secret for clap.
-///
-/// # Errors
-/// Never.
-#[must_use]
-pub fn secret(value: &str) -> Result<SecretString, Infallible> {
-    Ok(SecretString::from(value))
-}
-
-/// Reads an address for clap. One that will not do is not repeated, as clap does by itself: a password may be in it.
-#[derive(Debug, Clone, Copy)]
-pub struct Address;
-
-impl TypedValueParser for Address {
-    type Value = Url;
-
-    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
-        let url = value.to_str().and_then(|value| Url::parse(value).ok());
-        url.ok_or_else(|| refused(command, argument, "is no address: it should look like scheme://..."))
-    }
-}
-
-/// Reads the address at which browsers reach us.
-#[derive(Debug, Clone, Copy)]
-struct PublicAddress;
-
-impl TypedValueParser for PublicAddress {
-    type Value = Url;
-
-    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
-        let url = value.to_str().and_then(public_url);
-        url.ok_or_else(|| refused(command, argument, PUBLIC_URL_FORM))
-    }
-}
-
-fn refused(command: &Command, argument: Option<&Arg>, words: &str) -> clap::Error {
-    let name = argument.and_then(Arg::get_env).unwrap_or_default().to_string_lossy();
-    clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {words}\n")).with_cmd(command)
-}
 
 /// Where the ledger and the window are.
 #[derive(Debug, Clone, clap::Args)]
@@ -128,7 +87,7 @@ pub struct ServicesConfig {
     #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
     pub secret_key: SecretString,
     /// Where pictures are kept: `file:///folder` or `s3://bucket?region=...&endpoint=...`.
-    #[arg(long, env = "STORAGE_URL", hide_env_values = true, value_parser = Address)]
+    #[arg(long, env = "STORAGE_URL", hide_env_values = true, value_parser = UrlParser)]
     pub storage_url: Url,
     /// Set by Heroku: web and worker run on machines of their own.
     #[arg(long, env = "DYNO", hide = true)]
@@ -137,7 +96,7 @@ pub struct ServicesConfig {
     #[arg(long, env = "RAILWAY_ENVIRONMENT_ID", hide = true)]
     pub railway_environment_id: Option<String>,
     /// The address at which browsers reach the admin: `https://...`. Plain http only where nobody else listens: on this machine.
-    #[arg(long, env = "PUBLIC_URL", value_parser = PublicAddress)]
+    #[arg(long, env = "PUBLIC_URL", value_parser = PublicUrlParser)]
     pub public_url: Url,
     /// What keeps things in order by itself.
     #[command(flatten)]
@@ -145,18 +104,15 @@ pub struct ServicesConfig {
     /// What tenants may use, by their plan.
     #[command(flatten)]
     pub plans: PlansConfig,
-    /// Meta.
+    /// Where accounts are connected, and where people sign in.
     #[command(flatten)]
-    pub meta: MetaConfig,
+    pub providers: ProvidersConfig,
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
-    /// Google and GitHub, where people sign in.
-    #[command(flatten)]
-    pub outside: OutsideConfig,
 }
 
 /// What periodic jobs keep and renew.
@@ -182,83 +138,4 @@ pub struct UpkeepConfig {
     /// A token is refreshed again after this long at the earliest: `24h`, `90m`.
     #[arg(long, env = "TOKEN_REFRESH_INTERVAL", default_value = "24h", value_parser = duration)]
     pub token_refresh_interval: Duration,
-}
-
-/// What an address looks like that browsers reach us at.
-const PUBLIC_URL_FORM: &str =
-    "should look like https://linecook.example.com, without a path; plain http is for this machine only";
-
-/// Reads an address that secrets are sent to, and that browsers name as the origin of our pages.
-fn public_url(value: &str) -> Option<Url> {
-    let url = Url::parse(value).ok()?;
-    let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
-    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_this_machine(&url);
-    (is_bare && is_safe).then_some(url)
-}
-
-/// Whether an address can only lead to the machine that asks.
-#[must_use]
-pub fn is_this_machine(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-fn duration(value: &str) -> Result<Duration, String> {
-    let unit_seconds = match value.bytes().last() {
-        Some(b's') => 1,
-        Some(b'm') => 60,
-        Some(b'h') => 3_600,
-        Some(b'd') => 86_400,
-        _ => 0,
-    };
-    let number = value.get(..value.len().saturating_sub(1)).and_then(|number| number.parse::<u32>().ok());
-    match number {
-        Some(number) if number > 0 && unit_seconds > 0 => Ok(Duration::from_secs(u64::from(number) * unit_seconds)),
-        _ => Err("it should look like 24h, 90m, 30s or 7d".to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn secrets_go_by_https_or_stay_on_this_machine() {
-        for taken in [
-            "https://linecook.example.com",
-            "https://x.com/",
-            "http://localhost:8080",
-            "http://127.0.0.1:1",
-            "http://[::1]",
-        ] {
-            assert!(public_url(taken).is_some(), "{taken}");
-        }
-        for refused in [
-            "http://linecook.example.com",
-            "http://127.0.0.1.example.com",
-            "http://10.0.0.1",
-            "http://0.0.0.0:8080",
-            "ftp://localhost",
-            "linecook.example.com",
-            "https://a:b@x.com",
-            "https://x.com/?a=b",
-            "https://x.com/linecook",
-            "",
-        ] {
-            assert!(public_url(refused).is_none(), "{refused}");
-        }
-    }
-
-    #[test]
-    fn durations_have_a_number_and_a_unit() {
-        assert_eq!(duration("24h"), Ok(Duration::from_hours(24)));
-        assert_eq!(duration("90m"), Ok(Duration::from_mins(90)));
-        for value in ["", "h", "24", "0h", "-1h", "1.5h", "24 h", "24µ"] {
-            assert!(duration(value).is_err(), "{value}");
-        }
-    }
 }

@@ -7,6 +7,7 @@ pub mod assets;
 pub mod audit;
 pub mod calendar;
 pub mod config;
+pub mod connections;
 pub mod engine;
 #[cfg(feature = "testing")]
 pub mod fault_probe;
@@ -15,7 +16,6 @@ pub mod ids;
 pub mod kinds;
 pub mod mail;
 pub mod noop;
-pub mod oauth;
 pub mod operations;
 pub mod people;
 pub mod posts;
@@ -28,3 +28,4 @@ pub mod tenants;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod upkeep;
+pub mod value_parsers;

@@ -9,8 +9,8 @@ use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     mail::Mailer,
-    people::{outside::Outside, password::Passwords},
-    providers::{ai::Ai, meta::Meta},
+    people::password::Passwords,
+    providers::{Providers, ai::Ai},
     secrets::Keyring,
     signer::Signer,
     tenants::plans::PlansConfig,
@@ -27,14 +27,12 @@ pub struct Services {
     pub signer: Signer,
     /// Where pictures are.
     pub storage: Storage,
-    /// Facebook.
-    pub meta: Meta,
+    /// Where accounts are connected, and where people sign in.
+    pub providers: Providers,
     /// The language model.
     pub ai: Ai,
     /// Sends mail.
     pub mail: Mailer,
-    /// Where people sign in elsewhere.
-    pub outside: Outside,
     /// What periodic jobs keep and renew.
     pub upkeep: UpkeepConfig,
     /// What tenants may use, by their plan.
@@ -58,10 +56,9 @@ impl Services {
             passwords: Passwords::default(),
             signer: Signer::new(config.secret_key.expose_secret())?,
             storage: Storage::open(&config.storage_url)?,
-            meta: Meta::new(config.meta.clone()),
+            providers: Providers::new(&config.providers, public_url)?,
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
-            outside: Outside::new(&config.outside, public_url)?,
             upkeep: config.upkeep,
             plans: config.plans,
             public_url: public_url.into(),
@@ -72,11 +69,5 @@ impl Services {
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url
-    }
-
-    /// Where Facebook sends a browser back to: the same, to the letter, in the dialog and in the exchange.
-    #[must_use]
-    pub fn facebook_redirect_uri(&self) -> String {
-        format!("{}/api/v1/oauth/facebook/callback", self.public_url)
     }
 }

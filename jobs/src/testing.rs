@@ -17,10 +17,11 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
+    connections::{self, CameBack, Opened},
     engine::{Db, Engine, Job, NewJob, Window, drain, ledger, run_one},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
-    oauth,
+    providers::Provider,
     services::Services,
     tenants::{self, usage},
 };
@@ -72,7 +73,7 @@ impl Bench {
         self.drain().await;
         assert_eq!(self.job(job).await.state, "completed");
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
-        oauth::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
+        connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }
 
     /// Logs a person in at the sandbox and accepts the code; answers the job that exchanges it.
@@ -80,14 +81,22 @@ impl Bench {
     /// # Panics
     /// If that fails.
     pub async fn begin_login(&self) -> JobId {
-        let (db, services) = (&self.engine.db, &self.engine.services);
+        self.begin_login_at(Provider::Facebook).await
+    }
+
+    /// The same at another provider.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn begin_login_at(&self, provider: Provider) -> JobId {
+        let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = oauth::begin(&mut tx, self.tenant_id, Duration::from_mins(10)).await.expect("a ticket");
-        let opened = oauth::open_ticket(&mut tx, &ticket).await.expect("an answer").expect("an open ticket");
-        let dialog = services.meta.authorize_url(&services.facebook_redirect_uri(), opened.state.clone());
-        let code = self.sandbox.log_in(dialog.expect("an address")).await;
-        let (_, job) =
-            oauth::accept_code(&mut tx, &services.keyring, &opened.state, &opened.browser, &code).await.expect("a job");
+        let ticket = connections::begin(&mut tx, self.tenant_id, provider, Duration::from_mins(10)).await;
+        let opened = connections::open_ticket(&mut tx, providers, &ticket.expect("a ticket")).await;
+        let Opened { request, authorize_url } = opened.expect("an answer").expect("an open ticket");
+        let code = self.sandbox.log_in(authorize_url).await;
+        let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
+        let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back).await.expect("a job");
         tx.commit().await.expect("a commit");
         job.id
     }

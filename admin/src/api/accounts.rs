@@ -1,7 +1,7 @@
 //! Connected accounts.
 
 use chrono::{DateTime, Utc};
-use jobs::oauth::store::{self, AccountRow};
+use jobs::connections::store::{self, AccountRow};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 
@@ -36,10 +36,10 @@ impl From<AccountRow> for AccountView {
     fn from(row: AccountRow) -> Self {
         Self {
             id: row.id.0,
-            platform: row.platform,
+            platform: row.platform.0,
             remote_id: row.remote_id,
             name: row.name,
-            status: row.status,
+            status: row.status.name().to_owned(),
             status_reason: row.status_reason,
             user_token_id: row.user_token_id.0,
             token_expires_at: row.token_expires_at,

@@ -10,6 +10,7 @@ use jobs::{
     engine::NewJob,
     ids::CalendarId,
     posts,
+    providers::ai,
 };
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
 use serde_json::json;
@@ -104,6 +105,9 @@ impl CalendarsApi {
     ) -> Result<AcceptedCalendar, ApiError> {
         let tenant_id = caller.tenant(id.0)?;
         let month = month(&body.month)?;
+        if !self.state.services.ai.is_configured() {
+            return Err(ApiError::not_configured("The language model", ai::SETTING));
+        }
         let mut tx = self.state.db.tenant(tenant_id).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let calendar_id = store::insert(&mut tx, tenant_id, month, &body.brief, body.posts).await?;

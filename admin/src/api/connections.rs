@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jobs::{
     audit::Entry,
-    oauth::{self, CallbackError},
+    connections::{self, CallbackError, CameBack, OpenError, Opened},
+    providers::{Provider, StoredProvider},
     tenants,
 };
 use poem::{
@@ -20,7 +21,7 @@ use poem_openapi::{
     param::Query,
     payload::{Html, Json},
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -52,49 +53,71 @@ pub(crate) struct ConnectionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl ConnectionsApi {
-    /// Begin to connect a Facebook Page: answers the address to open in a browser.
-    #[oai(path = "/oauth/facebook/authorize", method = "get", operation_id = "authorize_facebook")]
-    async fn authorize(&self, caller: Caller, tenant_id: Query<Uuid>) -> Result<Json<ConnectView>, ApiError> {
+    /// Begin to connect a {account}: answers the address to open in a browser.
+    #[oai(path = "/oauth/:provider/authorize", method = "get", operation_id = "authorize_{provider}")]
+    async fn authorize(
+        &self,
+        caller: Caller,
+        provider: Path<String>,
+        tenant_id: Query<Uuid>,
+    ) -> Result<Json<ConnectView>, ApiError> {
         let tenant_id = caller.tenant(tenant_id.0)?;
+        let provider = self.connecting(provider.0)?;
         let mut tx = self.state.db.tenant(tenant_id).await?;
         tenants::store::get(&mut tx, tenant_id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let ticket = oauth::begin(&mut tx, tenant_id, self.state.state_life).await?;
-        let entry = Entry::new(tenant_id, "account.authorize", "provider", "facebook", json!({}));
+        let ticket = connections::begin(&mut tx, tenant_id, provider, self.state.state_life).await?;
+        let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
         self.state.record(&mut tx, caller.actor(), entry).await?;
         tx.commit().await?;
         let url = format!("{}/connect/{ticket}", self.state.public_url);
         Ok(Json(ConnectView { url, expires_in_seconds: self.state.state_life.as_secs() }))
     }
 
-    /// Where Facebook sends the browser back to. Open: the state and the browser's cookie say whose login it is.
-    #[oai(path = "/oauth/facebook/callback", method = "get", operation_id = "callback_facebook")]
+    /// Where {label} sends the browser back to. Open: the state and the browser's cookie say whose login it is.
+    #[oai(path = "/oauth/:provider/callback", method = "get", operation_id = "callback_{provider}")]
     async fn callback(
         &self,
         cookies: &CookieJar,
+        provider: Path<String>,
         state: Query<Option<String>>,
         code: Query<Option<String>>,
         error: Query<Option<String>>,
     ) -> Result<BrowserPage, ApiError> {
+        let provider = self.connecting(provider.0)?;
+        let label = provider.label();
         let (Some(state), None) = (state.0, error.0) else {
-            let words =
-                "Facebook did not connect the account: the login was cancelled. Ask for a new link to try again.";
-            return Ok(BrowserPage::Refused(Html(html::message("Not connected", words))));
+            let words = format!(
+                "{label} did not connect the account: the login was cancelled. Ask for a new link to try again."
+            );
+            return Ok(BrowserPage::Refused(Html(html::message("Not connected", &words))));
         };
-        let browser = cookies.get(&cookie_name(&state)).map(|cookie| cookie.value_str().to_owned());
-        let (Some(code), Some(browser)) = (code.0, browser) else {
+        let browser = cookies.get(&cookie_name(&state)).map(|cookie| SecretString::from(cookie.value_str()));
+        let (Some(code), Some(browser)) = (code.0.map(SecretString::from), browser) else {
             return Ok(not_accepted());
         };
         cookies.add(spent_cookie(&state));
         let mut tx = self.state.db.system().await?;
-        let keyring = &self.state.services.keyring;
-        match oauth::accept_code(&mut tx, keyring, &state, &browser, &SecretString::from(code)).await {
+        let services = &self.state.services;
+        let back = CameBack { provider, state: &state, browser: &browser, code: &code };
+        match connections::accept_code(&mut tx, &services.providers, &services.keyring, &back).await {
             Ok(_) => tx.commit().await?,
             Err(CallbackError::State) => return Ok(not_accepted()),
+            Err(CallbackError::NotOffered(error)) => return Err(error.into()),
             Err(CallbackError::Enqueue(error)) => return Err(error.into()),
             Err(CallbackError::Database(error)) => return Err(error.into()),
         }
-        let words = "Your Facebook Pages are being connected. You can close this window.";
-        Ok(BrowserPage::Connected(Html(html::message("Login accepted", words))))
+        let noun = provider.account_noun();
+        let words = format!("Your {label} {noun}s are being connected. You can close this window.");
+        Ok(BrowserPage::Connected(Html(html::message("Login accepted", &words))))
+    }
+}
+
+impl ConnectionsApi {
+    /// The provider of that name, if accounts there can be connected here.
+    fn connecting(&self, name: String) -> Result<Provider, ApiError> {
+        let provider = StoredProvider(name).known()?;
+        self.state.services.providers.connecting(provider)?;
+        Ok(provider)
     }
 }
 
@@ -109,7 +132,7 @@ fn cookie_name(state: &str) -> String {
     format!("linecook_connect_{start}")
 }
 
-/// Opens a ticket: binds the browser by a cookie and sends it to Facebook.
+/// Opens a ticket: binds the browser by a cookie and sends it to the provider.
 #[handler]
 pub(crate) async fn connect(
     Data(state): Data<&AppState>,
@@ -117,21 +140,26 @@ pub(crate) async fn connect(
     cookies: &CookieJar,
 ) -> Result<Response, ApiError> {
     let mut tx = state.db.system().await?;
-    let opened = oauth::open_ticket(&mut tx, &ticket).await?;
-    tx.commit().await?;
-    let Some(opened) = opened else {
-        let words = "This link was opened before or is too old. Ask for a new one.";
-        let page = Html(html::message("Link not valid", words));
-        return Ok(page.with_status(StatusCode::NOT_FOUND).into_response());
+    let opened = match connections::open_ticket(&mut tx, &state.services.providers, &ticket).await {
+        Ok(Some(opened)) => opened,
+        Ok(None) => {
+            let words = "This link was opened before or is too old. Ask for a new one.";
+            return Ok(refused(StatusCode::NOT_FOUND, "Link not valid", words));
+        }
+        Err(OpenError::NotOffered(error)) => {
+            let error = ApiError::from(error);
+            return Ok(refused(error.status(), "Not connected", error.detail()));
+        }
+        Err(OpenError::Database(error)) => return Err(error.into()),
     };
+    tx.commit().await?;
     cookies.add(browser_cookie(state, &opened));
-    let redirect_uri = state.services.facebook_redirect_uri();
-    let dialog = state
-        .services
-        .meta
-        .authorize_url(&redirect_uri, opened.state)
-        .map_err(|error| ApiError::internal(MisconfiguredProvider(error)))?;
-    Ok(Response::builder().status(StatusCode::FOUND).header(header::LOCATION, dialog.as_str()).finish())
+    let location = opened.authorize_url.as_str();
+    Ok(Response::builder().status(StatusCode::FOUND).header(header::LOCATION, location).finish())
+}
+
+fn refused(status: StatusCode, title: &str, words: &str) -> Response {
+    Html(html::message(title, words)).with_status(status).into_response()
 }
 
 /// Takes the cookie from the browser, where it is known by its path too.
@@ -142,8 +170,9 @@ fn spent_cookie(state: &str) -> Cookie {
     cookie
 }
 
-fn browser_cookie(state: &AppState, opened: &oauth::Opened) -> Cookie {
-    let mut cookie = Cookie::new_with_str(cookie_name(&opened.state), opened.browser.clone());
+fn browser_cookie(state: &AppState, opened: &Opened) -> Cookie {
+    let Opened { request, .. } = opened;
+    let mut cookie = Cookie::new_with_str(cookie_name(&request.state), request.verifier.expose_secret());
     cookie.set_path("/api/v1/oauth");
     cookie.set_http_only(true);
     // Lax: the provider's redirect back is a top-level navigation.
@@ -152,7 +181,3 @@ fn browser_cookie(state: &AppState, opened: &oauth::Opened) -> Cookie {
     cookie.set_max_age(state.state_life.max(Duration::from_secs(1)));
     cookie
 }
-
-#[derive(Debug, thiserror::Error)]
-#[error("META_DIALOG_URL, META_GRAPH_URL or PUBLIC_URL cannot be used: {0:#}")]
-struct MisconfiguredProvider(anyhow::Error);

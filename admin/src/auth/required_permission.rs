@@ -90,7 +90,7 @@ mod tests {
             (Method::GET, "/api/v1/tenants/0/usage", Some("tenants:read")),
             (Method::GET, "/api/v1/tenants/0/posts", Some("posts:read")),
             (Method::POST, "/api/v1/tenants/0/invitations", Some("members:write")),
-            (Method::GET, "/api/v1/oauth/facebook/authorize", Some("accounts:write")),
+            (Method::GET, "/api/v1/oauth/network/authorize", Some("accounts:write")),
             (Method::PATCH, "/api/v1/queues/ai", Some("engine:write")),
             (Method::DELETE, "/api/v1/api-keys/0", Some("api-keys:write")),
             (Method::GET, "/api/v1/secrets", None),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use jobs::{
     audit::{self, Actor, Entry},
-    config::{KeyringConfig, secret},
+    config::KeyringConfig,
     engine::{Db, Tx},
     ids::TenantId,
     people::{
@@ -14,6 +14,7 @@ use jobs::{
     },
     signer::Signer,
     tenants::{keys, permissions::Permissions},
+    value_parsers::secret,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! The database that a command needs and nothing else.
 
-use jobs::config::secret;
+use jobs::value_parsers::secret;
 use secrecy::SecretString;
 
 /// Where the database is.

@@ -72,6 +72,7 @@ codes! {
     NoChange = "no_change",
     NoTenant = "no_tenant",
     NotAPicture = "not_a_picture",
+    NotConfigured = "not_configured",
     NotConfirmed = "not_confirmed",
     NotConsumed = "not_consumed",
     NotFound = "not_found",

@@ -4,6 +4,7 @@ use jobs::{
     assets::{PictureError, StorageError},
     engine::{EnqueueError, ledger::Refused},
     posts::ScheduleError,
+    providers::NotOffered,
 };
 use poem::http::StatusCode;
 use poem_openapi::payload::Json;
@@ -39,6 +40,15 @@ impl From<EnqueueError> for ApiError {
                 Self::conflict(ErrorCode::ParentCancelled, "The parent is to be cancelled.")
             }
             EnqueueError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotOffered> for ApiError {
+    fn from(error: NotOffered) -> Self {
+        match error {
+            NotOffered::Unknown(_) | NotOffered::Unsupported(_) => Self::not_found("provider"),
+            NotOffered::NotConfigured { provider, setting } => Self::not_configured(provider.label(), setting),
         }
     }
 }

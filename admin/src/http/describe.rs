@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 use super::{
     operations::Operations,
     paging::{DEFAULT_LIMIT, MAX_LIMIT},
+    per_provider,
 };
 
 /// Completes the description.
 pub(crate) fn describe(plain: &str) -> Value {
     let mut document: Value = serde_json::from_str(plain).unwrap_or_default();
+    per_provider::write_out(&mut document);
     let operations = Operations::described_by(&document);
     for (path, item) in fields_mut(&mut document, "paths") {
         for (method, described) in item.as_object_mut().into_iter().flatten() {

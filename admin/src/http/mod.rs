@@ -10,6 +10,7 @@ mod limits;
 mod operations;
 pub(crate) mod paging;
 mod parameters;
+mod per_provider;
 mod reference;
 mod values;
 

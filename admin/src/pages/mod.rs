@@ -1,8 +1,8 @@
 //! The few pages that browsers see: signing up and in, and what links in mails lead to.
 
+mod external_login;
 mod form;
 mod links;
-mod outside;
 mod sign_in;
 mod sign_up;
 
@@ -13,8 +13,8 @@ pub(crate) fn add_to(route: Route) -> Route {
     route
         .at("/home", get(sign_in::home))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
-        .at("/sign-in/:provider", get(outside::begin))
-        .at("/sign-in/:provider/callback", get(outside::callback))
+        .at("/sign-in/:provider", get(external_login::begin))
+        .at("/sign-in/:provider/callback", get(external_login::callback))
         .at("/sign-out", post(sign_in::sign_out))
         .at("/sign-up", get(sign_up::show).post(sign_up::submit))
         .at("/forgot-password", get(sign_up::show_forgot).post(sign_up::submit_forgot))

@@ -15,7 +15,7 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{form::Sent, outside};
+use super::{external_login, form::Sent};
 use crate::{
     ApiError,
     api::people::origin,
@@ -40,7 +40,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
         title: "Sign in",
         fields: vec![Field::email(email), Field::password()],
         button: "Sign in",
-        ways: outside::ways(state),
+        ways: external_login::ways(state),
         links: LINKS.to_vec(),
         ..FormPage::default()
     }
@@ -49,7 +49,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
 /// The form, with what became of signing in elsewhere.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response {
-    FormPage { error: outside::refusal(request), ..form(state, "") }.response()
+    FormPage { error: external_login::refusal(request), ..form(state, "") }.response()
 }
 
 /// Signs a browser in.

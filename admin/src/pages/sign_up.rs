@@ -7,7 +7,7 @@ use jobs::people::{
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
 
-use super::{form::Sent, outside};
+use super::{external_login, form::Sent};
 use crate::{
     ApiError,
     api::people::{checked_password, count_client, evenly, is_address},
@@ -45,7 +45,7 @@ fn form(state: &AppState, sent: Option<&SignUp>) -> FormPage {
             Field::new_password(),
         ],
         button: "Make an account",
-        ways: outside::ways(state),
+        ways: external_login::ways(state),
         links: TO_SIGN_IN.to_vec(),
         ..FormPage::default()
     }

@@ -163,7 +163,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{engine::events, ids::JobId, posts, testing::Bench};
+    use crate::{engine::events, ids::JobId, posts, services::Services, testing::Bench};
 
     async fn calendar(bench: &Bench, posts: i32) -> (CalendarId, JobId) {
         let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
@@ -263,6 +263,23 @@ mod tests {
         let missing = posts.iter().find(|post| post.caption.is_none()).unwrap().id;
         bench.enqueue(&WriteCaption { post_id: missing }).await;
         bench.drain().await;
+        assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn without_a_language_model_it_waits_and_names_the_setting(pool: PgPool) {
+        let mut bench = Bench::new(pool).await;
+        let configured = bench.engine.services.clone();
+        let mut config = bench.sandbox.services_config();
+        config.ai.openai_api_key = None;
+        bench.engine.services = Services::new(&config).unwrap();
+        let (id, job) = calendar(&bench, 3).await;
+        bench.drain().await;
+        let row = bench.job(job).await;
+        assert_eq!((row.state.as_str(), row.failures), ("scheduled", 0));
+        assert!(row.error.unwrap()["message"].as_str().unwrap().contains("OPENAI_API_KEY"));
+        bench.engine.services = configured;
+        bench.drain_after(Duration::from_mins(16)).await;
         assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
     }
 }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{MailError, error::Stage, store::Addressee};
-use crate::{config::secret, ids::JobId};
+use crate::{ids::JobId, value_parsers::secret};
 
 /// Where mail goes out, and whom it is from.
 #[derive(Debug, Clone, Default, clap::Args)]

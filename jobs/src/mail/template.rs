@@ -142,7 +142,7 @@ mod tests {
             account: "Krusty's Page".to_owned(),
             excerpt: one_line(caption),
             scheduled: time(DateTime::UNIX_EPOCH),
-            reason: "Facebook refused it.".to_owned(),
+            reason: "The network refused it.".to_owned(),
         }
     }
 
@@ -167,7 +167,7 @@ mod tests {
             EmailTemplate::AccountNeedsAttention {
                 tenant: "Krusty Pizza".to_owned(),
                 account: "Krusty's Page".to_owned(),
-                platform: "facebook".to_owned(),
+                platform: "network".to_owned(),
                 reason: "The token has ended.".to_owned(),
             },
             post(DeliveryOutcome::Failed, "Two for one"),
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn each_outcome_of_a_post_has_its_words() {
         for (outcome, words) in [
-            (DeliveryOutcome::Failed, "did not go out. What the network said: Facebook refused it."),
+            (DeliveryOutcome::Failed, "did not go out. What the network said: The network refused it."),
             (DeliveryOutcome::Missed, "was found too late and did not go out"),
             (DeliveryOutcome::Unknown, "Nobody can tell whether"),
         ] {

@@ -3,8 +3,8 @@
 pub mod accept;
 pub mod access_token;
 mod erase_user;
+pub mod external_login;
 mod operator_role;
-pub mod outside;
 pub mod password;
 mod prune_people;
 pub mod recover;

@@ -41,14 +41,14 @@ pub enum SignInError {
 
 /// Where somebody signs in from.
 #[derive(Debug, Clone)]
-pub struct From {
+pub struct ClientOrigin {
     /// What tries are counted by.
     pub counted_as: String,
     /// For the audit log.
     pub remote_address: Option<String>,
 }
 
-impl From {
+impl ClientOrigin {
     /// What tries of one account from here are counted by.
     fn at(&self, email: &str) -> String {
         format!("{email}\0{}", self.counted_as)
@@ -65,7 +65,7 @@ pub async fn check(
     services: &Services,
     email: &str,
     password: SecretString,
-    from: &From,
+    from: &ClientOrigin,
 ) -> Result<UserRow, SignInError> {
     count_try(db, email, from).await?;
     let mut tx = db.system().await?;
@@ -99,7 +99,7 @@ pub async fn check(
     Ok(user)
 }
 
-async fn count_try(db: &Db, email: &str, from: &From) -> Result<(), SignInError> {
+async fn count_try(db: &Db, email: &str, from: &ClientOrigin) -> Result<(), SignInError> {
     let mut tx = db.system().await?;
     let (client, here) = (from.counted_as.clone(), from.at(email));
     let counted =
@@ -133,7 +133,7 @@ pub async fn begin(
     services: &Services,
     issuer: &str,
     user: &UserRow,
-    from: &From,
+    from: &ClientOrigin,
 ) -> Result<Tokens, SignInError> {
     require_password(tx, user).await?;
     let session_id = sessions::insert(tx, user.id, None, from.remote_address.as_deref()).await?;
@@ -149,7 +149,7 @@ pub async fn begin_in_browser(
     tx: &mut Tx,
     services: &Services,
     user: &UserRow,
-    from: &From,
+    from: &ClientOrigin,
 ) -> Result<String, SignInError> {
     require_password(tx, user).await?;
     let cookie = random_token();
@@ -164,7 +164,13 @@ async fn require_password(tx: &mut Tx, user: &UserRow) -> Result<(), SignInError
     if is_same { Ok(()) } else { Err(SignInError::Wrong) }
 }
 
-async fn record(tx: &mut Tx, services: &Services, user: &UserRow, from: &From, into: &str) -> Result<(), sqlx::Error> {
+async fn record(
+    tx: &mut Tx,
+    services: &Services,
+    user: &UserRow,
+    from: &ClientOrigin,
+    into: &str,
+) -> Result<(), sqlx::Error> {
     let actor = Actor::person(user.id.0, user.email.clone(), from.remote_address.clone());
     let entry = Entry {
         tenant_id: TenantId::SYSTEM,
@@ -198,7 +204,7 @@ pub async fn refresh(
     services: &Services,
     issuer: &str,
     token: &str,
-    from: &From,
+    from: &ClientOrigin,
 ) -> Result<Option<Tokens>, sqlx::Error> {
     match sessions::exchange(tx, token).await? {
         Exchange::Good { session_id, user_id, token_id } => {

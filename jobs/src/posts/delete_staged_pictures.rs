@@ -5,9 +5,10 @@ use serde_json::json;
 
 use super::{publish_post::effect_key, store};
 use crate::{
+    connections,
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Tx},
     ids::{AccountId, DeliveryId, TenantId},
-    oauth,
+    providers::RemoteAccount,
 };
 
 /// Delete the pictures staged for the delivery `delivery_id`.
@@ -41,12 +42,13 @@ impl Job for DeleteStagedPictures {
         let Some(staged) = staged else {
             return Ok(Done::nothing("there are none, or the delivery goes out after all"));
         };
-        let place = oauth::store::token_place(cx.tenant_id(), staged.token_id);
+        let place = connections::store::token_place(cx.tenant_id(), staged.token_id);
         let token = cx.services().keyring.decrypt(place, &staged.access_token)?;
-        let page = cx.services().meta.page(staged.account_id, &staged.page_id, &token);
+        let publisher = cx.services().providers.publisher(staged.platform.known()?)?;
+        let account = RemoteAccount { id: staged.account_id, remote_id: &staged.page_id, token: &token };
         let mut deleted = 0;
         for id in &staged.media {
-            match page.delete_picture(id).await {
+            match publisher.delete_staged(account, id).await {
                 Ok(()) => deleted += 1,
                 // Best effort: the network deletes it in time.
                 Err(error) => tracing::info!(job_id = %cx.job_id(), %error, "a staged picture stays"),

@@ -1,9 +1,9 @@
-//! Which of the posts that a Page shows may be ours.
+//! Which of the posts that an account shows may be ours.
 
 use crate::{
     engine::{Candidate, Likeness, Remote, SentWindow},
     posts::text::canonical,
-    providers::meta::{PagePost, Pictures, Thing},
+    providers::{Pictures, ShownPost},
 };
 
 /// What is known of a post that was sent.
@@ -11,10 +11,6 @@ use crate::{
 pub(super) struct Wanted<'a> {
     /// Its text.
     pub(super) caption: &'a str,
-    /// The Page in whose name it was sent.
-    pub(super) page_id: &'a str,
-    /// The app that sent it.
-    pub(super) app_id: &'a str,
     /// The ids of the pictures that were staged for it.
     pub(super) staged: &'a [String],
     /// It was to have a picture.
@@ -33,23 +29,23 @@ enum Fit {
 }
 
 /// The posts that fit best, in their order.
-pub(super) fn candidates(posts: Vec<PagePost>, window: &SentWindow, wanted: &Wanted<'_>) -> Vec<Candidate> {
+pub(super) fn candidates(posts: Vec<ShownPost>, window: &SentWindow, wanted: &Wanted<'_>) -> Vec<Candidate> {
     let text = canonical(wanted.caption);
     // Where pictures of others are shown, a post without any has none.
-    let shows_pictures = posts.iter().any(|post| post.pictures() != Pictures::NotShown);
-    let pictures = |post: &PagePost| match post.pictures() {
+    let shows_pictures = posts.iter().any(|post| post.pictures != Pictures::NotShown);
+    let pictures = |post: &ShownPost| match &post.pictures {
         Pictures::NotShown if shows_pictures => Pictures::None,
-        pictures => pictures,
+        pictures => pictures.clone(),
     };
-    let fits = |post: PagePost| Some((fit(&post, pictures(&post), window, wanted, &text)?, post));
-    let fitting: Vec<(Fit, PagePost)> = posts.into_iter().filter_map(fits).collect();
+    let fits = |post: ShownPost| Some((fit(&post, &pictures(&post), window, wanted, &text)?, post));
+    let fitting: Vec<(Fit, ShownPost)> = posts.into_iter().filter_map(fits).collect();
     let Some(best) = fitting.iter().map(|(fit, _)| *fit).max() else {
         return Vec::new();
     };
     let best_ones = fitting.into_iter().filter(|(fit, _)| *fit == best);
     best_ones
         .map(|(fit, post)| Candidate {
-            remote: Remote { id: post.id, permalink: post.permalink_url },
+            remote: Remote { id: post.id, permalink: post.permalink },
             likeness: match fit {
                 Fit::Certain => Likeness::Certain,
                 Fit::ByApp => Likeness::Alike,
@@ -68,7 +64,7 @@ pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
     found.into_iter().map(less).collect()
 }
 
-fn fit(post: &PagePost, pictures: Pictures, window: &SentWindow, wanted: &Wanted<'_>, text: &str) -> Option<Fit> {
+fn fit(post: &ShownPost, pictures: &Pictures, window: &SentWindow, wanted: &Wanted<'_>, text: &str) -> Option<Fit> {
     match pictures {
         Pictures::Named(ids) if !wanted.staged.is_empty() => {
             return wanted.staged.iter().all(|id| ids.contains(id)).then_some(Fit::Certain);
@@ -77,84 +73,77 @@ fn fit(post: &PagePost, pictures: Pictures, window: &SentWindow, wanted: &Wanted
         Pictures::Named(_) | Pictures::Unnamed if !wanted.has_picture => return None,
         Pictures::Named(_) | Pictures::Unnamed | Pictures::None | Pictures::NotShown => {}
     }
-    let is_by = |thing: &Option<Thing>, id: &str| thing.as_ref()?.id.as_ref().map(|shown| shown == id);
-    let (author, app) = (is_by(&post.from, wanted.page_id), is_by(&post.application, wanted.app_id));
-    let is_other = author == Some(false) || app == Some(false);
-    let is_in_time = post.created_time.is_none_or(|time| window.has(time));
-    if is_other || !is_in_time || canonical(post.message.as_deref().unwrap_or_default()) != text {
+    let is_other = post.is_by_account == Some(false) || post.is_by_our_app == Some(false);
+    let is_in_time = post.created_at.is_none_or(|time| window.has(time));
+    if is_other || !is_in_time || canonical(post.text.as_deref().unwrap_or_default()) != text {
         return None;
     }
-    Some(if app == Some(true) { Fit::ByApp } else { Fit::InPart })
+    Some(if post.is_by_our_app == Some(true) { Fit::ByApp } else { Fit::InPart })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
-
     use super::*;
 
-    const PAGE: &str = "100";
-    const APP: &str = "7";
-
-    fn found(posts: Value, staged: &[&str]) -> Vec<(String, Likeness)> {
+    fn found(posts: Vec<ShownPost>, staged: &[&str]) -> Vec<(String, Likeness)> {
         let window =
             SentWindow { from: "2026-11-26T12:00:00Z".parse().unwrap(), to: "2026-11-26T12:10:00Z".parse().unwrap() };
         let staged: Vec<String> = staged.iter().map(|&id| id.to_owned()).collect();
         let has_picture = !staged.is_empty();
-        let wanted = Wanted { caption: "Two  for one", page_id: PAGE, app_id: APP, staged: &staged, has_picture };
-        let posts: Vec<PagePost> = serde_json::from_value(posts).unwrap();
+        let wanted = Wanted { caption: "Two  for one", staged: &staged, has_picture };
         let found = candidates(posts, &window, &wanted);
         found.into_iter().map(|candidate| (candidate.remote.id, candidate.likeness)).collect()
     }
 
-    fn post(id: &str, change: &[(&str, Value)]) -> Value {
-        let mut post = json!({
-            "id": id, "message": "Two for one", "created_time": "2026-11-26T12:00:05+0000",
-            "from": { "id": PAGE }, "application": { "id": APP },
-        });
-        for (name, value) in change {
-            post[*name] = value.clone();
+    fn post(id: &str) -> ShownPost {
+        ShownPost {
+            id: id.to_owned(),
+            text: Some("Two for one".to_owned()),
+            created_at: Some("2026-11-26T12:00:05Z".parse().unwrap()),
+            permalink: None,
+            is_by_account: Some(true),
+            is_by_our_app: Some(true),
+            pictures: Pictures::None,
         }
-        post
     }
 
-    fn pictured(id: &str, pictures: &[&str]) -> Value {
-        let all: Vec<Value> =
-            pictures.iter().map(|id| json!({ "media_type": "photo", "target": { "id": id } })).collect();
-        post(id, &[("attachments", json!({ "data": all }))])
+    fn pictured(id: &str, pictures: &[&str]) -> ShownPost {
+        ShownPost { pictures: Pictures::Named(pictures.iter().map(|&id| id.to_owned()).collect()), ..post(id) }
     }
 
     #[test]
     fn a_text_is_ours_by_author_app_time_and_text() {
-        assert_eq!(found(json!([post("1", &[])]), &[]), [("1".to_owned(), Likeness::Alike)]);
-        for change in [
-            ("message", json!("Three for two")),
-            ("message", Value::Null),
-            ("created_time", json!("2026-11-26T11:59:00+0000")),
-            ("created_time", json!("2026-11-26T12:11:00+0000")),
-            ("from", json!({ "id": "101" })),
-            ("application", json!({ "id": "8" })),
-            ("attachments", json!({ "data": [{ "media_type": "photo", "target": { "id": "5" } }] })),
+        assert_eq!(found(vec![post("1")], &[]), [("1".to_owned(), Likeness::Alike)]);
+        for other in [
+            ShownPost { text: Some("Three for two".to_owned()), ..post("1") },
+            ShownPost { text: None, ..post("1") },
+            ShownPost { created_at: Some("2026-11-26T11:59:00Z".parse().unwrap()), ..post("1") },
+            ShownPost { created_at: Some("2026-11-26T12:11:00Z".parse().unwrap()), ..post("1") },
+            ShownPost { is_by_account: Some(false), ..post("1") },
+            ShownPost { is_by_our_app: Some(false), ..post("1") },
+            pictured("1", &["5"]),
         ] {
-            assert_eq!(found(json!([post("1", std::slice::from_ref(&change))]), &[]), [], "{change:?}");
+            assert_eq!(found(vec![other.clone()], &[]), [], "{other:?}");
         }
     }
 
     #[test]
     fn what_is_not_shown_makes_doubtful_and_what_is_shown_counts_more() {
-        let hidden = post("1", &[("application", Value::Null), ("from", json!({ "name": "Page" }))]);
-        assert_eq!(found(json!([hidden]), &[]), [("1".to_owned(), Likeness::Doubtful)]);
-        assert_eq!(found(json!([hidden, post("2", &[])]), &[]), [("2".to_owned(), Likeness::Alike)]);
+        let hidden = ShownPost { is_by_account: None, is_by_our_app: None, ..post("1") };
+        assert_eq!(found(vec![hidden.clone()], &[]), [("1".to_owned(), Likeness::Doubtful)]);
+        assert_eq!(found(vec![hidden, post("2")], &[]), [("2".to_owned(), Likeness::Alike)]);
     }
 
     #[test]
     fn a_post_with_our_pictures_is_ours_and_one_with_others_is_not() {
-        let posts = json!([pictured("1", &["4"]), pictured("2", &["5"]), post("3", &[])]);
+        let posts = vec![pictured("1", &["4"]), pictured("2", &["5"]), post("3")];
         assert_eq!(found(posts.clone(), &["5"]), [("2".to_owned(), Likeness::Certain)]);
         assert_eq!(found(posts, &["6"]), []);
-        assert_eq!(found(json!([pictured("1", &["5"])]), &["5", "6"]), [], "one of two is not enough");
-        assert_eq!(found(json!([post("1", &[])]), &["5"]), [("1".to_owned(), Likeness::Alike)], "none is shown at all");
-        let unnamed = post("1", &[("attachments", json!({ "data": [{ "media_type": "photo" }] }))]);
-        assert_eq!(found(json!([unnamed]), &["5"]), [("1".to_owned(), Likeness::Alike)], "all that is shown");
+        assert_eq!(found(vec![pictured("1", &["5"])], &["5", "6"]), [], "one of two is not enough");
+        let bare = ShownPost { pictures: Pictures::NotShown, ..post("1") };
+        assert_eq!(found(vec![bare.clone()], &["5"]), [("1".to_owned(), Likeness::Alike)], "nothing of that is shown");
+        assert_eq!(found(vec![bare, pictured("2", &["4"])], &["5"]), [], "others' are shown");
+        let unnamed = ShownPost { pictures: Pictures::Unnamed, ..post("1") };
+        assert_eq!(found(vec![unnamed], &["5"]), [("1".to_owned(), Likeness::Alike)], "all that is shown");
     }
 }

@@ -14,22 +14,19 @@ use super::{
     text::{canonical, normalized},
 };
 use crate::{
+    connections::{self, store::AccountStatus},
     engine::{
         Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
         Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Email},
-    oauth,
-    providers::meta::{NETWORK, PageApi},
+    providers::{Class, Provider, Publisher, RemoteAccount},
     tenants::settings::OnUnknown,
 };
 
 /// How long the publishing call may take.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long Facebook may take to show in the feed what it published.
-const FEED_LAG: Duration = Duration::from_mins(1);
 
 /// How long a post that the feed does not show is looked for, unless the tenant says otherwise.
 const PATIENCE_MINUTES: u32 = 10;
@@ -64,20 +61,23 @@ impl Job for PublishPost {
         let Some(delivery) = claim(cx, self.delivery_id).await? else {
             return Ok(Done::nothing("deleted, or published already"));
         };
+        let provider = delivery.platform.known()?;
+        let publisher = cx.services().providers.publisher(provider)?;
         let token = token(cx, &delivery)?;
-        let page = cx.services().meta.page(delivery.account_id, &delivery.page_id, &token);
-        let effect = effect(&delivery);
+        let account = RemoteAccount { id: delivery.account_id, remote_id: &delivery.page_id, token: &token };
+        let to = Destination { provider, publisher, account };
+        let effect = effect(to, &delivery);
         // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
         let staged =
-            if delivery.was_sent { delivery.staged.clone() } else { stage(cx, page, &effect, &delivery).await? };
+            if delivery.was_sent { delivery.staged.clone() } else { stage(cx, to, &effect, &delivery).await? };
         let answer = cx
             .once(
                 &effect,
-                |deadline| send(page, deadline, &delivery, &staged),
-                |sent| read_back(cx, page, sent, &delivery, &staged),
+                |deadline| send(to, deadline, &delivery, &staged),
+                |sent| read_back(cx, to, sent, &delivery, &staged),
             )
             .await?;
-        record(cx, page, &delivery, answer).await
+        record(cx, to, &delivery, answer).await
     }
 
     async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
@@ -86,13 +86,12 @@ impl Job for PublishPost {
             Setback::Reconciling(facts) => {
                 store::mark_looked_for(tx, tenant_id, id, facts).await?;
                 // The token that does not open the Page for a look would not publish either.
-                if facts.class == "reauth" { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if facts.class == Class::Reauth.name() { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             Setback::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
             Setback::Parked(facts) => {
                 store::mark_waiting(tx, tenant_id, id, facts, Some(facts.message.as_str())).await?;
-                let is_users = facts.class == "reauth" || facts.class == "permission";
-                if is_users { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if Class::needs_user(&facts.class) { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             Setback::Discarded(facts) => {
                 let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
@@ -132,6 +131,14 @@ impl PublishPost {
     }
 }
 
+/// Where a delivery goes, and how.
+#[derive(Debug, Clone, Copy)]
+struct Destination<'a> {
+    provider: Provider,
+    publisher: &'a dyn Publisher,
+    account: RemoteAccount<'a>,
+}
+
 async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<ClaimedDelivery>, JobError> {
     let mut tx = cx.begin().await?;
     let delivery = store::claim(&mut tx, cx.tenant_id(), id, cx.job_id(), &effect_key(id)).await?;
@@ -140,7 +147,7 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<ClaimedDelivery
 }
 
 fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, JobError> {
-    let place = oauth::store::token_place(cx.tenant_id(), delivery.token_id);
+    let place = connections::store::token_place(cx.tenant_id(), delivery.token_id);
     Ok(cx.services().keyring.decrypt(place, &delivery.access_token)?)
 }
 
@@ -148,14 +155,16 @@ fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, Jo
 /// this post from every other with the same text.
 async fn stage(
     cx: &JobContext,
-    page: PageApi<'_>,
+    to: Destination<'_>,
     effect: &EffectSpec,
     delivery: &ClaimedDelivery,
 ) -> Result<Vec<String>, JobError> {
-    if delivery.account_status == "needs_reauth" {
+    if delivery.account_status == AccountStatus::NeedsReauth {
+        let noun = to.provider.account_noun();
         let known = delivery.account_status_reason.clone();
-        let words = known.unwrap_or_else(|| "The connection needs its user again: connect the Page again.".to_owned());
-        return Err(JobError::Park(Parked::Account(delivery.account_id), None, Cause::plain("reauth", words)));
+        let words = known.unwrap_or_else(|| format!("The connection needs its user again: connect the {noun} again."));
+        let cause = Cause::plain(Class::Reauth.name(), words);
+        return Err(JobError::Park(Parked::Account(delivery.account_id), None, cause));
     }
     let (Some(key), Some(content_type)) = (&delivery.asset_key, &delivery.content_type) else {
         return Ok(Vec::new());
@@ -164,7 +173,7 @@ async fn stage(
         return Ok(delivery.staged.clone());
     }
     let picture = cx.services().storage.get(key).await?;
-    let staged = vec![page.stage_picture(&picture, content_type).await?];
+    let staged = vec![to.publisher.stage(to.account, &picture, content_type).await?];
     cx.keep_media(effect, &staged).await?;
     Ok(staged)
 }
@@ -173,79 +182,73 @@ pub(super) fn effect_key(id: DeliveryId) -> String {
     format!("delivery:{id}")
 }
 
-fn effect(delivery: &ClaimedDelivery) -> EffectSpec {
+fn effect(to: Destination<'_>, delivery: &ClaimedDelivery) -> EffectSpec {
     let mut digest = Sha256::new();
     digest.update(delivery.page_id.as_bytes());
     digest.update(canonical(&delivery.caption).as_bytes());
     let minutes = delivery.unknown_after_minutes.and_then(|minutes| u32::try_from(minutes).ok());
     EffectSpec {
         key: effect_key(delivery.delivery_id),
-        operation: "facebook.publish",
+        operation: to.publisher.operation(),
         account_id: delivery.account_id,
-        network: NETWORK,
+        network: to.provider.name(),
         remote_account: delivery.page_id.clone(),
         request_digest: hex::encode(digest.finalize()),
         timeout: CALL_TIMEOUT,
-        lag: FEED_LAG,
+        lag: to.publisher.lag(),
         patience: Duration::from_mins(minutes.unwrap_or(PATIENCE_MINUTES).into()),
     }
 }
 
 async fn send(
-    page: PageApi<'_>,
+    to: Destination<'_>,
     deadline: Deadline,
     delivery: &ClaimedDelivery,
     staged: &[String],
 ) -> Result<Remote, SendError> {
-    Ok(page.publish(deadline, &delivery.caption, staged).await?)
+    Ok(to.publisher.publish(to.account, deadline, &delivery.caption, staged).await?)
 }
 
-/// What the Page shows that may be ours, oldest first. Where Facebook's clock turns out to be behind ours, it is asked again for
-/// what is older by its clock.
+/// What the account shows that may be ours, oldest first. Where the provider's clock turns out to be behind ours, it is asked again
+/// for what is older by its clock.
 async fn read_back(
     cx: &JobContext,
-    page: PageApi<'_>,
+    to: Destination<'_>,
     sent: Sent,
     delivery: &ClaimedDelivery,
     staged: &[String],
 ) -> Result<Vec<Candidate>, JobError> {
     let since = sent.window(None).from;
-    let (mut posts, clock) = page.list_posts(since).await?;
-    let window = sent.window(clock.as_ref());
+    let mut shown = to.publisher.list_posts(to.account, since).await?;
+    let window = sent.window(shown.clock.as_ref());
     if window.from < since {
-        (posts, _) = page.list_posts(window.from).await?;
+        shown = to.publisher.list_posts(to.account, window.from).await?;
     }
-    let wanted = Wanted {
-        caption: &delivery.caption,
-        page_id: &delivery.page_id,
-        app_id: cx.services().meta.app_id(),
-        staged,
-        has_picture: delivery.asset_key.is_some(),
-    };
-    let found = candidates(posts, &window, &wanted);
+    let wanted = Wanted { caption: &delivery.caption, staged, has_picture: delivery.asset_key.is_some() };
+    let found = candidates(shown.posts, &window, &wanted);
     let is_certain = found.iter().any(|candidate| candidate.likeness == Likeness::Certain);
     if let (false, Some(picture)) = (is_certain, staged.first())
-        && let Some(id) = page.find_post_of(picture).await?
+        && let Some(id) = to.publisher.find_post_of(to.account, picture).await?
     {
         let remote = Remote { id, permalink: None };
         return Ok(vec![Candidate { remote, likeness: Likeness::Certain }]);
     }
-    let found = without_doubt(cx, page, delivery, found).await?;
+    let found = without_doubt(cx, to, delivery, found).await?;
     Ok(if wanted.has_picture { unproven(found) } else { found })
 }
 
-/// What does not show an app was made by hand, if the Page shows apps. If it shows none even of what is known to be ours, then it
+/// What does not show an app was made by hand, if the account shows apps. If it shows none even of what is known to be ours, then it
 /// shows none of anything, and the rest of the evidence counts.
 async fn without_doubt(
     cx: &JobContext,
-    page: PageApi<'_>,
+    to: Destination<'_>,
     delivery: &ClaimedDelivery,
     found: Vec<Candidate>,
 ) -> Result<Vec<Candidate>, JobError> {
     if found.iter().all(|candidate| candidate.likeness != Likeness::Doubtful) {
         return Ok(found);
     }
-    let newest = page.list_newest().await?;
+    let newest = to.publisher.list_newest(to.account).await?;
     if newest.iter().any(|(_, shows_app)| *shows_app) {
         return Ok(Vec::new());
     }
@@ -260,22 +263,22 @@ async fn without_doubt(
 /// The delivery, its effect and the job, in one transaction.
 async fn record(
     cx: &JobContext,
-    page: PageApi<'_>,
+    to: Destination<'_>,
     delivery: &ClaimedDelivery,
     answer: Answer,
 ) -> Result<Done, JobError> {
     let (receipt, mut remote) = match answer {
         Answer::Happened(receipt, remote) => (receipt, remote),
-        Answer::Unknown(receipt, doubt) => return leave_unknown(cx, delivery, receipt, doubt).await,
+        Answer::Unknown(receipt, doubt) => return leave_unknown(cx, to, delivery, receipt, doubt).await,
     };
     if remote.permalink.is_none() {
-        remote.permalink = Some(page.permalink(&remote.id).await);
+        remote.permalink = Some(to.publisher.permalink(to.account, &remote.id).await);
     }
     let mut tx = cx.begin().await?;
     store::mark_published(&mut tx, cx.tenant_id(), delivery.delivery_id, &remote).await?;
     if !tx.confirm(&receipt, &remote).await? {
         drop(tx);
-        return leave_unknown(cx, delivery, receipt.doubted(&remote), Doubt::Several).await;
+        return leave_unknown(cx, to, delivery, receipt.doubted(&remote), Doubt::Several).await;
     }
     let read_back = receipt.was_read_back;
     tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
@@ -284,14 +287,18 @@ async fn record(
 /// What the tenant wants done about a post of which nobody can tell.
 async fn leave_unknown(
     cx: &JobContext,
+    to: Destination<'_>,
     delivery: &ClaimedDelivery,
     receipt: Receipt,
     doubt: Doubt,
 ) -> Result<Done, JobError> {
+    let noun = to.provider.account_noun();
     let what = match doubt {
-        Doubt::NotSeen => "The Page does not show this post, and nobody can tell whether it went out",
-        Doubt::NotRead => "The Page could not be read for a day, and nobody can tell whether this post went out",
-        Doubt::Several => "Several posts on the Page may be this one, or one that may also be another's",
+        Doubt::NotSeen => format!("The {noun} does not show this post, and nobody can tell whether it went out"),
+        Doubt::NotRead => {
+            format!("The {noun} could not be read for a day, and nobody can tell whether this post went out")
+        }
+        Doubt::Several => format!("Several posts on the {noun} may be this one, or one that may also be another's"),
     };
     match delivery.on_unknown.unwrap_or_default() {
         OnUnknown::Fail => {
@@ -299,7 +306,7 @@ async fn leave_unknown(
             Err(cx.give_up(receipt, Cause::plain("ambiguous", words)))
         }
         OnUnknown::Ask => {
-            let cause = Cause::plain("ambiguous", format!("{what}: look at the Page, then settle it."));
+            let cause = Cause::plain("ambiguous", format!("{what}: look at the {noun}, then settle it."));
             let mut tx = cx.begin().await?;
             if store::mark_unknown(&mut tx, cx.tenant_id(), delivery.delivery_id, &cause.facts()).await? {
                 let email = Email::PostUnknown { delivery_id: delivery.delivery_id };

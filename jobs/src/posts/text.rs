@@ -2,7 +2,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Parameters of links that networks add or take away. Source: what Facebook, Google and mail tools append to links.
+/// Parameters of links that networks add or take away. Source: what networks, search engines and mail tools append to links.
 const TRACKERS: [&str; 6] = ["fbclid", "gclid", "dclid", "igshid", "mc_cid", "mc_eid"];
 
 /// How the names of others of them begin.

@@ -12,12 +12,18 @@ use async_openai::{
         CreateChatCompletionRequestArgs, FinishReason, ResponseFormat, ResponseFormatJsonSchema,
     },
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::redact::redact;
-use crate::engine::{Cause, JobError};
+use crate::{
+    engine::{Cause, JobError},
+    value_parsers::secret,
+};
+
+/// The setting without which nothing is written by AI.
+pub const SETTING: &str = "OPENAI_API_KEY";
 
 /// The longest that an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
@@ -25,9 +31,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 /// The model and where it is.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AiConfig {
-    /// The key.
-    #[arg(long, env = "OPENAI_API_KEY", hide_env_values = true, value_parser = crate::config::secret)]
-    pub openai_api_key: SecretString,
+    /// The key; without one nothing is written by AI.
+    #[arg(long, env = SETTING, hide_env_values = true, value_parser = secret)]
+    pub openai_api_key: Option<SecretString>,
     /// Base address of the API.
     #[arg(long, env = "OPENAI_BASE_URL", default_value = "https://api.openai.com/v1")]
     pub openai_base_url: String,
@@ -39,7 +45,8 @@ pub struct AiConfig {
 /// A client of the model.
 #[derive(Debug, Clone)]
 pub struct Ai {
-    client: Client<OpenAIConfig>,
+    /// None without a key.
+    client: Option<Client<OpenAIConfig>>,
     model: String,
 }
 
@@ -59,20 +66,23 @@ pub struct Question {
 /// What the service, or the way to it, said: without what could be a secret, as services repeat wrong keys.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Said(String);
+pub struct ProviderMessage(String);
 
 /// A question that brought no answer that could be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
+    /// There is no key.
+    #[error("{SETTING} is not set")]
+    NotConfigured,
     /// The service did not answer, or answered that something failed.
     #[error("the language model did not answer")]
-    NoAnswer(#[source] Said),
+    NoAnswer(#[source] ProviderMessage),
     /// Too many questions.
     #[error("the language model asks us to wait")]
-    Rate(#[source] Said),
+    Rate(#[source] ProviderMessage),
     /// The account has no money, the key is wrong, or the request is malformed: an operator has to look.
     #[error("the language model refuses our account or request")]
-    Config(#[source] Said),
+    Config(#[source] ProviderMessage),
     /// The model declined.
     #[error("the language model declined: {0}")]
     Declined(String),
@@ -89,18 +99,23 @@ impl Ai {
     /// If the TLS backend cannot be set up, which the build decides.
     #[must_use]
     pub fn new(config: &AiConfig) -> Self {
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(ANSWER_TIMEOUT)
-            .build()
-            .expect("the TLS backend is built in");
-        let api = OpenAIConfig::new()
-            .with_api_key(config.openai_api_key.expose_secret())
-            .with_api_base(config.openai_base_url.trim_end_matches('/'));
-        Self {
-            client: Client::with_config(api).with_http_service(ReqwestService::new(http)),
-            model: config.gpt_text_model.clone(),
-        }
+        let key = config.openai_api_key.as_ref().map(ExposeSecret::expose_secret).filter(|key| !key.is_empty());
+        let client = key.map(|key| {
+            let http = reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .timeout(ANSWER_TIMEOUT)
+                .build()
+                .expect("the TLS backend is built in");
+            let api = OpenAIConfig::new().with_api_key(key).with_api_base(config.openai_base_url.trim_end_matches('/'));
+            Client::with_config(api).with_http_service(ReqwestService::new(http))
+        });
+        Self { client, model: config.gpt_text_model.clone() }
+    }
+
+    /// Whether there is a model to ask.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.client.is_some()
     }
 
     /// Asks, and reads the answer as a `T`.
@@ -108,8 +123,9 @@ impl Ai {
     /// # Errors
     /// [`AiError`].
     pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
-        let request = self.request(question).map_err(|error| AiError::Config(Said::of(&error)))?;
-        let answer = self.client.chat().create(request).await.map_err(classify)?;
+        let client = self.client.as_ref().ok_or(AiError::NotConfigured)?;
+        let request = self.request(question).map_err(|error| AiError::Config(ProviderMessage::of(&error)))?;
+        let answer = client.chat().create(request).await.map_err(classify)?;
         let Some(choice) = answer.choices.into_iter().next() else {
             return Err(AiError::Unusable("no choice".to_owned()));
         };
@@ -146,7 +162,7 @@ impl Ai {
     }
 }
 
-impl Said {
+impl ProviderMessage {
     fn of(error: &OpenAIError) -> Self {
         // What came instead of the documented answer is in its words, which is for nobody to keep.
         if let OpenAIError::JSONDeserialize(error, _) = error {
@@ -164,7 +180,7 @@ impl Said {
 
 /// Source: "Error codes" of the API; a 429 for want of money does not pass by itself.
 fn classify(error: OpenAIError) -> AiError {
-    let said = Said::of(&error);
+    let said = ProviderMessage::of(&error);
     let OpenAIError::ApiError(answer) = error else {
         return AiError::NoAnswer(said);
     };
@@ -184,6 +200,10 @@ fn is_about_the_prompt(code: Option<&str>) -> bool {
 impl From<AiError> for JobError {
     fn from(error: AiError) -> Self {
         match &error {
+            AiError::NotConfigured => {
+                let words = format!("No language model is set up here: an operator has to set {SETTING}.");
+                Self::Later(Duration::from_mins(15), Cause::new("config", words, error))
+            }
             AiError::NoAnswer(_) => {
                 Self::Retry(Cause::new("transient", "The language model did not answer; it is tried again.", error))
             }

@@ -7,10 +7,10 @@ use sqlx::{PgConnection, types::Json};
 use url::Url;
 
 use super::countries;
-use crate::ids::{AssetId, TenantId};
-
-/// Networks that hashtags are counted for.
-pub const NETWORKS: [&str; 2] = ["facebook", "instagram"];
+use crate::{
+    ids::{AssetId, TenantId},
+    providers::Provider,
+};
 
 /// A post carries this many hashtags at most. Source: Instagram content publishing, "Limitations".
 pub const MAX_HASHTAGS: u8 = 30;
@@ -90,7 +90,7 @@ impl Settings {
             ("time_zone", all(&self.time_zone, is_zone), "a time zone of IANA, such as Europe/Berlin"),
             ("brand_hashtag", all(&self.brand_hashtag, is_hashtag), "# and 1 to 99 letters, digits or underscores"),
             ("tone", text(&self.tone, 500), "1 to 500 characters"),
-            ("hashtag_counts", self.hashtag_counts.iter().all(is_count), "0 to 30 for facebook and instagram"),
+            ("hashtag_counts", self.hashtag_counts.iter().all(is_count), "0 to 30 for each network"),
             ("shop_url", all(&self.shop_url, is_web_address), "an address that begins with https:// or http://"),
             ("primary_color", all(&self.primary_color, is_color), "a colour such as #c83c28"),
             ("secondary_color", all(&self.secondary_color, is_color), "a colour such as #c83c28"),
@@ -125,7 +125,8 @@ fn is_hashtag(text: &str) -> bool {
 }
 
 fn is_count((network, count): (&String, &u8)) -> bool {
-    NETWORKS.contains(&network.as_str()) && *count <= MAX_HASHTAGS
+    let is_network = Provider::NETWORKS.iter().any(|known| known.name() == network);
+    is_network && *count <= MAX_HASHTAGS
 }
 
 /// A day at most: so long a look may fail, too.
@@ -250,7 +251,7 @@ mod tests {
             s.country = Some("DE".into());
             s.time_zone = Some("America/Argentina/Buenos_Aires".into());
             s.brand_hashtag = Some("#Größe_10".into());
-            s.hashtag_counts = [("facebook".into(), 0), ("instagram".into(), 30)].into();
+            s.hashtag_counts = Provider::NETWORKS.map(|network| (network.name().into(), 30)).into();
             s.shop_url = Some("https://shop.example.com/?a=1".into());
             s.primary_color = Some("#C83C28".into());
         });
@@ -278,7 +279,7 @@ mod tests {
         for minutes in [0, 1_441] {
             assert_eq!(with(|s| s.unknown_after_minutes = Some(minutes)).unwrap_err().field, "unknown_after_minutes");
         }
-        for (network, count) in [("facebook", 31), ("myspace", 1)] {
+        for (network, count) in [(Provider::NETWORKS[0].name(), 31), ("myspace", 1), ("publer", 1)] {
             let bad = with(|s| s.hashtag_counts = [(network.to_owned(), count)].into()).unwrap_err();
             assert_eq!(bad.field, "hashtag_counts", "{network}");
         }

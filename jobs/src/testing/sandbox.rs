@@ -12,8 +12,7 @@ use uuid::Uuid;
 use crate::{
     config::{KeyringConfig, ServicesConfig, UpkeepConfig},
     mail::MailConfig,
-    people::outside::OutsideConfig,
-    providers::{ai::AiConfig, http, meta::MetaConfig},
+    providers::{ProvidersConfig, ai::AiConfig, http},
     tenants::plans::PlansConfig,
 };
 
@@ -80,7 +79,6 @@ impl Sandbox {
     /// If the sandbox's address is malformed.
     #[must_use]
     pub fn services_config(&self) -> ServicesConfig {
-        let url = |path: &str| Url::parse(&format!("{}/{path}", self.base)).expect("an address");
         ServicesConfig {
             keys: KeyringConfig { encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into() },
             secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
@@ -108,30 +106,13 @@ impl Sandbox {
                 ai_limit_pro: u32::MAX,
                 ai_limit_enterprise: u32::MAX,
             },
-            meta: MetaConfig {
-                facebook_app_id: "100200300400500".to_owned(),
-                facebook_app_secret: "sandbox-app-secret".into(),
-                meta_graph_url: url("graph"),
-                meta_dialog_url: url("facebook"),
-                meta_graph_version: "v25.0".to_owned(),
-            },
+            providers: ProvidersConfig::of_sandbox(&self.base),
             ai: AiConfig {
-                openai_api_key: "sk-sandbox".into(),
+                openai_api_key: Some("sk-sandbox".into()),
                 openai_base_url: format!("{}/openai/v1", self.base),
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),
-            outside: OutsideConfig {
-                google_client_id: Some("google-sandbox-app".to_owned()),
-                google_client_secret: Some("google-sandbox-secret".into()),
-                google_auth_url: url("google/o/oauth2/v2/auth"),
-                google_token_url: url("google/token"),
-                google_api_url: url("google"),
-                github_client_id: Some("github-sandbox-app".to_owned()),
-                github_client_secret: Some("github-sandbox-secret".into()),
-                github_url: url("github"),
-                github_api_url: url("github/api"),
-            },
         }
     }
 

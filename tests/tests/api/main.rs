@@ -8,6 +8,7 @@ mod idempotency;
 mod input;
 mod keys;
 mod limits;
+mod providers;
 mod routes;
 
 use std::io::Cursor;

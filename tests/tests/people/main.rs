@@ -3,8 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod browser;
+mod external_login;
 mod members;
-mod outside;
 mod sessions;
 
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jobs::people::{
     self, password,
-    sign_in::{From as SignedInFrom, SignInError},
+    sign_in::{ClientOrigin, SignInError},
 };
 use poem::Request;
 use poem_openapi::Object;
@@ -41,9 +41,9 @@ impl MailView {
 }
 
 /// Where a request comes from.
-pub(crate) fn origin(request: &Request) -> SignedInFrom {
+pub(crate) fn origin(request: &Request) -> ClientOrigin {
     let client = request.extensions().get::<Client>().copied().unwrap_or_default();
-    SignedInFrom { counted_as: client.counted_as(), remote_address: client.address() }
+    ClientOrigin { counted_as: client.counted_as(), remote_address: client.address() }
 }
 
 /// Lets an answer take as long as others do.

@@ -32,11 +32,11 @@ use crate::ids::{AccountId, EffectId};
 pub struct EffectSpec {
     /// Unique in the tenant, such as `delivery:<id>`.
     pub key: String,
-    /// The provider's operation, such as `facebook.publish`.
+    /// The provider's operation, such as `network.publish`.
     pub operation: &'static str,
     /// The account it happens on.
     pub account_id: AccountId,
-    /// The network, such as `facebook`.
+    /// The network's name.
     pub network: &'static str,
     /// What the network calls the account: several tenants may have connected it.
     pub remote_account: String,

@@ -3,9 +3,11 @@
 use sqlx::PgConnection;
 
 use crate::{
+    connections::store::AccountStatus,
     engine::{Facts, Remote},
     ids::{AccountId, DeliveryId, JobId, TenantId, TokenId},
     posts::DeliveryState,
+    providers::StoredProvider,
     tenants::settings::OnUnknown,
 };
 
@@ -18,7 +20,8 @@ pub struct ClaimedDelivery {
     pub asset_key: Option<String>,
     pub content_type: Option<String>,
     pub account_id: AccountId,
-    pub account_status: String,
+    pub platform: StoredProvider,
+    pub account_status: AccountStatus,
     pub account_status_reason: Option<String>,
     pub page_id: String,
     pub token_id: TokenId,
@@ -72,7 +75,8 @@ pub async fn claim(
         )
         select claimed.id as "delivery_id: DeliveryId", coalesce(post.caption, '') as "caption!",
           asset.storage_key as "asset_key?", asset.content_type as "content_type?",
-          account.id as "account_id: AccountId", account.status as account_status,
+          account.id as "account_id: AccountId", account.platform as "platform: StoredProvider",
+          account.status as "account_status: AccountStatus",
           account.status_reason as account_status_reason, account.remote_id as page_id,
           token.id as "token_id: TokenId", token.access_token,
           coalesce(effect.state <> 'intended', false) as "was_sent!",

@@ -2,7 +2,10 @@
 
 use sqlx::PgConnection;
 
-use crate::ids::{AccountId, DeliveryId, TenantId, TokenId};
+use crate::{
+    ids::{AccountId, DeliveryId, TenantId, TokenId},
+    providers::StoredProvider,
+};
 
 /// The account to delete staged pictures from, if a delivery has any.
 ///
@@ -36,6 +39,7 @@ pub async fn find_account_of_staged(
 pub struct Staged {
     pub media: Vec<String>,
     pub account_id: AccountId,
+    pub platform: StoredProvider,
     pub page_id: String,
     pub token_id: TokenId,
     pub access_token: String,
@@ -54,8 +58,8 @@ pub async fn take_staged(
 ) -> Result<Option<Staged>, sqlx::Error> {
     let account = sqlx::query!(
         r#"
-        select account.id as "account_id: AccountId", account.remote_id as page_id, token.id as "token_id: TokenId",
-          token.access_token
+        select account.id as "account_id: AccountId", account.platform as "platform: StoredProvider",
+          account.remote_id as page_id, token.id as "token_id: TokenId", token.access_token
         from post_history delivery
         join social_accounts account on account.tenant_id = $1 and account.id = delivery.account_id
         join oauth_tokens token on token.tenant_id = $1 and token.id = account.token_id
@@ -88,6 +92,7 @@ pub async fn take_staged(
     Ok(media.map(|media| Staged {
         media,
         account_id: account.account_id,
+        platform: account.platform,
         page_id: account.page_id,
         token_id: account.token_id,
         access_token: account.access_token,

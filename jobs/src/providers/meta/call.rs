@@ -1,15 +1,16 @@
 //! Calls of the Graph API: reads, lists, writes.
 
-use std::time::Instant;
-
 use bytes::Bytes;
-use reqwest::{Method, StatusCode, header::HeaderMap};
+use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
-use super::{Meta, MetaError, appsecret_proof, error::original_response, wait};
-use crate::{engine::ProviderClock, ids::AccountId};
+use super::{Graph, error::original_response};
+use crate::{
+    engine::ProviderClock,
+    providers::{Failure, ProviderError, http::Answer},
+};
 
 /// Lists are followed for this many pages at most.
 const MAX_PAGES: usize = 50;
@@ -44,25 +45,12 @@ pub(super) struct List<T> {
     pub(super) clock: Option<ProviderClock>,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Bytes,
-    clock: Option<ProviderClock>,
-}
-
-impl Reply {
-    fn into_error(self, account_id: Option<AccountId>) -> MetaError {
-        MetaError::from_answer(self.status.as_u16(), &self.headers, &self.body, account_id)
-    }
-}
-
 type Query = Vec<(String, String)>;
 
-impl Meta {
+impl Graph {
     pub(super) fn url(&self, path: &str) -> String {
-        let graph = self.config.meta_graph_url.as_str().trim_end_matches('/');
-        format!("{graph}/{}/{path}", self.config.meta_graph_version)
+        let graph = self.base.as_str().trim_end_matches('/');
+        format!("{graph}/{}/{path}", self.version)
     }
 
     /// Reads one thing.
@@ -71,9 +59,8 @@ impl Meta {
         path: &str,
         token: &SecretString,
         query: &[(&str, &str)],
-        account_id: Option<AccountId>,
-    ) -> Result<T, MetaError> {
-        parse(&self.read(&self.url(path), token, &owned(query), account_id).await?.body)
+    ) -> Result<T, ProviderError> {
+        self.api.parse(&self.read(&self.url(path), token, &owned(query)).await?.body)
     }
 
     /// Follows a list to its end. A page may be empty and still have a next one.
@@ -82,14 +69,13 @@ impl Meta {
         path: &str,
         token: &SecretString,
         query: &[(&str, &str)],
-        account_id: Option<AccountId>,
-    ) -> Result<List<T>, MetaError> {
+    ) -> Result<List<T>, ProviderError> {
         let mut list = List { items: Vec::new(), is_complete: false, clock: None };
         let (first_url, first_query) = (self.url(path), owned(query));
         let (mut url, mut query) = (first_url.clone(), first_query.clone());
         for _ in 0..MAX_PAGES {
-            let reply = self.read(&url, token, &query, account_id).await?;
-            let part: Part<T> = parse(&reply.body)?;
+            let reply = self.read(&url, token, &query).await?;
+            let part: Part<T> = self.api.parse(&reply.body)?;
             list.items.extend(part.data);
             list.clock = list.clock.or(reply.clock);
             let Some(next) = part.paging.next else {
@@ -108,100 +94,52 @@ impl Meta {
 
     /// Where a link to the next page leads: its parameters, but for those that are ours to give; its path, if it stays below our
     /// Graph address, else that of the first page.
-    fn follow(&self, next: &str, first_url: &str) -> Result<(String, Query), MetaError> {
-        let mut next = Url::parse(next).map_err(|_| MetaError::Endless)?;
+    fn follow(&self, next: &str, first_url: &str) -> Result<(String, Query), ProviderError> {
+        let mut next = Url::parse(next).map_err(|_| self.api.error(Failure::Endless))?;
         let query: Query = next.query_pairs().into_owned().filter(|(name, _)| !OURS.contains(&name.as_str())).collect();
         next.set_query(None);
         next.set_fragment(None);
-        let base = &self.config.meta_graph_url;
+        let base = &self.base;
         let below = format!("{}/", base.path().trim_end_matches('/'));
         let stays = next.origin() == base.origin() && next.path().starts_with(&below);
         Ok((if stays { next.into() } else { first_url.to_owned() }, query))
     }
 
-    async fn read(
-        &self,
-        url: &str,
-        token: &SecretString,
-        query: &[(String, String)],
-        account_id: Option<AccountId>,
-    ) -> Result<Reply, MetaError> {
-        let request = self
-            .client
-            .request(Method::GET, url)
-            .query(query)
-            .query(&[("appsecret_proof", self.proof(token))])
-            .bearer_auth(token.expose_secret());
-        let request = request.build().map_err(MetaError::from_reqwest)?;
-        let reply = send(&self.client, request).await?;
-        if reply.status.is_success() { Ok(reply) } else { Err(reply.into_error(account_id)) }
+    async fn read(&self, url: &str, token: &SecretString, query: &[(String, String)]) -> Result<Answer, ProviderError> {
+        self.api.send(self.signed(Method::GET, url, token).query(query)).await
     }
 
-    pub(super) async fn execute(
-        &self,
-        client: &reqwest::Client,
-        request: reqwest::Request,
-        account_id: Option<AccountId>,
-    ) -> Result<Bytes, MetaError> {
-        let reply = send(client, request).await?;
-        if reply.status.is_success() { Ok(reply.body) } else { Err(reply.into_error(account_id)) }
+    /// A request with a token and, in its address, the proof of it.
+    pub(super) fn signed(&self, method: Method, url: &str, token: &SecretString) -> RequestBuilder {
+        let request = self.api.client.request(method, url).query(&[("appsecret_proof", self.proof(token))]);
+        request.bearer_auth(token.expose_secret())
     }
 
     /// The answer to a write. An error that carries the write's own answer is that answer.
-    pub(super) async fn write(
-        &self,
-        client: &reqwest::Client,
-        request: reqwest::Request,
-        account_id: AccountId,
-    ) -> Result<Bytes, MetaError> {
-        let reply = send(client, request).await?;
-        if reply.status.is_success() {
-            return Ok(reply.body);
-        }
-        match original_response(&reply.body) {
-            Some(answer) => Ok(answer.into()),
-            None => Err(reply.into_error(Some(account_id))),
+    pub(super) async fn write(&self, request: RequestBuilder) -> Result<Bytes, ProviderError> {
+        let answer = self.api.exchange(request).await?;
+        let original = if answer.is_success() { None } else { original_response(&answer.body) };
+        match original {
+            Some(original) => Ok(original.into()),
+            None => Ok(self.api.check(answer)?.body),
         }
     }
-
-    /// `hex(HMAC-SHA256(app secret, token))`. Source: "Secure Graph API calls".
-    pub(super) fn proof(&self, token: &SecretString) -> String {
-        appsecret_proof(&self.config.facebook_app_secret, token)
-    }
-}
-
-async fn send(client: &reqwest::Client, request: reqwest::Request) -> Result<Reply, MetaError> {
-    let asked = Instant::now();
-    let answer = client.execute(request).await.map_err(MetaError::from_reqwest)?;
-    let answered = Instant::now();
-    let (status, headers) = (answer.status(), answer.headers().clone());
-    let body = answer.bytes().await.map_err(MetaError::from_reqwest)?;
-    let clock = wait::date(&headers).map(|date| ProviderClock { date, asked, answered });
-    Ok(Reply { status, headers, body, clock })
 }
 
 fn owned(query: &[(&str, &str)]) -> Query {
     query.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, MetaError> {
-    serde_json::from_slice(body).map_err(|_| MetaError::odd())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::providers::meta::MetaConfig;
+    use crate::providers::{AppCredentials, Provider};
 
     #[test]
     fn a_link_is_followed_without_its_token_and_never_elsewhere() {
-        let meta = Meta::new(MetaConfig {
-            facebook_app_id: "1".to_owned(),
-            facebook_app_secret: "s".into(),
-            meta_graph_url: Url::parse("https://graph.example/meta").unwrap(),
-            meta_dialog_url: Url::parse("https://www.example").unwrap(),
-            meta_graph_version: "v25.0".to_owned(),
-        });
+        let credentials = AppCredentials { id: "1".to_owned(), secret: "s".into() };
+        let base = Url::parse("https://graph.example/meta").unwrap();
+        let meta = Graph::new(Provider::Facebook, credentials, base, "v25.0".to_owned());
         let first = "https://graph.example/meta/v25.0/1/feed";
         for (next, url) in [
             (

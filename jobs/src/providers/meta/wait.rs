@@ -2,15 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use chrono::{DateTime, Utc};
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::HeaderMap;
 use serde::Deserialize;
 
-/// The wait where no header says another.
-pub(super) const DEFAULT_WAIT: Duration = Duration::from_mins(10);
-
-/// No wait is shorter or longer than this, whatever a header says.
-const BOUNDS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
+use crate::providers::wait::{bounded, retry_after};
 
 /// What is used up comes back within an hour. Source: Graph API, "Rate limits": a rolling window of one hour.
 const WINDOW: Duration = Duration::from_hours(1);
@@ -47,26 +42,7 @@ pub(super) fn told(headers: &HeaderMap) -> Option<Duration> {
     let own =
         ["x-app-usage", "x-page-usage"].into_iter().filter_map(|name| serde_json::from_str::<Usage>(text(name)?).ok());
     let usages = business.into_values().flatten().chain(own).filter_map(|usage| usage.wait());
-    usages.chain(retry_after(headers)).max().map(|wait| wait.clamp(BOUNDS.0, BOUNDS.1))
-}
-
-/// The provider's time, as an answer has it.
-pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
-    parse_date(headers.get(DATE)?.to_str().ok()?)
-}
-
-/// Seconds, or a date that is compared with the answer's own. Source: RFC 9110, "Retry-After".
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    match text.parse() {
-        Ok(seconds) => Some(Duration::from_secs(seconds)),
-        Err(_) => (parse_date(text)? - date(headers)?).to_std().ok(),
-    }
-}
-
-/// Source: RFC 9110, "Date/Time Formats".
-fn parse_date(text: &str) -> Option<DateTime<Utc>> {
-    DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())
+    usages.chain(retry_after(headers)).max().map(bounded)
 }
 
 #[cfg(test)]

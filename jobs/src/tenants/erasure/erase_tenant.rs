@@ -20,7 +20,7 @@ const ROWS_AT_ONCE: i64 = 1_000;
 /// How often connections are revoked at most before what cannot be revoked is left.
 const REVOKING_TRIES: u32 = 5;
 
-/// How long Facebook has until it is asked to revoke again.
+/// How long a provider has until it is asked to revoke again.
 const REVOKE_AGAIN: Duration = Duration::from_mins(1);
 
 /// How long jobs that were asked to stop, or what came in at the last moment, are given.

@@ -4,7 +4,10 @@ use sqlx::{AssertSqlSafe, PgConnection};
 
 use uuid::Uuid;
 
-use crate::ids::{OauthStateId, TenantId, TokenId};
+use crate::{
+    ids::{OauthStateId, TenantId, TokenId},
+    providers::{Provider, StoredProvider},
+};
 
 /// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
 /// itself come apart.
@@ -88,6 +91,7 @@ pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Re
 /// A person's token that goes with the tenant.
 pub(super) struct Revocable {
     pub(super) id: TokenId,
+    pub(super) provider: StoredProvider,
     pub(super) access_token: String,
     /// The same person connected accounts in another tenant too.
     pub(super) is_shared: bool,
@@ -103,7 +107,7 @@ pub(super) async fn list_revocable(
     sqlx::query_as!(
         Revocable,
         r#"
-        select token.id as "id: TokenId", token.access_token,
+        select token.id as "id: TokenId", token.provider as "provider: StoredProvider", token.access_token,
           exists (
             select from oauth_tokens other
             where other.provider = token.provider and other.subject_id = token.subject_id and other.kind = 'user'
@@ -125,6 +129,7 @@ pub(super) async fn list_revocable(
 /// What the code of a login was exchanged for, before accounts were connected with it.
 pub(super) struct KeptLogin {
     pub(super) id: OauthStateId,
+    pub(super) provider: StoredProvider,
     pub(super) user_token: String,
 }
 
@@ -138,7 +143,7 @@ pub(super) async fn list_kept_logins(
     sqlx::query_as!(
         KeptLogin,
         r#"
-        select id as "id: OauthStateId", user_token as "user_token!"
+        select id as "id: OauthStateId", provider as "provider: StoredProvider", user_token as "user_token!"
         from oauth_state
         where tenant_id = $1 and user_token is not null and ($2::uuid is null or id > $2)
         order by id
@@ -156,17 +161,19 @@ pub(super) async fn list_kept_logins(
 pub(super) async fn is_elsewhere(
     conn: &mut PgConnection,
     tenant_id: TenantId,
+    provider: Provider,
     person_id: &str,
 ) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select exists (
           select from oauth_tokens
-          where provider = 'facebook' and kind = 'user' and subject_id = $2 and tenant_id <> $1 and access_token <> ''
+          where provider = $3 and kind = 'user' and subject_id = $2 and tenant_id <> $1 and access_token <> ''
         ) as "is_elsewhere!"
         "#,
         tenant_id.0,
-        person_id
+        person_id,
+        provider as Provider
     )
     .fetch_one(conn)
     .await

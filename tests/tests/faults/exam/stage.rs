@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use jobs::{
+    connections,
     ids::{AccountId, AssetId},
-    oauth, tenants,
+    tenants,
     testing::{Bench, Sandbox},
 };
 use rand::{RngExt as _, rngs::StdRng};
@@ -242,9 +243,9 @@ impl Stage {
         let mut was_asked = false;
         for ((bench, _), (person, _)) in self.benches.iter().zip(PEOPLE) {
             let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-            let accounts = oauth::store::list_accounts(&mut tx, bench.tenant_id).await.unwrap();
+            let accounts = connections::store::list_accounts(&mut tx, bench.tenant_id).await.unwrap();
             drop(tx);
-            if accounts[0].status == "needs_reauth" {
+            if accounts[0].status == connections::store::AccountStatus::NeedsReauth {
                 was_asked = true;
                 self.app.bench.sandbox.control("login", json!({ "person_id": person })).await;
                 let job = bench.begin_login().await;

@@ -23,7 +23,7 @@ fn subjects(emails: &[Value]) -> Vec<&str> {
     emails.iter().map(|email| email["headers"]["subject"][0].as_str().unwrap()).collect()
 }
 
-/// A post that Facebook refused for good.
+/// A post that the network refused for good.
 async fn refused(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;

@@ -50,7 +50,7 @@ async fn each_account_gets_the_picture_that_it_was_scheduled_with(pool: PgPool) 
     bench.sandbox.control("people", pages).await;
     bench.connect_page().await;
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let accounts = oauth::store::list_accounts(&mut tx, bench.tenant_id).await.unwrap();
+    let accounts = connections::store::list_accounts(&mut tx, bench.tenant_id).await.unwrap();
     drop(tx);
     let post_id = written(&bench).await;
     let assets = [bench.picture().await, bench.picture().await];

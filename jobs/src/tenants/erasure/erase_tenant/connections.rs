@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
+    connections::store::{token_place, user_token_place},
     engine::{Cause, JobError},
     ids::{OauthStateId, TokenId},
-    oauth::store::{token_place, user_token_place},
-    providers::meta::{Class, MetaError},
+    providers::{Class, Connector, NotOffered, ProviderError, StoredProvider},
     tenants::erasure::store::{self, KeptLogin, Revocable},
 };
 
@@ -40,7 +40,7 @@ impl Erasing<'_> {
         self.progress.is_revoked = !again;
         self.cx.begin().await?.checkpoint(&json!(self.progress)).await?;
         if again {
-            let cause = Cause::plain("transient", "Facebook did not revoke every connection; it is asked again.");
+            let cause = Cause::plain("transient", "Not every connection could be revoked; it is tried again.");
             return Err(JobError::Later(REVOKE_AGAIN, cause));
         }
         Ok(())
@@ -128,40 +128,54 @@ impl Erasing<'_> {
         if token.is_shared {
             return Revocation::KeptForOthers;
         }
+        let Some(connector) = self.connector(token.id.0, &token.provider) else {
+            return Revocation::NotRevoked;
+        };
         let place = token_place(self.tenant_id, token.id);
         match self.cx.services().keyring.decrypt(place, &token.access_token) {
-            Ok(access_token) => self.revoke(token.id.0, &access_token).await,
+            Ok(access_token) => self.revoke(connector, token.id.0, &access_token).await,
             Err(_) => Revocation::NotRevoked,
         }
     }
 
     /// Whose login it is was not asked yet.
     async fn end_login(&self, login: &KeptLogin) -> Result<Revocation, JobError> {
-        let services = self.cx.services();
-        let place = user_token_place(self.tenant_id, login.id);
-        let Ok(token) = services.keyring.decrypt(place, &login.user_token) else {
+        let Some(connector) = self.connector(login.id.0, &login.provider) else {
             return Ok(Revocation::NotRevoked);
         };
-        let person = match services.meta.me(&token).await {
-            Ok(person) => person,
+        let place = user_token_place(self.tenant_id, login.id);
+        let Ok(token) = self.cx.services().keyring.decrypt(place, &login.user_token) else {
+            return Ok(Revocation::NotRevoked);
+        };
+        let person_id = match connector.check(&token).await {
+            Ok(person_id) => person_id,
             Err(error) => return Ok(self.refused(login.id.0, &error)),
         };
         let mut tx = self.cx.begin().await?;
-        let is_elsewhere = store::is_elsewhere(&mut tx, self.tenant_id, &person.id).await?;
+        let is_elsewhere = store::is_elsewhere(&mut tx, self.tenant_id, login.provider.known()?, &person_id).await?;
         drop(tx);
-        Ok(if is_elsewhere { Revocation::KeptForOthers } else { self.revoke(login.id.0, &token).await })
+        Ok(if is_elsewhere { Revocation::KeptForOthers } else { self.revoke(connector, login.id.0, &token).await })
     }
 
-    async fn revoke(&self, id: Uuid, token: &SecretString) -> Revocation {
-        match self.cx.services().meta.revoke(token).await {
+    /// How the connection is revoked; `None` if the provider cannot be used here.
+    fn connector(&self, id: Uuid, provider: &StoredProvider) -> Option<&dyn Connector> {
+        let known = provider.known().and_then(|provider| self.cx.services().providers.connector(provider));
+        let warn = |error: &NotOffered| {
+            tracing::warn!(tenant_id = %self.tenant_id, token_id = %id, %error, "a connection was not revoked");
+        };
+        known.inspect_err(warn).ok()
+    }
+
+    async fn revoke(&self, connector: &dyn Connector, id: Uuid, token: &SecretString) -> Revocation {
+        match connector.revoke(token).await {
             Ok(()) => Revocation::Revoked,
             Err(error) => self.refused(id, &error),
         }
     }
 
     /// A token that is dead already counts as revoked.
-    fn refused(&self, id: Uuid, error: &MetaError) -> Revocation {
-        if let MetaError::Refused { class: Class::Reauth, .. } = error {
+    fn refused(&self, id: Uuid, error: &ProviderError) -> Revocation {
+        if error.class() == Class::Reauth {
             return Revocation::Revoked;
         }
         tracing::warn!(tenant_id = %self.tenant_id, token_id = %id, %error, "a connection was not revoked");

@@ -8,10 +8,13 @@ use super::*;
 use crate::{
     assets::{Overlay, Position, RenderOverlay},
     audit::Entry,
+    connections::{self, CameBack},
     engine::{NewJob, ledger::JobRow},
     ids::{AccountId, AssetId, JobId},
     noop::Noop,
     posts,
+    providers::Provider,
+    services::Services,
     tenants::{erasure, plans::Plan, store},
     testing::Bench,
 };
@@ -354,18 +357,21 @@ async fn a_login_that_is_open_when_the_tenant_goes_comes_to_nothing(pool: PgPool
     let bench = Bench::new(pool).await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let begin = async |tx: &mut crate::engine::Tx| {
-        crate::oauth::begin(tx, bench.tenant_id, Duration::from_mins(10)).await.unwrap()
+        connections::begin(tx, bench.tenant_id, Provider::Facebook, Duration::from_mins(10)).await.unwrap()
     };
     let ticket = begin(&mut tx).await;
-    let opened = crate::oauth::open_ticket(&mut tx, &ticket).await.unwrap().unwrap();
+    let Services { providers, keyring, .. } = &*bench.engine.services;
+    let opened = connections::open_ticket(&mut tx, providers, &ticket).await.unwrap().unwrap();
     tx.commit().await.unwrap();
     erase(&bench, bench.tenant_id).await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let left: i64 = sqlx::query_scalar("select count(*) from oauth_state").fetch_one(&mut *tx).await.unwrap();
     assert_eq!(left, 0);
     let late = begin(&mut tx).await;
-    assert!(crate::oauth::open_ticket(&mut tx, &late).await.unwrap().is_none(), "nor one that begins now");
-    let (keyring, code) = (&bench.engine.services.keyring, "code".to_owned().into());
-    let accepted = crate::oauth::accept_code(&mut tx, keyring, &opened.state, &opened.browser, &code).await;
-    assert!(matches!(accepted, Err(crate::oauth::CallbackError::State)));
+    let none = connections::open_ticket(&mut tx, providers, &late).await.unwrap();
+    assert!(none.is_none(), "nor one that begins now");
+    let (provider, request, code) = (Provider::Facebook, opened.request, "code".to_owned().into());
+    let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
+    let accepted = connections::accept_code(&mut tx, providers, keyring, &back).await;
+    assert!(matches!(accepted, Err(connections::CallbackError::State)));
 }

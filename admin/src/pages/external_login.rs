@@ -1,0 +1,240 @@
+//! Signing in with an account elsewhere, in a browser.
+
+use std::time::Duration;
+
+use jobs::{
+    people::{
+        external_login::{ExternalLoginError, LinkError, find_or_link_user, identify},
+        sign_in,
+    },
+    providers::{AuthorizationRequest, LIST, Provider},
+};
+use poem::{
+    Request, Response, Result, handler,
+    http::StatusCode,
+    web::{
+        Data, Path,
+        cookie::{Cookie, CookieJar, SameSite},
+    },
+};
+use serde::Deserialize;
+
+use super::sign_in::session_cookie;
+use crate::{
+    ApiError,
+    api::people::{count_client, origin},
+    error::chain,
+    html::{Link, message_page, redirect},
+    state::AppState,
+};
+
+const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
+
+/// The buttons of the providers that are set up: each its address and its words.
+pub(super) fn ways(state: &AppState) -> Vec<(String, String)> {
+    let all = LIST.iter().map(|listing| listing.provider);
+    let offered = all.filter(|provider| state.services.providers.signing_in(*provider).is_some());
+    offered.map(|one| (format!("/sign-in/{}", one.name()), format!("Sign in with {}", one.label()))).collect()
+}
+
+/// Why somebody who came back is not signed in, as the address of the page with the form says it.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Why {
+    Cancelled,
+    Stale,
+    Unverified,
+    Failed,
+}
+
+impl Why {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Stale => "stale",
+            Self::Unverified => "unverified",
+            Self::Failed => "failed",
+        }
+    }
+
+    fn words(self, label: &str) -> String {
+        match self {
+            Self::Cancelled => format!("You were not signed in: {label} says that this was cancelled."),
+            Self::Stale => {
+                "That was used before, took too long, or began in another browser: try once more.".to_owned()
+            }
+            Self::Unverified => format!(
+                "{label} did not tell us an address of yours that it has verified. Verify your main address there and try \
+                 again, or make an account here."
+            ),
+            Self::Failed => {
+                format!("{label} did not answer as it should. Try again in a moment, or use your password.")
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    with: String,
+    why: Why,
+}
+
+/// What the form says to somebody who was sent back to it.
+pub(super) fn refusal(request: &Request) -> Option<String> {
+    let Refusal { with, why } = request.params().ok()?;
+    Some(why.words(Provider::named(&with)?.label()))
+}
+
+/// A page of its own for the form: the code in this address should not stay in the browser's.
+fn refused(provider: Provider, why: Why) -> Response {
+    redirect(&format!("/sign-in?with={}&why={}", provider.name(), why.name()))
+}
+
+fn failed(error: &ApiError) -> Response {
+    message_page(error.status(), "You are not signed in", error.detail(), &TO_SIGN_IN)
+}
+
+fn not_offered() -> Response {
+    message_page(StatusCode::NOT_FOUND, "There is no such way", "Nobody can sign in with that here.", &TO_SIGN_IN)
+}
+
+fn offered(state: &AppState, name: &str) -> Option<Provider> {
+    Provider::named(name).filter(|provider| state.services.providers.signing_in(*provider).is_some())
+}
+
+/// Sends a browser to a provider.
+#[handler]
+pub(super) async fn begin(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(name): Path<String>,
+    cookies: &CookieJar,
+) -> Result<Response> {
+    if let Err(error) = count_client(state, request).await {
+        return Ok(failed(&error));
+    }
+    let attempt = AuthorizationRequest::new();
+    let offered = Provider::named(&name).and_then(|provider| {
+        let (oauth, _) = state.services.providers.signing_in(provider)?;
+        Some((provider, oauth.authorize_url(&attempt)))
+    });
+    let Some((provider, dialog)) = offered else {
+        return Ok(not_offered());
+    };
+    cookies.add(attempt_cookie(state, provider, attempt.cookie()));
+    Ok(redirect(dialog.as_str()))
+}
+
+/// One attempt for each provider: a later one in the same browser takes its place.
+fn cookie_name(provider: Provider) -> String {
+    format!("linecook_sign_in_{}", provider.name())
+}
+
+fn attempt_cookie(state: &AppState, provider: Provider, value: String) -> Cookie {
+    let mut cookie = Cookie::new_with_str(cookie_name(provider), value);
+    cookie.set_path(format!("/sign-in/{}", provider.name()));
+    cookie.set_http_only(true);
+    // Lax: the provider's redirect back is a top-level navigation.
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_secure(state.public_url.starts_with("https:"));
+    cookie.set_max_age(state.state_life.max(Duration::from_secs(1)));
+    cookie
+}
+
+#[derive(Default, Deserialize)]
+struct CameBack {
+    state: Option<String>,
+    code: Option<String>,
+    error: Option<String>,
+}
+
+/// Why a callback signs nobody in.
+enum Failure {
+    Refused(Why),
+    Api(ApiError),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Api(error.into())
+    }
+}
+
+impl From<LinkError> for Failure {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Unverified => Self::Refused(Why::Unverified),
+            LinkError::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Where a provider sends the browser back to.
+#[handler]
+pub(super) async fn callback(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(name): Path<String>,
+    cookies: &CookieJar,
+) -> Result<Response> {
+    let Some(provider) = offered(state, &name) else {
+        return Ok(not_offered());
+    };
+    let kept = cookies.get(&cookie_name(provider)).map(|cookie| cookie.value_str().to_owned());
+    let mut used = attempt_cookie(state, provider, String::new());
+    used.make_removal();
+    cookies.add(used);
+    match finish(state, request, provider, kept).await {
+        Ok(session) => {
+            cookies.add(session_cookie(state, session));
+            Ok(redirect("/home"))
+        }
+        Err(Failure::Refused(why)) => Ok(refused(provider, why)),
+        Err(Failure::Api(error)) => Ok(failed(&error)),
+    }
+}
+
+/// Signs in whoever came back; answers what the session's cookie holds.
+async fn finish(
+    state: &AppState,
+    request: &Request,
+    provider: Provider,
+    kept: Option<String>,
+) -> Result<String, Failure> {
+    count_client(state, request).await?;
+    let came: CameBack = request.params().unwrap_or_default();
+    let verifier = kept.zip(came.state).and_then(|(kept, state)| AuthorizationRequest::verifier(&kept, &state));
+    let verifier = verifier.ok_or(Failure::Refused(Why::Stale))?;
+    let code = match (came.code, came.error.as_deref()) {
+        (Some(code), None) => code.into(),
+        (_, Some("access_denied")) => return Err(Failure::Refused(Why::Cancelled)),
+        (_, Some(_)) | (None, None) => return Err(Failure::Refused(Why::Failed)),
+    };
+    let services = &state.services;
+    let person = identify(&services.providers, provider, &code, &verifier).await;
+    let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
+    let from = origin(request);
+    let mut tx = state.db.system().await?;
+    let user = find_or_link_user(&mut tx, services, &identity, from.remote_address.clone()).await?;
+    let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
+    tx.commit().await?;
+    Ok(session)
+}
+
+/// Logs what a provider did not say.
+fn told(provider: Provider, error: &ExternalLoginError) -> Why {
+    match error {
+        ExternalLoginError::Unverified => Why::Unverified,
+        ExternalLoginError::NotOffered | ExternalLoginError::Provider(_) => {
+            tracing::warn!(provider = provider.name(), causes = chain(error), "nobody could be signed in elsewhere");
+            Why::Failed
+        }
+    }
+}

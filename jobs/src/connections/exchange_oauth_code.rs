@@ -1,0 +1,210 @@
+//! Exchanges an authorization code for tokens and connects the accounts behind it.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{connection::Connection, store};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    ids::{OauthStateId, TenantId},
+    providers::Provider,
+};
+
+/// Exchange the code that came with the login `state_id`.
+///
+/// Safe to repeat: what the code was exchanged for is stored before anything else is asked, so a second attempt goes on
+/// from there. Only an attempt that dies right after the exchange leaves a used code; the next one then fails, and asks to
+/// connect again.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExchangeOauthCode {
+    /// The login.
+    pub state_id: OauthStateId,
+}
+
+impl Job for ExchangeOauthCode {
+    const KIND: &'static str = "exchange_oauth_code";
+    const QUEUE: Queue = Queue::Oauth;
+    const RETRY: Retry = Retry::QUICK;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(self.state_id.to_string())
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let Some((provider, token)) = user_token(cx, self.state_id).await? else {
+            return Ok(Done::nothing("the login was used or erased before"));
+        };
+        let connection = Connection::read(cx, provider, &token).await?;
+        let (left_out, missing) = (connection.left_out().to_vec(), connection.missing().to_vec());
+        let mut tx = cx.begin().await?;
+        tx.hold().await?;
+        let (token_id, accounts) = connection.store(cx, &mut tx).await?;
+        store::erase_login(&mut tx, cx.tenant_id(), self.state_id).await?;
+        let actor = Actor::job(cx.job_id(), Self::KIND);
+        let details = json!({ "accounts": accounts });
+        let entry = Entry::new(cx.tenant_id(), "account.connect", "token", token_id, details);
+        audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
+        let result =
+            json!({ "token_id": token_id, "accounts": accounts, "left_out": left_out, "missing_scopes": missing });
+        tx.complete(result).await
+    }
+
+    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+        match setback {
+            Setback::Discarded(_) | Setback::Cancelled => store::give_up_login(tx, tenant_id, self.state_id).await,
+            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => Ok(()),
+        }
+    }
+}
+
+/// The user token of a login: the one an earlier attempt stored, or what the code is exchanged for now.
+async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, SecretString)>, JobError> {
+    let mut tx = cx.begin().await?;
+    let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?;
+    drop(tx);
+    let Some(login) = login.filter(|login| login.code.is_some() || login.user_token.is_some()) else {
+        return Ok(None);
+    };
+    let (provider, keyring) = (login.provider.known()?, &cx.services().keyring);
+    let place = store::user_token_place(cx.tenant_id(), state_id);
+    if let Some(token) = login.user_token {
+        return Ok(Some((provider, keyring.decrypt(place, &token)?)));
+    }
+    let Some(code) = login.code else {
+        return Ok(None);
+    };
+    let code = keyring.decrypt(store::code_place(cx.tenant_id(), state_id), &code)?;
+    let verifier_place = store::verifier_place(cx.tenant_id(), state_id);
+    let verifier = login.verifier.map(|verifier| keyring.decrypt(verifier_place, &verifier)).transpose()?;
+    let token = cx.services().providers.connecting(provider)?.exchange(&code, verifier.as_ref()).await?;
+    let mut tx = cx.begin().await?;
+    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &keyring.encrypt(place, &token.secret)).await?;
+    tx.commit().await?;
+    Ok(Some((provider, token.secret)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::{store::AccountStatus, *};
+    use crate::testing::Bench;
+
+    async fn accounts(bench: &Bench) -> Vec<store::AccountRow> {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::list_accounts(&mut tx, bench.tenant_id).await.unwrap()
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(ExchangeOauthCode { state_id: OauthStateId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "state_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn the_pages_behind_a_login_are_connected(pool: PgPool) {
+        let bench = Bench::new(pool.clone()).await;
+        let job = bench.begin_login().await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+        let accounts = accounts(&bench).await;
+        assert_eq!((accounts.len(), accounts[0].status), (1, AccountStatus::Active));
+        assert!(accounts[0].token_expires_at.is_some(), "a user token ends");
+        let mut tx = bench.engine.db.system().await.unwrap();
+        let stored: Vec<String> =
+            sqlx::query_scalar("select access_token from oauth_tokens").fetch_all(&mut *tx).await.unwrap();
+        assert!(stored.len() == 2 && stored.iter().all(|token| token.starts_with("v1.test.")));
+        let left: i64 =
+            sqlx::query_scalar("select count(*) from oauth_state where code is not null or user_token is not null")
+                .fetch_one(&mut *tx)
+                .await
+                .unwrap();
+        assert_eq!(left, 0, "the login's secrets are erased");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_second_login_updates_the_same_account(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let first = bench.connect_page().await;
+        assert_eq!(bench.connect_page().await, first);
+        assert_eq!(accounts(&bench).await.len(), 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_failure_after_the_exchange_goes_on_from_there(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "retryable");
+        bench.drain_after(Duration::from_secs(2)).await;
+        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.sandbox.calls("exchange_code").await, 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_login_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&ExchangeOauthCode { state_id: OauthStateId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_rate_limit_puts_it_off(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.graph_error("exchange_code", 4, 0).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_used_code_fails_and_asks_to_connect_again(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.begin_login().await;
+        bench.sandbox.graph_error("exchange_code", 100, 36_009).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.error_class(job).await, "restart_login");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_permission_that_publishing_needs_and_nobody_gave_is_told_before_the_first_post(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        for (granted, missing) in [
+            (json!(["pages_show_list", "pages_read_engagement"]), "pages_manage_posts"),
+            (json!(["pages_show_list", "pages_manage_posts"]), "pages_read_engagement"),
+        ] {
+            bench.sandbox.control("switches", json!({ "granted_scopes": granted })).await;
+            let job = bench.begin_login().await;
+            bench.drain().await;
+            assert_eq!(bench.job(job).await.result.unwrap()["missing_scopes"], json!([missing]));
+            let account = accounts(&bench).await.remove(0);
+            assert_eq!(account.status, AccountStatus::NeedsReauth);
+            assert!(account.status_reason.unwrap().contains(missing));
+        }
+        bench.sandbox.control("switches", json!({ "granted_scopes": null })).await;
+        bench.connect_page().await;
+        assert_eq!(accounts(&bench).await.remove(0).status, AccountStatus::Active);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_page_that_was_not_shared_is_left_out_by_name(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let page = "10158250000000101";
+        bench.sandbox.control("switches", json!({ "pages_without_token": [page] })).await;
+        let job = bench.begin_login().await;
+        bench.drain().await;
+        let result = bench.job(job).await.result.unwrap();
+        assert_eq!(
+            (result["accounts"].as_array().unwrap().len(), result["left_out"].as_array().unwrap().len()),
+            (0, 1)
+        );
+    }
+}

@@ -1,0 +1,115 @@
+//! The browser's side of connecting an account.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{ExchangeOauthCode, store};
+use crate::{
+    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    ids::TenantId,
+    providers::{AuthorizationRequest, NotOffered, Provider, Providers},
+    secrets::{Keyring, fingerprint, random_token},
+};
+
+/// Begins a run for a tenant at a provider; answers the ticket that opens it in a browser, once.
+///
+/// # Errors
+/// The database refused.
+pub async fn begin(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    provider: Provider,
+    life: Duration,
+) -> Result<String, sqlx::Error> {
+    let ticket = random_token();
+    store::insert_state(tx, tenant_id, provider, &fingerprint(&ticket), life).await?;
+    Ok(ticket)
+}
+
+/// What a browser that opened a ticket is given.
+#[derive(Debug)]
+pub struct Opened {
+    /// The verifier stays in the browser, as a cookie. We keep a hash of both.
+    pub request: AuthorizationRequest,
+    /// Where to send the browser.
+    pub authorize_url: Url,
+}
+
+/// Why a ticket is not opened. It stays good.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The provider cannot be used here.
+    #[error("the provider cannot be used")]
+    NotOffered(#[from] NotOffered),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Opens a ticket; `None` if there is none, it was opened before or its time is over. Needs the system scope.
+///
+/// # Errors
+/// [`OpenError`], with the ticket as it was once the transaction is dropped.
+pub async fn open_ticket(tx: &mut Tx, providers: &Providers, ticket: &str) -> Result<Option<Opened>, OpenError> {
+    let request = AuthorizationRequest::new();
+    let (state, browser) = (fingerprint(&request.state), fingerprint(request.verifier.expose_secret()));
+    let Some(provider) = store::mark_opened(tx, &fingerprint(ticket), &state, &browser).await? else {
+        return Ok(None);
+    };
+    let authorize_url = providers.connecting(provider.known()?)?.authorize_url(&request);
+    Ok(Some(Opened { request, authorize_url }))
+}
+
+/// What a browser brings back from a provider.
+#[derive(Debug)]
+pub struct CameBack<'a> {
+    /// Where it was.
+    pub provider: Provider,
+    /// The state that the provider repeats.
+    pub state: &'a str,
+    /// What its cookie holds: the verifier of the [`AuthorizationRequest`].
+    pub browser: &'a SecretString,
+    /// The code.
+    pub code: &'a SecretString,
+}
+
+/// Why a callback is not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// The provider cannot be used here.
+    #[error("the provider cannot be used")]
+    NotOffered(#[from] NotOffered),
+    /// The state is unknown, used, over, or belongs to another browser or provider.
+    #[error("the login is unknown, was used, took too long or began in another browser")]
+    State,
+    /// The exchange could not be enqueued.
+    #[error("the exchange could not be enqueued")]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Accepts the code that a provider sent, once and only in the browser that opened the ticket: stores it encrypted and enqueues
+/// the exchange. Needs the system scope.
+///
+/// # Errors
+/// [`CallbackError`].
+pub async fn accept_code(
+    tx: &mut Tx,
+    providers: &Providers,
+    keyring: &Keyring,
+    back: &CameBack<'_>,
+) -> Result<(TenantId, Enqueued), CallbackError> {
+    let takes_pkce = providers.connecting(back.provider)?.takes_pkce();
+    let (state, browser) = (fingerprint(back.state), fingerprint(back.browser.expose_secret()));
+    let found = store::use_state(tx, back.provider, &state, &browser).await?.ok_or(CallbackError::State)?;
+    let (tenant_id, id) = (found.tenant_id, found.id);
+    let code = keyring.encrypt(store::code_place(tenant_id, id), back.code);
+    let verifier = takes_pkce.then(|| keyring.encrypt(store::verifier_place(tenant_id, id), back.browser));
+    store::keep_code(tx, id, &code, verifier.as_deref()).await?;
+    let job = NewJob::new(tenant_id, &ExchangeOauthCode { state_id: id });
+    Ok((tenant_id, tx.enqueue(job).await?))
+}

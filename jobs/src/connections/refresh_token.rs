@@ -1,0 +1,134 @@
+//! Gives a user token a fresh life, and looks again for what it opens.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{connection::Connection, store};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    ids::{TenantId, TokenId},
+    mail::{self, Email},
+    providers::Class,
+};
+
+/// Refresh the user token `token_id`.
+///
+/// Safe to repeat: every exchange of a living token gives one that lives longer; the last one stored counts.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RefreshToken {
+    /// The token.
+    pub token_id: TokenId,
+}
+
+impl Job for RefreshToken {
+    const KIND: &'static str = "refresh_token";
+    const QUEUE: Queue = Queue::Oauth;
+    const RETRY: Retry = Retry::PATIENT;
+
+    fn unique_key(&self) -> Option<String> {
+        Some(self.token_id.to_string())
+    }
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut tx = cx.begin().await?;
+        let token = store::get_token(&mut tx, cx.tenant_id(), self.token_id).await?;
+        drop(tx);
+        let Some(token) = token.filter(|token| token.kind == "user") else {
+            return Ok(Done::nothing("there is no such user token"));
+        };
+        let provider = token.provider.known()?;
+        let token = cx.services().keyring.decrypt(store::token_place(cx.tenant_id(), token.id), &token.access_token)?;
+        let connection = Connection::read(cx, provider, &token).await?;
+        let mut tx = cx.begin().await?;
+        let (_, accounts) = connection.store(cx, &mut tx).await?;
+        store::insert_refresh(&mut tx, cx.tenant_id(), self.token_id, None).await?;
+        tx.complete(json!({ "accounts": accounts })).await
+    }
+
+    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+        let Setback::Discarded(facts) = setback else {
+            return Ok(());
+        };
+        if Class::needs_user(&facts.class) {
+            let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
+            let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
+            let emails = marked.into_iter().map(|account_id| Email::AccountNeedsAttention { account_id });
+            mail::enqueue_all(tx, tenant_id, emails).await?;
+            store::insert_refresh(tx, tenant_id, self.token_id, Some(&facts.message)).await?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::testing::Bench;
+
+    async fn connected(bench: &Bench) -> store::AccountRow {
+        bench.connect_page().await;
+        account(bench).await
+    }
+
+    async fn account(bench: &Bench) -> store::AccountRow {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::list_accounts(&mut tx, bench.tenant_id).await.unwrap().remove(0)
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        let payload = serde_json::to_value(RefreshToken { token_id: TokenId(Uuid::nil()) }).unwrap();
+        assert_eq!(payload, json!({ "token_id": "00000000-0000-0000-0000-000000000000" }));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_living_token_lives_longer_each_time(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let before = connected(&bench).await;
+        bench.engine.db.shift_clock(Duration::from_hours(24));
+        for _ in 0..2 {
+            let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
+            bench.drain().await;
+            assert_eq!(bench.job(job).await.state, "completed");
+        }
+        let after = account(&bench).await;
+        assert!(after.token_expires_at > before.token_expires_at);
+        assert_eq!((after.id, after.token_id), (before.id, before.token_id));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_token_that_is_gone_is_nothing_to_do(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let job = bench.enqueue(&RefreshToken { token_id: TokenId::new() }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "completed");
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_rate_limit_puts_it_off(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let account = connected(&bench).await;
+        bench.sandbox.graph_error("exchange_token", 17, 0).await;
+        let job = bench.enqueue(&RefreshToken { token_id: account.user_token_id }).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_dead_token_marks_its_accounts(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let before = connected(&bench).await;
+        bench.sandbox.graph_error("exchange_token", 190, 463).await;
+        let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
+        bench.drain().await;
+        assert_eq!(bench.job(job).await.state, "discarded");
+        let after = account(&bench).await;
+        assert_eq!(after.status, store::AccountStatus::NeedsReauth);
+        assert!(after.status_reason.unwrap().contains("connect the Page again"));
+    }
+}

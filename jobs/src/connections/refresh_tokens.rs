@@ -1,0 +1,121 @@
+//! Has user tokens refreshed before they end.
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{RefreshToken, store};
+use crate::engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry};
+
+/// Enqueued in one transaction.
+const BATCH: i64 = 500;
+
+/// Enqueue a `refresh_token` job for every user token that ends soon.
+///
+/// Safe to repeat: a token whose job is on its way is passed over, and so is one that was just refreshed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct RefreshTokens {}
+
+impl Job for RefreshTokens {
+    const KIND: &'static str = "refresh_tokens";
+    const QUEUE: Queue = Queue::Oauth;
+    const RETRY: Retry = Retry::ONCE;
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let upkeep = cx.services().upkeep;
+        let mut enqueued = 0;
+        loop {
+            let mut tx = cx.begin().await?;
+            let (days, interval) = (upkeep.token_refresh_threshold_days.into(), upkeep.token_refresh_interval);
+            let tokens = store::list_expiring_user_tokens(&mut tx, days, interval, BATCH).await?;
+            if tokens.is_empty() {
+                return tx.complete(json!({ "tokens": enqueued })).await;
+            }
+            let jobs =
+                tokens.into_iter().map(|(tenant_id, token_id)| NewJob::new(tenant_id, &RefreshToken { token_id }));
+            enqueued += tx.enqueue_all(jobs.collect()).await?.len();
+            tx.commit().await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::{ids::TokenId, testing::Bench};
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    async fn user_token(bench: &Bench) -> TokenId {
+        bench.connect_page().await;
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        store::list_accounts(&mut tx, bench.tenant_id).await.unwrap()[0].user_token_id
+    }
+
+    /// Runs the reconciler alone; answers for which tokens it enqueued jobs.
+    async fn reconcile(bench: &Bench) -> Vec<TokenId> {
+        let job = bench.enqueue_for_system(&RefreshTokens::default()).await;
+        assert_eq!(bench.run(job).await.state, "completed");
+        bench.enqueued::<RefreshToken>().await.into_iter().map(|job| job.token_id).collect()
+    }
+
+    #[test]
+    fn the_payload_keeps_its_form() {
+        assert_eq!(serde_json::to_value(RefreshTokens::default()).unwrap(), json!({}));
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_token_is_refreshed_in_its_last_week_and_no_more_than_once_a_day(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let token = user_token(&bench).await;
+        bench.engine.db.shift_clock(52 * DAY);
+        assert_eq!(reconcile(&bench).await, []);
+        bench.engine.db.shift_clock(2 * DAY);
+        assert_eq!(reconcile(&bench).await, [token]);
+        assert_eq!(reconcile(&bench).await, [token], "one job on its way is enough");
+        let before = bench.sandbox.calls("exchange_token").await;
+        bench.drain().await;
+        assert_eq!(bench.sandbox.calls("exchange_token").await, before + 1);
+        bench.execute("update oauth_tokens set expires_at = engine_now() where id = $1", token.0).await;
+        assert_eq!(reconcile(&bench).await, [], "refreshed just now");
+        bench.engine.db.shift_clock(DAY);
+        assert_eq!(reconcile(&bench).await, [token]);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn a_token_that_no_account_works_on_is_left_alone(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let token = user_token(&bench).await;
+        bench.execute("update social_accounts set status = 'needs_reauth' where user_token_id = $1", token.0).await;
+        bench.engine.db.shift_clock(58 * DAY);
+        assert_eq!(reconcile(&bench).await, []);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn more_tokens_than_a_batch_are_all_refreshed(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let token = user_token(&bench).await;
+        bench
+            .execute(
+                "
+                with copies as (
+                  insert into oauth_tokens (id, tenant_id, provider, kind, subject_id, access_token, expires_at)
+                  select gen_random_uuid(), tenant_id, provider, kind, n::text, access_token, expires_at
+                  from oauth_tokens, generate_series(1, 1100) n
+                  where id = $1
+                  returning id, tenant_id, provider, subject_id
+                )
+                insert into social_accounts (id, tenant_id, platform, remote_id, name, status, user_token_id, token_id)
+                select gen_random_uuid(), tenant_id, provider, 'copy ' || subject_id, 'Copy', 'active', id, id
+                from copies
+                ",
+                token.0,
+            )
+            .await;
+        bench.engine.db.shift_clock(54 * DAY);
+        assert_eq!(reconcile(&bench).await.len(), 1_101);
+    }
+}

@@ -1,0 +1,236 @@
+//! One run of connecting an account, from the ticket to the tokens.
+
+use std::time::Duration;
+
+use sqlx::PgConnection;
+
+use crate::{
+    ids::{OauthStateId, TenantId},
+    providers::{Provider, StoredProvider},
+    secrets::SecretLocation,
+};
+
+/// Where a state's code is stored.
+#[must_use]
+pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
+}
+
+/// Where the verifier that goes with a state's code is stored.
+#[must_use]
+pub fn verifier_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "verifier", tenant_id, row_id: id.0 }
+}
+
+/// Where what a code was exchanged for is stored.
+#[must_use]
+pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
+}
+
+/// Inserts a state that a ticket opens.
+///
+/// # Errors
+/// The database refused.
+pub async fn insert_state(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    provider: Provider,
+    ticket_sha256: &[u8],
+    life: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into oauth_state (id, tenant_id, provider, ticket_sha256, expires_at)
+        values ($1, $2, $3, $4, engine_stamp() + make_interval(secs => $5))
+        ",
+        OauthStateId::new().0,
+        tenant_id.0,
+        provider as Provider,
+        ticket_sha256,
+        life.as_secs_f64()
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Opens a ticket once; none of a tenant that is being erased. Answers where the login is.
+///
+/// # Errors
+/// The database refused.
+pub async fn mark_opened(
+    conn: &mut PgConnection,
+    ticket_sha256: &[u8],
+    state_sha256: &[u8],
+    browser_sha256: &[u8],
+) -> Result<Option<StoredProvider>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        update oauth_state
+        set state_sha256 = $2, browser_sha256 = $3
+        where ticket_sha256 = $1 and state_sha256 is null and expires_at > engine_now()
+          and exists (select from tenants where tenants.id = oauth_state.tenant_id and tenants.erasing_at is null)
+        returning provider as "provider: StoredProvider"
+        "#,
+        ticket_sha256,
+        state_sha256,
+        browser_sha256
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A state that was used just now.
+#[derive(Debug)]
+pub struct UsedState {
+    /// Its id.
+    pub id: OauthStateId,
+    /// Whose login it is.
+    pub tenant_id: TenantId,
+}
+
+/// Uses a state once, in its browser and at its provider. Elsewhere it stays unused, so that nobody can spoil a login. An erasure of the
+/// tenant that is asked for at the same time waits for the caller's transaction, or comes first, and then there is no state.
+///
+/// # Errors
+/// The database refused.
+pub async fn use_state(
+    conn: &mut PgConnection,
+    provider: Provider,
+    state_sha256: &[u8],
+    browser_sha256: &[u8],
+) -> Result<Option<UsedState>, sqlx::Error> {
+    sqlx::query_as!(
+        UsedState,
+        r#"
+        with found as (
+          select login.id
+          from oauth_state login
+          join tenants on tenants.id = login.tenant_id
+          where login.state_sha256 = $1 and login.browser_sha256 = $2 and login.provider = $3
+            and tenants.erasing_at is null
+          for share of tenants
+        )
+        update oauth_state
+        set used_at = engine_stamp()
+        from found
+        where oauth_state.id = found.id and used_at is null and expires_at > engine_now()
+        returning oauth_state.id as "id: OauthStateId", tenant_id as "tenant_id: TenantId"
+        "#,
+        state_sha256,
+        browser_sha256,
+        provider as Provider
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Keeps a code, encrypted, until it is exchanged, and the verifier that goes with it.
+///
+/// # Errors
+/// The database refused.
+pub async fn keep_code(
+    conn: &mut PgConnection,
+    id: OauthStateId,
+    code: &str,
+    verifier: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("update oauth_state set code = $2, verifier = $3 where id = $1", id.0, code, verifier)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// The secrets of a login, encrypted.
+#[derive(Debug)]
+pub struct KeptSecrets {
+    /// Where the login is.
+    pub provider: StoredProvider,
+    /// The code, until it is exchanged.
+    pub code: Option<String>,
+    /// The verifier that goes with it, if the provider takes one.
+    pub verifier: Option<String>,
+    /// What it was exchanged for, until the accounts are connected.
+    pub user_token: Option<String>,
+}
+
+/// The secrets of a login.
+///
+/// # Errors
+/// The database refused.
+pub async fn get_secrets(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: OauthStateId,
+) -> Result<Option<KeptSecrets>, sqlx::Error> {
+    sqlx::query_as!(
+        KeptSecrets,
+        r#"
+        select provider as "provider: StoredProvider", code, verifier, user_token
+        from oauth_state
+        where tenant_id = $1 and id = $2
+        "#,
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Puts what a code was exchanged for in its place.
+///
+/// # Errors
+/// The database refused.
+pub async fn keep_user_token(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: OauthStateId,
+    user_token: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update oauth_state set user_token = $3, code = null, verifier = null where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0,
+        user_token
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Erases the secrets of a login.
+///
+/// # Errors
+/// The database refused.
+pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "update oauth_state set user_token = null, code = null, verifier = null where tenant_id = $1 and id = $2",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Erases the secrets of a login that came to nothing. While the tenant is being erased, what a code was exchanged for stays to be
+/// revoked.
+///
+/// # Errors
+/// The database refused.
+pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update oauth_state
+        set code = null, verifier = null, user_token = case when tenants.erasing_at is not null then user_token end
+        from tenants
+        where tenants.id = $1 and oauth_state.tenant_id = $1 and oauth_state.id = $2
+        ",
+        tenant_id.0,
+        id.0
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}

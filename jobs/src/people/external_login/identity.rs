@@ -1,0 +1,97 @@
+//! People as providers know them.
+
+use super::super::{is_address, store::Names};
+use crate::providers::{Profile, Provider};
+
+/// The longest id that `OpenID Connect` allows.
+const LONGEST_SUBJECT: usize = 255;
+
+/// The longest name that is kept.
+const LONGEST_NAME: usize = 100;
+
+/// Somebody as a provider knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExternalIdentity {
+    /// The provider.
+    pub provider: Provider,
+    /// What it calls the person for good.
+    pub subject: String,
+    /// The person's address, if the provider verified it.
+    pub email: Option<String>,
+    /// The first name; may be empty.
+    pub first_name: String,
+    /// The last name; may be empty.
+    pub last_name: String,
+    /// The address of a picture.
+    pub picture_url: Option<String>,
+}
+
+impl ExternalIdentity {
+    /// Takes what the provider said as far as it can be stored; `None` without an id that can be.
+    pub(super) fn new(provider: Provider, profile: Profile) -> Option<Self> {
+        let subject = profile.subject;
+        if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
+            return None;
+        }
+        let is_picture = |url: &String| {
+            url.starts_with("https://")
+                && url.len() <= 2000
+                && !url.contains(|c: char| c.is_whitespace() || c.is_control())
+        };
+        let names = match (&profile.first_name, &profile.last_name) {
+            (None, None) => Names::of(profile.name.as_deref().unwrap_or_default()),
+            (first, last) => {
+                Names { first: first.as_deref().unwrap_or_default(), last: last.as_deref().unwrap_or_default() }
+            }
+        };
+        Some(Self {
+            provider,
+            subject,
+            email: profile.email.filter(|email| is_address(email)),
+            first_name: kept(names.first),
+            last_name: kept(names.last),
+            picture_url: profile.picture_url.filter(is_picture),
+        })
+    }
+}
+
+fn kept(name: &str) -> String {
+    let name: String = name.chars().filter(|c| !c.is_control()).collect();
+    name.trim().chars().take(LONGEST_NAME).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(subject: &str, email: &str, name: &str, picture_url: &str) -> Option<ExternalIdentity> {
+        let profile = Profile {
+            subject: subject.to_owned(),
+            email: Some(email.to_owned()),
+            name: Some(name.to_owned()),
+            picture_url: Some(picture_url.to_owned()),
+            ..Profile::default()
+        };
+        ExternalIdentity::new(Provider::Github, profile)
+    }
+
+    #[test]
+    fn what_cannot_be_stored_is_left_out() {
+        let odd = "a".repeat(2000);
+        let kept = identity("1", "ada @example.com", &format!("Ada\0 {odd}"), "http://example.com/ada.png").unwrap();
+        assert_eq!((kept.email, kept.picture_url, kept.first_name.as_str()), (None, None, "Ada"));
+        assert_eq!(kept.last_name.len(), 100);
+        let kept = identity("1", "ada@example.com", "", &format!("https://{odd}")).unwrap();
+        assert_eq!((kept.email.as_deref(), kept.picture_url), (Some("ada@example.com"), None));
+        for email in ["", "ada", "@example.com", "ada@", "a@b@c", "ada@example.com\0"] {
+            assert_eq!(identity("1", email, "", "").unwrap().email, None, "{email}");
+        }
+    }
+
+    #[test]
+    fn an_account_without_a_usable_id_is_none() {
+        for subject in ["", "1\0", &"1".repeat(256)] {
+            assert!(identity(subject, "ada@example.com", "Ada", "").is_none(), "{subject}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The list of all providers that this version can talk to.
+
+use super::{Listing, github, google, meta};
+
+/// Of each folder its `Config` and its `LISTING`.
+macro_rules! providers {
+    ($($(#[$doc:meta])* $folder:ident,)*) => {
+        /// The settings of all providers. Each is optional: without its app it is not offered.
+        #[derive(Debug, Clone, clap::Args)]
+        pub struct ProvidersConfig {
+            $($(#[$doc])* #[command(flatten)] pub $folder: $folder::Config,)*
+        }
+
+        #[cfg(any(test, feature = "testing"))]
+        impl ProvidersConfig {
+            /// The settings for a world in the sandbox, whose providers are below `base`.
+            #[must_use]
+            pub fn of_sandbox(base: &str) -> Self {
+                Self { $($folder: $folder::Config::of_sandbox(base),)* }
+            }
+        }
+
+        /// Every provider that this version can talk to.
+        pub static LIST: &[Listing] = &[$($folder::LISTING,)*];
+    };
+}
+
+providers! {
+    /// Facebook Pages.
+    meta,
+    /// Google.
+    google,
+    /// GitHub.
+    github,
+}

@@ -1,0 +1,140 @@
+//! How Pages are connected, by the token of somebody who manages them.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use reqwest::Method;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+
+use super::{Facebook, PAGE_SIZE};
+use crate::providers::{Call, Connector, Found, FoundAccount, ProviderError, Token};
+
+/// What publishing to a Page needs. Source: Pages API, "Posts".
+pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
+
+/// Without these nothing can be published, or looked for afterwards. Source: Pages API, "Posts", "Permissions".
+const PUBLISHING_SCOPES: [&str; 2] = ["pages_manage_posts", "pages_read_engagement"];
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+/// The person behind a token.
+#[derive(Deserialize)]
+struct Person {
+    /// App-scoped.
+    id: String,
+}
+
+#[derive(Deserialize)]
+struct Permission {
+    permission: String,
+    status: String,
+}
+
+/// A Page that a person manages.
+#[derive(Deserialize)]
+struct ManagedPage {
+    id: String,
+    name: String,
+    /// Missing when the person did not share the Page.
+    access_token: Option<SecretString>,
+    /// What the person may do there.
+    #[serde(default)]
+    tasks: Vec<String>,
+}
+
+impl ManagedPage {
+    /// Whether the person may publish there. Source: Pages API, "Tasks".
+    fn can_publish(&self) -> bool {
+        self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
+    }
+}
+
+impl Connector for Facebook {
+    /// The fresh life is about 60 days. Source: Facebook Login, "Get a long-lived token".
+    fn refresh<'a>(&'a self, token: &'a SecretString) -> Call<'a, Token> {
+        Box::pin(async move {
+            let form = [
+                ("grant_type", "fb_exchange_token"),
+                ("client_id", self.graph.app.id.as_str()),
+                ("client_secret", self.graph.app.secret.expose_secret()),
+                ("fb_exchange_token", token.expose_secret()),
+            ];
+            let request = self.graph.api.client.post(self.graph.url("oauth/access_token")).form(&form);
+            let answer: TokenAnswer = self.graph.api.parse(&self.graph.api.send(request).await?.body)?;
+            Ok(Token { secret: answer.access_token, expires_in: answer.expires_in.map(Duration::from_secs) })
+        })
+    }
+
+    fn check<'a>(&'a self, token: &'a SecretString) -> Call<'a, String> {
+        Box::pin(async move {
+            let person: Person = self.graph.get("me", token, &[("fields", "id")]).await?;
+            Ok(person.id)
+        })
+    }
+
+    fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found> {
+        Box::pin(async move {
+            let person_id = self.check(token).await?;
+            let granted = self.list_granted(token).await?;
+            let missing = PUBLISHING_SCOPES.into_iter().filter(|scope| !granted.iter().any(|one| one == scope));
+            let missing = missing.collect();
+            let (accounts, left_out) = self.list_pages(token).await?;
+            Ok(Found { person_id, granted, missing, accounts, left_out })
+        })
+    }
+
+    /// Source: Facebook Login, "Revoking Permissions".
+    fn revoke<'a>(&'a self, token: &'a SecretString) -> Call<'a, ()> {
+        Box::pin(async move {
+            let request = self.graph.signed(Method::DELETE, &self.graph.url("me/permissions"), token);
+            self.graph.api.send(request).await.map(|_| ())
+        })
+    }
+}
+
+impl Facebook {
+    async fn list_granted(&self, token: &SecretString) -> Result<Vec<String>, ProviderError> {
+        let list = self.graph.list::<Permission>("me/permissions", token, &[]).await?;
+        Ok(list.items.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
+    }
+
+    /// The Pages that the person shared with us and may publish to, and the names of the others.
+    async fn list_pages(&self, token: &SecretString) -> Result<(Vec<FoundAccount>, Vec<String>), ProviderError> {
+        let query = [("fields", "id,name,access_token,tasks"), ("limit", PAGE_SIZE)];
+        let (mut accounts, mut left_out) = (Vec::new(), Vec::new());
+        let mut seen = BTreeSet::new();
+        for mut page in self.graph.list::<ManagedPage>("me/accounts", token, &query).await?.items {
+            if !seen.insert(page.id.clone()) {
+                continue;
+            }
+            match page.access_token.take() {
+                Some(token) if page.can_publish() => {
+                    accounts.push(FoundAccount { remote_id: page.id, name: page.name, token: Some(token) });
+                }
+                Some(_) | None => left_out.push(page.name),
+            }
+        }
+        Ok((accounts, left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_some_tasks_allow_to_publish() {
+        let page = |tasks: &[&str]| ManagedPage {
+            id: "1".into(),
+            name: "p".into(),
+            access_token: None,
+            tasks: tasks.iter().map(|&task| task.into()).collect(),
+        };
+        assert!(page(&["ANALYZE", "CREATE_CONTENT"]).can_publish());
+        assert!(!page(&["ANALYZE", "MODERATE"]).can_publish());
+    }
+}
