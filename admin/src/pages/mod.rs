@@ -3,6 +3,7 @@
 mod form;
 mod links;
 mod outside;
+mod session_cookie;
 mod sign_in;
 mod sign_up;
 
