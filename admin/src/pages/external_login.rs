@@ -19,7 +19,7 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::sign_in::session_cookie;
+use super::session_cookie::session_cookie;
 use crate::{
     ApiError,
     api::people::{count_client, origin},

@@ -3,6 +3,7 @@
 mod external_login;
 mod form;
 mod links;
+mod session_cookie;
 mod sign_in;
 mod sign_up;
 

@@ -1,6 +1,6 @@
 //! Signing in and out in a browser.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use jobs::{
     people::{sessions, sign_in},
@@ -8,24 +8,18 @@ use jobs::{
 };
 use poem::{
     Request, Response, Result, handler,
-    web::{
-        Data,
-        cookie::{Cookie, CookieJar, SameSite},
-    },
+    web::{Data, cookie::CookieJar},
 };
 use serde::Deserialize;
 
-use super::{external_login, form::Sent};
+use super::{external_login, form::Sent, session_cookie::session_cookie};
 use crate::{
     ApiError,
     api::people::origin,
-    auth::{Identity, SESSION_COOKIE},
+    auth::Identity,
     html::{Field, FormPage, Link, page, redirect},
     state::AppState,
 };
-
-/// How long a browser keeps the cookie; the session may end before.
-const COOKIE_LIFE: Duration = Duration::from_hours(24 * 30);
 
 const LINKS: [Link; 2] = [("/sign-up", "Make an account"), ("/forgot-password", "Forgot the password?")];
 
@@ -71,17 +65,6 @@ pub(super) async fn submit(
     tx.commit().await.map_err(ApiError::from)?;
     cookies.add(session_cookie(state, cookie));
     Ok(redirect("/home"))
-}
-
-pub(super) fn session_cookie(state: &AppState, value: String) -> Cookie {
-    let mut cookie = Cookie::new_with_str(SESSION_COOKIE, value);
-    cookie.set_path("/");
-    cookie.set_http_only(true);
-    // Lax: links in mails and the providers' ways back lead here signed in.
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(state.public_url.starts_with("https:"));
-    cookie.set_max_age(COOKIE_LIFE);
-    cookie
 }
 
 #[derive(askama::Template)]

@@ -139,7 +139,7 @@ impl Erasing<'_> {
     }
 
     async fn delete_rows(&mut self) -> Result<(), JobError> {
-        for (at, table) in TABLES.into_iter().enumerate() {
+        for (at, table) in TABLES.iter().enumerate() {
             loop {
                 self.say(3 + at, &format!("{} rows deleted", self.progress.rows));
                 let mut tx = self.cx.begin().await?;

@@ -11,7 +11,7 @@ use crate::{
 
 /// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
 /// itself come apart.
-pub(super) const TABLES: [&str; 21] = [
+pub(super) const TABLES: &[&str] = &[
     "job_events",
     "job_attempts",
     "job_history",
