@@ -21,7 +21,7 @@ pub struct AnchorAuditLog {}
 impl Job for AnchorAuditLog {
     const KIND: &'static str = "anchor_audit_log";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let actor = Actor::job(cx.job_id(), Self::KIND);

@@ -164,7 +164,7 @@ impl Retry {
     /// For work that somebody waits for: 5 attempts in about a minute and a half.
     pub const QUICK: Self = Self { waits: &[seconds(1), seconds(5), seconds(20), seconds(60)] };
     /// For work that a failure of ours or of a person's input would only repeat.
-    pub const ONCE: Self = Self { waits: &[] };
+    pub const NEVER: Self = Self { waits: &[] };
 
     /// The wait after failure number `failures` (from 1), stretched by `jitter` in 0..1; `None`: give up.
     #[must_use]
@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(Retry::QUICK.wait(1, 0.0), Some(seconds(1)));
         assert_eq!(Retry::QUICK.wait(4, 0.0), Some(seconds(60)));
         assert_eq!(Retry::QUICK.wait(5, 0.0), None);
-        assert_eq!(Retry::ONCE.wait(1, 0.0), None);
+        assert_eq!(Retry::NEVER.wait(1, 0.0), None);
     }
 
     #[test]

@@ -147,13 +147,13 @@ mod tests {
     fn a_rate_never_gives_a_job_up() {
         let later = JobError::Later(Duration::from_mins(1), cause());
         let late = Standing { due_for: 2 * MAX_PUT_OFF, ..Standing::default() };
-        let (verdict, setback) = decide_refused(&later, &Retry::ONCE, late).expect("decided");
+        let (verdict, setback) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
         assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
         assert!(matches!(setback, Setback::Again(_)), "{setback:?}");
         let asked = Standing { cancel_requested: true, ..late };
-        assert_eq!(decide_refused(&later, &Retry::ONCE, asked).expect("decided").0.state, "cancelled");
+        assert_eq!(decide_refused(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
         let open = Standing { open_effect: Some(Duration::from_secs(90)), ..late };
-        let (verdict, _) = decide_refused(&later, &Retry::ONCE, open).expect("decided");
+        let (verdict, _) = decide_refused(&later, &Retry::NEVER, open).expect("decided");
         assert_eq!((verdict.state, verdict.after), ("suspended", Some(Duration::from_secs(90))));
     }
 
@@ -168,7 +168,7 @@ mod tests {
         let open =
             Standing { cancel_requested: true, open_effect: Some(Duration::from_secs(90)), ..Standing::default() };
         for error in [JobError::Retry(cause()), JobError::Fail(cause())] {
-            let (verdict, _) = decide(&error, &Retry::ONCE, open, 0.0).expect("decided");
+            let (verdict, _) = decide(&error, &Retry::NEVER, open, 0.0).expect("decided");
             assert_eq!(verdict.suspended_on.as_deref(), Some("reconcile"));
             assert_eq!(verdict.after, Some(Duration::from_secs(90)));
         }

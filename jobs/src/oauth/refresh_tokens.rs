@@ -18,7 +18,7 @@ pub struct RefreshTokens {}
 impl Job for RefreshTokens {
     const KIND: &'static str = "refresh_tokens";
     const QUEUE: Queue = Queue::Oauth;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let upkeep = cx.services().upkeep;

@@ -22,7 +22,7 @@ pub struct ReportPoison {}
 impl Job for ReportPoison {
     const KIND: &'static str = "report_poison";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;

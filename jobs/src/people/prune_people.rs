@@ -18,7 +18,7 @@ pub struct PrunePeople {}
 impl Job for PrunePeople {
     const KIND: &'static str = "prune_people";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut pruned = 0;

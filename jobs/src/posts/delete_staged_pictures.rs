@@ -23,7 +23,7 @@ pub struct DeleteStagedPictures {
 impl Job for DeleteStagedPictures {
     const KIND: &'static str = "delete_staged_pictures";
     const QUEUE: Queue = Queue::Posting;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())

@@ -28,7 +28,7 @@ pub struct PruneHistory {}
 impl Job for PruneHistory {
     const KIND: &'static str = "prune_history";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
     const TIMEOUT: Duration = Duration::from_mins(10);
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

@@ -22,7 +22,7 @@ pub struct PruneIdempotencyKeys {}
 impl Job for PruneIdempotencyKeys {
     const KIND: &'static str = "prune_idempotency_keys";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
     const TIMEOUT: Duration = Duration::from_mins(10);
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

@@ -24,7 +24,7 @@ struct Restless {}
 impl Job for Restless {
     const KIND: &'static str = "restless";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, _cx: &JobContext) -> Result<engine::Done, JobError> {
         Ok(engine::Done::nothing("test"))

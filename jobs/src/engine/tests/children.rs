@@ -24,7 +24,7 @@ struct Family {
 impl Job for Family {
     const KIND: &'static str = "family";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;

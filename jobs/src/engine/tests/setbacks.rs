@@ -30,7 +30,7 @@ static TRIES: AtomicU32 = AtomicU32::new(0);
 impl Job for Clumsy {
     const KIND: &'static str = "clumsy";
     const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
         Err(JobError::Fail(Cause::plain("permanent", "scripted")))
