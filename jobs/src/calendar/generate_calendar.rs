@@ -11,7 +11,7 @@ use super::{
     store::{self, CalendarRow, PlannedPost},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, NewJob, OnFailed, Queue, Retry, Setback, Tx},
+    engine::{Cause, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
     tenants,
@@ -56,11 +56,21 @@ impl Job for GenerateCalendar {
         }
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?,
-            Setback::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(facts) => {
+                store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?
+            }
+            NotCompleted::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => return Ok(()),
         }
         reserve::give_back(tx, tenant_id, self.calendar_id, i32::MAX).await
     }

@@ -10,7 +10,7 @@ use super::{
     store::{self, CaptionBrief},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Cause, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{PostId, TenantId},
     providers::ai::Question,
 };
@@ -64,10 +64,18 @@ impl Job for WriteCaption {
         tx.complete(json!({ "characters": caption.chars().count() })).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(_) | Setback::Cancelled => {}
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(_) | NotCompleted::Cancelled => {}
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => return Ok(()),
         }
         match reserve::calendar_of(tx, tenant_id, self.post_id).await? {
             Some(calendar_id) => reserve::give_back(tx, tenant_id, calendar_id, 1).await,

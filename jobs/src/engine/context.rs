@@ -199,7 +199,7 @@ impl AttemptTx {
         self.events.write_rest(&mut self.tx).await?;
         let attempt = self.attempt;
         let cancel = is_cancel_requested(&mut self.tx, attempt).await?;
-        let settled = settle::set_back(&mut self.tx, attempt, verdict, Some(facts), cancel).await?;
+        let settled = settle::apply_verdict(&mut self.tx, attempt, verdict, Some(facts), cancel).await?;
         self.end(settled).await
     }
 

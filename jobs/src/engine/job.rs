@@ -53,11 +53,11 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// # Errors
     /// A database error. One that passes by itself is tried again; after another, or a panic, the attempt settles without its
     /// rows.
-    fn on_setback(
+    fn on_not_completed(
         &self,
         _tenant_id: TenantId,
         _tx: &mut Tx,
-        _setback: &Setback,
+        _what: &NotCompleted,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send {
         async { Ok(()) }
     }
@@ -277,7 +277,7 @@ impl From<anyhow::Error> for JobError {
 
 /// What becomes of a job whose attempt did not complete it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Setback {
+pub enum NotCompleted {
     /// It runs again by itself.
     Again(Facts),
     /// It reads back what became of a call, by itself.

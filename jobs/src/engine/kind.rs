@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Cause, Done, Job, JobContext, JobError, Priority, Queue, Retry, Setback, Tx};
+use super::{Cause, Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx};
 use crate::ids::{AccountId, TenantId};
 
 /// Checks a payload; answers it in its plain form, with its unique key.
@@ -13,7 +13,8 @@ pub type Check = fn(Value) -> Result<(Value, Option<String>), serde_json::Error>
 
 type Run = for<'a> fn(Value, &'a JobContext) -> BoxFuture<'a, Result<Done, JobError>>;
 type Account = for<'a> fn(TenantId, Value, &'a mut Tx) -> BoxFuture<'a, Result<Option<AccountId>, sqlx::Error>>;
-type OnSetback = for<'a> fn(TenantId, Value, &'a mut Tx, &'a Setback) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+type OnNotCompleted =
+    for<'a> fn(TenantId, Value, &'a mut Tx, &'a NotCompleted) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
 /// What stands in the place of a field that nobody is shown.
 pub const REDACTED: &str = "[redacted]";
@@ -41,7 +42,7 @@ pub struct Kind {
     pub check: Check,
     pub(super) account: Account,
     pub(super) run: Run,
-    pub(super) on_setback: OnSetback,
+    pub(super) on_not_completed: OnNotCompleted,
 }
 
 impl fmt::Debug for Kind {
@@ -69,7 +70,9 @@ impl Kind {
             },
             account: |tenant_id, args, tx| Box::pin(account::<J>(tenant_id, args, tx)),
             run: |args, cx| Box::pin(run::<J>(args, cx)),
-            on_setback: |tenant_id, args, tx, setback| Box::pin(on_setback::<J>(tenant_id, args, tx, setback)),
+            on_not_completed: |tenant_id, args, tx, not_completed| {
+                Box::pin(on_not_completed::<J>(tenant_id, args, tx, not_completed))
+            },
         }
     }
 }
@@ -114,14 +117,14 @@ async fn run<J: Job>(args: Value, cx: &JobContext) -> Result<Done, JobError> {
     job.run(cx).await
 }
 
-async fn on_setback<J: Job>(
+async fn on_not_completed<J: Job>(
     tenant_id: TenantId,
     args: Value,
     tx: &mut Tx,
-    setback: &Setback,
+    not_completed: &NotCompleted,
 ) -> Result<(), sqlx::Error> {
     match serde_json::from_value::<J>(args) {
-        Ok(job) => job.on_setback(tenant_id, tx, setback).await,
+        Ok(job) => job.on_not_completed(tenant_id, tx, not_completed).await,
         // No job could be read from the payload, so it has no rows that could follow.
         Err(_) => Ok(()),
     }

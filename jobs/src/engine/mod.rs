@@ -29,6 +29,7 @@ pub mod lease;
 pub mod ledger;
 mod limits;
 mod listen;
+mod not_completed;
 pub mod parked;
 pub mod periodic;
 pub mod point;
@@ -39,7 +40,6 @@ mod rebuild;
 mod rescue;
 pub mod retention;
 mod run;
-mod setback;
 mod settle;
 mod settler;
 #[cfg(test)]
@@ -59,7 +59,7 @@ pub use effects::{
 pub use enqueue::{EnqueueError, Enqueued, NewJob};
 pub use events::Level;
 pub use in_hand::InHand;
-pub use job::{Done, Job, JobError, OnFailed, Parked, Priority, Queue, Retry, Setback};
+pub use job::{Done, Job, JobError, NotCompleted, OnFailed, Parked, Priority, Queue, Retry};
 pub use kind::{Check, Kind, REDACTED};
 pub use listen::{SUBSCRIPTION_LIFE, listen};
 pub use periodic::Periodic;

@@ -32,7 +32,7 @@ pub enum Point {
     /// That is committed.
     Settled,
     /// What becomes of an attempt that did not complete its job is written but not committed.
-    BeforeSetback,
+    BeforeVerdict,
     /// Before the life of a job that the clock asks for: the tick was seen and is not taken yet.
     BeforeTick,
 }
@@ -52,7 +52,7 @@ impl Point {
         Self::Recorded,
         Self::BeforeSettle,
         Self::Settled,
-        Self::BeforeSetback,
+        Self::BeforeVerdict,
         Self::BeforeTick,
     ];
 
@@ -72,7 +72,7 @@ impl Point {
             Self::Recorded => "recorded",
             Self::BeforeSettle => "before_settle",
             Self::Settled => "settled",
-            Self::BeforeSetback => "before_setback",
+            Self::BeforeVerdict => "before_verdict",
             Self::BeforeTick => "before_tick",
         }
     }

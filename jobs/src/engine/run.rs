@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use super::{
     Cause, Claimed, Db, Done, JobContext, JobError, Kind, Refused,
+    not_completed::{self, Ending, standing},
     point::{self, Point},
-    setback::{self, Ending, standing},
 };
 use crate::services::Services;
 
@@ -87,7 +87,7 @@ impl Engine {
             Err(Stop::Interrupted(Interrupt::Lost)) => return Outcome::Lost,
             Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
         };
-        setback::settle(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
+        not_completed::settle(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
     }
 
     /// Settles an attempt that is not begun, as if the job itself had decided `error`.
@@ -119,7 +119,7 @@ impl Engine {
     /// Settles an attempt that did not run here.
     async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
         match self.kind(&job.kind) {
-            Some(kind) => setback::settle(&self.db, kind, job, None, ending, interrupt).await,
+            Some(kind) => not_completed::settle(&self.db, kind, job, None, ending, interrupt).await,
             None => Outcome::Returned,
         }
     }

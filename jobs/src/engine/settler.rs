@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{
     Attempt, Cause, Db, InHand,
     context::is_cancel_requested,
+    not_completed::is_passing,
     point::{self, Point},
-    setback::is_passing,
     settle::{self, Verdict},
 };
 
@@ -133,7 +133,7 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
     let mut held = Vec::new();
     for (at, one) in batch.iter().enumerate() {
         let settled = match settle_batch(db, slice::from_ref(one)).await {
-            Err(error) if !is_passing(&error) => set_back(db, one.0, error).await.map(|()| Vec::new()),
+            Err(error) if !is_passing(&error) => apply_verdict(db, one.0, error).await.map(|()| Vec::new()),
             settled => settled,
         };
         match settled {
@@ -149,10 +149,10 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
 }
 
 /// Sets an attempt back whose completion the database refuses, so that it holds up no other.
-async fn set_back(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
+async fn apply_verdict(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
     let facts = Cause::new("database", "The database refused its result; it is tried again.", refusal).facts();
     let mut tx = db.system().await?;
     let cancel = is_cancel_requested(&mut tx, attempt).await?;
-    settle::set_back(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;
+    settle::apply_verdict(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;
     tx.commit().await
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub(super) use death::{decide_death, facts as death_facts};
 
-use super::{JobError, Parked, Retry, Setback, settle::Verdict};
+use super::{JobError, NotCompleted, Parked, Retry, settle::Verdict};
 
 /// A job that is put off for longer than this since it was first due is given up.
 const MAX_PUT_OFF: Duration = Duration::from_hours(72);
@@ -66,52 +66,57 @@ impl Verdict {
 }
 
 /// Decides. An open effect comes first: while it is open the job neither ends nor does anything but read back.
-pub(super) fn decide(error: &JobError, retry: &Retry, standing: Standing, jitter: f64) -> Option<(Verdict, Setback)> {
+pub(super) fn decide(
+    error: &JobError,
+    retry: &Retry,
+    standing: Standing,
+    jitter: f64,
+) -> Option<(Verdict, NotCompleted)> {
     let facts = error.cause()?.facts();
     if standing.unknown_effect {
-        return Some((Verdict::unknown_effect(), Setback::Parked(facts)));
+        return Some((Verdict::unknown_effect(), NotCompleted::Parked(facts)));
     }
     if let Some(sending) = standing.open_effect {
         let after = match error {
             // Reading back waits too: for the provider's limit, or for a new login.
             JobError::Park(what, after, _) => {
                 let verdict = Verdict { outcome: "reconcile", ..Verdict::parked(*what, *after) };
-                return Some((verdict, Setback::Reconciling(facts)));
+                return Some((verdict, NotCompleted::Reconciling(facts)));
             }
             JobError::Reconcile(after, _) | JobError::Later(after, _) => *after,
             JobError::Retry(_) | JobError::Fail(_) | JobError::Superseded => READ_AGAIN,
         };
         let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(after)));
-        return Some((verdict, Setback::Reconciling(facts)));
+        return Some((verdict, NotCompleted::Reconciling(facts)));
     }
     if standing.cancel_requested {
-        return Some((Verdict::ended("cancelled"), Setback::Cancelled));
+        return Some((Verdict::ended("cancelled"), NotCompleted::Cancelled));
     }
     Some(match error {
         JobError::Superseded => return None,
         JobError::Retry(_) => match retry.wait(standing.failures + 1, jitter) {
-            Some(wait) => (Verdict::again("retryable", "retry", wait, true), Setback::Again(facts)),
-            None => (Verdict::ended("discarded"), Setback::Discarded(facts)),
+            Some(wait) => (Verdict::again("retryable", "retry", wait, true), NotCompleted::Again(facts)),
+            None => (Verdict::ended("discarded"), NotCompleted::Discarded(facts)),
         },
         JobError::Later(after, _) | JobError::Reconcile(after, _) if standing.due_for + *after <= MAX_PUT_OFF => {
-            (Verdict::again("scheduled", "later", *after, false), Setback::Again(facts))
+            (Verdict::again("scheduled", "later", *after, false), NotCompleted::Again(facts))
         }
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
-            (Verdict::ended("discarded"), Setback::Discarded(facts))
+            (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
         JobError::Park(_, Some(after), _) if standing.due_for + *after > MAX_PUT_OFF => {
-            (Verdict::ended("discarded"), Setback::Discarded(facts))
+            (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
-        JobError::Park(what, after, _) => (Verdict::parked(*what, *after), Setback::Parked(facts)),
+        JobError::Park(what, after, _) => (Verdict::parked(*what, *after), NotCompleted::Parked(facts)),
     })
 }
 
 /// Decides about a start that a rate did not allow, whose job is told `later`. That is no reason to give a job up, for however
 /// long it has been due: it keeps its place in its lane, which rests.
-pub(super) fn decide_refused(later: &JobError, retry: &Retry, standing: Standing) -> Option<(Verdict, Setback)> {
-    let (verdict, setback) = decide(later, retry, Standing { due_for: Duration::ZERO, ..standing }, 0.0)?;
+pub(super) fn decide_refused(later: &JobError, retry: &Retry, standing: Standing) -> Option<(Verdict, NotCompleted)> {
+    let (verdict, not_completed) = decide(later, retry, Standing { due_for: Duration::ZERO, ..standing }, 0.0)?;
     let waits = verdict.state == "scheduled";
-    Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, setback))
+    Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, not_completed))
 }
 
 #[cfg(test)]
@@ -147,9 +152,9 @@ mod tests {
     fn a_rate_never_gives_a_job_up() {
         let later = JobError::Later(Duration::from_mins(1), cause());
         let late = Standing { due_for: 2 * MAX_PUT_OFF, ..Standing::default() };
-        let (verdict, setback) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
+        let (verdict, not_completed) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
         assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
-        assert!(matches!(setback, Setback::Again(_)), "{setback:?}");
+        assert!(matches!(not_completed, NotCompleted::Again(_)), "{not_completed:?}");
         let asked = Standing { cancel_requested: true, ..late };
         assert_eq!(decide_refused(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
         let open = Standing { open_effect: Some(Duration::from_secs(90)), ..late };

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{connection::Connection, store};
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
 };
 
@@ -50,10 +50,20 @@ impl Job for ExchangeOauthCode {
         tx.complete(result).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(_) | Setback::Cancelled => store::give_up_login(tx, tenant_id, self.state_id).await,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(_) | NotCompleted::Cancelled => {
+                store::give_up_login(tx, tenant_id, self.state_id).await
+            }
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => Ok(()),
         }
     }
 }

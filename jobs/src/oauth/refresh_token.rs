@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{connection::Connection, store};
 use crate::{
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{TenantId, TokenId},
     mail::{self, Letter},
 };
@@ -43,8 +43,13 @@ impl Job for RefreshToken {
         tx.complete(json!({ "accounts": accounts })).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        let Setback::Discarded(facts) = setback else {
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        let NotCompleted::Discarded(facts) = not_completed else {
             return Ok(());
         };
         if facts.class == "reauth" || facts.class == "permission" {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     engine::{
         Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
-        Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
+        Likeness, NewJob, NotCompleted, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Letter},
@@ -79,31 +79,36 @@ impl Job for PublishPost {
         record(cx, page, &parcel, answer).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
         let id = self.delivery_id;
-        match setback {
-            Setback::Reconciling(facts) => {
+        match not_completed {
+            NotCompleted::Reconciling(facts) => {
                 store::mark_looked_for(tx, tenant_id, id, facts).await?;
                 // The token that does not open the Page for a look would not publish either.
                 if facts.class == "reauth" { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
-            Setback::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
-            Setback::Parked(facts) => {
+            NotCompleted::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
+            NotCompleted::Parked(facts) => {
                 store::mark_waiting(tx, tenant_id, id, facts, Some(facts.message.as_str())).await?;
                 let is_users = facts.class == "reauth" || facts.class == "permission";
                 if is_users { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
-            Setback::Discarded(facts) => {
+            NotCompleted::Discarded(facts) => {
                 let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
                 let letters = is_news.then_some(Letter::PostFailed { delivery_id: id });
                 mail::enqueue_all(tx, tenant_id, letters).await?;
                 self.delete_staged(tenant_id, tx).await
             }
-            Setback::Cancelled => {
+            NotCompleted::Cancelled => {
                 store::mark_cancelled(tx, tenant_id, id).await?;
                 self.delete_staged(tenant_id, tx).await
             }
-            Setback::BroughtBack => store::mark_brought_back(tx, tenant_id, id).await,
+            NotCompleted::BroughtBack => store::mark_brought_back(tx, tenant_id, id).await,
         }
     }
 }

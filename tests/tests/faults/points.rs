@@ -18,7 +18,7 @@ fn sure_passes(point: Point) -> u32 {
     match point {
         Point::Promoted => 2,
         Point::BeforeTick => 1,
-        Point::BeforeSetback => 3,
+        Point::BeforeVerdict => 3,
         Point::BeforeSent | Point::Sent | Point::Answered | Point::BeforeRecord | Point::Recorded => 6,
         Point::Released | Point::Popped | Point::Claimed | Point::Started | Point::BeforeSettle | Point::Settled => 8,
     }
@@ -71,7 +71,7 @@ the_law_holds_after_a_kill_at! {
     killed_after_the_record: Point::Recorded,
     killed_before_a_batch_is_settled: Point::BeforeSettle,
     killed_after_a_batch_is_settled: Point::Settled,
-    killed_before_a_failure_is_recorded: Point::BeforeSetback,
+    killed_before_a_failure_is_recorded: Point::BeforeVerdict,
 }
 
 /// Nothing left, but nobody can prove that: a person has to look.

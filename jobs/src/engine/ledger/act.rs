@@ -1,6 +1,6 @@
 //! What staff do to jobs: one or a thousand at once, in the caller's transaction.
 //!
-//! The order of locks is the engine's: the jobs' own rows first ([`crate::engine::Job::on_setback`]), then the jobs by (depth
+//! The order of locks is the engine's: the jobs' own rows first ([`crate::engine::Job::on_not_completed`]), then the jobs by (depth
 //! descending, id). Between reading and locking a job may move on; then what was written for it is rolled back and all is
 //! decided again, after some tries without those that keep moving.
 
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     engine::{
-        Cause, Facts, Kind, Setback, Tx,
+        Cause, Facts, Kind, NotCompleted, Tx,
         settle::{self, EndedChild},
     },
     ids::{JobId, TenantId},
@@ -141,14 +141,14 @@ fn discarded_by_staff() -> Facts {
 /// Lets the rows of jobs that end follow, as kinds say.
 async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Error> {
     for (job, step) in plan.all() {
-        let setback = match step {
-            Step::Cancel => Setback::Cancelled,
-            Step::Discard => Setback::Discarded(discarded_by_staff()),
-            Step::BringBack | Step::BringBackEarly => Setback::BroughtBack,
+        let not_completed = match step {
+            Step::Cancel => NotCompleted::Cancelled,
+            Step::Discard => NotCompleted::Discarded(discarded_by_staff()),
+            Step::BringBack | Step::BringBackEarly => NotCompleted::BroughtBack,
             Step::MakeAvailable | Step::Resolve | Step::RequestCancel => continue,
         };
         if let Some(kind) = kinds.iter().find(|kind| kind.name == job.kind) {
-            (kind.on_setback)(job.tenant_id, job.args.clone(), tx, &setback).await?;
+            (kind.on_not_completed)(job.tenant_id, job.args.clone(), tx, &not_completed).await?;
         }
     }
     Ok(())

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    engine::{self, Attempt, Job, JobContext, JobError, Kind, NewJob, Queue, Retry, Setback, Tx},
+    engine::{self, Attempt, Job, JobContext, JobError, Kind, NewJob, NotCompleted, Queue, Retry, Tx},
     ids::{DeliveryId, EffectId, JobId, TenantId},
     kinds::KINDS,
     noop::Noop,
@@ -30,7 +30,7 @@ impl Job for Restless {
         Ok(engine::Done::nothing("test"))
     }
 
-    async fn on_setback(&self, _: TenantId, tx: &mut Tx, _: &Setback) -> Result<(), sqlx::Error> {
+    async fn on_not_completed(&self, _: TenantId, tx: &mut Tx, _: &NotCompleted) -> Result<(), sqlx::Error> {
         sqlx::query("update jobs set attempt = attempt + 1 where kind = 'restless'").execute(&mut **tx).await?;
         Ok(())
     }

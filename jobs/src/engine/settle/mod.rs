@@ -55,7 +55,7 @@ pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Ve
 
 /// Settles an attempt that did not complete its job; false if it was no longer the latest, or if a request to cancel
 /// came after `cancel_seen` was read.
-pub(super) async fn set_back(
+pub(super) async fn apply_verdict(
     tx: &mut Tx,
     attempt: Attempt,
     verdict: &Verdict,

@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        Answer, Claimed, Done, EffectSpec, Engine, InHand, Interrupt, Job, JobContext, JobError, Kind, Outcome, Queue,
-        Remote, Retry, Setback, Tx, ledger,
+        Answer, Claimed, Done, EffectSpec, Engine, InHand, Interrupt, Job, JobContext, JobError, Kind, NotCompleted,
+        Outcome, Queue, Remote, Retry, Tx, ledger,
     },
     ids::{AccountId, JobId, TenantId},
     testing::Bench,
@@ -91,8 +91,13 @@ impl Job for Wait {
         Err(cancelled)
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        if let Setback::Discarded(facts) = setback {
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        if let NotCompleted::Discarded(facts) = not_completed {
             let rename = "update tenants set name = $2 where id = $1";
             sqlx::query(rename).bind(tenant_id.0).bind(&facts.class).execute(&mut **tx).await?;
         }

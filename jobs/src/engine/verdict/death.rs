@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Facts, Setback, settle::Verdict, verdict::Standing};
+use crate::engine::{Facts, NotCompleted, settle::Verdict, verdict::Standing};
 
 /// A job that took down this many processes of its own is discarded.
 const LETHAL: i16 = 3;
@@ -12,24 +12,29 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Decides after death number `deaths` (from 1), which came about as `how` says. It counts no failure. An open effect comes
 /// first, as everywhere: the job neither ends nor does anything but read back while it is open.
-pub(in crate::engine) fn decide_death(how: &str, deaths: i16, standing: Standing, jitter: f64) -> (Verdict, Setback) {
+pub(in crate::engine) fn decide_death(
+    how: &str,
+    deaths: i16,
+    standing: Standing,
+    jitter: f64,
+) -> (Verdict, NotCompleted) {
     let wait = Duration::from_secs_f64(f64::from(deaths.max(1)).powi(3) + jitter.clamp(0.0, 1.0)).min(LONGEST_WAIT);
     if standing.unknown_effect {
-        return (Verdict::unknown_effect(), Setback::Parked(facts(how, "A person has to look at its call.")));
+        return (Verdict::unknown_effect(), NotCompleted::Parked(facts(how, "A person has to look at its call.")));
     }
     if let Some(sending) = standing.open_effect {
         let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(wait)));
-        return (verdict, Setback::Reconciling(facts(how, "It looks what became of its call.")));
+        return (verdict, NotCompleted::Reconciling(facts(how, "It looks what became of its call.")));
     }
     if standing.cancel_requested {
-        return (Verdict::ended("cancelled"), Setback::Cancelled);
+        return (Verdict::ended("cancelled"), NotCompleted::Cancelled);
     }
     if deaths >= LETHAL {
         let words = "That has happened too often: it is not tried again. Report it to the developers.";
         let verdict = Verdict { is_failure: false, ..Verdict::ended("discarded") };
-        return (verdict, Setback::Discarded(facts(how, words)));
+        return (verdict, NotCompleted::Discarded(facts(how, words)));
     }
-    (Verdict::again("retryable", "lost", wait, false), Setback::Again(facts(how, "It is tried again.")))
+    (Verdict::again("retryable", "lost", wait, false), NotCompleted::Again(facts(how, "It is tried again.")))
 }
 
 /// What the ledger says about a death; `next` is what comes of it.
@@ -51,11 +56,11 @@ mod tests {
     fn the_third_death_discards_and_none_counts_a_failure() {
         let table = [(1, "retryable", 1), (2, "retryable", 8), (3, "discarded", 0), (4, "discarded", 0)];
         for (deaths, state, wait) in table {
-            let (verdict, setback) = decide_death(SIGNAL, deaths, Standing::default(), 0.0);
+            let (verdict, not_completed) = decide_death(SIGNAL, deaths, Standing::default(), 0.0);
             assert_eq!((verdict.state, verdict.after.unwrap_or_default().as_secs()), (state, wait), "death {deaths}");
             assert!(!verdict.is_failure);
-            let (Setback::Again(facts) | Setback::Discarded(facts)) = setback else {
-                panic!("{setback:?}");
+            let (NotCompleted::Again(facts) | NotCompleted::Discarded(facts)) = not_completed else {
+                panic!("{not_completed:?}");
             };
             assert_eq!((facts.class.as_str(), facts.causes), ("poison", vec![SIGNAL.to_owned()]));
         }
@@ -75,20 +80,20 @@ mod tests {
         let left = Duration::from_secs(90);
         for cancel_requested in [false, true] {
             let open = Standing { open_effect: Some(left), cancel_requested, ..Standing::default() };
-            let (verdict, setback) = decide_death(SIGNAL, 3, open, 0.0);
+            let (verdict, not_completed) = decide_death(SIGNAL, 3, open, 0.0);
             assert_eq!((verdict.suspended_on.as_deref(), verdict.after), (Some("reconcile"), Some(left)));
-            assert!(matches!(setback, Setback::Reconciling(_)));
+            assert!(matches!(not_completed, NotCompleted::Reconciling(_)));
             let unknown = Standing { unknown_effect: true, cancel_requested, ..Standing::default() };
-            let (verdict, setback) = decide_death(SIGNAL, 3, unknown, 0.0);
+            let (verdict, not_completed) = decide_death(SIGNAL, 3, unknown, 0.0);
             assert_eq!((verdict.suspended_on.as_deref(), verdict.after), (Some("unknown_effect"), None));
-            assert!(matches!(setback, Setback::Parked(_)));
+            assert!(matches!(not_completed, NotCompleted::Parked(_)));
         }
     }
 
     #[test]
     fn a_request_to_cancel_ends_it() {
         let asked = Standing { cancel_requested: true, ..Standing::default() };
-        let (verdict, setback) = decide_death(SIGNAL, 1, asked, 0.0);
-        assert_eq!((verdict.state, setback), ("cancelled", Setback::Cancelled));
+        let (verdict, not_completed) = decide_death(SIGNAL, 1, asked, 0.0);
+        assert_eq!((verdict.state, not_completed), ("cancelled", NotCompleted::Cancelled));
     }
 }

@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, Outcome, Retry, Scope, Setback, Tx,
+    Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Outcome, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     limits,
     point::{self, Point},
@@ -46,7 +46,7 @@ pub(super) async fn settle(
     let mut follow = true;
     let mut refusals = 0;
     loop {
-        match set_back(db, kind, job, outcome.as_ref(), &ending, follow).await {
+        match apply_verdict(db, kind, job, outcome.as_ref(), &ending, follow).await {
             Ok(Settled::Yes) => return Outcome::Settled,
             Ok(Settled::Overtaken) => return Outcome::Lost,
             Ok(Settled::Changed) => continue,
@@ -91,7 +91,7 @@ enum Settled {
 }
 
 /// One try to settle.
-async fn set_back(
+async fn apply_verdict(
     db: &Db,
     kind: &Kind,
     job: &Claimed,
@@ -106,11 +106,11 @@ async fn set_back(
     let Some(standing) = standing(&mut tx, job).await? else {
         return Ok(Settled::Overtaken);
     };
-    let Some((verdict, setback)) = ending.decide(&kind.retry, job, standing) else {
+    let Some((verdict, not_completed)) = ending.decide(&kind.retry, job, standing) else {
         return Ok(Settled::Overtaken);
     };
     if follow {
-        let rows = (kind.on_setback)(job.attempt.tenant_id, job.args.clone(), &mut tx, &setback);
+        let rows = (kind.on_not_completed)(job.attempt.tenant_id, job.args.clone(), &mut tx, &not_completed);
         match AssertUnwindSafe(rows).catch_unwind().await {
             Ok(followed) => followed?,
             Err(_) => return Ok(Settled::Panicked),
@@ -121,9 +121,9 @@ async fn set_back(
         Ending::TooSoon(refused) => limits::rest(&mut tx, job, refused.rest).await?,
         Ending::Died(_) => count_death(&mut tx, job).await?,
     }
-    let facts = ending.facts(&setback);
-    if settle::set_back(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
-        point::reach(Point::BeforeSetback);
+    let facts = ending.facts(&not_completed);
+    if settle::apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
+        point::reach(Point::BeforeVerdict);
         tx.commit().await?;
         return Ok(Settled::Yes);
     }
@@ -132,7 +132,7 @@ async fn set_back(
 }
 
 impl Ending {
-    fn decide(&self, retry: &Retry, job: &Claimed, standing: Standing) -> Option<(Verdict, Setback)> {
+    fn decide(&self, retry: &Retry, job: &Claimed, standing: Standing) -> Option<(Verdict, NotCompleted)> {
         match self {
             Self::Decided(error) => decide(error, retry, standing, rand::random()),
             Self::TooSoon(refused) => decide_refused(&refused.later, retry, standing),
@@ -140,21 +140,21 @@ impl Ending {
         }
     }
 
-    /// What the ledger says about it. The setback of a cancelled job tells nothing, the error that came of it does.
-    fn facts(&self, setback: &Setback) -> Option<Facts> {
-        match (setback, self) {
+    /// What the ledger says about it. That a job was cancelled tells nothing, the error that came of it does.
+    fn facts(&self, not_completed: &NotCompleted) -> Option<Facts> {
+        match (not_completed, self) {
             (
-                Setback::Again(facts)
-                | Setback::Reconciling(facts)
-                | Setback::Parked(facts)
-                | Setback::Discarded(facts),
+                NotCompleted::Again(facts)
+                | NotCompleted::Reconciling(facts)
+                | NotCompleted::Parked(facts)
+                | NotCompleted::Discarded(facts),
                 _,
             ) => Some(facts.clone()),
             (
-                Setback::Cancelled | Setback::BroughtBack,
+                NotCompleted::Cancelled | NotCompleted::BroughtBack,
                 Self::Decided(error) | Self::TooSoon(Refused { later: error, .. }),
             ) => error.cause().map(Cause::facts),
-            (Setback::Cancelled | Setback::BroughtBack, Self::Died(how)) => {
+            (NotCompleted::Cancelled | NotCompleted::BroughtBack, Self::Died(how)) => {
                 Some(death_facts(how, "Somebody had asked to cancel it."))
             }
         }

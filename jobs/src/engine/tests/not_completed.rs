@@ -10,7 +10,7 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    engine::{Cause, Done, Engine, InHand, Job, JobContext, JobError, Kind, Outcome, Queue, Retry, Setback, Tx},
+    engine::{Cause, Done, Engine, InHand, Job, JobContext, JobError, Kind, NotCompleted, Outcome, Queue, Retry, Tx},
     ids::{JobId, TenantId},
     testing::Bench,
 };
@@ -36,7 +36,7 @@ impl Job for Clumsy {
         Err(JobError::Fail(Cause::plain("permanent", "scripted")))
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, _: &Setback) -> Result<(), sqlx::Error> {
+    async fn on_not_completed(&self, tenant_id: TenantId, tx: &mut Tx, _: &NotCompleted) -> Result<(), sqlx::Error> {
         let rename = "update tenants set name = 'followed' where id = $1";
         sqlx::query(rename).bind(tenant_id.0).execute(&mut **tx).await?;
         match self {
