@@ -47,7 +47,7 @@ pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::R
     drop(place);
     match end {
         End::Left(outcome) => outcome,
-        End::Died(how) => process.engine.mourn(&job, how, &interrupt).await,
+        End::Died(how) => process.engine.settle_crash(&job, how, &interrupt).await,
         End::NotBegun(error) => {
             let cause = Cause::new("isolation", "The process in which it is to run alone did not start.", error);
             process.engine.decline(&job, JobError::Later(START_AGAIN, cause), &interrupt).await

@@ -112,7 +112,12 @@ impl Engine {
     }
 
     /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.
-    pub async fn mourn(&self, job: &Claimed, how: String, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
+    pub async fn settle_crash(
+        &self,
+        job: &Claimed,
+        how: String,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
+    ) -> Outcome {
         self.end(job, Ending::Died(how), interrupt).await
     }
 

@@ -168,22 +168,22 @@ async fn a_call_on_its_way_when_the_time_is_over_is_not_cut_but_recorded(pool: P
     assert_eq!((effects[0].state.as_str(), effects[0].remote_id.clone()), ("confirmed", Some(id.to_string())));
 }
 
-async fn mourn(bench: &Bench, wait: Duration) {
+async fn settle_crash(bench: &Bench, wait: Duration) {
     bench.engine.db.shift_clock(wait);
     let job = claim_one(bench).await;
     let interrupt = InHand::default().insert(job.attempt);
     let how = "signal: 6 (SIGABRT)".to_owned();
-    assert!(matches!(bench.engine.mourn(&job, how, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.settle_crash(&job, how, &interrupt).await, Outcome::Settled));
 }
 
 #[sqlx::test(migrations = "../migrations")]
 async fn the_third_death_of_its_process_discards_a_job_with_its_rows(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&Wait { heeds: false }).await;
-    mourn(&bench, Duration::ZERO).await;
-    mourn(&bench, Duration::from_secs(3)).await;
+    settle_crash(&bench, Duration::ZERO).await;
+    settle_crash(&bench, Duration::from_secs(3)).await;
     assert_eq!(bench.job(id).await.state, "retryable");
-    mourn(&bench, Duration::from_secs(10)).await;
+    settle_crash(&bench, Duration::from_secs(10)).await;
     let row = bench.job(id).await;
     assert_eq!((row.state.as_str(), row.failures, row.attempt), ("discarded", 0, 3));
     assert_eq!(bench.error_class(id).await, "poison");
@@ -208,7 +208,7 @@ async fn a_poisonous_job_reads_back_before_it_ends(pool: PgPool) {
         from jobs
         where id = $1";
     bench.execute(sent, id.0).await;
-    mourn(&bench, Duration::ZERO).await;
+    settle_crash(&bench, Duration::ZERO).await;
     let row = bench.job(id).await;
     assert_eq!((row.state.as_str(), row.suspended_on.as_deref()), ("suspended", Some("reconcile")));
 }
