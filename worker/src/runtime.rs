@@ -79,7 +79,7 @@ fn lost_in_panic(outcome: thread::Result<Outcome>) -> Outcome {
 
 async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
     if let Err(refused) = process.limiter.start(&process.engine.db, &ticket.job).await {
-        return process.engine.put_off(&ticket.job, refused, &ticket.interrupt).await;
+        return process.engine.snooze(&ticket.job, refused, &ticket.interrupt).await;
     }
     if ticket.job.is_suspect() {
         let (job, interrupt) = ticket.leave_slot();

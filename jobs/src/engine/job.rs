@@ -226,7 +226,7 @@ pub enum JobError {
     #[error("failed, may be tried again")]
     Retry(#[source] Cause),
     /// Try again after this long; costs nothing, capped by the time since the job was first due.
-    #[error("put off")]
+    #[error("snoozed")]
     Later(Duration, #[source] Cause),
     /// Will never work.
     #[error("failed for good")]

@@ -225,7 +225,7 @@ fn log(job: &Claimed, ending: &Ending) {
     let (error, facts) = match ending {
         Ending::Decided(error) => (error.to_string(), error.cause().map(Cause::facts)),
         Ending::TooSoon(_) => {
-            tracing::debug!(job_id = %job.attempt.job_id, queue = job.queue, "put off: the rate of its lane is used up");
+            tracing::debug!(job_id = %job.attempt.job_id, queue = job.queue, "snoozed: the rate of its lane is used up");
             return;
         }
         Ending::Died(how) => (format!("took its process down: {how}"), None),

@@ -94,7 +94,7 @@ impl Limiter {
     /// Counts the start of a job.
     ///
     /// # Errors
-    /// The rate is used up: see [`super::Engine::put_off`].
+    /// The rate is used up: see [`super::Engine::snooze`].
     pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), Refused> {
         let Some(starts) = job.max_per_minute else {
             return Ok(());

@@ -102,7 +102,7 @@ impl Engine {
 
     /// Settles an attempt that a rate does not let start, and has the job's lane rest. The job keeps its place, costs no
     /// failure and is not given up for it.
-    pub async fn put_off(
+    pub async fn snooze(
         &self,
         job: &Claimed,
         refused: Refused,

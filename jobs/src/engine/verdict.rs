@@ -8,8 +8,8 @@ pub(super) use death::{decide_death, facts as death_facts};
 
 use super::{JobError, NotCompleted, Parked, Retry, settle::Verdict};
 
-/// A job that is put off for longer than this since it was first due is given up.
-const MAX_PUT_OFF: Duration = Duration::from_hours(72);
+/// A job that is snoozed for longer than this since it was first due is given up.
+const MAX_SNOOZE: Duration = Duration::from_hours(72);
 
 /// A job that could not read back for another reason than time tries again after this.
 const READ_AGAIN: Duration = Duration::from_secs(30);
@@ -98,13 +98,13 @@ pub(super) fn decide(
             Some(wait) => (Verdict::again("retryable", "retry", wait, true), NotCompleted::Again(facts)),
             None => (Verdict::ended("discarded"), NotCompleted::Discarded(facts)),
         },
-        JobError::Later(after, _) | JobError::Reconcile(after, _) if standing.due_for + *after <= MAX_PUT_OFF => {
+        JobError::Later(after, _) | JobError::Reconcile(after, _) if standing.due_for + *after <= MAX_SNOOZE => {
             (Verdict::again("scheduled", "later", *after, false), NotCompleted::Again(facts))
         }
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
             (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
-        JobError::Park(_, Some(after), _) if standing.due_for + *after > MAX_PUT_OFF => {
+        JobError::Park(_, Some(after), _) if standing.due_for + *after > MAX_SNOOZE => {
             (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
         JobError::Park(what, after, _) => (Verdict::parked(*what, *after), NotCompleted::Parked(facts)),
@@ -140,18 +140,18 @@ mod tests {
     }
 
     #[test]
-    fn putting_off_costs_nothing_but_ends() {
+    fn snoozing_costs_nothing_but_ends() {
         let later = || JobError::Later(Duration::from_mins(1), cause());
         let (verdict, _) = decide(&later(), &Retry::QUICK, Standing::default(), 0.0).expect("decided");
         assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
-        let late = Standing { due_for: MAX_PUT_OFF, ..Standing::default() };
+        let late = Standing { due_for: MAX_SNOOZE, ..Standing::default() };
         assert_eq!(state(&later(), late).0, "discarded");
     }
 
     #[test]
     fn a_rate_never_gives_a_job_up() {
         let later = JobError::Later(Duration::from_mins(1), cause());
-        let late = Standing { due_for: 2 * MAX_PUT_OFF, ..Standing::default() };
+        let late = Standing { due_for: 2 * MAX_SNOOZE, ..Standing::default() };
         let (verdict, not_completed) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
         assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
         assert!(matches!(not_completed, NotCompleted::Again(_)), "{not_completed:?}");

@@ -84,7 +84,7 @@ async fn was_taken_lately(tx: &mut Tx, queue: &str) -> Result<bool, sqlx::Error>
           where ended_at > engine_now() - make_interval(secs => $2) and queue = $1
             and started_at > engine_now() - make_interval(secs => $2)
         ) or exists (
-          -- One of the lane's jobs was taken, and put off by the queue's rate.
+          -- One of the lane's jobs was taken, and snoozed by the queue's rate.
           select from resting_lanes
           where queue = $1 and until > engine_now()
         ) as "was_taken!"

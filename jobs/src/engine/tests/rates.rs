@@ -49,7 +49,7 @@ fn without_redis() -> Limiter {
 async fn refuse(bench: &Bench, job: &Claimed) {
     let refused = without_redis().start(&bench.engine.db, job).await.unwrap_err();
     let interrupt = InHand::default().insert(job.attempt);
-    assert!(matches!(bench.engine.put_off(job, refused, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.snooze(job, refused, &interrupt).await, Outcome::Settled));
 }
 
 async fn count(bench: &Bench, sql: &'static str) -> i64 {
