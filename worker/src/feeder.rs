@@ -7,7 +7,7 @@ use std::{
 
 use jobs::engine::{
     self, Claimed, Interrupt, Window,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use uuid::Uuid;
@@ -97,7 +97,7 @@ impl Feeder {
             // What there is no work for is free for the other feeder while this one claims.
             drop(taken.split(taken.num_permits().saturating_sub(ids.len())));
             for job in self.claim(&ids).await {
-                point::reach(Point::Claimed);
+                failpoint::reach(Failpoint::Claimed);
                 let Some(slot) = taken.split(1) else {
                     break;
                 };
@@ -115,7 +115,7 @@ impl Feeder {
         match self.window.pop(self.queue, count).await {
             Ok(ids) if !ids.is_empty() => {
                 self.last_pop = Instant::now();
-                point::reach(Point::Popped);
+                failpoint::reach(Failpoint::Popped);
                 return ids;
             }
             Ok(_) => {}

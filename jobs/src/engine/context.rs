@@ -16,7 +16,7 @@ use super::{
     Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx,
     effects::CallOutcome,
     events::Reporter,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
     settle,
 };
 use crate::{
@@ -207,10 +207,10 @@ impl AttemptTx {
         if !settled {
             return Err(JobError::Superseded);
         }
-        point::reach(Point::BeforeRecord);
+        failpoint::reach(Failpoint::BeforeRecord);
         self.tx.commit().await?;
         self.shielded.store(false, Ordering::Release);
-        point::reach(Point::Recorded);
+        failpoint::reach(Failpoint::Recorded);
         self.events.committed();
         Ok(Done { result: Value::Null, settled: true })
     }

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use super::{
     Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Outcome, Retry, Scope, Tx,
     effects::{self, CallOutcome},
+    failpoint::{self, Failpoint},
     limits,
-    point::{self, Point},
     rate::Refused,
     settle::{self, Verdict},
     verdict::{Standing, death_facts, decide, decide_death, decide_refused},
@@ -123,7 +123,7 @@ async fn apply_verdict(
     }
     let facts = ending.facts(&not_completed);
     if settle::apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
-        point::reach(Point::BeforeVerdict);
+        failpoint::reach(Failpoint::BeforeVerdict);
         tx.commit().await?;
         return Ok(Settled::Yes);
     }

@@ -13,7 +13,7 @@ use sqlx::PgConnection;
 
 use super::{
     Db, EnqueueError, Enqueued, Job, Kind, NewJob, Tx,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use crate::ids::TenantId;
 
@@ -106,7 +106,7 @@ async fn mirror(db: &Db, list: &[Periodic]) -> Result<(), sqlx::Error> {
 
 /// Takes a tick; false if somebody else did, or paused it.
 async fn take(db: &Db, periodic: &Periodic, tick: DateTime<Utc>) -> Result<bool, sqlx::Error> {
-    point::reach(Point::BeforeTick);
+    failpoint::reach(Failpoint::BeforeTick);
     let mut tx = db.system().await?;
     let taken = sqlx::query!(
         "update periodic set last_tick = $2 where name = $1 and last_tick < $2 and paused_at is null",

@@ -14,8 +14,8 @@ use tokio::sync::watch;
 
 use super::{
     Cause, Claimed, Db, Done, JobContext, JobError, Kind, Refused,
+    failpoint::{self, Failpoint},
     not_completed::{self, Ending, standing},
-    point::{self, Point},
 };
 use crate::services::Services;
 
@@ -167,7 +167,7 @@ async fn attempt(
     if job.fails_with_children && job.failed_children > 0 {
         return Err(Stop::Failed(children_failed(job.failed_children)));
     }
-    point::reach(Point::Started);
+    failpoint::reach(Failpoint::Started);
     let mut run = AssertUnwindSafe((kind.run)(job.args.clone(), cx)).catch_unwind();
     let timeout = tokio::time::sleep(kind.timeout);
     tokio::pin!(timeout);

@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{
     Attempt, Cause, Db, InHand,
     context::is_cancel_requested,
+    failpoint::{self, Failpoint},
     not_completed::is_passing,
-    point::{self, Point},
     settle::{self, Verdict},
 };
 
@@ -113,7 +113,7 @@ async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
 
 /// Settles those that nobody else holds; answers the rest that is still ours.
 async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
-    point::reach(Point::BeforeSettle);
+    failpoint::reach(Failpoint::BeforeSettle);
     let mut tx = db.system().await?;
     let settled = settle::complete_free(&mut tx, batch).await?;
     let held = if settled.len() < batch.len() {
@@ -124,7 +124,7 @@ async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attemp
         Vec::new()
     };
     tx.commit().await?;
-    point::reach(Point::Settled);
+    failpoint::reach(Failpoint::Settled);
     Ok(held)
 }
 

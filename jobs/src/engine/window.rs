@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     dispatch::Released,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use crate::ids::JobId;
 
@@ -64,7 +64,7 @@ impl Window {
         if jobs.is_empty() {
             return Ok(());
         }
-        point::reach(Point::Released);
+        failpoint::reach(Failpoint::Released);
         let mut command = redis::cmd("ZADD");
         command.arg(self.key(queue)).arg("NX");
         for job in jobs {

@@ -28,7 +28,7 @@ async fn count_snoozed(app: &TestApp) -> i64 {
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn more_starts_than_a_minute_may_have_are_put_off_at_no_cost(pool: PgPool) {
+async fn more_starts_than_a_minute_may_have_are_snoozed_at_no_cost(pool: PgPool) {
     let app = TestApp::new(pool).await;
     enqueue(&app, vec![noop(&app); 3]).await;
     let _worker = app.worker(&[]).await;

@@ -14,7 +14,7 @@ pub use self::{
 };
 use super::{
     Db, Tx,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use crate::ids::WorkerId;
 
@@ -94,7 +94,7 @@ pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
     .execute(&mut **tx)
     .await?;
     if promoted.rows_affected() > 0 {
-        point::reach(Point::Promoted);
+        failpoint::reach(Failpoint::Promoted);
     }
     Ok(promoted.rows_affected() >= PROMOTED_AT_ONCE.unsigned_abs())
 }

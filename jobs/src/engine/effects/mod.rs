@@ -23,7 +23,7 @@ pub use sent::{ProviderClock, Sent, SentWindow};
 
 use super::{
     Cause, JobContext, JobError,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use crate::ids::{AccountId, EffectId};
 
@@ -140,9 +140,9 @@ impl JobContext {
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
         match (row.state.as_str(), &row.remote_id) {
             ("intended", _) => {
-                point::reach(Point::Sent);
+                failpoint::reach(Failpoint::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
-                point::reach(Point::Answered);
+                failpoint::reach(Failpoint::Answered);
                 // What happened is to be recorded before anything cuts the attempt; the rest is noted for its settlement.
                 self.answer(row.id, outcome).inspect_err(|_| self.unshield())
             }
@@ -208,7 +208,7 @@ impl JobContext {
         let row = get(&mut tx, spec).await?;
         if row.state == "intended" {
             rows::mark_sent(&mut tx, spec, row.id).await?;
-            point::reach(Point::BeforeSent);
+            failpoint::reach(Failpoint::BeforeSent);
             tx.commit_to_send().await.inspect_err(|error| self.note_outcome(not_sent(row.id, error)))?;
         } else {
             tx.commit().await?;

@@ -146,7 +146,7 @@ impl Stage {
         let points = ["claimed", "started", "before_sent", "sent", "answered", "before_record", "recorded"];
         let plan = format!("{}:kill@{}", one_of(random, &points), random.random_range(1..=4));
         let is_planned = random.random::<bool>();
-        let settings: &[(&str, &str)] = if is_planned { &[("LINECOOK_POINTS", &plan)] } else { &[] };
+        let settings: &[(&str, &str)] = if is_planned { &[("LINECOOK_FAILPOINTS", &plan)] } else { &[] };
         println!("exam: {}", if is_planned { &plan } else { "killed at some time" });
         let victim = self.app.launch(settings);
         for wish in &self.wishes {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::engine::point::Point;
+use jobs::engine::failpoint::Failpoint;
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{
@@ -14,32 +14,41 @@ use tests::{
 use crate::TWO_MINUTES;
 
 /// Passes of a point that the load is sure to bring.
-fn sure_passes(point: Point) -> u32 {
-    match point {
-        Point::Promoted => 2,
-        Point::BeforeTick => 1,
-        Point::BeforeVerdict => 3,
-        Point::BeforeSent | Point::Sent | Point::Answered | Point::BeforeRecord | Point::Recorded => 6,
-        Point::Released | Point::Popped | Point::Claimed | Point::Started | Point::BeforeSettle | Point::Settled => 8,
+fn sure_passes(failpoint: Failpoint) -> u32 {
+    match failpoint {
+        Failpoint::Promoted => 2,
+        Failpoint::BeforeTick => 1,
+        Failpoint::BeforeVerdict => 3,
+        Failpoint::BeforeSent
+        | Failpoint::Sent
+        | Failpoint::Answered
+        | Failpoint::BeforeRecord
+        | Failpoint::Recorded => 6,
+        Failpoint::Released
+        | Failpoint::Popped
+        | Failpoint::Claimed
+        | Failpoint::Started
+        | Failpoint::BeforeSettle
+        | Failpoint::Settled => 8,
     }
 }
 
-fn plan(trial: &mut Trial, points: &[Point]) -> String {
+fn plan(trial: &mut Trial, failpoints: &[Failpoint]) -> String {
     let mut plan = Vec::new();
-    for &point in points {
-        let pass = trial.number(1..=sure_passes(point));
-        plan.push(format!("{}:kill@{pass}", point.name()));
+    for &failpoint in failpoints {
+        let pass = trial.number(1..=sure_passes(failpoint));
+        plan.push(format!("{}:kill@{pass}", failpoint.name()));
     }
     plan.join(",")
 }
 
 /// Runs with a worker that kills itself at the point, each followed by one that finds what it left behind.
-async fn killed_at(pool: PgPool, point: Point) -> (Trial, usize) {
-    let mut trial = Trial::new(pool, Group::Kill, &format!("at `{}`", point.name())).await;
+async fn killed_at(pool: PgPool, failpoint: Failpoint) -> (Trial, usize) {
+    let mut trial = Trial::new(pool, Group::Kill, &format!("at `{}`", failpoint.name())).await;
     for _ in 0..small_or_long(1, 20) {
-        let plan = plan(&mut trial, &[point]);
+        let plan = plan(&mut trial, &[failpoint]);
         trial.begin(Load::MIXED).await;
-        let worker = trial.app.launch(&[("LINECOOK_POINTS", &plan)]);
+        let worker = trial.app.launch(&[("LINECOOK_FAILPOINTS", &plan)]);
         trial.dies(worker).await;
         let successor = trial.app.worker(&[]).await;
         trial.settle(TWO_MINUTES).await;
@@ -51,33 +60,33 @@ async fn killed_at(pool: PgPool, point: Point) -> (Trial, usize) {
 
 /// Calls of others that were on their way may be unknown; the law says when.
 macro_rules! the_law_holds_after_a_kill_at {
-    ($($name:ident: $point:expr,)*) => {$(
+    ($($name:ident: $failpoint:expr,)*) => {$(
         #[sqlx::test(migrations = "../migrations")]
         async fn $name(pool: PgPool) {
-            killed_at(pool, $point).await;
+            killed_at(pool, $failpoint).await;
         }
     )*};
 }
 
 the_law_holds_after_a_kill_at! {
-    killed_after_jobs_became_available: Point::Promoted,
-    killed_before_ids_reach_redis: Point::Released,
-    killed_before_the_claim: Point::Popped,
-    killed_after_the_claim: Point::Claimed,
-    killed_when_the_job_starts: Point::Started,
-    killed_before_a_call_is_written_down: Point::BeforeSent,
-    killed_before_the_answer_is_recorded: Point::Answered,
-    killed_before_the_record_is_committed: Point::BeforeRecord,
-    killed_after_the_record: Point::Recorded,
-    killed_before_a_batch_is_settled: Point::BeforeSettle,
-    killed_after_a_batch_is_settled: Point::Settled,
-    killed_before_a_failure_is_recorded: Point::BeforeVerdict,
+    killed_after_jobs_became_available: Failpoint::Promoted,
+    killed_before_ids_reach_redis: Failpoint::Released,
+    killed_before_the_claim: Failpoint::Popped,
+    killed_after_the_claim: Failpoint::Claimed,
+    killed_when_the_job_starts: Failpoint::Started,
+    killed_before_a_call_is_written_down: Failpoint::BeforeSent,
+    killed_before_the_answer_is_recorded: Failpoint::Answered,
+    killed_before_the_record_is_committed: Failpoint::BeforeRecord,
+    killed_after_the_record: Failpoint::Recorded,
+    killed_before_a_batch_is_settled: Failpoint::BeforeSettle,
+    killed_after_a_batch_is_settled: Failpoint::Settled,
+    killed_before_a_failure_is_recorded: Failpoint::BeforeVerdict,
 }
 
 /// Nothing left, but nobody can prove that: a person has to look.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_call_whose_first_byte_never_left_is_unknown_and_is_not_made_again(pool: PgPool) {
-    let (trial, unknown) = killed_at(pool, Point::Sent).await;
+    let (trial, unknown) = killed_at(pool, Failpoint::Sent).await;
     assert!(unknown > 0, "the call that was cut");
     let (asked, out) = (trial.app.bench.sandbox.calls("publish_feed").await, trial.published().await.len());
     assert_eq!(usize::try_from(asked).unwrap(), out, "each call was made once");
@@ -90,14 +99,14 @@ async fn killed_at_several_points_at_once(pool: PgPool) {
         trial.begin(Load::MIXED).await;
         let mut workers = Vec::new();
         for _ in 0..3 {
-            let mut points = Vec::new();
+            let mut failpoints = Vec::new();
             for _ in 0..2 {
-                points.push(Point::ALL[usize::try_from(trial.number(0..=12)).unwrap()]);
+                failpoints.push(Failpoint::ALL[usize::try_from(trial.number(0..=12)).unwrap()]);
             }
             // Whatever the others do, each of them dies.
-            points.push(Point::Popped);
-            let plan = plan(&mut trial, &points);
-            workers.push(trial.app.launch(&[("LINECOOK_POINTS", &plan)]));
+            failpoints.push(Failpoint::Popped);
+            let plan = plan(&mut trial, &failpoints);
+            workers.push(trial.app.launch(&[("LINECOOK_FAILPOINTS", &plan)]));
         }
         for worker in workers {
             trial.dies(worker).await;

@@ -1,12 +1,12 @@
-//! Named points of a job's life, at which tests have this process killed or stopped.
+//! Failpoints: named points of a job's life, at which tests have this process killed or stopped.
 //!
-//! Without the feature `testing` passing a point does nothing. With it, `LINECOOK_POINTS` says what happens where:
+//! Without the feature `testing` passing one does nothing. With it, `LINECOOK_FAILPOINTS` says what happens where:
 //! `sent:kill,claimed:stop@3` kills the process when it first passes `sent`, and stops it (`SIGSTOP`) at the third pass of
 //! `claimed`.
 
 /// A point of a job's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Point {
+pub enum Failpoint {
     /// Due jobs were made available; that is not committed yet.
     Promoted,
     /// Jobs were chosen for release, and what became available is committed; their ids are not in Redis yet.
@@ -37,7 +37,7 @@ pub enum Point {
     BeforeTick,
 }
 
-impl Point {
+impl Failpoint {
     /// All points, in the order of a job's life.
     pub const ALL: [Self; 14] = [
         Self::Promoted,
@@ -56,7 +56,7 @@ impl Point {
         Self::BeforeTick,
     ];
 
-    /// Its name in `LINECOOK_POINTS`.
+    /// Its name in `LINECOOK_FAILPOINTS`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -81,7 +81,7 @@ impl Point {
 /// Passes a point.
 #[cfg(not(feature = "testing"))]
 #[inline]
-pub const fn reach(_point: Point) {}
+pub const fn reach(_failpoint: Failpoint) {}
 
 #[cfg(feature = "testing")]
 pub use planned::reach;
@@ -98,7 +98,7 @@ mod planned {
 
     use rustix::process::{Signal, getpid, kill_process};
 
-    use super::Point;
+    use super::Failpoint;
 
     static PLAN: LazyLock<Vec<Planned>> = LazyLock::new(|| {
         // A process in which one job runs alone would die of the plan again and again, and the job be given up for it.
@@ -106,12 +106,12 @@ mod planned {
             return Vec::new();
         }
         #[expect(clippy::disallowed_methods, reason = "no setting of a release: there is no such feature in one")]
-        let plan = std::env::var("LINECOOK_POINTS").unwrap_or_default();
-        parse(&plan).unwrap_or_else(|| panic!("LINECOOK_POINTS should look like sent:kill,claimed:stop@3: {plan}"))
+        let plan = std::env::var("LINECOOK_FAILPOINTS").unwrap_or_default();
+        parse(&plan).unwrap_or_else(|| panic!("LINECOOK_FAILPOINTS should look like sent:kill,claimed:stop@3: {plan}"))
     });
 
     struct Planned {
-        point: Point,
+        failpoint: Failpoint,
         signal: Signal,
         /// Passes that are left; the signal comes with the last one.
         passes: AtomicU32,
@@ -120,9 +120,9 @@ mod planned {
     /// Passes a point: the process may end here, or stop until it is continued.
     ///
     /// # Panics
-    /// If `LINECOOK_POINTS` is malformed.
-    pub fn reach(point: Point) {
-        for planned in PLAN.iter().filter(|planned| planned.point == point) {
+    /// If `LINECOOK_FAILPOINTS` is malformed.
+    pub fn reach(failpoint: Failpoint) {
+        for planned in PLAN.iter().filter(|planned| planned.failpoint == failpoint) {
             let less = |passes: u32| passes.checked_sub(1);
             if planned.passes.try_update(Ordering::Relaxed, Ordering::Relaxed, less) == Ok(1) {
                 kill_process(getpid(), planned.signal).expect("a process may signal itself");
@@ -139,14 +139,14 @@ mod planned {
 
     fn parse_one(planned: &str) -> Option<Planned> {
         let (name, what) = planned.split_once(':')?;
-        let point = Point::ALL.into_iter().find(|point| point.name() == name)?;
+        let failpoint = Failpoint::ALL.into_iter().find(|failpoint| failpoint.name() == name)?;
         let (what, passes) = what.split_once('@').unwrap_or((what, "1"));
         let signal = match what {
             "kill" => Signal::KILL,
             "stop" => Signal::STOP,
             _ => return None,
         };
-        Some(Planned { point, signal, passes: AtomicU32::new(passes.parse().ok().filter(|&passes| passes > 0)?) })
+        Some(Planned { failpoint, signal, passes: AtomicU32::new(passes.parse().ok().filter(|&passes| passes > 0)?) })
     }
 
     #[cfg(test)]
@@ -156,9 +156,9 @@ mod planned {
         #[test]
         fn a_plan_names_points_signals_and_passes() {
             let plan = parse("sent:kill,claimed:stop@3").unwrap();
-            let read: Vec<(Point, Signal, u32)> =
-                plan.iter().map(|p| (p.point, p.signal, p.passes.load(Ordering::Relaxed))).collect();
-            assert_eq!(read, [(Point::Sent, Signal::KILL, 1), (Point::Claimed, Signal::STOP, 3)]);
+            let read: Vec<(Failpoint, Signal, u32)> =
+                plan.iter().map(|p| (p.failpoint, p.signal, p.passes.load(Ordering::Relaxed))).collect();
+            assert_eq!(read, [(Failpoint::Sent, Signal::KILL, 1), (Failpoint::Claimed, Signal::STOP, 3)]);
             assert!(parse("").unwrap().is_empty());
         }
 
