@@ -22,7 +22,6 @@ mod enqueue;
 pub mod events;
 pub mod eviction;
 pub mod failpoint;
-pub mod gauges;
 mod in_hand;
 mod job;
 mod kind;
@@ -42,6 +41,7 @@ pub mod retention;
 mod run;
 mod settle;
 mod settler;
+pub mod stats;
 #[cfg(test)]
 mod tests;
 mod verdict;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, gauges},
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, stats},
     mail,
 };
 
@@ -26,7 +26,7 @@ impl Job for ReportPoison {
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;
-        let jobs = gauges::list_poisoned(&mut tx, NAMED).await?;
+        let jobs = stats::list_poisoned(&mut tx, NAMED).await?;
         if jobs.is_empty() {
             return Ok(Done::nothing("no job took down its process"));
         }
