@@ -89,7 +89,7 @@ struct Feeder {
 impl Feeder {
     async fn feed(&mut self, slots: Slots) {
         let stopping = self.process.stopping.clone();
-        // A claim is never cut: what the database counts to this process must be in hand.
+        // A claim is never cut: what the database counts to this process must be active.
         while let Some(Some(mut taken)) = stopping.run_until_cancelled(slots.take()).await {
             let Some(ids) = stopping.run_until_cancelled(self.next_ids(taken.num_permits())).await else {
                 return;
@@ -101,7 +101,7 @@ impl Feeder {
                 let Some(slot) = taken.split(1) else {
                     break;
                 };
-                let interrupt = self.process.in_hand.insert(job.attempt);
+                let interrupt = self.process.active.insert(job.attempt);
                 if slots.tickets.send(Ticket { job, interrupt, _slot: slot }).await.is_err() {
                     return;
                 }
@@ -156,7 +156,7 @@ pub(crate) fn return_unstarted(process: &Process, tickets: &Tickets) {
     let mut tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
     let mut returned = process.returned.lock().unwrap_or_else(PoisonError::into_inner);
     while let Ok(ticket) = tickets.try_recv() {
-        process.in_hand.remove(ticket.job.attempt);
+        process.active.remove(ticket.job.attempt);
         returned.push(ticket.job.attempt);
     }
 }

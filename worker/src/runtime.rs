@@ -60,10 +60,10 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
     match lost_in_panic(AssertUnwindSafe(outcome_of(ticket, &process)).catch_unwind().await) {
         Outcome::Completed(result) => process.settler.complete(attempt, result).await,
-        Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
+        Outcome::Settled | Outcome::Lost => process.active.remove(attempt),
         Outcome::Returned => {
             process.returned.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
-            process.in_hand.remove(attempt);
+            process.active.remove(attempt);
         }
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use uuid::Uuid;
 
 use super::{
-    Claimed, Engine, InHand, Outcome, claim,
+    ActiveAttempts, Claimed, Engine, Outcome, claim,
     dispatch::{self, Cursor, Order},
     lease, settle,
 };
@@ -73,9 +73,9 @@ fn registration(engine: &Engine) -> lease::Registration {
 }
 
 async fn run(engine: &Engine, job: Claimed) -> anyhow::Result<()> {
-    let in_hand = InHand::default();
+    let active = ActiveAttempts::default();
     let attempt = job.attempt;
-    let outcome = engine.run(job, in_hand.insert(attempt)).await;
+    let outcome = engine.run(job, active.insert(attempt)).await;
     if let Outcome::Completed(result) = outcome {
         let mut tx = engine.db.system().await?;
         settle::complete(&mut tx, &[(attempt, result)]).await?;

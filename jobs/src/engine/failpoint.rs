@@ -25,7 +25,7 @@ pub enum Failpoint {
     Answered,
     /// The job's writes and its end are written but not committed.
     BeforeRecord,
-    /// They are committed; the process still has the attempt in hand.
+    /// They are committed; the attempt is still active in the process.
     Recorded,
     /// A batch of jobs without writes has ended; that is not written yet.
     BeforeSettle,

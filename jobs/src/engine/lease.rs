@@ -26,9 +26,9 @@ pub struct Registration {
 pub struct Renewal {
     /// Whether the lease still stood; an expired one is never renewed, the process takes a new id.
     pub is_alive: bool,
-    /// Attempts in hand that another attempt has overtaken, or that were settled by somebody else.
+    /// Active attempts that another attempt has overtaken, or that were settled by somebody else.
     pub superseded: Vec<JobId>,
-    /// Attempts in hand whose job somebody wants cancelled.
+    /// Active attempts whose job somebody wants cancelled.
     pub cancelled: Vec<JobId>,
 }
 
@@ -56,7 +56,7 @@ pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, 
     Ok(id)
 }
 
-/// Renews a lease. Attempts executing under it since before `renewed_before` that are not in hand (a claim whose answer
+/// Renews a lease. Attempts executing under it since before `renewed_before` that are not active here (a claim whose answer
 /// was lost) are handed back without cost.
 ///
 /// # Errors
@@ -65,7 +65,7 @@ pub async fn renew(
     db: &Db,
     id: WorkerId,
     lease: Duration,
-    in_hand: &[Attempt],
+    active: &[Attempt],
     previous: Duration,
 ) -> Result<Renewal, sqlx::Error> {
     let mut tx = db.system().await?;
@@ -83,7 +83,7 @@ pub async fn renew(
     if renewed.rows_affected() == 0 {
         return Ok(Renewal::default());
     }
-    let (ids, attempts): (Vec<Uuid>, Vec<i32>) = in_hand.iter().map(|a| (a.job_id.0, a.number)).unzip();
+    let (ids, attempts): (Vec<Uuid>, Vec<i32>) = active.iter().map(|a| (a.job_id.0, a.number)).unzip();
     let rows = sqlx::query!(
         r#"
         select mine.id as "id!: JobId", j.id is null as "superseded!",
@@ -109,7 +109,7 @@ pub async fn renew(
 async fn hand_back_strays(
     tx: &mut super::Tx,
     id: WorkerId,
-    in_hand: &[Uuid],
+    active: &[Uuid],
     since: Duration,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
@@ -128,7 +128,7 @@ async fn hand_back_strays(
         )
         ",
         id.0,
-        in_hand,
+        active,
         since.as_secs_f64()
     )
     .execute(&mut **tx)

@@ -9,6 +9,7 @@
 //! their ids therefore compare the state by `is not distinct from`, which no partial index matches: with `=`, the planner has
 //! been seen to walk all available jobs once for each id.
 
+mod active_attempts;
 mod begin;
 mod cause;
 mod checkpoint;
@@ -22,7 +23,6 @@ mod enqueue;
 pub mod events;
 pub mod eviction;
 pub mod failpoint;
-mod in_hand;
 mod job;
 mod kind;
 pub mod lease;
@@ -47,6 +47,7 @@ mod tests;
 mod verdict;
 mod window;
 
+pub use active_attempts::ActiveAttempts;
 pub use cause::{Cause, Facts};
 pub use claim::{Attempt, Claimed, claim, list_marked};
 pub use context::{AttemptTx, JobContext};
@@ -58,7 +59,6 @@ pub use effects::{
 };
 pub use enqueue::{EnqueueError, Enqueued, NewJob};
 pub use events::Level;
-pub use in_hand::InHand;
 pub use job::{Done, Job, JobError, NotCompleted, OnFailed, Parked, Priority, Queue, Retry};
 pub use kind::{Check, Kind, REDACTED};
 pub use listen::{SUBSCRIPTION_LIFE, listen};

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::{
-    Attempt, Cause, Db, InHand,
+    ActiveAttempts, Attempt, Cause, Db,
     context::is_cancel_requested,
     failpoint::{self, Failpoint},
     not_completed::is_passing,
@@ -41,20 +41,20 @@ impl Settler {
     /// Starts the settler, on connections of its own: it waits for no job, and each knows its statements. Its task ends when
     /// every clone of the handle is gone and all is written, or at `abandon`.
     #[must_use]
-    pub fn start(db: Db, in_hand: InHand, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
+    pub fn start(db: Db, active: ActiveAttempts, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
         let queue = Arc::new(Mutex::new(queue));
         let task = tokio::spawn(async move {
             let mut writers = JoinSet::new();
             for _ in 0..AT_ONCE {
-                writers.spawn(settle_all(db.own_connection(), in_hand.clone(), Arc::clone(&queue)));
+                writers.spawn(settle_all(db.own_connection(), active.clone(), Arc::clone(&queue)));
             }
             abandon.run_until_cancelled(writers.join_all()).await;
         });
         (Self { completed }, task)
     }
 
-    /// Has an attempt completed; the attempt stays in hand until that is written.
+    /// Has an attempt completed; the attempt stays active until that is written.
     pub async fn complete(&self, attempt: Attempt, result: Value) {
         if self.completed.send((attempt, result)).await.is_err() {
             tracing::warn!(job_id = %attempt.job_id, "the settler has stopped; the job runs again");
@@ -62,7 +62,7 @@ impl Settler {
     }
 }
 
-async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
+async fn settle_all(db: Db, active: ActiveAttempts, queue: Arc<Mutex<Completed>>) {
     let mut batch = Vec::with_capacity(BATCH);
     let mut is_busy = false;
     loop {
@@ -99,7 +99,7 @@ async fn settle_all(db: Db, in_hand: InHand, queue: Arc<Mutex<Completed>>) {
             Ok(carried) => {
                 let kept: HashSet<Attempt> = carried.iter().map(|(attempt, _)| *attempt).collect();
                 for (attempt, _) in batch.iter().filter(|(attempt, _)| !kept.contains(attempt)) {
-                    in_hand.remove(*attempt);
+                    active.remove(*attempt);
                 }
                 batch = carried;
             }

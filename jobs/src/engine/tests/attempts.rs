@@ -9,7 +9,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        Cause, Done, Engine, InHand, Job, JobContext, JobError, Kind, Outcome, Parked, Queue, Retry, hand_back, lease,
+        ActiveAttempts, Cause, Done, Engine, Job, JobContext, JobError, Kind, Outcome, Parked, Queue, Retry, hand_back,
+        lease,
         ledger::{self, AttemptRow},
         rescue,
     },
@@ -124,7 +125,7 @@ async fn a_cancelled_attempt_is_written_down_as_cancelled(pool: PgPool) {
     let mut tx = bench.engine.db.system().await.unwrap();
     assert!(!ledger::cancel(&mut tx, ENDS, id).await.unwrap());
     tx.commit().await.unwrap();
-    let interrupt = InHand::default().insert(job.attempt);
+    let interrupt = ActiveAttempts::default().insert(job.attempt);
     let declined = bench.engine.decline(&job, JobError::cancelled(), &interrupt).await;
     assert!(matches!(declined, Outcome::Settled), "{declined:?}");
     assert_eq!(bench.job(id).await.state, "cancelled");

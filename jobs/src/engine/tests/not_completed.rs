@@ -10,7 +10,9 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    engine::{Cause, Done, Engine, InHand, Job, JobContext, JobError, Kind, NotCompleted, Outcome, Queue, Retry, Tx},
+    engine::{
+        ActiveAttempts, Cause, Done, Engine, Job, JobContext, JobError, Kind, NotCompleted, Outcome, Queue, Retry, Tx,
+    },
     ids::{JobId, TenantId},
     testing::Bench,
 };
@@ -58,8 +60,8 @@ async fn run(bench: &Bench, job: Clumsy, before: &'static str) -> (JobId, Outcom
     let worker = register(bench).await;
     let claimed = claim_all(bench, worker).await.remove(0);
     bench.execute(before, id.0).await;
-    let in_hand = InHand::default();
-    let interrupt = in_hand.insert(claimed.attempt);
+    let active = ActiveAttempts::default();
+    let interrupt = active.insert(claimed.attempt);
     let outcome = tokio::time::timeout(Duration::from_secs(20), bench.engine.run(claimed, interrupt)).await;
     (id, outcome.unwrap_or_else(|_| panic!("{job:?} is tried again for ever")))
 }

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        Attempt, Claimed, Db, EnqueueError, InHand, JobContext, JobError, NewJob, OnFailed, Outcome,
+        ActiveAttempts, Attempt, Claimed, Db, EnqueueError, JobContext, JobError, NewJob, OnFailed, Outcome,
         ledger::{self, Action, JobFilter, JobRow, Refused},
         settle,
     },
@@ -70,7 +70,7 @@ async fn a_parent_that_was_cancelled_while_it_planned_has_no_children(pool: PgPo
     let refused = tx.enqueue_all(vec![child(&bench, cx.attempt()); 3]).await.unwrap_err();
     assert!(matches!(refused, EnqueueError::ParentCancelled), "{refused:?}");
     drop(tx);
-    let interrupt = InHand::default().insert(job.attempt);
+    let interrupt = ActiveAttempts::default().insert(job.attempt);
     assert!(matches!(bench.engine.decline(&job, refused.into(), &interrupt).await, Outcome::Settled));
     assert_eq!(
         (bench.job(cx.job_id()).await.state.as_str(), children(&bench, cx.job_id()).await.len()),
@@ -148,7 +148,7 @@ async fn a_job_that_is_brought_back_goes_on_where_it_was(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let (cx, job) = parent(&bench).await;
     cx.begin().await.unwrap().checkpoint(&json!({ "place": 7 })).await.unwrap();
-    let interrupt = InHand::default().insert(job.attempt);
+    let interrupt = ActiveAttempts::default().insert(job.attempt);
     let error = JobError::Fail(crate::engine::Cause::plain("permanent", "scripted"));
     assert!(matches!(bench.engine.decline(&job, error, &interrupt).await, Outcome::Settled));
     bench.retry(cx.job_id()).await;

@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        Attempt, Cause, Claimed, Done, Engine, InHand, Job, JobContext, JobError, Kind, NewJob, Outcome, Priority,
-        Queue, Retry, lease, ledger, rescue, settle,
+        ActiveAttempts, Attempt, Cause, Claimed, Done, Engine, Job, JobContext, JobError, Kind, NewJob, Outcome,
+        Priority, Queue, Retry, lease, ledger, rescue, settle,
     },
     ids::{JobId, WorkerId},
     testing::Bench,
@@ -70,7 +70,7 @@ async fn complete(bench: &Bench, attempt: Attempt) {
 }
 
 async fn decline(bench: &Bench, job: &Claimed, error: JobError) {
-    let interrupt = InHand::default().insert(job.attempt);
+    let interrupt = ActiveAttempts::default().insert(job.attempt);
     assert!(matches!(bench.engine.decline(job, error, &interrupt).await, Outcome::Settled));
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{claim_all, register};
 use crate::{
-    engine::{InHand, Settler},
+    engine::{ActiveAttempts, Settler},
     noop::Noop,
     testing::Bench,
 };
@@ -21,15 +21,15 @@ async fn a_result_that_the_database_refuses_holds_up_no_other(pool: PgPool) {
     }
     let worker = register(&bench).await;
     let claimed = claim_all(&bench, worker).await;
-    let in_hand = InHand::default();
-    let (settler, settling) = Settler::start(bench.engine.db.clone(), in_hand.clone(), CancellationToken::new());
+    let active = ActiveAttempts::default();
+    let (settler, settling) = Settler::start(bench.engine.db.clone(), active.clone(), CancellationToken::new());
     for (job, result) in claimed.iter().zip(["before", "a \0 in it", "after"]) {
-        let _interrupt = in_hand.insert(job.attempt);
+        let _interrupt = active.insert(job.attempt);
         settler.complete(job.attempt, json!({ "nothing": result })).await;
     }
     drop(settler);
     tokio::time::timeout(Duration::from_secs(20), settling).await.expect("all is written").unwrap();
-    assert!(in_hand.is_empty());
+    assert!(active.is_empty());
     let mut states = Vec::new();
     for job in &claimed {
         states.push(bench.job(job.attempt.job_id).await.state);

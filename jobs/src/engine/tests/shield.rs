@@ -8,8 +8,8 @@ use sqlx::PgPool;
 use super::{claim_all, register, stop::effect};
 use crate::{
     engine::{
-        Answer, Cause, Done, Engine, InHand, Interrupt, Job, JobContext, JobError, Kind, Outcome, Queue, Remote, Retry,
-        SendError, ledger,
+        ActiveAttempts, Answer, Cause, Done, Engine, Interrupt, Job, JobContext, JobError, Kind, Outcome, Queue,
+        Remote, Retry, SendError, ledger,
     },
     ids::JobId,
     testing::Bench,
@@ -67,8 +67,8 @@ async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, Outc
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;
     let claimed = claim_all(bench, worker).await.remove(0);
-    let in_hand = InHand::default();
-    let (interrupt, engine) = (in_hand.insert(claimed.attempt), bench.engine.clone());
+    let active = ActiveAttempts::default();
+    let (interrupt, engine) = (active.insert(claimed.attempt), bench.engine.clone());
     let run = tokio::spawn(async move { engine.run(claimed, interrupt).await });
     if let Some(why) = why {
         while !has_gone_on(bench, id).await {
@@ -79,7 +79,7 @@ async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, Outc
             assert!(!ledger::cancel(&mut tx, GOES_ON, id).await.unwrap(), "it runs");
             tx.commit().await.unwrap();
         }
-        in_hand.interrupt_all(why);
+        active.interrupt_all(why);
     }
     let outcome = tokio::time::timeout(Duration::from_secs(20), run).await;
     let outcome = outcome.unwrap_or_else(|_| panic!("{job:?} cannot be cut")).unwrap();

@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        Answer, Claimed, Done, EffectSpec, Engine, InHand, Interrupt, Job, JobContext, JobError, Kind, NotCompleted,
-        Outcome, Queue, Remote, Retry, Tx, ledger,
+        ActiveAttempts, Answer, Claimed, Done, EffectSpec, Engine, Interrupt, Job, JobContext, JobError, Kind,
+        NotCompleted, Outcome, Queue, Remote, Retry, Tx, ledger,
     },
     ids::{AccountId, JobId, TenantId},
     testing::Bench,
@@ -123,8 +123,8 @@ async fn claim_one(bench: &Bench) -> Claimed {
 async fn cancel_running(bench: &Bench, heeds: bool) -> (JobId, Duration) {
     let id = bench.enqueue(&Wait { heeds }).await;
     let job = claim_one(bench).await;
-    let in_hand = InHand::default();
-    let interrupt = in_hand.insert(job.attempt);
+    let active = ActiveAttempts::default();
+    let interrupt = active.insert(job.attempt);
     let engine = bench.engine.clone();
     let run = tokio::spawn(async move { engine.run(job, interrupt).await });
     while !has(id, "began") {
@@ -135,7 +135,7 @@ async fn cancel_running(bench: &Bench, heeds: bool) -> (JobId, Duration) {
     assert!(!ledger::cancel(&mut tx, STOPPED, id).await.unwrap(), "it runs");
     tx.commit().await.unwrap();
     let told = Instant::now();
-    in_hand.interrupt(&[id], Interrupt::Cancelled);
+    active.interrupt(&[id], Interrupt::Cancelled);
     let outcome = tokio::time::timeout(Duration::from_secs(10), run).await;
     assert!(matches!(outcome, Ok(Ok(Outcome::Settled))), "{outcome:?}");
     assert_eq!(bench.job(id).await.state, "cancelled");
@@ -171,7 +171,7 @@ async fn a_call_on_its_way_when_the_time_is_over_is_not_cut_but_recorded(pool: P
 async fn settle_crash(bench: &Bench, wait: Duration) {
     bench.engine.db.shift_clock(wait);
     let job = claim_one(bench).await;
-    let interrupt = InHand::default().insert(job.attempt);
+    let interrupt = ActiveAttempts::default().insert(job.attempt);
     let how = "signal: 6 (SIGABRT)".to_owned();
     assert!(matches!(bench.engine.settle_crash(&job, how, &interrupt).await, Outcome::Settled));
 }

@@ -1,4 +1,4 @@
-//! The attempts that this process has in hand: claimed and not settled.
+//! The active attempts of this process: claimed and not settled.
 
 use std::{
     collections::HashMap,
@@ -12,18 +12,18 @@ use crate::ids::JobId;
 
 type Held = HashMap<JobId, (Attempt, watch::Sender<Option<Interrupt>>)>;
 
-/// A shared list of attempts in hand, with a way to interrupt each.
+/// A shared list of active attempts, with a way to interrupt each.
 #[derive(Debug, Clone, Default)]
-pub struct InHand {
+pub struct ActiveAttempts {
     held: Arc<Mutex<Held>>,
 }
 
-impl InHand {
+impl ActiveAttempts {
     fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("no holder panics")
     }
 
-    /// Takes an attempt in hand; the receiver tells it when to stop.
+    /// Adds an attempt; the receiver tells it when to stop.
     #[must_use]
     pub fn insert(&self, attempt: Attempt) -> watch::Receiver<Option<Interrupt>> {
         let (sender, receiver) = watch::channel(None);
@@ -31,7 +31,7 @@ impl InHand {
         receiver
     }
 
-    /// Lets go of an attempt, if it is still this one.
+    /// Removes an attempt, if it is still this one.
     pub fn remove(&self, attempt: Attempt) {
         let mut held = self.held();
         if held.get(&attempt.job_id).is_some_and(|(other, _)| *other == attempt) {
