@@ -9,7 +9,7 @@ use super::{
     Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Outcome, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
-    limits,
+    parking,
     rate::Refused,
     settle::{self, Verdict},
     verdict::{Standing, death_facts, decide, decide_death, decide_refused},
@@ -118,7 +118,7 @@ async fn apply_verdict(
     }
     match ending {
         Ending::Decided(_) => {}
-        Ending::TooSoon(refused) => limits::rest(&mut tx, job, refused.rest).await?,
+        Ending::TooSoon(refused) => parking::rest(&mut tx, job, refused.rest).await?,
         Ending::Died(_) => count_death(&mut tx, job).await?,
     }
     let facts = ending.facts(&not_completed);

@@ -1,7 +1,7 @@
 //! Waking what waits for an account.
 
 use crate::{
-    engine::{Parked, Tx, limits},
+    engine::{Parked, Tx, parking},
     ids::{AccountId, TenantId},
 };
 
@@ -10,7 +10,7 @@ use crate::{
 /// # Errors
 /// The database refused.
 pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
-    limits::unpark(tx, tenant_id, accounts).await?;
+    parking::unpark(tx, tenant_id, accounts).await?;
     let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();
     let resumed = sqlx::query!(
         "

@@ -12,7 +12,7 @@ pub(super) use self::{
     children::{EndedChild, release_parents, wait_for_children},
     complete::{archive, complete, complete_free},
 };
-use super::{Attempt, Cause, Facts, Tx, limits};
+use super::{Attempt, Cause, Facts, Tx, parking};
 use crate::ids::AccountId;
 
 /// What an attempt that did not complete its job comes to.
@@ -162,7 +162,7 @@ async fn note_look(
 /// Parks the account, if that is the verdict.
 async fn park(tx: &mut Tx, attempt: Attempt, verdict: &Verdict, facts: Option<&Facts>) -> Result<(), sqlx::Error> {
     if let (Some(account_id), Some(after)) = (verdict.parks, verdict.after) {
-        limits::park(tx, attempt.tenant_id, account_id, after, facts).await?;
+        parking::park(tx, attempt.tenant_id, account_id, after, facts).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use crate::{
     engine::{
         Facts, NewJob, Priority,
         dispatch::{self, Cursor, Limits, Order, Released},
-        ledger, limits,
+        ledger, parking,
     },
     ids::{AccountId, TenantId},
     noop::Noop,
@@ -111,14 +111,14 @@ async fn a_parked_account_waits_at_no_cost_and_comes_back(pool: PgPool) {
     enqueue(&bench, jobs).await;
     let facts = Facts { class: "rate".to_owned(), message: "slow down".to_owned(), causes: Vec::new() };
     let mut tx = bench.engine.db.system().await.unwrap();
-    limits::park(&mut tx, bench.tenant_id, parked, Duration::from_mins(10), Some(&facts)).await.unwrap();
+    parking::park(&mut tx, bench.tenant_id, parked, Duration::from_mins(10), Some(&facts)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(bench.drain().await, 5, "the other account is not held up");
     assert_eq!(bench.drain_after(Duration::from_secs(601)).await, 20);
 
     enqueue(&bench, noops(bench.tenant_id, 3).into_iter().map(|job| job.on_account(parked)).collect()).await;
     let mut tx = bench.engine.db.system().await.unwrap();
-    limits::park(&mut tx, bench.tenant_id, parked, Duration::from_mins(10), Some(&facts)).await.unwrap();
+    parking::park(&mut tx, bench.tenant_id, parked, Duration::from_mins(10), Some(&facts)).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!(bench.drain().await, 0);
     let mut tx = bench.engine.db.system().await.unwrap();
