@@ -10,7 +10,7 @@ use serde_json::json;
 use super::erase::{self, TABLES};
 use crate::{
     audit::{self, Actor},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, eviction},
+    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, purge},
     ids::TenantId,
 };
 
@@ -116,10 +116,10 @@ impl Erasing<'_> {
         loop {
             self.say(0, &format!("{} jobs ended", self.progress.jobs));
             let mut tx = self.cx.begin().await?;
-            let evicted = eviction::evict(&mut tx, self.tenant_id, ROWS_AT_ONCE).await?;
-            self.progress.jobs += evicted.deleted;
+            let purged = purge::purge(&mut tx, self.tenant_id, ROWS_AT_ONCE).await?;
+            self.progress.jobs += purged.deleted;
             tx.checkpoint(&json!(self.progress)).await?;
-            match (evicted.deleted, evicted.running) {
+            match (purged.deleted, purged.running) {
                 (0, 0) => return Ok(()),
                 (0, _) => return Err(look_again("Jobs of the tenant are asked to stop and have not ended yet.")),
                 (_, _) => {}

@@ -7,7 +7,7 @@ use crate::ids::{JobId, TenantId};
 
 /// What became of a tenant's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Evicted {
+pub struct Purged {
     /// So many are gone.
     pub deleted: u64,
     /// So many run and were asked to stop.
@@ -20,7 +20,7 @@ pub struct Evicted {
 ///
 /// # Errors
 /// The database refused.
-pub async fn evict(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Evicted, sqlx::Error> {
+pub async fn purge(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Purged, sqlx::Error> {
     let deleted = sqlx::query!(
         "
         with waiting as materialized (
@@ -41,7 +41,7 @@ pub async fn evict(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Evict
     .await?;
     let running = ask_to_stop(tx, tenant_id).await?;
     tx.cancel_after_commit(running.iter().map(|&id| JobId(id)));
-    Ok(Evicted { deleted: deleted.rows_affected(), running: running.len() })
+    Ok(Purged { deleted: deleted.rows_affected(), running: running.len() })
 }
 
 /// Asks what runs, and what is being changed by others right now and so was not deleted.
