@@ -61,10 +61,10 @@ impl Job for FaultProbe {
 /// Safe to repeat, likewise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct HastyProbe(pub FaultProbe);
+pub struct ShortTimeoutProbe(pub FaultProbe);
 
-impl Job for HastyProbe {
-    const KIND: &'static str = "hasty_probe";
+impl Job for ShortTimeoutProbe {
+    const KIND: &'static str = "short_timeout_probe";
     const QUEUE: Queue = Queue::Default;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(1);

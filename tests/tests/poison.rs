@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use jobs::{
     engine::ledger,
-    fault_probe::{FaultProbe, HastyProbe, Probe},
+    fault_probe::{FaultProbe, Probe, ShortTimeoutProbe},
     ids::JobId,
 };
 use reqwest::Method;
@@ -198,7 +198,7 @@ async fn a_second_signal_ends_worker_and_child_at_once(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_job_that_runs_alone_has_its_time_limit(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let id = app.bench.enqueue(&HastyProbe(FaultProbe { what: Probe::Sleep, ms: 30_000, attempts: None })).await;
+    let id = app.bench.enqueue(&ShortTimeoutProbe(FaultProbe { what: Probe::Sleep, ms: 30_000, attempts: None })).await;
     app.bench.execute("update jobs set crashes = 2 where id = $1", id.0).await;
     let _worker = app.worker(&[]).await;
     let job = wait_until(&app, id, SOON, |job| job.state == "retryable").await;
