@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use uuid::Uuid;
 
 use super::{
-    ActiveAttempts, Claimed, Engine, Outcome, claim,
+    ActiveAttempts, AttemptEnd, Claimed, Engine, claim,
     dispatch::{self, Cursor, Order},
     lease, settle,
 };
@@ -76,7 +76,7 @@ async fn run(engine: &Engine, job: Claimed) -> anyhow::Result<()> {
     let active = ActiveAttempts::default();
     let attempt = job.attempt;
     let outcome = engine.run(job, active.insert(attempt)).await;
-    if let Outcome::Completed(result) = outcome {
+    if let AttemptEnd::Completed(result) = outcome {
         let mut tx = engine.db.system().await?;
         settle::complete(&mut tx, &[(attempt, result)]).await?;
         tx.commit().await.context("could not settle")?;

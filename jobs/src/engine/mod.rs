@@ -67,7 +67,7 @@ pub use quota::{Left, Quota, Quotas, Taken};
 pub use rate::{Limiter, Refused};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
-pub use run::{Engine, Interrupt, Outcome};
+pub use run::{AttemptEnd, Engine, Interrupt};
 pub use settle::hand_back;
 pub use settler::Settler;
 pub use window::{Signal, Window};

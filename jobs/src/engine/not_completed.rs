@@ -6,7 +6,7 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Outcome, Retry, Scope, Tx,
+    AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
     parking,
@@ -37,9 +37,9 @@ pub(super) async fn settle(
     outcome: Option<CallOutcome>,
     ending: Ending,
     interrupt: &watch::Receiver<Option<Interrupt>>,
-) -> Outcome {
+) -> AttemptEnd {
     if matches!(ending, Ending::Decided(JobError::Superseded)) {
-        return Outcome::Lost;
+        return AttemptEnd::Lost;
     }
     log(job, &ending);
     let job_id = job.attempt.job_id;
@@ -47,8 +47,8 @@ pub(super) async fn settle(
     let mut refusals = 0;
     loop {
         match apply_verdict(db, kind, job, outcome.as_ref(), &ending, follow).await {
-            Ok(Settled::Yes) => return Outcome::Settled,
-            Ok(Settled::Overtaken) => return Outcome::Lost,
+            Ok(Settled::Yes) => return AttemptEnd::Settled,
+            Ok(Settled::Overtaken) => return AttemptEnd::Lost,
             Ok(Settled::Changed) => continue,
             Ok(Settled::Panicked) => {
                 tracing::error!(%job_id, "its rows could not follow, for a panic; now without them");
@@ -67,14 +67,14 @@ pub(super) async fn settle(
                 tracing::error!(%job_id, %cause, "could not settle without its rows either");
                 refusals += 1;
                 if refusals == REFUSALS {
-                    return Outcome::Returned;
+                    return AttemptEnd::Returned;
                 }
             }
         }
         let seen = *interrupt.borrow();
         match seen {
-            Some(Interrupt::Lost) => return Outcome::Lost,
-            Some(Interrupt::Stopping) => return Outcome::Returned,
+            Some(Interrupt::Lost) => return AttemptEnd::Lost,
+            Some(Interrupt::Stopping) => return AttemptEnd::Returned,
             Some(Interrupt::Cancelled) | None => tokio::time::sleep(Duration::from_millis(250)).await,
         }
     }

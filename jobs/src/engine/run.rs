@@ -35,7 +35,7 @@ pub enum Interrupt {
 
 /// How an attempt left its worker.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum AttemptEnd {
     /// It completed without writes of its own; the caller settles it, in a batch.
     Completed(Value),
     /// It is settled.
@@ -69,22 +69,22 @@ impl Engine {
     }
 
     /// Runs an attempt and settles what did not complete.
-    pub async fn run(&self, job: Claimed, interrupt: watch::Receiver<Option<Interrupt>>) -> Outcome {
+    pub async fn run(&self, job: Claimed, interrupt: watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
         let Some(kind) = self.kind(&job.kind) else {
-            return Outcome::Returned;
+            return AttemptEnd::Returned;
         };
         let cx = JobContext::new(&job, self.db.clone(), self.services.clone());
         let ended = attempt(kind, &job, &cx, interrupt.clone()).await;
         cx.events.flush().await;
         let error = match ended {
-            Ok(Done { settled: true, .. }) => return Outcome::Settled,
-            Ok(Done { result, .. }) => return Outcome::Completed(result),
+            Ok(Done { settled: true, .. }) => return AttemptEnd::Settled,
+            Ok(Done { result, .. }) => return AttemptEnd::Completed(result),
             Err(Stop::Failed(error)) => error,
             Err(Stop::Interrupted(Interrupt::Stopping)) => {
                 cx.keep_outcome().await;
-                return Outcome::Returned;
+                return AttemptEnd::Returned;
             }
-            Err(Stop::Interrupted(Interrupt::Lost)) => return Outcome::Lost,
+            Err(Stop::Interrupted(Interrupt::Lost)) => return AttemptEnd::Lost,
             Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
         };
         not_completed::settle(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
@@ -96,7 +96,7 @@ impl Engine {
         job: &Claimed,
         error: JobError,
         interrupt: &watch::Receiver<Option<Interrupt>>,
-    ) -> Outcome {
+    ) -> AttemptEnd {
         self.end(job, Ending::Decided(error), interrupt).await
     }
 
@@ -107,7 +107,7 @@ impl Engine {
         job: &Claimed,
         refused: Refused,
         interrupt: &watch::Receiver<Option<Interrupt>>,
-    ) -> Outcome {
+    ) -> AttemptEnd {
         self.end(job, Ending::TooSoon(refused), interrupt).await
     }
 
@@ -117,15 +117,15 @@ impl Engine {
         job: &Claimed,
         how: String,
         interrupt: &watch::Receiver<Option<Interrupt>>,
-    ) -> Outcome {
+    ) -> AttemptEnd {
         self.end(job, Ending::Died(how), interrupt).await
     }
 
     /// Settles an attempt that did not run here.
-    async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> Outcome {
+    async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
         match self.kind(&job.kind) {
             Some(kind) => not_completed::settle(&self.db, kind, job, None, ending, interrupt).await,
-            None => Outcome::Returned,
+            None => AttemptEnd::Returned,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use anyhow::Context as _;
 use jobs::{
-    engine::{ActiveAttempts, Attempt, Claimed, Engine, Interrupt, Outcome, Settler},
+    engine::{ActiveAttempts, Attempt, AttemptEnd, Claimed, Engine, Interrupt, Settler},
     kinds::KINDS,
     services::Services,
 };
@@ -39,10 +39,10 @@ pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
     let engine = Engine { db, services, kinds: KINDS };
     say(Report::Begun);
     let report = match engine.run(job, interrupt.clone()).await {
-        Outcome::Completed(result) => complete(&engine, active, attempt, result, interrupt).await,
-        Outcome::Settled => Report::Settled,
-        Outcome::Returned => Report::Returned,
-        Outcome::Lost => Report::Lost,
+        AttemptEnd::Completed(result) => complete(&engine, active, attempt, result, interrupt).await,
+        AttemptEnd::Settled => Report::Settled,
+        AttemptEnd::Returned => Report::Returned,
+        AttemptEnd::Lost => Report::Lost,
     };
     say(report);
     // Not by returning: that would wait for what the job left running in the background.

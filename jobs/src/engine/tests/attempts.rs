@@ -9,8 +9,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Cause, Done, Engine, Job, JobContext, JobError, Kind, Outcome, Parked, Queue, Retry, hand_back,
-        lease,
+        ActiveAttempts, AttemptEnd, Cause, Done, Engine, Job, JobContext, JobError, Kind, Parked, Queue, Retry,
+        hand_back, lease,
         ledger::{self, AttemptRow},
         rescue,
     },
@@ -127,7 +127,7 @@ async fn a_cancelled_attempt_is_written_down_as_cancelled(pool: PgPool) {
     tx.commit().await.unwrap();
     let interrupt = ActiveAttempts::default().insert(job.attempt);
     let declined = bench.engine.decline(&job, JobError::cancelled(), &interrupt).await;
-    assert!(matches!(declined, Outcome::Settled), "{declined:?}");
+    assert!(matches!(declined, AttemptEnd::Settled), "{declined:?}");
     assert_eq!(bench.job(id).await.state, "cancelled");
     assert_eq!(class_and_outcome(&bench, id).await, ("fail".to_owned(), "cancelled".to_owned()));
 }

@@ -11,7 +11,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Cause, Done, Engine, Job, JobContext, JobError, Kind, NotCompleted, Outcome, Queue, Retry, Tx,
+        ActiveAttempts, AttemptEnd, Cause, Done, Engine, Job, JobContext, JobError, Kind, NotCompleted, Queue, Retry,
+        Tx,
     },
     ids::{JobId, TenantId},
     testing::Bench,
@@ -55,7 +56,7 @@ impl Job for Clumsy {
 static CLUMSY: &[Kind] = &[Kind::of::<Clumsy>()];
 
 /// Runs one attempt of a new job, which is to end soon.
-async fn run(bench: &Bench, job: Clumsy, before: &'static str) -> (JobId, Outcome) {
+async fn run(bench: &Bench, job: Clumsy, before: &'static str) -> (JobId, AttemptEnd) {
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;
     let claimed = claim_all(bench, worker).await.remove(0);
@@ -84,7 +85,7 @@ async fn an_attempt_settles_without_rows_that_cannot_follow(pool: PgPool) {
     let bench = bench(pool).await;
     for job in [Clumsy::Panics, Clumsy::Misses, Clumsy::Misreads, Clumsy::IsRefused] {
         let (id, outcome) = run(&bench, job, NOTHING).await;
-        assert!(matches!(outcome, Outcome::Settled), "{job:?}: {outcome:?}");
+        assert!(matches!(outcome, AttemptEnd::Settled), "{job:?}: {outcome:?}");
         assert_eq!(bench.job(id).await.state, "discarded", "{job:?}");
         assert_eq!(tenant_name(&bench).await, "Krusty Pizza", "{job:?}: what was written before is rolled back");
     }
@@ -103,6 +104,6 @@ async fn an_attempt_that_cannot_be_settled_at_all_is_handed_back(pool: PgPool) {
     // The database refuses a second account of the attempt.
     let noted = "insert into job_attempts (tenant_id, job_id, attempt, outcome) select tenant_id, id, 1, 'fail' from jobs where id = $1";
     let (id, outcome) = run(&bench, Clumsy::Misses, noted).await;
-    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
     assert_eq!(bench.job(id).await.state, "executing", "until the next renewal");
 }

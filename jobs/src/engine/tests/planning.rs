@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Attempt, Claimed, Db, EnqueueError, JobContext, JobError, NewJob, OnFailed, Outcome,
+        ActiveAttempts, Attempt, AttemptEnd, Claimed, Db, EnqueueError, JobContext, JobError, NewJob, OnFailed,
         ledger::{self, Action, JobFilter, JobRow, Refused},
         settle,
     },
@@ -71,7 +71,7 @@ async fn a_parent_that_was_cancelled_while_it_planned_has_no_children(pool: PgPo
     assert!(matches!(refused, EnqueueError::ParentCancelled), "{refused:?}");
     drop(tx);
     let interrupt = ActiveAttempts::default().insert(job.attempt);
-    assert!(matches!(bench.engine.decline(&job, refused.into(), &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.decline(&job, refused.into(), &interrupt).await, AttemptEnd::Settled));
     assert_eq!(
         (bench.job(cx.job_id()).await.state.as_str(), children(&bench, cx.job_id()).await.len()),
         ("cancelled", 0)
@@ -150,7 +150,7 @@ async fn a_job_that_is_brought_back_goes_on_where_it_was(pool: PgPool) {
     cx.begin().await.unwrap().checkpoint(&json!({ "place": 7 })).await.unwrap();
     let interrupt = ActiveAttempts::default().insert(job.attempt);
     let error = JobError::Fail(crate::engine::Cause::plain("permanent", "scripted"));
-    assert!(matches!(bench.engine.decline(&job, error, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.decline(&job, error, &interrupt).await, AttemptEnd::Settled));
     bench.retry(cx.job_id()).await;
     assert_eq!(bench.job(cx.job_id()).await.result, Some(json!({ "place": 7 })));
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Claimed, Limiter, NewJob, Outcome, Window, claim,
+        ActiveAttempts, AttemptEnd, Claimed, Limiter, NewJob, Window, claim,
         dispatch::{self, Cursor, Limits, Order},
         queues::{self, LimitChanges},
     },
@@ -49,7 +49,7 @@ fn without_redis() -> Limiter {
 async fn refuse(bench: &Bench, job: &Claimed) {
     let refused = without_redis().start(&bench.engine.db, job).await.unwrap_err();
     let interrupt = ActiveAttempts::default().insert(job.attempt);
-    assert!(matches!(bench.engine.snooze(job, refused, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.snooze(job, refused, &interrupt).await, AttemptEnd::Settled));
 }
 
 async fn count(bench: &Bench, sql: &'static str) -> i64 {

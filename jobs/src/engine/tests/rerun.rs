@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Attempt, Cause, Claimed, Done, Engine, Job, JobContext, JobError, Kind, NewJob, Outcome,
+        ActiveAttempts, Attempt, AttemptEnd, Cause, Claimed, Done, Engine, Job, JobContext, JobError, Kind, NewJob,
         Priority, Queue, Retry, lease, ledger, rescue, settle,
     },
     ids::{JobId, WorkerId},
@@ -71,7 +71,7 @@ async fn complete(bench: &Bench, attempt: Attempt) {
 
 async fn decline(bench: &Bench, job: &Claimed, error: JobError) {
     let interrupt = ActiveAttempts::default().insert(job.attempt);
-    assert!(matches!(bench.engine.decline(job, error, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.decline(job, error, &interrupt).await, AttemptEnd::Settled));
 }
 
 /// It waits, as if it had just been asked for, and completes when it runs.

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{claim_all, register, stop::effect};
 use crate::{
     engine::{
-        ActiveAttempts, Answer, Cause, Done, Engine, Interrupt, Job, JobContext, JobError, Kind, Outcome, Queue,
+        ActiveAttempts, Answer, AttemptEnd, Cause, Done, Engine, Interrupt, Job, JobContext, JobError, Kind, Queue,
         Remote, Retry, SendError, ledger,
     },
     ids::JobId,
@@ -63,7 +63,7 @@ async fn has_gone_on(bench: &Bench, id: JobId) -> bool {
 }
 
 /// Runs an attempt, interrupted after its call if `why` is given; answers how it left, and the effect's state.
-async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, Outcome, String) {
+async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, AttemptEnd, String) {
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;
     let claimed = claim_all(bench, worker).await.remove(0);
@@ -92,10 +92,10 @@ async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, Outc
 async fn a_job_that_goes_on_after_its_call_was_recorded_can_be_cancelled_and_stopped(pool: PgPool) {
     let bench = bench(pool).await;
     let (id, outcome, effect) = run(&bench, GoesOn::Confirmed, Some(Interrupt::Cancelled)).await;
-    assert!(matches!(outcome, Outcome::Settled), "{outcome:?}");
+    assert!(matches!(outcome, AttemptEnd::Settled), "{outcome:?}");
     assert_eq!((bench.job(id).await.state.as_str(), effect.as_str()), ("cancelled", "confirmed"));
     let (_, outcome, effect) = run(&bench, GoesOn::Confirmed, Some(Interrupt::Stopping)).await;
-    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
     assert_eq!(effect, "confirmed");
 }
 
@@ -104,7 +104,7 @@ async fn a_job_that_goes_on_after_its_call_was_refused_has_a_time_limit(pool: Pg
     let bench = bench(pool).await;
     for job in [GoesOn::Refused, GoesOn::Confirmed] {
         let (id, outcome, effect) = run(&bench, job, None).await;
-        assert!(matches!(outcome, Outcome::Settled), "{outcome:?}");
+        assert!(matches!(outcome, AttemptEnd::Settled), "{outcome:?}");
         let expected = if matches!(job, GoesOn::Refused) { "intended" } else { "confirmed" };
         assert_eq!((bench.error_class(id).await.as_str(), effect.as_str()), ("timeout", expected));
     }
@@ -114,6 +114,6 @@ async fn a_job_that_goes_on_after_its_call_was_refused_has_a_time_limit(pool: Pg
 async fn a_refusal_is_kept_when_the_process_stops(pool: PgPool) {
     let bench = bench(pool).await;
     let (_, outcome, effect) = run(&bench, GoesOn::Refused, Some(Interrupt::Stopping)).await;
-    assert!(matches!(outcome, Outcome::Returned), "{outcome:?}");
+    assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
     assert_eq!(effect, "intended", "nothing is to be read back");
 }

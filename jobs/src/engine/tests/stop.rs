@@ -13,8 +13,8 @@ use sqlx::PgPool;
 use super::{claim_all, register};
 use crate::{
     engine::{
-        ActiveAttempts, Answer, Claimed, Done, EffectSpec, Engine, Interrupt, Job, JobContext, JobError, Kind,
-        NotCompleted, Outcome, Queue, Remote, Retry, Tx, ledger,
+        ActiveAttempts, Answer, AttemptEnd, Claimed, Done, EffectSpec, Engine, Interrupt, Job, JobContext, JobError,
+        Kind, NotCompleted, Queue, Remote, Retry, Tx, ledger,
     },
     ids::{AccountId, JobId, TenantId},
     testing::Bench,
@@ -137,7 +137,7 @@ async fn cancel_running(bench: &Bench, heeds: bool) -> (JobId, Duration) {
     let told = Instant::now();
     active.interrupt(&[id], Interrupt::Cancelled);
     let outcome = tokio::time::timeout(Duration::from_secs(10), run).await;
-    assert!(matches!(outcome, Ok(Ok(Outcome::Settled))), "{outcome:?}");
+    assert!(matches!(outcome, Ok(Ok(AttemptEnd::Settled))), "{outcome:?}");
     assert_eq!(bench.job(id).await.state, "cancelled");
     (id, told.elapsed())
 }
@@ -173,7 +173,7 @@ async fn settle_crash(bench: &Bench, wait: Duration) {
     let job = claim_one(bench).await;
     let interrupt = ActiveAttempts::default().insert(job.attempt);
     let how = "signal: 6 (SIGABRT)".to_owned();
-    assert!(matches!(bench.engine.settle_crash(&job, how, &interrupt).await, Outcome::Settled));
+    assert!(matches!(bench.engine.settle_crash(&job, how, &interrupt).await, AttemptEnd::Settled));
 }
 
 #[sqlx::test(migrations = "../migrations")]
