@@ -12,7 +12,7 @@ use super::{
     parking,
     rate::Refused,
     settle::{self, Verdict},
-    verdict::{Standing, death_facts, decide, decide_death, decide_refused},
+    verdict::{Situation, death_facts, decide, decide_death, decide_refused},
 };
 
 /// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
@@ -103,10 +103,10 @@ async fn apply_verdict(
     if let Some(outcome) = outcome {
         effects::record_outcome(&mut tx, job.attempt, outcome).await?;
     }
-    let Some(standing) = standing(&mut tx, job).await? else {
+    let Some(situation) = read_situation(&mut tx, job).await? else {
         return Ok(Settled::Overtaken);
     };
-    let Some((verdict, not_completed)) = ending.decide(&kind.retry, job, standing) else {
+    let Some((verdict, not_completed)) = ending.decide(&kind.retry, job, situation) else {
         return Ok(Settled::Overtaken);
     };
     if follow {
@@ -122,7 +122,7 @@ async fn apply_verdict(
         Ending::Died(_) => count_death(&mut tx, job).await?,
     }
     let facts = ending.facts(&not_completed);
-    if settle::apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), standing.cancel_requested).await? {
+    if settle::apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), situation.cancel_requested).await? {
         failpoint::reach(Failpoint::BeforeVerdict);
         tx.commit().await?;
         return Ok(Settled::Yes);
@@ -132,11 +132,11 @@ async fn apply_verdict(
 }
 
 impl Ending {
-    fn decide(&self, retry: &Retry, job: &Claimed, standing: Standing) -> Option<(Verdict, NotCompleted)> {
+    fn decide(&self, retry: &Retry, job: &Claimed, situation: Situation) -> Option<(Verdict, NotCompleted)> {
         match self {
-            Self::Decided(error) => decide(error, retry, standing, rand::random()),
-            Self::TooSoon(refused) => decide_refused(&refused.later, retry, standing),
-            Self::Died(how) => Some(decide_death(how, job.poison + 1, standing, rand::random())),
+            Self::Decided(error) => decide(error, retry, situation, rand::random()),
+            Self::TooSoon(refused) => decide_refused(&refused.later, retry, situation),
+            Self::Died(how) => Some(decide_death(how, job.poison + 1, situation, rand::random())),
         }
     }
 
@@ -180,7 +180,7 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
 }
 
 /// What the ledger knows about the job now; none if it has ended.
-pub(super) async fn standing(tx: &mut Tx, job: &Claimed) -> Result<Option<Standing>, sqlx::Error> {
+pub(super) async fn read_situation(tx: &mut Tx, job: &Claimed) -> Result<Option<Situation>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select j.cancel_requested_at is not null as "cancel_requested!",
@@ -196,7 +196,7 @@ pub(super) async fn standing(tx: &mut Tx, job: &Claimed) -> Result<Option<Standi
     )
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.map(|row| Standing {
+    Ok(row.map(|row| Situation {
         failures: u32::try_from(job.failures).unwrap_or(0),
         due_for: job.due_for,
         cancel_requested: row.cancel_requested,

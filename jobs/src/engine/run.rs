@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     Cause, Claimed, Db, Done, JobContext, JobError, Kind, Refused,
     failpoint::{self, Failpoint},
-    not_completed::{self, Ending, standing},
+    not_completed::{self, Ending, read_situation},
 };
 use crate::services::Services;
 
@@ -210,8 +210,8 @@ async fn attempt(
 async fn has_open_effect(cx: &JobContext, job: &Claimed) -> Result<bool, Stop> {
     let read = async {
         let mut tx = cx.begin().await?;
-        let standing = standing(&mut tx, job).await?;
-        Ok::<_, sqlx::Error>(standing.is_some_and(|s| s.open_effect.is_some() || s.unknown_effect))
+        let situation = read_situation(&mut tx, job).await?;
+        Ok::<_, sqlx::Error>(situation.is_some_and(|s| s.open_effect.is_some() || s.unknown_effect))
     };
     read.await.map_err(|error| Stop::Failed(error.into()))
 }

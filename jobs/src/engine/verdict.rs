@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
 /// What the ledger knows about a job when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Standing {
+pub(super) struct Situation {
     /// Failures before this attempt.
     pub(super) failures: u32,
     /// How long it has been due.
@@ -69,14 +69,14 @@ impl Verdict {
 pub(super) fn decide(
     error: &JobError,
     retry: &Retry,
-    standing: Standing,
+    situation: Situation,
     jitter: f64,
 ) -> Option<(Verdict, NotCompleted)> {
     let facts = error.cause()?.facts();
-    if standing.unknown_effect {
+    if situation.unknown_effect {
         return Some((Verdict::unknown_effect(), NotCompleted::Parked(facts)));
     }
-    if let Some(sending) = standing.open_effect {
+    if let Some(sending) = situation.open_effect {
         let after = match error {
             // Reading back waits too: for the provider's limit, or for a new login.
             JobError::Park(what, after, _) => {
@@ -89,22 +89,22 @@ pub(super) fn decide(
         let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(after)));
         return Some((verdict, NotCompleted::Reconciling(facts)));
     }
-    if standing.cancel_requested {
+    if situation.cancel_requested {
         return Some((Verdict::ended("cancelled"), NotCompleted::Cancelled));
     }
     Some(match error {
         JobError::Superseded => return None,
-        JobError::Retry(_) => match retry.wait(standing.failures + 1, jitter) {
+        JobError::Retry(_) => match retry.wait(situation.failures + 1, jitter) {
             Some(wait) => (Verdict::again("retryable", "retry", wait, true), NotCompleted::Again(facts)),
             None => (Verdict::ended("discarded"), NotCompleted::Discarded(facts)),
         },
-        JobError::Later(after, _) | JobError::Reconcile(after, _) if standing.due_for + *after <= MAX_SNOOZE => {
+        JobError::Later(after, _) | JobError::Reconcile(after, _) if situation.due_for + *after <= MAX_SNOOZE => {
             (Verdict::again("scheduled", "later", *after, false), NotCompleted::Again(facts))
         }
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
             (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
-        JobError::Park(_, Some(after), _) if standing.due_for + *after > MAX_SNOOZE => {
+        JobError::Park(_, Some(after), _) if situation.due_for + *after > MAX_SNOOZE => {
             (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
         }
         JobError::Park(what, after, _) => (Verdict::parked(*what, *after), NotCompleted::Parked(facts)),
@@ -113,8 +113,8 @@ pub(super) fn decide(
 
 /// Decides about a start that a rate did not allow, whose job is told `later`. That is no reason to give a job up, for however
 /// long it has been due: it keeps its place in its lane, which rests.
-pub(super) fn decide_refused(later: &JobError, retry: &Retry, standing: Standing) -> Option<(Verdict, NotCompleted)> {
-    let (verdict, not_completed) = decide(later, retry, Standing { due_for: Duration::ZERO, ..standing }, 0.0)?;
+pub(super) fn decide_refused(later: &JobError, retry: &Retry, situation: Situation) -> Option<(Verdict, NotCompleted)> {
+    let (verdict, not_completed) = decide(later, retry, Situation { due_for: Duration::ZERO, ..situation }, 0.0)?;
     let waits = verdict.state == "scheduled";
     Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, not_completed))
 }
@@ -128,61 +128,61 @@ mod tests {
         Cause::plain("transient", "no answer")
     }
 
-    fn state(error: &JobError, standing: Standing) -> (&'static str, Option<String>) {
-        let (verdict, _) = decide(error, &Retry::QUICK, standing, 0.0).expect("not superseded");
+    fn state(error: &JobError, situation: Situation) -> (&'static str, Option<String>) {
+        let (verdict, _) = decide(error, &Retry::QUICK, situation, 0.0).expect("not superseded");
         (verdict.state, verdict.suspended_on)
     }
 
     #[test]
     fn failures_are_retried_until_the_list_ends() {
-        assert_eq!(state(&JobError::Retry(cause()), Standing { failures: 3, ..Standing::default() }).0, "retryable");
-        assert_eq!(state(&JobError::Retry(cause()), Standing { failures: 4, ..Standing::default() }).0, "discarded");
+        assert_eq!(state(&JobError::Retry(cause()), Situation { failures: 3, ..Situation::default() }).0, "retryable");
+        assert_eq!(state(&JobError::Retry(cause()), Situation { failures: 4, ..Situation::default() }).0, "discarded");
     }
 
     #[test]
     fn snoozing_costs_nothing_but_ends() {
         let later = || JobError::Later(Duration::from_mins(1), cause());
-        let (verdict, _) = decide(&later(), &Retry::QUICK, Standing::default(), 0.0).expect("decided");
+        let (verdict, _) = decide(&later(), &Retry::QUICK, Situation::default(), 0.0).expect("decided");
         assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
-        let late = Standing { due_for: MAX_SNOOZE, ..Standing::default() };
+        let late = Situation { due_for: MAX_SNOOZE, ..Situation::default() };
         assert_eq!(state(&later(), late).0, "discarded");
     }
 
     #[test]
     fn a_rate_never_gives_a_job_up() {
         let later = JobError::Later(Duration::from_mins(1), cause());
-        let late = Standing { due_for: 2 * MAX_SNOOZE, ..Standing::default() };
+        let late = Situation { due_for: 2 * MAX_SNOOZE, ..Situation::default() };
         let (verdict, not_completed) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
         assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
         assert!(matches!(not_completed, NotCompleted::Again(_)), "{not_completed:?}");
-        let asked = Standing { cancel_requested: true, ..late };
+        let asked = Situation { cancel_requested: true, ..late };
         assert_eq!(decide_refused(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
-        let open = Standing { open_effect: Some(Duration::from_secs(90)), ..late };
+        let open = Situation { open_effect: Some(Duration::from_secs(90)), ..late };
         let (verdict, _) = decide_refused(&later, &Retry::NEVER, open).expect("decided");
         assert_eq!((verdict.state, verdict.after), ("suspended", Some(Duration::from_secs(90))));
     }
 
     #[test]
     fn a_request_to_cancel_ends_what_would_run_again() {
-        let asked = Standing { cancel_requested: true, ..Standing::default() };
+        let asked = Situation { cancel_requested: true, ..Situation::default() };
         assert_eq!(state(&JobError::Retry(cause()), asked).0, "cancelled");
     }
 
     #[test]
     fn nothing_ends_while_an_effect_is_open() {
         let open =
-            Standing { cancel_requested: true, open_effect: Some(Duration::from_secs(90)), ..Standing::default() };
+            Situation { cancel_requested: true, open_effect: Some(Duration::from_secs(90)), ..Situation::default() };
         for error in [JobError::Retry(cause()), JobError::Fail(cause())] {
             let (verdict, _) = decide(&error, &Retry::NEVER, open, 0.0).expect("decided");
             assert_eq!(verdict.suspended_on.as_deref(), Some("reconcile"));
             assert_eq!(verdict.after, Some(Duration::from_secs(90)));
         }
-        let unknown = Standing { unknown_effect: true, ..Standing::default() };
+        let unknown = Situation { unknown_effect: true, ..Situation::default() };
         assert_eq!(state(&JobError::Fail(cause()), unknown).1.as_deref(), Some("unknown_effect"));
     }
 
     #[test]
     fn an_overtaken_attempt_decides_nothing() {
-        assert!(decide(&JobError::Superseded, &Retry::QUICK, Standing::default(), 0.0).is_none());
+        assert!(decide(&JobError::Superseded, &Retry::QUICK, Situation::default(), 0.0).is_none());
     }
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Action, Refused, Resolution,
-    plan::{Plan, Standing, Step, plan},
+    plan::{ActionPlan, JobSnapshot, Step, plan},
 };
 use crate::{
     engine::{
@@ -48,8 +48,8 @@ pub struct Done {
 }
 
 impl Acted {
-    fn of(plan: Plan) -> Self {
-        let done = |(job, step): &(Standing, Step)| Done {
+    fn of(plan: ActionPlan) -> Self {
+        let done = |(job, step): &(JobSnapshot, Step)| Done {
             id: JobId(job.id),
             tenant_id: job.tenant_id,
             outcome: step.outcome(),
@@ -139,7 +139,7 @@ fn discarded_by_staff() -> Facts {
 }
 
 /// Lets the rows of jobs that end follow, as kinds say.
-async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Error> {
+async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &ActionPlan) -> Result<(), sqlx::Error> {
     for (job, step) in plan.all() {
         let not_completed = match step {
             Step::Cancel => NotCompleted::Cancelled,
@@ -154,7 +154,7 @@ async fn follow(tx: &mut Tx, kinds: &[Kind], plan: &Plan) -> Result<(), sqlx::Er
     Ok(())
 }
 
-async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
+async fn lock(tx: &mut Tx, plan: &ActionPlan) -> Result<(), sqlx::Error> {
     let mut ids: Vec<Uuid> = plan.all().map(|(job, _)| job.id).collect();
     ids.append(&mut list_uncounted_children(tx, plan).await?);
     sqlx::query!("select id from jobs where id = any($1) order by depth desc, id for update", &ids)
@@ -168,7 +168,7 @@ async fn lock(tx: &mut Tx, plan: &Plan) -> Result<(), sqlx::Error> {
 
 /// The children for which jobs that are brought back are to wait. One that ends just now is counted neither by what ends it,
 /// which does not find its parent, nor, once its row was waited for, by who brings that back.
-async fn list_uncounted_children(tx: &mut Tx, plan: &Plan) -> Result<Vec<Uuid>, sqlx::Error> {
+async fn list_uncounted_children(tx: &mut Tx, plan: &ActionPlan) -> Result<Vec<Uuid>, sqlx::Error> {
     let (tenants, parents): (Vec<Uuid>, Vec<Uuid>) =
         plan.all().filter(|(_, step)| step.brings_back()).map(|(job, _)| (job.tenant_id.0, job.id)).unzip();
     if parents.is_empty() {
@@ -193,8 +193,8 @@ async fn list_uncounted_children(tx: &mut Tx, plan: &Plan) -> Result<Vec<Uuid>, 
 }
 
 /// Does what was planned to rows that are locked.
-async fn apply(tx: &mut Tx, action: Action, mut plan: Plan) -> Result<Acted, sqlx::Error> {
-    let of = |plan: &Plan, wanted: fn(Step) -> bool| -> Vec<Uuid> {
+async fn apply(tx: &mut Tx, action: Action, mut plan: ActionPlan) -> Result<Acted, sqlx::Error> {
+    let of = |plan: &ActionPlan, wanted: fn(Step) -> bool| -> Vec<Uuid> {
         plan.all().filter(|(_, step)| wanted(*step)).map(|(job, _)| job.id).collect()
     };
     make_available(tx, &of(&plan, |step| step == Step::MakeAvailable)).await?;
@@ -210,7 +210,7 @@ async fn apply(tx: &mut Tx, action: Action, mut plan: Plan) -> Result<Acted, sql
             .into_iter()
             .partition(|(job, step)| step.brings_back() && !back.contains(&job.id));
         plan.steps = steps;
-        let stay: Vec<(Standing, Step)> = stay;
+        let stay: Vec<(JobSnapshot, Step)> = stay;
         plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), Refused::LiveTwin)));
     }
     request_cancel(tx, &of(&plan, |step| step == Step::RequestCancel)).await?;
@@ -321,7 +321,13 @@ async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
 }
 
 /// Ends waiting jobs: into the history, and off what their parents wait for.
-async fn end(tx: &mut Tx, plan: &Plan, step: Step, state: &str, error: Option<&Value>) -> Result<(), sqlx::Error> {
+async fn end(
+    tx: &mut Tx,
+    plan: &ActionPlan,
+    step: Step,
+    state: &str,
+    error: Option<&Value>,
+) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = plan.all().filter(|(_, planned)| *planned == step).map(|(job, _)| job.id).collect();
     if ids.is_empty() {
         return Ok(());

@@ -35,11 +35,11 @@ pub struct JobFilter {
     pub until: Option<DateTime<Utc>>,
     /// Older than this one, by creation and id.
     #[serde(skip)]
-    pub after: Option<Place>,
+    pub after: Option<ListPosition>,
 }
 
 /// A place in a list, newest first: a time of creation and an id.
-pub type Place = (DateTime<Utc>, Uuid);
+pub type ListPosition = (DateTime<Utc>, Uuid);
 
 /// A part of a list.
 #[derive(Debug, Clone)]
@@ -47,7 +47,7 @@ pub struct Listed {
     /// The jobs, newest first: fewer than asked for, even none, where few of those looked at pass the filter.
     pub jobs: Vec<JobRow>,
     /// Where the next part begins; `None` at the end of the list.
-    pub next: Option<Place>,
+    pub next: Option<ListPosition>,
 }
 
 /// A filter, taken apart into what an index serves and what is looked at row by row.
@@ -248,7 +248,7 @@ async fn look(
 }
 
 /// The place of the last job that [`look`] looked at, if there may be more behind it.
-async fn find_end(conn: &mut PgConnection, scan: &Scan<'_>) -> Result<Option<Place>, sqlx::Error> {
+async fn find_end(conn: &mut PgConnection, scan: &Scan<'_>) -> Result<Option<ListPosition>, sqlx::Error> {
     let end = looked_at!(
         r#"select created_at as "created_at!", id as "id!""#,
         "order by created_at desc, id desc offset $9 - 1 limit 1",

@@ -16,7 +16,7 @@ mod tests;
 pub use act::{Acted, Done, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
 pub use job::{JobRow, get_job};
-pub use list::{JobFilter, Listed, Place, list_jobs};
+pub use list::{JobFilter, ListPosition, Listed, list_jobs};
 pub use plan::Action;
 pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;

@@ -91,7 +91,7 @@ impl Step {
 /// A job as far as it matters for a decision.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
-pub(super) struct Standing {
+pub(super) struct JobSnapshot {
     pub(super) id: Uuid,
     pub(super) tenant_id: TenantId,
     pub(super) kind: String,
@@ -108,7 +108,7 @@ pub(super) struct Standing {
     pub(super) is_early: bool,
 }
 
-fn decide(action: Action, job: &Standing) -> Result<Step, Refused> {
+fn decide(action: Action, job: &JobSnapshot) -> Result<Step, Refused> {
     let wrong_state = || Err(Refused::State(job.state.clone()));
     match (action, job.state.as_str()) {
         (Action::Cancel, "executing") if job.has_open_effect => Err(Refused::TooLate),
@@ -135,17 +135,17 @@ fn decide(action: Action, job: &Standing) -> Result<Step, Refused> {
 
 /// What an action comes to.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct ActionPlan {
     /// What is done, by id; the jobs that were named.
-    pub(super) steps: Vec<(Standing, Step)>,
+    pub(super) steps: Vec<(JobSnapshot, Step)>,
     /// What is done to their unfinished descendants.
-    pub(super) descendants: Vec<(Standing, Step)>,
+    pub(super) descendants: Vec<(JobSnapshot, Step)>,
     /// The jobs that were named and to which nothing is done.
     pub(super) skipped: Vec<(JobId, Refused)>,
 }
 
-impl Plan {
-    pub(super) fn all(&self) -> impl Iterator<Item = &(Standing, Step)> {
+impl ActionPlan {
+    pub(super) fn all(&self) -> impl Iterator<Item = &(JobSnapshot, Step)> {
         self.steps.iter().chain(&self.descendants)
     }
 
@@ -166,10 +166,10 @@ pub(super) async fn plan(
     action: Action,
     ids: &[Uuid],
     changing: &[Uuid],
-) -> Result<Plan, sqlx::Error> {
-    let mut plan = Plan::default();
+) -> Result<ActionPlan, sqlx::Error> {
+    let mut plan = ActionPlan::default();
     let asked: Vec<Uuid> = ids.iter().filter(|id| !changing.contains(id)).copied().collect();
-    let found = list_standings(tx, &asked).await?;
+    let found = list_snapshots(tx, &asked).await?;
     plan.skipped.extend(ids.iter().filter(|id| changing.contains(id)).map(|id| (JobId(*id), Refused::Changing)));
     let is_found = |id: &Uuid| found.binary_search_by_key(id, |job| job.id).is_ok();
     plan.skipped.extend(asked.iter().filter(|id| !is_found(id)).map(|id| (JobId(*id), Refused::Missing)));
@@ -187,7 +187,7 @@ pub(super) async fn plan(
 }
 
 /// Whoever is cancelled takes unfinished descendants along; those whose call may have happened end by themselves.
-async fn add_descendants(tx: &mut Tx, plan: &mut Plan, changing: &[Uuid]) -> Result<(), sqlx::Error> {
+async fn add_descendants(tx: &mut Tx, plan: &mut ActionPlan, changing: &[Uuid]) -> Result<(), sqlx::Error> {
     let roots: Vec<Uuid> = plan.steps.iter().map(|(job, _)| job.id).collect();
     let family = list_descendants(tx, &roots).await?;
     if family.len() > MAX_DESCENDANTS {
@@ -195,7 +195,7 @@ async fn add_descendants(tx: &mut Tx, plan: &mut Plan, changing: &[Uuid]) -> Res
         let (too_many, rest) =
             std::mem::take(&mut plan.steps).into_iter().partition(|(job, _)| parents.contains(&job.id));
         plan.steps = rest;
-        let too_many: Vec<(Standing, Step)> = too_many;
+        let too_many: Vec<(JobSnapshot, Step)> = too_many;
         plan.skipped.extend(too_many.into_iter().map(|(job, _)| (JobId(job.id), Refused::TooManyChildren)));
         return Ok(());
     }
@@ -203,7 +203,7 @@ async fn add_descendants(tx: &mut Tx, plan: &mut Plan, changing: &[Uuid]) -> Res
     ids.retain(|id| !roots.contains(id) && !changing.contains(id));
     ids.sort_unstable();
     ids.dedup();
-    for job in list_standings(tx, &ids).await? {
+    for job in list_snapshots(tx, &ids).await? {
         if let Ok(step) = decide(Action::Cancel, &job) {
             plan.descendants.push((job, step));
         }
@@ -212,9 +212,9 @@ async fn add_descendants(tx: &mut Tx, plan: &mut Plan, changing: &[Uuid]) -> Res
 }
 
 /// The jobs as they stand, by id.
-async fn list_standings(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<Standing>, sqlx::Error> {
+async fn list_snapshots(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<JobSnapshot>, sqlx::Error> {
     sqlx::query_as!(
-        Standing,
+        JobSnapshot,
         r#"
         select j.id as "id!", j.tenant_id as "tenant_id!: TenantId", j.kind as "kind!", j.args as "args!", j.state as "state!",
           j.attempt as "attempt!", coalesce(j.suspended_on = 'children', false) as "waits_for_children!",
@@ -274,8 +274,8 @@ async fn list_descendants(tx: &mut Tx, roots: &[Uuid]) -> Result<Vec<(Uuid, Uuid
 mod tests {
     use super::*;
 
-    fn standing(state: &str) -> Standing {
-        Standing {
+    fn snapshot(state: &str) -> JobSnapshot {
+        JobSnapshot {
             id: Uuid::nil(),
             tenant_id: TenantId::SYSTEM,
             kind: String::new(),
@@ -295,7 +295,7 @@ mod tests {
     const RESOLVING: [Action; 2] = [Action::ResolveSendAgain, Action::ResolveGiveUp];
 
     /// What each action does to a job in a state: its outcome, or the code of the refusal.
-    fn outcomes(job: &Standing) -> [&'static str; 4] {
+    fn outcomes(job: &JobSnapshot) -> [&'static str; 4] {
         ACTIONS.map(|action| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome))
     }
 
@@ -312,13 +312,13 @@ mod tests {
             ("cancelled", ["available", no, no, no]),
             ("discarded", ["available", no, no, no]),
         ] {
-            assert_eq!(outcomes(&standing(state)), expected, "{state}");
+            assert_eq!(outcomes(&snapshot(state)), expected, "{state}");
         }
     }
 
     #[test]
     fn nothing_is_done_over_an_open_effect() {
-        let open = |state| Standing { has_open_effect: true, is_timed: true, ..standing(state) };
+        let open = |state| JobSnapshot { has_open_effect: true, is_timed: true, ..snapshot(state) };
         assert_eq!(outcomes(&open("suspended")), ["outcome_unknown"; 4]);
         assert_eq!(outcomes(&open("executing"))[1], "too_late");
     }
@@ -326,33 +326,33 @@ mod tests {
     #[test]
     fn calls_are_resolved_in_bulk_only_if_they_were_looked_for_and_not_seen() {
         for action in RESOLVING {
-            let outcome = |job: &Standing| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome);
-            let unseen = |state| Standing { has_open_effect: true, is_unseen: true, ..standing(state) };
+            let outcome = |job: &JobSnapshot| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome);
+            let unseen = |state| JobSnapshot { has_open_effect: true, is_unseen: true, ..snapshot(state) };
             assert_eq!(outcome(&unseen("suspended")), "available");
-            assert_eq!(outcome(&Standing { is_unseen: false, ..unseen("suspended") }), "not_looked_for");
+            assert_eq!(outcome(&JobSnapshot { is_unseen: false, ..unseen("suspended") }), "not_looked_for");
             assert_eq!(outcome(&unseen("available")), "not_looked_for", "it is being looked for");
             assert_eq!(outcome(&unseen("executing")), "wrong_state");
-            assert_eq!(outcome(&Standing { is_unseen: true, ..standing("suspended") }), "wrong_state");
+            assert_eq!(outcome(&JobSnapshot { is_unseen: true, ..snapshot("suspended") }), "wrong_state");
         }
     }
 
     #[test]
     fn a_job_that_was_cancelled_before_its_time_waits_for_it_again() {
-        let early = Standing { is_early: true, ..standing("cancelled") };
+        let early = JobSnapshot { is_early: true, ..snapshot("cancelled") };
         assert_eq!(outcomes(&early)[0], "scheduled");
     }
 
     #[test]
     fn a_job_that_waits_for_time_can_be_hurried_and_one_that_waits_for_children_cannot() {
-        let timed = Standing { is_timed: true, ..standing("suspended") };
+        let timed = JobSnapshot { is_timed: true, ..snapshot("suspended") };
         assert_eq!(outcomes(&timed)[3], "available");
-        let parent = Standing { waits_for_children: true, ..standing("suspended") };
+        let parent = JobSnapshot { waits_for_children: true, ..snapshot("suspended") };
         assert_eq!(outcomes(&parent), ["children_unfinished", "cancelled", "discarded", "children_unfinished"]);
     }
 
     #[test]
     fn a_finished_job_stays_where_it_is_beside_a_live_twin() {
-        let twin = Standing { has_twin: true, ..standing("discarded") };
+        let twin = JobSnapshot { has_twin: true, ..snapshot("discarded") };
         assert_eq!(outcomes(&twin)[0], "live_twin");
     }
 }

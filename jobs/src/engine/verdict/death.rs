@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::engine::{Facts, NotCompleted, settle::Verdict, verdict::Standing};
+use crate::engine::{Facts, NotCompleted, settle::Verdict, verdict::Situation};
 
 /// A job that took down this many processes of its own is discarded.
 const LETHAL: i16 = 3;
@@ -15,18 +15,18 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 pub(in crate::engine) fn decide_death(
     how: &str,
     deaths: i16,
-    standing: Standing,
+    situation: Situation,
     jitter: f64,
 ) -> (Verdict, NotCompleted) {
     let wait = Duration::from_secs_f64(f64::from(deaths.max(1)).powi(3) + jitter.clamp(0.0, 1.0)).min(LONGEST_WAIT);
-    if standing.unknown_effect {
+    if situation.unknown_effect {
         return (Verdict::unknown_effect(), NotCompleted::Parked(facts(how, "A person has to look at its call.")));
     }
-    if let Some(sending) = standing.open_effect {
+    if let Some(sending) = situation.open_effect {
         let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(wait)));
         return (verdict, NotCompleted::Reconciling(facts(how, "It looks what became of its call.")));
     }
-    if standing.cancel_requested {
+    if situation.cancel_requested {
         return (Verdict::ended("cancelled"), NotCompleted::Cancelled);
     }
     if deaths >= LETHAL {
@@ -56,7 +56,7 @@ mod tests {
     fn the_third_death_discards_and_none_counts_a_failure() {
         let table = [(1, "retryable", 1), (2, "retryable", 8), (3, "discarded", 0), (4, "discarded", 0)];
         for (deaths, state, wait) in table {
-            let (verdict, not_completed) = decide_death(SIGNAL, deaths, Standing::default(), 0.0);
+            let (verdict, not_completed) = decide_death(SIGNAL, deaths, Situation::default(), 0.0);
             assert_eq!((verdict.state, verdict.after.unwrap_or_default().as_secs()), (state, wait), "death {deaths}");
             assert!(!verdict.is_failure);
             let (NotCompleted::Again(facts) | NotCompleted::Discarded(facts)) = not_completed else {
@@ -68,9 +68,9 @@ mod tests {
 
     #[test]
     fn waits_grow_to_a_bound() {
-        let (verdict, _) = decide_death(SIGNAL, 2, Standing::default(), 1.0);
+        let (verdict, _) = decide_death(SIGNAL, 2, Situation::default(), 1.0);
         assert_eq!(verdict.after, Some(Duration::from_secs(9)));
-        let open = Standing { open_effect: Some(Duration::ZERO), ..Standing::default() };
+        let open = Situation { open_effect: Some(Duration::ZERO), ..Situation::default() };
         let (verdict, _) = decide_death(SIGNAL, i16::MAX, open, 1.0);
         assert_eq!(verdict.after, Some(LONGEST_WAIT));
     }
@@ -79,11 +79,11 @@ mod tests {
     fn an_open_effect_is_read_back_before_anything_ends() {
         let left = Duration::from_secs(90);
         for cancel_requested in [false, true] {
-            let open = Standing { open_effect: Some(left), cancel_requested, ..Standing::default() };
+            let open = Situation { open_effect: Some(left), cancel_requested, ..Situation::default() };
             let (verdict, not_completed) = decide_death(SIGNAL, 3, open, 0.0);
             assert_eq!((verdict.suspended_on.as_deref(), verdict.after), (Some("reconcile"), Some(left)));
             assert!(matches!(not_completed, NotCompleted::Reconciling(_)));
-            let unknown = Standing { unknown_effect: true, cancel_requested, ..Standing::default() };
+            let unknown = Situation { unknown_effect: true, cancel_requested, ..Situation::default() };
             let (verdict, not_completed) = decide_death(SIGNAL, 3, unknown, 0.0);
             assert_eq!((verdict.suspended_on.as_deref(), verdict.after), (Some("unknown_effect"), None));
             assert!(matches!(not_completed, NotCompleted::Parked(_)));
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_request_to_cancel_ends_it() {
-        let asked = Standing { cancel_requested: true, ..Standing::default() };
+        let asked = Situation { cancel_requested: true, ..Situation::default() };
         let (verdict, not_completed) = decide_death(SIGNAL, 1, asked, 0.0);
         assert_eq!((verdict.state, not_completed), ("cancelled", NotCompleted::Cancelled));
     }
