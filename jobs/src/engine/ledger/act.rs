@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    Action, Refused, Resolution,
+    Action, ActionError, Resolution,
     plan::{ActionPlan, JobSnapshot, Step, plan},
 };
 use crate::{
@@ -29,16 +29,16 @@ const MAX_TRIES: usize = 20;
 #[derive(Debug, Default)]
 pub struct Acted {
     /// What was done.
-    pub done: Vec<Done>,
+    pub done: Vec<ActedJob>,
     /// What was done to unfinished descendants of cancelled jobs.
-    pub descendants: Vec<Done>,
+    pub descendants: Vec<ActedJob>,
     /// To which jobs nothing was done, and why.
-    pub skipped: Vec<(JobId, Refused)>,
+    pub skipped: Vec<(JobId, ActionError)>,
 }
 
 /// What was done to a job.
 #[derive(Debug, Clone, Copy)]
-pub struct Done {
+pub struct ActedJob {
     /// The job.
     pub id: JobId,
     /// Whose it is.
@@ -49,7 +49,7 @@ pub struct Done {
 
 impl Acted {
     fn of(plan: ActionPlan) -> Self {
-        let done = |(job, step): &(JobSnapshot, Step)| Done {
+        let done = |(job, step): &(JobSnapshot, Step)| ActedJob {
             id: JobId(job.id),
             tenant_id: job.tenant_id,
             outcome: step.outcome(),
@@ -65,8 +65,8 @@ impl Acted {
 /// Does `action` to one job.
 ///
 /// # Errors
-/// [`Refused`], with nothing changed.
-pub async fn act_on(tx: &mut Tx, kinds: &[Kind], action: Action, id: JobId) -> Result<Acted, Refused> {
+/// [`ActionError`], with nothing changed.
+pub async fn act_on(tx: &mut Tx, kinds: &[Kind], action: Action, id: JobId) -> Result<Acted, ActionError> {
     let mut acted = act(tx, kinds, action, &[id]).await?;
     match acted.skipped.pop() {
         Some((_, refused)) => Err(refused),
@@ -77,8 +77,8 @@ pub async fn act_on(tx: &mut Tx, kinds: &[Kind], action: Action, id: JobId) -> R
 /// Runs a job again now that was cancelled or discarded, waits for its next attempt or is suspended. Its counters stand.
 ///
 /// # Errors
-/// [`Refused`], with nothing changed.
-pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
+/// [`ActionError`], with nothing changed.
+pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), ActionError> {
     act_on(tx, &[], Action::Retry, id).await.map(|_| ())
 }
 
@@ -86,8 +86,8 @@ pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), Refused> {
 /// whether it has ended.
 ///
 /// # Errors
-/// [`Refused`], with nothing changed.
-pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, Refused> {
+/// [`ActionError`], with nothing changed.
+pub async fn cancel(tx: &mut Tx, kinds: &[Kind], id: JobId) -> Result<bool, ActionError> {
     let acted = act_on(tx, kinds, Action::Cancel, id).await?;
     Ok(acted.done.iter().any(|done| done.outcome == "cancelled"))
 }
@@ -123,7 +123,7 @@ pub async fn act(tx: &mut Tx, kinds: &[Kind], action: Action, ids: &[JobId]) -> 
             changing.extend(changed);
         }
     }
-    let skipped = ids.into_iter().map(|id| (JobId(id), Refused::Changing)).collect();
+    let skipped = ids.into_iter().map(|id| (JobId(id), ActionError::Changing)).collect();
     Ok(Acted { skipped, ..Acted::default() })
 }
 
@@ -211,7 +211,7 @@ async fn apply(tx: &mut Tx, action: Action, mut plan: ActionPlan) -> Result<Acte
             .partition(|(job, step)| step.brings_back() && !back.contains(&job.id));
         plan.steps = steps;
         let stay: Vec<(JobSnapshot, Step)> = stay;
-        plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), Refused::LiveTwin)));
+        plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), ActionError::LiveTwin)));
     }
     request_cancel(tx, &of(&plan, |step| step == Step::RequestCancel)).await?;
     end(tx, &plan, Step::Cancel, "cancelled", None).await?;

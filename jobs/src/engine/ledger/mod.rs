@@ -13,7 +13,7 @@ mod swap;
 #[cfg(test)]
 mod tests;
 
-pub use act::{Acted, Done, act, act_on, cancel, preview, retry};
+pub use act::{Acted, ActedJob, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
 pub use job::{JobRow, get_job};
 pub use list::{JobFilter, ListPosition, Listed, list_jobs};
@@ -24,7 +24,7 @@ pub use swap::{Swapped, swap_claims};
 
 /// Why staff cannot do that to a job now.
 #[derive(Debug, thiserror::Error)]
-pub enum Refused {
+pub enum ActionError {
     /// There is no such job.
     #[error("there is no such job")]
     Missing,
@@ -75,7 +75,7 @@ pub enum Refused {
     Database(#[from] sqlx::Error),
 }
 
-impl Refused {
+impl ActionError {
     /// A stable word for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {

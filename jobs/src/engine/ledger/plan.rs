@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Refused, Resolution};
+use super::{ActionError, Resolution};
 use crate::{
     engine::{Kind, Tx},
     ids::{JobId, TenantId},
@@ -108,23 +108,23 @@ pub(super) struct JobSnapshot {
     pub(super) is_early: bool,
 }
 
-fn decide(action: Action, job: &JobSnapshot) -> Result<Step, Refused> {
-    let wrong_state = || Err(Refused::State(job.state.clone()));
+fn decide(action: Action, job: &JobSnapshot) -> Result<Step, ActionError> {
+    let wrong_state = || Err(ActionError::State(job.state.clone()));
     match (action, job.state.as_str()) {
-        (Action::Cancel, "executing") if job.has_open_effect => Err(Refused::TooLate),
+        (Action::Cancel, "executing") if job.has_open_effect => Err(ActionError::TooLate),
         (Action::Cancel, "executing") => Ok(Step::RequestCancel),
         (_, "executing" | "completed") => wrong_state(),
         (Action::ResolveSendAgain | Action::ResolveGiveUp, _) if !job.has_open_effect => wrong_state(),
         (Action::ResolveSendAgain | Action::ResolveGiveUp, "suspended") if job.is_unseen => Ok(Step::Resolve),
-        (Action::ResolveSendAgain | Action::ResolveGiveUp, _) => Err(Refused::NotLookedFor),
-        _ if job.has_open_effect => Err(Refused::OpenEffect),
-        (Action::Retry, "cancelled" | "discarded") if job.has_twin => Err(Refused::LiveTwin),
+        (Action::ResolveSendAgain | Action::ResolveGiveUp, _) => Err(ActionError::NotLookedFor),
+        _ if job.has_open_effect => Err(ActionError::OpenEffect),
+        (Action::Retry, "cancelled" | "discarded") if job.has_twin => Err(ActionError::LiveTwin),
         (Action::Retry, "cancelled") if job.is_early => Ok(Step::BringBackEarly),
         (Action::Retry, "cancelled" | "discarded") => Ok(Step::BringBack),
         (_, "cancelled" | "discarded") => wrong_state(),
         (Action::Cancel, _) => Ok(Step::Cancel),
         (Action::Discard, _) => Ok(Step::Discard),
-        (Action::Retry | Action::RunNow, "suspended") if job.waits_for_children => Err(Refused::Children),
+        (Action::Retry | Action::RunNow, "suspended") if job.waits_for_children => Err(ActionError::Children),
         (Action::Retry, "retryable" | "suspended") | (Action::RunNow, "scheduled" | "retryable") => {
             Ok(Step::MakeAvailable)
         }
@@ -141,7 +141,7 @@ pub(super) struct ActionPlan {
     /// What is done to their unfinished descendants.
     pub(super) descendants: Vec<(JobSnapshot, Step)>,
     /// The jobs that were named and to which nothing is done.
-    pub(super) skipped: Vec<(JobId, Refused)>,
+    pub(super) skipped: Vec<(JobId, ActionError)>,
 }
 
 impl ActionPlan {
@@ -170,9 +170,9 @@ pub(super) async fn plan(
     let mut plan = ActionPlan::default();
     let asked: Vec<Uuid> = ids.iter().filter(|id| !changing.contains(id)).copied().collect();
     let found = list_snapshots(tx, &asked).await?;
-    plan.skipped.extend(ids.iter().filter(|id| changing.contains(id)).map(|id| (JobId(*id), Refused::Changing)));
+    plan.skipped.extend(ids.iter().filter(|id| changing.contains(id)).map(|id| (JobId(*id), ActionError::Changing)));
     let is_found = |id: &Uuid| found.binary_search_by_key(id, |job| job.id).is_ok();
-    plan.skipped.extend(asked.iter().filter(|id| !is_found(id)).map(|id| (JobId(*id), Refused::Missing)));
+    plan.skipped.extend(asked.iter().filter(|id| !is_found(id)).map(|id| (JobId(*id), ActionError::Missing)));
     for mut job in found {
         job.is_early &= kinds.iter().any(|kind| kind.name == job.kind && kind.keeps_time);
         match decide(action, &job) {
@@ -196,7 +196,7 @@ async fn add_descendants(tx: &mut Tx, plan: &mut ActionPlan, changing: &[Uuid]) 
             std::mem::take(&mut plan.steps).into_iter().partition(|(job, _)| parents.contains(&job.id));
         plan.steps = rest;
         let too_many: Vec<(JobSnapshot, Step)> = too_many;
-        plan.skipped.extend(too_many.into_iter().map(|(job, _)| (JobId(job.id), Refused::TooManyChildren)));
+        plan.skipped.extend(too_many.into_iter().map(|(job, _)| (JobId(job.id), ActionError::TooManyChildren)));
         return Ok(());
     }
     let mut ids: Vec<Uuid> = family.into_iter().map(|(id, _)| id).collect();

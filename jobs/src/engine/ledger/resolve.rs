@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Refused;
+use super::ActionError;
 use crate::{
     engine::{Tx, effects::claim_remote},
     ids::{EffectId, JobId, TenantId},
@@ -61,36 +61,36 @@ struct Open {
 /// Settles an effect by a person's word, and has the job's next attempt record what follows from it.
 ///
 /// # Errors
-/// [`Refused`], with nothing changed.
+/// [`ActionError`], with nothing changed.
 pub async fn resolve(
     tx: &mut Tx,
     job_id: JobId,
     effect_id: EffectId,
     resolution: &Resolution,
     by: &str,
-) -> Result<Resolved, Refused> {
-    let effect = lock_effect(tx, job_id, effect_id).await?.ok_or(Refused::NoEffect)?;
+) -> Result<Resolved, ActionError> {
+    let effect = lock_effect(tx, job_id, effect_id).await?.ok_or(ActionError::NoEffect)?;
     match effect.state.as_str() {
         "unknown" => {}
         "sent" if effect.is_over => {}
-        "sent" => return Err(Refused::StillLooking),
-        _ => return Err(Refused::Settled(effect.state)),
+        "sent" => return Err(ActionError::StillLooking),
+        _ => return Err(ActionError::Settled(effect.state)),
     }
     if let (Resolution::SendAgain | Resolution::GiveUp, Some(id)) = (resolution, effect.remote_id) {
-        return Err(Refused::Happened(id));
+        return Err(ActionError::Happened(id));
     }
     let state = sqlx::query_scalar!("select state from jobs where id = $1 for update", job_id.0)
         .fetch_optional(&mut **tx)
         .await?
-        .ok_or(Refused::Missing)?;
+        .ok_or(ActionError::Missing)?;
     // An attempt that reads back right now would record what it finds over what is decided here.
     if state == "executing" {
-        return Err(Refused::StillLooking);
+        return Err(ActionError::StillLooking);
     }
     if let Some(remote_id) = resolution.remote_id()
         && !claim_remote(tx, effect.tenant_id, effect_id, remote_id).await?
     {
-        return Err(Refused::RemoteIdTaken);
+        return Err(ActionError::RemoteIdTaken);
     }
     mark(tx, effect.tenant_id, effect_id, resolution, by).await?;
     let runs = wake(tx, effect.tenant_id, job_id).await? || state == "available";
@@ -121,7 +121,7 @@ async fn mark(
     id: EffectId,
     resolution: &Resolution,
     by: &str,
-) -> Result<(), Refused> {
+) -> Result<(), ActionError> {
     let fact: Value = json!([{ "resolved": resolution.state(), "remote_id": resolution.remote_id(), "by": by }]);
     let marked = sqlx::query!(
         "
@@ -140,7 +140,7 @@ async fn mark(
     match marked {
         Ok(_) => Ok(()),
         Err(sqlx::Error::Database(error)) if error.constraint() == Some("effects_remote_id") => {
-            Err(Refused::RemoteIdTaken)
+            Err(ActionError::RemoteIdTaken)
         }
         Err(error) => Err(error.into()),
     }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::Refused;
+use super::ActionError;
 use crate::{
     engine::Tx,
     ids::{EffectId, JobId, TenantId},
@@ -34,27 +34,27 @@ struct Claim {
 /// caller's.
 ///
 /// # Errors
-/// [`Refused`], with nothing changed.
+/// [`ActionError`], with nothing changed.
 pub async fn swap_claims(
     tx: &mut Tx,
     job_id: JobId,
     effect_id: EffectId,
     other: EffectId,
     by: &str,
-) -> Result<Swapped, Refused> {
+) -> Result<Swapped, ActionError> {
     let mut claims = lock_claims(tx, effect_id, other).await?;
     let (Some(second), Some(first), None) = (claims.pop(), claims.pop(), claims.pop()) else {
-        return Err(Refused::NotTwoClaims);
+        return Err(ActionError::NotTwoClaims);
     };
     let (mine, other) = if first.id == effect_id { (first, second) } else { (second, first) };
     if mine.job_id != job_id {
-        return Err(Refused::NoEffect);
+        return Err(ActionError::NoEffect);
     }
     let is_one_account = mine.tenant_id == other.tenant_id
         && mine.network == other.network
         && mine.remote_account == other.remote_account;
     if !is_one_account {
-        return Err(Refused::NotTwoClaims);
+        return Err(ActionError::NotTwoClaims);
     }
     // Both ids are unique there at each moment, so one makes room first.
     set(tx, &mine, &format!("{} (swapping)", mine.remote_id), None).await?;

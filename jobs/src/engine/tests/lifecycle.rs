@@ -11,7 +11,7 @@ use super::{claim_all, register};
 use crate::{
     engine::{
         Cause, Done, Engine, Job, JobContext, JobError, Kind, NewJob, OnFailed, Parked, Queue, Retry, lease,
-        ledger::{self, Refused},
+        ledger::{self, ActionError},
         rescue,
     },
     ids::JobId,
@@ -221,8 +221,8 @@ async fn staff_retry_what_ended_and_cancel_what_waits(pool: PgPool) {
     bench.retry(failed).await;
     assert_eq!(state(&bench, failed).await, "available");
     let mut tx = bench.engine.db.system().await.unwrap();
-    assert!(matches!(ledger::retry(&mut tx, done).await, Err(Refused::State(state)) if state == "completed"));
-    assert!(matches!(ledger::retry(&mut tx, JobId::new()).await, Err(Refused::Missing)));
+    assert!(matches!(ledger::retry(&mut tx, done).await, Err(ActionError::State(state)) if state == "completed"));
+    assert!(matches!(ledger::retry(&mut tx, JobId::new()).await, Err(ActionError::Missing)));
     assert!(ledger::cancel(&mut tx, SCRIPTED, failed).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!((bench.drain().await, state(&bench, failed).await.as_str()), (0, "cancelled"));

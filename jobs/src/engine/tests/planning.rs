@@ -9,7 +9,7 @@ use super::{claim_all, register};
 use crate::{
     engine::{
         ActiveAttempts, Attempt, AttemptEnd, Claimed, Db, EnqueueError, JobContext, JobError, NewJob, OnFailed,
-        ledger::{self, Action, JobFilter, JobRow, Refused},
+        ledger::{self, Action, ActionError, JobFilter, JobRow},
         settle,
     },
     ids::JobId,
@@ -30,7 +30,7 @@ fn child(bench: &Bench, parent: &Attempt) -> NewJob {
     NewJob::new(bench.tenant_id, &Noop::default()).child_of(parent)
 }
 
-async fn cancel(db: &Db, id: JobId) -> Result<bool, Refused> {
+async fn cancel(db: &Db, id: JobId) -> Result<bool, ActionError> {
     let mut tx = db.system().await?;
     let has_ended = ledger::cancel(&mut tx, KINDS, id).await?;
     tx.commit().await?;
@@ -134,7 +134,7 @@ async fn a_parent_that_is_brought_back_while_its_child_ends_does_not_wait_for_it
     let retrying = tokio::spawn(async move {
         let mut tx = db.system().await?;
         ledger::retry(&mut tx, id).await?;
-        Ok::<(), Refused>(tx.commit().await?)
+        Ok::<(), ActionError>(tx.commit().await?)
     });
     until_it_waits(&bench, &retrying).await;
     ending.commit().await.unwrap();

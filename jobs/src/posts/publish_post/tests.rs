@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    engine::ledger::{self, Refused},
+    engine::ledger::{self, ActionError},
     ids::JobId,
     posts,
     testing::Bench,
@@ -239,8 +239,8 @@ async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
         ("unknown", "unknown")
     );
     let mut tx = bench.engine.db.system().await.unwrap();
-    assert!(matches!(ledger::retry(&mut tx, job).await, Err(Refused::OpenEffect)));
-    assert!(matches!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await, Err(Refused::OpenEffect)));
+    assert!(matches!(ledger::retry(&mut tx, job).await, Err(ActionError::OpenEffect)));
+    assert!(matches!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await, Err(ActionError::OpenEffect)));
     assert_eq!(bench.sandbox.calls("publish_feed").await, 1);
 }
 
