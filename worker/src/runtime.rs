@@ -78,8 +78,8 @@ fn lost_in_panic(outcome: thread::Result<AttemptEnd>) -> AttemptEnd {
 }
 
 async fn outcome_of(ticket: Ticket, process: &Process) -> AttemptEnd {
-    if let Err(refused) = process.limiter.start(&process.engine.db, &ticket.job).await {
-        return process.engine.snooze(&ticket.job, refused, &ticket.interrupt).await;
+    if let Err(limited) = process.limiter.start(&process.engine.db, &ticket.job).await {
+        return process.engine.snooze(&ticket.job, limited, &ticket.interrupt).await;
     }
     if ticket.job.is_suspect() {
         let (job, interrupt) = ticket.leave_slot();

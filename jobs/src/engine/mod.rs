@@ -64,7 +64,7 @@ pub use kind::{Check, Kind, REDACTED};
 pub use listen::{SUBSCRIPTION_LIFE, listen};
 pub use periodic::Periodic;
 pub use quota::{Left, Quota, Quotas, Taken};
-pub use rate::{Limiter, Refused};
+pub use rate::{Limiter, RateLimited};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
 pub use run::{AttemptEnd, Engine, Interrupt};

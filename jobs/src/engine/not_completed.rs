@@ -10,9 +10,9 @@ use super::{
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
     parking,
-    rate::Refused,
+    rate::RateLimited,
     settle::{self, Verdict},
-    verdict::{Situation, death_facts, decide, decide_death, decide_refused},
+    verdict::{Situation, death_facts, decide, decide_death, decide_rate_limited},
 };
 
 /// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
@@ -24,7 +24,7 @@ pub(super) enum Ending {
     /// The job decided, or what cut it short.
     Decided(JobError),
     /// A rate did not let it start.
-    TooSoon(Refused),
+    RateLimited(RateLimited),
     /// It took down the process in which it ran alone, in this way.
     Died(String),
 }
@@ -118,7 +118,7 @@ async fn apply_verdict(
     }
     match ending {
         Ending::Decided(_) => {}
-        Ending::TooSoon(refused) => parking::rest(&mut tx, job, refused.rest).await?,
+        Ending::RateLimited(limited) => parking::rest(&mut tx, job, limited.rest).await?,
         Ending::Died(_) => count_death(&mut tx, job).await?,
     }
     let facts = ending.facts(&not_completed);
@@ -135,7 +135,7 @@ impl Ending {
     fn decide(&self, retry: &Retry, job: &Claimed, situation: Situation) -> Option<(Verdict, NotCompleted)> {
         match self {
             Self::Decided(error) => decide(error, retry, situation, rand::random()),
-            Self::TooSoon(refused) => decide_refused(&refused.later, retry, situation),
+            Self::RateLimited(limited) => decide_rate_limited(&limited.later, retry, situation),
             Self::Died(how) => Some(decide_death(how, job.poison + 1, situation, rand::random())),
         }
     }
@@ -152,7 +152,7 @@ impl Ending {
             ) => Some(facts.clone()),
             (
                 NotCompleted::Cancelled | NotCompleted::BroughtBack,
-                Self::Decided(error) | Self::TooSoon(Refused { later: error, .. }),
+                Self::Decided(error) | Self::RateLimited(RateLimited { later: error, .. }),
             ) => error.cause().map(Cause::facts),
             (NotCompleted::Cancelled | NotCompleted::BroughtBack, Self::Died(how)) => {
                 Some(death_facts(how, "Somebody had asked to cancel it."))
@@ -224,7 +224,7 @@ async fn count_death(tx: &mut Tx, job: &Claimed) -> Result<(), sqlx::Error> {
 fn log(job: &Claimed, ending: &Ending) {
     let (error, facts) = match ending {
         Ending::Decided(error) => (error.to_string(), error.cause().map(Cause::facts)),
-        Ending::TooSoon(_) => {
+        Ending::RateLimited(_) => {
             tracing::debug!(job_id = %job.attempt.job_id, queue = job.queue, "snoozed: the rate of its lane is used up");
             return;
         }

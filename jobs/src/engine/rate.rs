@@ -62,7 +62,7 @@ impl Rate {
 
 /// A start that a rate does not allow yet.
 #[derive(Debug)]
-pub struct Refused {
+pub struct RateLimited {
     /// How long the lane is to rest.
     pub(super) rest: Duration,
     /// What the job is told.
@@ -95,7 +95,7 @@ impl Limiter {
     ///
     /// # Errors
     /// The rate is used up: see [`super::Engine::snooze`].
-    pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), Refused> {
+    pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), RateLimited> {
         let Some(starts) = job.max_per_minute else {
             return Ok(());
         };
@@ -104,7 +104,7 @@ impl Limiter {
             return Ok(());
         }
         let cause = Cause::plain("rate", format!("The queue {} starts {starts} jobs a minute here.", job.queue));
-        Err(Refused { rest, later: JobError::Later(rest, cause) })
+        Err(RateLimited { rest, later: JobError::Later(rest, cause) })
     }
 
     /// Answers how long the lane is to rest; zero: a job may start, and is counted.

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    Cause, Claimed, Db, Done, JobContext, JobError, Kind, Refused,
+    Cause, Claimed, Db, Done, JobContext, JobError, Kind, RateLimited,
     failpoint::{self, Failpoint},
     not_completed::{self, Ending, read_situation},
 };
@@ -105,10 +105,10 @@ impl Engine {
     pub async fn snooze(
         &self,
         job: &Claimed,
-        refused: Refused,
+        limited: RateLimited,
         interrupt: &watch::Receiver<Option<Interrupt>>,
     ) -> AttemptEnd {
-        self.end(job, Ending::TooSoon(refused), interrupt).await
+        self.end(job, Ending::RateLimited(limited), interrupt).await
     }
 
     /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.

@@ -113,7 +113,11 @@ pub(super) fn decide(
 
 /// Decides about a start that a rate did not allow, whose job is told `later`. That is no reason to give a job up, for however
 /// long it has been due: it keeps its place in its lane, which rests.
-pub(super) fn decide_refused(later: &JobError, retry: &Retry, situation: Situation) -> Option<(Verdict, NotCompleted)> {
+pub(super) fn decide_rate_limited(
+    later: &JobError,
+    retry: &Retry,
+    situation: Situation,
+) -> Option<(Verdict, NotCompleted)> {
     let (verdict, not_completed) = decide(later, retry, Situation { due_for: Duration::ZERO, ..situation }, 0.0)?;
     let waits = verdict.state == "scheduled";
     Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, not_completed))
@@ -152,13 +156,13 @@ mod tests {
     fn a_rate_never_gives_a_job_up() {
         let later = JobError::Later(Duration::from_mins(1), cause());
         let late = Situation { due_for: 2 * MAX_SNOOZE, ..Situation::default() };
-        let (verdict, not_completed) = decide_refused(&later, &Retry::NEVER, late).expect("decided");
+        let (verdict, not_completed) = decide_rate_limited(&later, &Retry::NEVER, late).expect("decided");
         assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
         assert!(matches!(not_completed, NotCompleted::Again(_)), "{not_completed:?}");
         let asked = Situation { cancel_requested: true, ..late };
-        assert_eq!(decide_refused(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
+        assert_eq!(decide_rate_limited(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
         let open = Situation { open_effect: Some(Duration::from_secs(90)), ..late };
-        let (verdict, _) = decide_refused(&later, &Retry::NEVER, open).expect("decided");
+        let (verdict, _) = decide_rate_limited(&later, &Retry::NEVER, open).expect("decided");
         assert_eq!((verdict.state, verdict.after), ("suspended", Some(Duration::from_secs(90))));
     }
 
