@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 pub use self::{
     release::{Cursor, Order, Released, mark, release},
-    survey::{Limits, QueueState, survey},
+    survey::{QueueLimits, QueueState, survey},
 };
 use super::{
     Db, Tx,

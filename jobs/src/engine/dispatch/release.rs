@@ -9,8 +9,8 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{
-    Limits,
-    turns::{Candidate, Lane, choose},
+    QueueLimits,
+    turns::{DueJob, Lane, choose},
 };
 use crate::engine::Tx;
 
@@ -36,7 +36,7 @@ pub struct Order<'a> {
     /// Kinds that a live worker runs.
     pub kinds: &'a [String],
     /// What operators allow.
-    pub limits: Limits,
+    pub limits: QueueLimits,
     /// How many at most.
     pub room: usize,
     /// How many of one lane at most: what its rate lets start at once. `None`: no rate.
@@ -128,8 +128,8 @@ struct Row {
 }
 
 impl Row {
-    fn job(&self) -> Option<Candidate> {
-        Some(Candidate {
+    fn job(&self) -> Option<DueJob> {
+        Some(DueJob {
             id: self.id?,
             lane: (self.tenant_id?, self.lane?),
             run_at: self.run_at?,
@@ -144,7 +144,7 @@ impl Row {
 }
 
 /// Suspends jobs that cannot run before their account's park ends, or a worker comes that runs their kind.
-async fn suspend(tx: &mut Tx, jobs: &[Candidate]) -> Result<(), sqlx::Error> {
+async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
     if jobs.is_empty() {
         return Ok(());
     }

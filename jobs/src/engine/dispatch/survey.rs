@@ -4,7 +4,7 @@ use crate::engine::{Tx, rate, run::SUSPECT};
 
 /// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct QueueLimits {
     /// Altogether.
     pub max_running: Option<i32>,
     /// Of one tenant.
@@ -13,7 +13,7 @@ pub struct Limits {
     pub max_per_account: Option<i32>,
 }
 
-impl Limits {
+impl QueueLimits {
     /// Whether there is any.
     #[must_use]
     pub fn are_set(&self) -> bool {
@@ -29,7 +29,7 @@ pub struct QueueState {
     /// Nothing of it is to start.
     pub is_paused: bool,
     /// What operators allow.
-    pub limits: Limits,
+    pub limits: QueueLimits,
     /// Jobs of one lane that may start at once, if the queue has a rate.
     pub at_once: Option<i32>,
     /// Jobs that are written down as released.
@@ -85,7 +85,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
         .map(|row| QueueState {
             name: row.name,
             is_paused: row.is_paused,
-            limits: Limits {
+            limits: QueueLimits {
                 max_running: row.max_running,
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,

@@ -10,7 +10,7 @@ pub(super) type Lane = (Uuid, Uuid);
 
 /// A job that could be released.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
+pub(super) struct DueJob {
     pub(super) id: Uuid,
     pub(super) lane: Lane,
     pub(super) run_at: DateTime<Utc>,
@@ -30,7 +30,7 @@ pub(super) struct Candidate {
 
 /// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
 /// leaves.
-pub(super) fn choose(mut picked: Vec<Candidate>, room: usize) -> Vec<Candidate> {
+pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
     picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
     for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
         let has_less = lane.len() < lane[0].share;
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
 
     /// Jobs `count` of a tenant's lane, of `share` that were asked for.
-    fn lane(tenant: u128, lane: u128, count: usize, share: usize, tenant_room: Option<i64>) -> Vec<Candidate> {
-        let job = |number| Candidate {
+    fn lane(tenant: u128, lane: u128, count: usize, share: usize, tenant_room: Option<i64>) -> Vec<DueJob> {
+        let job = |number| DueJob {
             id: Uuid::from_u128(lane * 100 + number as u128),
             lane: (Uuid::from_u128(tenant), Uuid::from_u128(lane)),
             run_at: DateTime::UNIX_EPOCH,
@@ -72,7 +72,7 @@ mod tests {
         (0..count).rev().map(job).collect()
     }
 
-    fn ids(chosen: &[Candidate]) -> Vec<u128> {
+    fn ids(chosen: &[DueJob]) -> Vec<u128> {
         chosen.iter().map(|job| job.id.as_u128()).collect()
     }
 

@@ -10,7 +10,7 @@ use super::{claim_all, register};
 use crate::{
     engine::{
         ActiveAttempts, AttemptEnd, Claimed, Limiter, NewJob, Window, claim,
-        dispatch::{self, Cursor, Limits, Order},
+        dispatch::{self, Cursor, Order, QueueLimits},
         queues::{self, LimitChanges},
     },
     ids::{AccountId, WorkerId},
@@ -145,7 +145,7 @@ async fn a_lane_behind_thousands_that_rest_has_its_turn(pool: PgPool) {
     bench.execute(resting, bench.tenant_id.0).await;
     let last = AccountId(Uuid::max());
     enqueue(&bench, 1, Some(last)).await;
-    let (kinds, limits, cursor) = (bench.engine.kind_names(), Limits::default(), &mut Cursor::default());
+    let (kinds, limits, cursor) = (bench.engine.kind_names(), QueueLimits::default(), &mut Cursor::default());
     let order =
         Order { queue: "default", priority: 2, kinds: &kinds, limits, room: 40, at_once: Some(2), is_marked: false };
     let mut released = Vec::new();

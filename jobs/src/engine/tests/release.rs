@@ -9,7 +9,7 @@ use super::{claim_all, register};
 use crate::{
     engine::{
         Facts, NewJob, Priority,
-        dispatch::{self, Cursor, Limits, Order, Released},
+        dispatch::{self, Cursor, Order, QueueLimits, Released},
         ledger, parking,
     },
     ids::{AccountId, TenantId},
@@ -28,7 +28,7 @@ fn noops(tenant_id: TenantId, count: usize) -> Vec<NewJob> {
 }
 
 /// Releases and writes down what.
-async fn release(bench: &Bench, room: usize, limits: Limits, cursor: &mut Cursor) -> Vec<Released> {
+async fn release(bench: &Bench, room: usize, limits: QueueLimits, cursor: &mut Cursor) -> Vec<Released> {
     let kinds = bench.engine.kind_names();
     let priority = Priority::Normal.number();
     let order = Order { queue: "default", priority, kinds: &kinds, limits, room, at_once: None, is_marked: true };
@@ -53,9 +53,9 @@ async fn lanes_take_turns_and_the_room_is_used(pool: PgPool) {
     let lane = |(n, job): (usize, NewJob)| job.on_account(if n < 140 { busy } else { quiet });
     enqueue(&bench, jobs.map(lane).collect()).await;
     let cursor = &mut Cursor::default();
-    let order = release(&bench, 40, Limits::default(), cursor).await;
+    let order = release(&bench, 40, QueueLimits::default(), cursor).await;
     assert_eq!((order.len(), in_window(&bench).await), (30, vec![20, 10]), "half each, as far as there is work");
-    release(&bench, 40, Limits::default(), cursor).await;
+    release(&bench, 40, QueueLimits::default(), cursor).await;
     assert_eq!(in_window(&bench).await, [60, 10], "a lone lane has all the room");
 }
 
@@ -68,7 +68,7 @@ async fn every_lane_has_its_turn_when_there_are_more_of_them_than_room(pool: PgP
     enqueue(&bench, jobs.collect()).await;
     let cursor = &mut Cursor::default();
     for _ in 0..5 {
-        assert_eq!(release(&bench, 10, Limits::default(), cursor).await.len(), 10);
+        assert_eq!(release(&bench, 10, QueueLimits::default(), cursor).await.len(), 10);
     }
     assert_eq!(in_window(&bench).await, vec![1; 50]);
 }
@@ -86,7 +86,7 @@ async fn limits_count_what_runs_and_hold_up_nobody_else(pool: PgPool) {
     }
     jobs.extend(noops(other, 20));
     enqueue(&bench, jobs).await;
-    let limits = Limits { max_per_tenant: Some(5), max_per_account: Some(3), ..Limits::default() };
+    let limits = QueueLimits { max_per_tenant: Some(5), max_per_account: Some(3), ..QueueLimits::default() };
     let cursor = &mut Cursor::default();
     for _ in 0..4 {
         release(&bench, 40, limits, cursor).await;
@@ -131,7 +131,7 @@ async fn a_parked_account_waits_at_no_cost_and_comes_back(pool: PgPool) {
 async fn a_paused_queue_starts_nothing_even_of_what_was_released(pool: PgPool) {
     let bench = Bench::new(pool).await;
     enqueue(&bench, noops(bench.tenant_id, 3)).await;
-    let released = release(&bench, 10, Limits::default(), &mut Cursor::default()).await;
+    let released = release(&bench, 10, QueueLimits::default(), &mut Cursor::default()).await;
     bench
         .execute("update queues set paused_at = now() where name = 'default' and $1::uuid is not null", Uuid::nil())
         .await;
@@ -170,7 +170,7 @@ async fn jobs_of_the_system_take_their_turns_too(pool: PgPool) {
     enqueue(&bench, jobs).await;
     let (cursor, mut released) = (&mut Cursor::default(), Vec::new());
     for _ in 0..6 {
-        released.extend(release(&bench, 1, Limits::default(), cursor).await.into_iter().map(|job| job.id));
+        released.extend(release(&bench, 1, QueueLimits::default(), cursor).await.into_iter().map(|job| job.id));
     }
     let mut tx = bench.engine.db.system().await.unwrap();
     let mut tenants = Vec::new();
