@@ -27,7 +27,6 @@ mod kind;
 pub mod lease;
 pub mod ledger;
 mod listen;
-mod not_completed;
 pub mod parked;
 mod parking;
 pub mod periodic;
@@ -40,11 +39,9 @@ mod rescue;
 pub mod retention;
 mod run;
 mod settle;
-mod settler;
 pub mod stats;
 #[cfg(test)]
 mod tests;
-mod verdict;
 mod window;
 
 pub use active_attempts::ActiveAttempts;
@@ -68,6 +65,5 @@ pub use rate::{Limiter, RateLimited};
 pub use rebuild::{Rebuilt, rebuild};
 pub use rescue::rescue;
 pub use run::{AttemptEnd, Engine, Interrupt};
-pub use settle::hand_back;
-pub use settler::Settler;
+pub use settle::{Settler, hand_back};
 pub use window::{Signal, Window};

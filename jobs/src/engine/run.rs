@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::{
     Cause, Claimed, Db, Done, JobContext, JobError, Kind, RateLimited,
     failpoint::{self, Failpoint},
-    not_completed::{self, Ending, read_situation},
+    settle::{Ending, read_situation, settle_failed},
 };
 use crate::services::Services;
 
@@ -87,7 +87,7 @@ impl Engine {
             Err(Stop::Interrupted(Interrupt::Lost)) => return AttemptEnd::Lost,
             Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
         };
-        not_completed::settle(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
+        settle_failed(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
     }
 
     /// Settles an attempt that is not begun, as if the job itself had decided `error`.
@@ -124,7 +124,7 @@ impl Engine {
     /// Settles an attempt that did not run here.
     async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
         match self.kind(&job.kind) {
-            Some(kind) => not_completed::settle(&self.db, kind, job, None, ending, interrupt).await,
+            Some(kind) => settle_failed(&self.db, kind, job, None, ending, interrupt).await,
             None => AttemptEnd::Returned,
         }
     }

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 pub(super) use death::{decide_death, facts as death_facts};
 
-use super::{JobError, NotCompleted, Parked, Retry, settle::Verdict};
+use crate::{
+    engine::{JobError, NotCompleted, Parked, Retry},
+    ids::AccountId,
+};
 
 /// A job that is snoozed for longer than this since it was first due is given up.
 const MAX_SNOOZE: Duration = Duration::from_hours(72);
@@ -21,19 +24,36 @@ const SETTLE_AGAIN: Duration = Duration::from_mins(1);
 /// being parked.
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
+/// What an attempt that did not complete its job comes to.
+#[derive(Debug, Clone, PartialEq)]
+pub(in crate::engine) struct Verdict {
+    /// The job's next state.
+    pub(in crate::engine) state: &'static str,
+    /// How `job_attempts` calls it.
+    pub(in crate::engine) outcome: &'static str,
+    /// When it is due again; `None`: not by itself.
+    pub(in crate::engine) after: Option<Duration>,
+    /// What it waits for, when suspended.
+    pub(in crate::engine) suspended_on: Option<String>,
+    /// Whether it counts against the retry policy.
+    pub(in crate::engine) is_failure: bool,
+    /// The account that is parked for as long, with everything on it.
+    pub(in crate::engine) parks: Option<AccountId>,
+}
+
 /// What the ledger knows about a job when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Situation {
+pub(in crate::engine) struct Situation {
     /// Failures before this attempt.
-    pub(super) failures: u32,
+    pub(in crate::engine) failures: u32,
     /// How long it has been due.
-    pub(super) due_for: Duration,
+    pub(in crate::engine) due_for: Duration,
     /// Somebody asked to cancel it.
-    pub(super) cancel_requested: bool,
+    pub(in crate::engine) cancel_requested: bool,
     /// An effect of it may have happened; what is left until nothing of the call can leave any more.
-    pub(super) open_effect: Option<Duration>,
+    pub(in crate::engine) open_effect: Option<Duration>,
     /// An effect of it waits for a person.
-    pub(super) unknown_effect: bool,
+    pub(in crate::engine) unknown_effect: bool,
 }
 
 impl Verdict {
@@ -60,7 +80,7 @@ impl Verdict {
         Self::again("retryable", "retry", SETTLE_AGAIN, true)
     }
 
-    pub(super) fn unknown_effect() -> Self {
+    pub(in crate::engine) fn unknown_effect() -> Self {
         Self::suspended("unknown_effect", "park", None)
     }
 }

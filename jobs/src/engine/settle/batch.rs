@@ -10,12 +10,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::{
+use super::{Verdict, apply_verdict, complete_free, fail::is_passing, list_current};
+use crate::engine::{
     ActiveAttempts, Attempt, Cause, Db,
     context::is_cancel_requested,
     failpoint::{self, Failpoint},
-    not_completed::is_passing,
-    settle::{self, Verdict},
 };
 
 /// Written in one statement at most.
@@ -115,10 +114,10 @@ async fn settle_all(db: Db, active: ActiveAttempts, queue: Arc<Mutex<Completed>>
 async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
     failpoint::reach(Failpoint::BeforeSettle);
     let mut tx = db.system().await?;
-    let settled = settle::complete_free(&mut tx, batch).await?;
+    let settled = complete_free(&mut tx, batch).await?;
     let held = if settled.len() < batch.len() {
         let attempts: Vec<Attempt> = batch.iter().map(|(attempt, _)| *attempt).collect();
-        let current: HashSet<Uuid> = settle::list_current(&mut tx, &attempts).await?.into_iter().collect();
+        let current: HashSet<Uuid> = list_current(&mut tx, &attempts).await?.into_iter().collect();
         batch.iter().filter(|(attempt, _)| current.contains(&attempt.job_id.0)).cloned().collect()
     } else {
         Vec::new()
@@ -133,7 +132,7 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
     let mut held = Vec::new();
     for (at, one) in batch.iter().enumerate() {
         let settled = match settle_batch(db, slice::from_ref(one)).await {
-            Err(error) if !is_passing(&error) => apply_verdict(db, one.0, error).await.map(|()| Vec::new()),
+            Err(error) if !is_passing(&error) => retry_refused(db, one.0, error).await.map(|()| Vec::new()),
             settled => settled,
         };
         match settled {
@@ -148,11 +147,11 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
     held
 }
 
-/// Sets an attempt back whose completion the database refuses, so that it holds up no other.
-async fn apply_verdict(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
+/// Has an attempt tried again whose completion the database refuses, so that it holds up no other.
+async fn retry_refused(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
     let facts = Cause::new("database", "The database refused its result; it is tried again.", refusal).facts();
     let mut tx = db.system().await?;
     let cancel = is_cancel_requested(&mut tx, attempt).await?;
-    settle::apply_verdict(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;
+    apply_verdict(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;
     tx.commit().await
 }

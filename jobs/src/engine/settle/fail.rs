@@ -6,13 +6,16 @@ use futures_util::FutureExt as _;
 use tokio::sync::watch;
 
 use super::{
+    apply_verdict,
+    decide::{Situation, Verdict, death_facts, decide, decide_death, decide_rate_limited},
+    list_current,
+};
+use crate::engine::{
     AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
     parking,
     rate::RateLimited,
-    settle::{self, Verdict},
-    verdict::{Situation, death_facts, decide, decide_death, decide_rate_limited},
 };
 
 /// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
@@ -20,7 +23,7 @@ const REFUSALS: u32 = 3;
 
 /// How an attempt ended that did not complete its job.
 #[derive(Debug)]
-pub(super) enum Ending {
+pub(in crate::engine) enum Ending {
     /// The job decided, or what cut it short.
     Decided(JobError),
     /// A rate did not let it start.
@@ -30,7 +33,7 @@ pub(super) enum Ending {
 }
 
 /// Settles, trying again while the database is away and the attempt is still ours.
-pub(super) async fn settle(
+pub(in crate::engine) async fn settle_failed(
     db: &Db,
     kind: &Kind,
     job: &Claimed,
@@ -46,7 +49,7 @@ pub(super) async fn settle(
     let mut follow = true;
     let mut refusals = 0;
     loop {
-        match apply_verdict(db, kind, job, outcome.as_ref(), &ending, follow).await {
+        match try_to_settle(db, kind, job, outcome.as_ref(), &ending, follow).await {
             Ok(Settled::Yes) => return AttemptEnd::Settled,
             Ok(Settled::Overtaken) => return AttemptEnd::Lost,
             Ok(Settled::Changed) => continue,
@@ -91,7 +94,7 @@ enum Settled {
 }
 
 /// One try to settle.
-async fn apply_verdict(
+async fn try_to_settle(
     db: &Db,
     kind: &Kind,
     job: &Claimed,
@@ -122,12 +125,12 @@ async fn apply_verdict(
         Ending::Died(_) => count_death(&mut tx, job).await?,
     }
     let facts = ending.facts(&not_completed);
-    if settle::apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), situation.cancel_requested).await? {
+    if apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), situation.cancel_requested).await? {
         failpoint::reach(Failpoint::BeforeVerdict);
         tx.commit().await?;
         return Ok(Settled::Yes);
     }
-    let is_current = !settle::list_current(&mut tx, &[job.attempt]).await?.is_empty();
+    let is_current = !list_current(&mut tx, &[job.attempt]).await?.is_empty();
     Ok(if is_current { Settled::Changed } else { Settled::Overtaken })
 }
 
@@ -180,7 +183,7 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
 }
 
 /// What the ledger knows about the job now; none if it has ended.
-pub(super) async fn read_situation(tx: &mut Tx, job: &Claimed) -> Result<Option<Situation>, sqlx::Error> {
+pub(in crate::engine) async fn read_situation(tx: &mut Tx, job: &Claimed) -> Result<Option<Situation>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select j.cancel_requested_at is not null as "cancel_requested!",

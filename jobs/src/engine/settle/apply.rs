@@ -1,61 +1,16 @@
-//! Settling: writing what became of an attempt, guarded by the fence.
+//! Writing a verdict: the job's next state, the attempt as it is noted, the account that is parked.
 
-mod children;
-mod complete;
-
-use std::{cmp::Reverse, time::Duration};
+use std::time::Duration;
 
 use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
-pub(super) use self::{
-    children::{EndedChild, release_parents, wait_for_children},
-    complete::{archive, complete, complete_free},
-};
-use super::{Attempt, Cause, Facts, Tx, parking};
-use crate::ids::AccountId;
-
-/// What an attempt that did not complete its job comes to.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Verdict {
-    /// The job's next state.
-    pub(super) state: &'static str,
-    /// How `job_attempts` calls it.
-    pub(super) outcome: &'static str,
-    /// When it is due again; `None`: not by itself.
-    pub(super) after: Option<Duration>,
-    /// What it waits for, when suspended.
-    pub(super) suspended_on: Option<String>,
-    /// Whether it counts against the retry policy.
-    pub(super) is_failure: bool,
-    /// The account that is parked for as long, with everything on it.
-    pub(super) parks: Option<AccountId>,
-}
-
-/// Which of these attempts are still the latest of their jobs.
-pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Vec<Uuid>, sqlx::Error> {
-    let (ids, numbers) = columns(attempts);
-    sqlx::query_scalar!(
-        "
-        select current.id
-        from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
-        cross join lateral (
-          select id
-          from jobs
-          where id = mine.id and attempt = mine.attempt and state is not distinct from 'executing'
-          offset 0
-        ) current
-        ",
-        &ids,
-        &numbers
-    )
-    .fetch_all(&mut **tx)
-    .await
-}
+use super::{EndedChild, Verdict, archive, release_parents};
+use crate::engine::{Attempt, Facts, Tx, parking};
 
 /// Settles an attempt that did not complete its job; false if it was no longer the latest, or if a request to cancel
 /// came after `cancel_seen` was read.
-pub(super) async fn apply_verdict(
+pub(in crate::engine) async fn apply_verdict(
     tx: &mut Tx,
     attempt: Attempt,
     verdict: &Verdict,
@@ -172,64 +127,6 @@ async fn end(tx: &mut Tx, attempt: Attempt, parent: Option<Uuid>) -> Result<(), 
     archive(tx, &[attempt.job_id.0]).await?;
     let ended = parent.map(|parent| EndedChild { tenant_id: attempt.tenant_id, parent, failed: true });
     release_parents(tx, ended.as_slice()).await
-}
-
-/// Hands attempts back as if they had never been claimed, for a process that stops.
-///
-/// # Errors
-/// The database refused; the rescue then finds them when the lease is over.
-pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
-    let mut attempts = attempts.to_vec();
-    attempts.sort_by_key(lock_order);
-    let (ids, numbers) = columns(&attempts);
-    sqlx::query!(
-        "
-        with returned as (
-          select held.*, effect.send_until
-          from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
-          cross join lateral (
-            select id, tenant_id, attempt, worker_id, started_at
-            from jobs
-            where id = mine.id and attempt = mine.attempt and state is not distinct from 'executing'
-            for update
-          ) held
-          left join lateral (
-            select max(e.send_until) as send_until
-            from effects e
-            where e.tenant_id = held.tenant_id and e.job_id = held.id and e.state = 'sent'
-          ) effect on true
-        ),
-        noted as (
-          insert into job_attempts (tenant_id, job_id, attempt, outcome, error, worker_id, started_at)
-          select tenant_id, id, attempt, 'returned', $3, worker_id, started_at
-          from returned
-          on conflict do nothing
-        )
-        update jobs
-        set state = case when send_until is null then 'available' else 'suspended' end,
-          suspended_on = case when send_until is not null then 'reconcile' end,
-          run_at = greatest(engine_stamp(), engine_stamp() + (send_until - clock_timestamp())),
-          worker_id = null
-        from returned
-        where jobs.id = returned.id
-        ",
-        &ids,
-        &numbers,
-        Cause::plain("stopped", "The worker that ran it was stopped; that costs nothing.").facts().to_json()
-    )
-    .execute(&mut **tx)
-    .await?;
-    tx.wake_after_commit();
-    Ok(())
-}
-
-fn columns<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> (Vec<Uuid>, Vec<i32>) {
-    attempts.into_iter().map(|attempt| (attempt.job_id.0, attempt.number)).unzip()
-}
-
-/// Several rows of `jobs` are locked in this order everywhere: the deepest children first.
-fn lock_order(attempt: &Attempt) -> (Reverse<i16>, Uuid) {
-    (Reverse(attempt.depth), attempt.job_id.0)
 }
 
 fn interval(duration: Duration) -> PgInterval {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::{Facts, NotCompleted, settle::Verdict, verdict::Situation};
+use super::{Situation, Verdict};
+use crate::engine::{Facts, NotCompleted};
 
 /// A job that took down this many processes of its own is discarded.
 const LETHAL: i16 = 3;
@@ -12,7 +13,7 @@ const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
 /// Decides after death number `deaths` (from 1), which came about as `how` says. It counts no failure. An open effect comes
 /// first, as everywhere: the job neither ends nor does anything but read back while it is open.
-pub(in crate::engine) fn decide_death(
+pub(in crate::engine::settle) fn decide_death(
     how: &str,
     deaths: i16,
     situation: Situation,
@@ -38,7 +39,7 @@ pub(in crate::engine) fn decide_death(
 }
 
 /// What the ledger says about a death; `next` is what comes of it.
-pub(in crate::engine) fn facts(how: &str, next: &str) -> Facts {
+pub(in crate::engine::settle) fn facts(how: &str, next: &str) -> Facts {
     Facts {
         class: "poison".to_owned(),
         message: format!("It took down the process in which it ran alone. {next}"),

@@ -1,6 +1,7 @@
 //! The engine's promises, on a real database.
 
 mod attempts;
+mod batch;
 mod children;
 mod events;
 mod fence;
@@ -13,7 +14,6 @@ mod planning;
 mod rates;
 mod release;
 mod rerun;
-mod settler;
 mod shield;
 mod stop;
 
