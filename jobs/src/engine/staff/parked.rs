@@ -5,7 +5,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{Parked, Tx, ledger};
+use super::ledger;
+use crate::engine::{Parked, Tx};
 use crate::ids::{AccountId, TenantId};
 
 /// A parked account.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::Tx;
+use crate::engine::Tx;
 
 /// A queue's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
