@@ -1,6 +1,6 @@
 //! What each queue has and may have: read once a pass.
 
-use crate::engine::{Tx, rate, run::SUSPECT};
+use crate::engine::{Tx, redis::at_once, run::SUSPECT};
 
 /// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,
             },
-            at_once: row.max_per_minute.map(rate::at_once),
+            at_once: row.max_per_minute.map(at_once),
             marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
             alone: usize::try_from(row.alone).unwrap_or(0),

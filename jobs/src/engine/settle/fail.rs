@@ -11,11 +11,10 @@ use super::{
     list_current,
 };
 use crate::engine::{
-    AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, Retry, Scope, Tx,
+    AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, Kind, NotCompleted, RateLimited, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
     parking,
-    rate::RateLimited,
 };
 
 /// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
