@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry};
+use crate::{
+    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Do `what`, after `ms` milliseconds.
 ///
@@ -38,8 +42,10 @@ pub enum Probe {
 }
 
 impl Job for FaultProbe {
+    type Services = Services;
+
     const KIND: &'static str = "fault_probe";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
@@ -64,8 +70,10 @@ impl Job for FaultProbe {
 pub struct ShortTimeoutProbe(pub FaultProbe);
 
 impl Job for ShortTimeoutProbe {
+    type Services = Services;
+
     const KIND: &'static str = "short_timeout_probe";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Do nothing.
 ///
@@ -11,8 +15,10 @@ use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
 pub struct Noop {}
 
 impl Job for Noop {
+    type Services = Services;
+
     const KIND: &'static str = "noop";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
 
     async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {

@@ -14,6 +14,8 @@ use crate::{
     engine::{Cause, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
+    queues,
+    services::Services,
     tenants,
 };
 
@@ -31,8 +33,10 @@ pub struct GenerateCalendar {
 }
 
 impl Job for GenerateCalendar {
+    type Services = Services;
+
     const KIND: &'static str = "generate_calendar";
-    const QUEUE: Queue = Queue::Ai;
+    const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
 

@@ -13,6 +13,8 @@ use crate::{
     engine::{Cause, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{PostId, TenantId},
     providers::ai::Question,
+    queues,
+    services::Services,
 };
 
 /// The longest caption that every network takes. Source: Instagram content publishing, caption <= 2200 characters.
@@ -28,8 +30,10 @@ pub struct WriteCaption {
 }
 
 impl Job for WriteCaption {
+    type Services = Services;
+
     const KIND: &'static str = "write_caption";
-    const QUEUE: Queue = Queue::Ai;
+    const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
 

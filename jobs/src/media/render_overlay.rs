@@ -8,10 +8,12 @@ use serde_json::json;
 
 use super::Overlay;
 use crate::{
+    assets::Picture,
     assets::store::{self, AssetRow, NewAsset},
-    assets::{Picture, PictureError},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
+    queues,
+    services::Services,
     tenants::usage,
 };
 
@@ -30,8 +32,10 @@ pub struct RenderOverlay {
 }
 
 impl Job for RenderOverlay {
+    type Services = Services;
+
     const KIND: &'static str = "render_overlay";
-    const QUEUE: Queue = Queue::Media;
+    const QUEUE: Queue = queues::MEDIA;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -66,19 +70,14 @@ impl Job for RenderOverlay {
 /// Drawing takes a processor: it runs beside the tasks that wait for the network.
 async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), JobError> {
     tokio::task::spawn_blocking(move || {
-        let decoded = drawing::decode(&bytes)?;
-        overlay.draw(decoded).map_err(|error| {
-            JobError::Fail(Cause::new("permanent", "The text does not fit on the picture: shorten it.", error))
-        })
+        let fail = |words: &str, error: anyhow::Error| JobError::Fail(Cause::new("permanent", words, error));
+        let decoded = drawing::decode(&bytes)
+            .map_err(|error| fail("The picture cannot be read: upload it again.", error.into()))?;
+        let drawn = overlay.draw(decoded);
+        drawn.map_err(|error| fail("The text does not fit on the picture: shorten it.", error.into()))
     })
     .await
     .context("drawing was cut off")?
-}
-
-impl From<PictureError> for JobError {
-    fn from(error: PictureError) -> Self {
-        Self::Fail(Cause::new("permanent", "The picture cannot be read: upload it again.", error))
-    }
 }
 
 fn rendered(id: AssetId, source: AssetRow, picture: Picture, size_bytes: usize) -> NewAsset {

@@ -9,6 +9,8 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
+    queues,
+    services::Services,
 };
 
 /// Exchange the code that came with the login `state_id`.
@@ -23,8 +25,10 @@ pub struct ExchangeOauthCode {
 }
 
 impl Job for ExchangeOauthCode {
+    type Services = Services;
+
     const KIND: &'static str = "exchange_oauth_code";
-    const QUEUE: Queue = Queue::Oauth;
+    const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
 
     fn unique_key(&self) -> Option<String> {

@@ -8,6 +8,8 @@ use crate::{
     engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{TenantId, TokenId},
     mail::{self, Letter},
+    queues,
+    services::Services,
 };
 
 /// Refresh the user token `token_id`.
@@ -20,8 +22,10 @@ pub struct RefreshToken {
 }
 
 impl Job for RefreshToken {
+    type Services = Services;
+
     const KIND: &'static str = "refresh_token";
-    const QUEUE: Queue = Queue::Oauth;
+    const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::PATIENT;
 
     fn unique_key(&self) -> Option<String> {

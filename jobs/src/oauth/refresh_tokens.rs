@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{RefreshToken, store};
-use crate::engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Enqueued in one transaction.
 const BATCH: i64 = 500;
@@ -16,8 +20,10 @@ const BATCH: i64 = 500;
 pub struct RefreshTokens {}
 
 impl Job for RefreshTokens {
+    type Services = Services;
+
     const KIND: &'static str = "refresh_tokens";
-    const QUEUE: Queue = Queue::Oauth;
+    const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

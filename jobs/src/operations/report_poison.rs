@@ -7,7 +7,8 @@ use serde_json::json;
 
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, stats},
-    mail,
+    mail, queues,
+    services::Services,
 };
 
 /// Jobs named in one letter.
@@ -20,8 +21,10 @@ const NAMED: i64 = 20;
 pub struct ReportPoison {}
 
 impl Job for ReportPoison {
+    type Services = Services;
+
     const KIND: &'static str = "report_poison";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

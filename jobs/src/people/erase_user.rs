@@ -8,6 +8,8 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
     ids::{TenantId, UserId},
+    queues,
+    services::Services,
     tenants::{self, members},
 };
 
@@ -21,8 +23,10 @@ pub struct EraseUser {
 }
 
 impl Job for EraseUser {
+    type Services = Services;
+
     const KIND: &'static str = "erase_user";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const BY_HAND: bool = false;
 

@@ -7,7 +7,8 @@ use super::{publish_post::effect_key, store};
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Tx},
     ids::{AccountId, DeliveryId, TenantId},
-    oauth,
+    oauth, queues,
+    services::Services,
 };
 
 /// Delete the pictures staged for the delivery `delivery_id`.
@@ -21,8 +22,10 @@ pub struct DeleteStagedPictures {
 }
 
 impl Job for DeleteStagedPictures {
+    type Services = Services;
+
     const KIND: &'static str = "delete_staged_pictures";
-    const QUEUE: Queue = Queue::Posting;
+    const QUEUE: Queue = queues::POSTING;
     const RETRY: Retry = Retry::NEVER;
 
     fn unique_key(&self) -> Option<String> {

@@ -22,6 +22,8 @@ use crate::{
     mail::{self, Letter},
     oauth,
     providers::meta::{NETWORK, PageApi},
+    queues,
+    services::Services,
     tenants::settings::OnUnknown,
 };
 
@@ -45,8 +47,10 @@ pub struct PublishPost {
 }
 
 impl Job for PublishPost {
+    type Services = Services;
+
     const KIND: &'static str = "publish_post";
-    const QUEUE: Queue = Queue::Posting;
+    const QUEUE: Queue = queues::POSTING;
     const RETRY: Retry = Retry::PATIENT;
     const KEEPS_TIME: bool = true;
     /// An upload, a call and a look at the answer.

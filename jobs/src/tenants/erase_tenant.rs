@@ -12,6 +12,8 @@ use crate::{
     audit::{self, Actor},
     engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, purge},
     ids::TenantId,
+    queues,
+    services::Services,
 };
 
 /// Rows deleted in one transaction.
@@ -58,8 +60,10 @@ struct Progress {
 }
 
 impl Job for EraseTenant {
+    type Services = Services;
+
     const KIND: &'static str = "erase_tenant";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const BY_HAND: bool = false;
     const TIMEOUT: Duration = Duration::from_hours(1);

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     config::ServicesConfig,
-    engine::{Engine, NewJob, Tx},
+    engine::{NewJob, Tx},
     ids::{AccountId, DeliveryId, JobId, TenantId, UserId},
     mail,
     services::Services,
@@ -95,11 +95,11 @@ fn text(letter: &Value) -> String {
 
 /// The bench with another configuration.
 async fn configured(pool: PgPool, change: impl FnOnce(&mut ServicesConfig)) -> Bench {
-    let bench = Bench::new(pool).await;
+    let mut bench = Bench::new(pool).await;
     let mut config = bench.sandbox.services_config();
     change(&mut config);
-    let engine = Engine { services: Services::new(&config).unwrap(), ..bench.engine };
-    Bench { engine, ..bench }
+    bench.engine.services = Services::new(&config).unwrap();
+    bench
 }
 
 #[test]
@@ -300,12 +300,12 @@ async fn without_a_mail_server_the_job_says_what_to_set(pool: PgPool) {
 
 #[sqlx::test(migrations = "../migrations")]
 async fn what_only_an_operator_can_mend_waits_for_him(pool: PgPool) {
-    let bench = configured(pool, |config| config.mail.mail_from = Some("refused.us@example.com".to_owned())).await;
+    let mut bench = configured(pool, |config| config.mail.mail_from = Some("refused.us@example.com".to_owned())).await;
     let email = address("works");
     let id = verify_email(&bench, &email).await;
     assert_eq!((bench.run(id).await.state.as_str(), bench.error_class(id).await.as_str()), ("retryable", "config"));
     let mended = Services::new(&bench.sandbox.services_config()).unwrap();
-    let bench = Bench { engine: Engine { services: mended, ..bench.engine }, ..bench };
+    bench.engine.services = mended;
     bench.drain_after(Duration::from_secs(5)).await;
     assert_eq!((bench.job(id).await.state.as_str(), letters_to(&email).len()), ("completed", 1));
     let id = verify_email(&bench, &address("relay")).await;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use jobs::{
     ids::{AccountId, AssetId},
     oauth, tenants,
-    testing::{Bench, Sandbox},
+    testing::Bench,
 };
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -72,7 +72,7 @@ impl Stage {
             let tenant_id = tenants::store::insert(&mut tx, "Aurora", &email, "pro").await.unwrap().id;
             tx.commit().await.unwrap();
             app.bench.sandbox.control("login", json!({ "person_id": person })).await;
-            let bench = Bench { engine: app.bench.engine.clone(), sandbox: Sandbox::new(), tenant_id };
+            let bench = app.bench.beside(tenant_id);
             let account_id = bench.connect_page().await;
             benches.push((bench, account_id));
         }
