@@ -1,11 +1,14 @@
 //! Enqueueing: a job exists iff the transaction that asked for it committed.
 
+mod insert;
+
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
+use self::insert::{Inserted, insert};
 use super::{Attempt, Job, KindSpec, Priority, Tx};
 use crate::ids::{AccountId, JobId, TenantId};
 
@@ -159,15 +162,13 @@ impl Tx {
         Ok(enqueued[0])
     }
 
-    /// Enqueues many jobs in one statement. The answers stand in no particular order; jobs that share a unique key give
-    /// one answer. With a waiting job of the same key the earlier time and the higher priority count, and an earlier request
-    /// to cancel it does not; an executing one runs once more.
+    /// Enqueues many jobs in one statement; answers them in their order. Of jobs that share a unique key the first counts, and
+    /// they have one answer. With a waiting job of the same key the earlier time and the higher priority count, and an earlier
+    /// request to cancel it does not; an executing one runs once more.
     ///
     /// # Errors
     /// As [`Tx::enqueue`].
     pub async fn enqueue_all(&mut self, mut jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, EnqueueError> {
-        // Sorted, so that two transactions that insert the same keys cannot deadlock.
-        jobs.sort_by(|a, b| (a.kind, &a.unique_key).cmp(&(b.kind, &b.unique_key)));
         let mut seen = HashSet::new();
         jobs.retain(|job| job.unique_key.is_none() || seen.insert((job.tenant_id, job.kind, job.unique_key.clone())));
         let enqueued = insert(self, &jobs).await?;
@@ -180,65 +181,6 @@ impl Tx {
         }
         Ok(enqueued.into_iter().map(|job| Enqueued { id: job.id, is_new: job.is_new }).collect())
     }
-}
-
-struct Inserted {
-    id: JobId,
-    is_new: bool,
-    is_due: bool,
-}
-
-async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Error> {
-    let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
-    let tenants: Vec<Uuid> = jobs.iter().map(|job| job.tenant_id.0).collect();
-    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
-    let queues: Vec<String> = jobs.iter().map(|job| job.queue.to_owned()).collect();
-    let args: Vec<Value> = jobs.iter().map(|job| job.args.clone()).collect();
-    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.unique_key.clone()).collect();
-    let times: Vec<Option<DateTime<Utc>>> = jobs.iter().map(|job| job.run_at).collect();
-    let parents: Vec<Option<Uuid>> = jobs.iter().map(|job| job.parent.map(|(id, _)| id.0)).collect();
-    let depths: Vec<i16> = jobs.iter().map(|job| job.parent.map_or(0, |(_, depth)| depth)).collect();
-    let priorities: Vec<i16> = jobs.iter().map(|job| job.priority.number()).collect();
-    let accounts: Vec<Option<Uuid>> = jobs.iter().map(|job| job.account_id.map(|id| id.0)).collect();
-    sqlx::query_as!(
-        Inserted,
-        r#"
-        insert into jobs as existing
-          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, state)
-        select id, tenant_id, kind, queue, args, unique_key, coalesce(at, clock.now), greatest(at, clock.now), parent_id,
-          depth, priority, account_id, case when at > clock.now then 'scheduled' else 'available' end
-        from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
-            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[])
-          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id),
-          (select engine_now() as now) clock
-        on conflict (tenant_id, kind, unique_key) where unique_key is not null
-        do update set
-          run_at = least(existing.run_at, excluded.run_at),
-          priority = least(existing.priority, excluded.priority),
-          due_at = least(existing.due_at, excluded.due_at),
-          state = case
-            when existing.state in ('scheduled', 'retryable') and excluded.state = 'available' then 'available'
-            else existing.state
-          end,
-          rerun_requested = existing.state = 'executing',
-          cancel_requested_at = case when existing.state = 'executing' then existing.cancel_requested_at end
-        where existing.state <> 'suspended'
-        returning id as "id: JobId", xmax = 0 as "is_new!", state = 'available' as "is_due!"
-        "#,
-        &ids,
-        &tenants,
-        &kinds,
-        &queues,
-        &args,
-        &keys as &[Option<String>],
-        &times as &[Option<DateTime<Utc>>],
-        &parents as &[Option<Uuid>],
-        &depths,
-        &priorities,
-        &accounts as &[Option<Uuid>]
-    )
-    .fetch_all(&mut **tx)
-    .await
 }
 
 async fn find_suspended(tx: &mut Tx, jobs: &[NewJob]) -> Result<EnqueueError, sqlx::Error> {

@@ -115,6 +115,32 @@ async fn one_unfinished_job_has_a_key(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../../migrations")]
+async fn jobs_are_answered_in_their_order(pool: PgPool) {
+    let bench = bench(pool).await;
+    let job = |key: Option<&str>, what: &str| Scripted { key: key.map(str::to_owned), ..scripted(what) };
+    let waiting = bench.enqueue(&job(Some("m"), "waits")).await;
+    let asked = [
+        job(Some("z"), "first"),
+        job(None, "second"),
+        job(Some("m"), "waits"),
+        job(Some("z"), "not another"),
+        job(Some("a"), "fourth"),
+        job(None, "fifth"),
+    ];
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    let jobs = asked.iter().map(|job| NewJob::new(bench.tenant_id, job)).collect();
+    let enqueued = tx.enqueue_all(jobs).await.unwrap();
+    tx.commit().await.unwrap();
+    let mut answered = Vec::new();
+    for job in &enqueued {
+        answered.push((bench.job(job.id).await.args["what"].as_str().unwrap().to_owned(), job.is_new));
+    }
+    let expected = [("first", true), ("second", true), ("waits", false), ("fourth", true), ("fifth", true)];
+    assert_eq!(answered, expected.map(|(what, is_new)| (what.to_owned(), is_new)));
+    assert_eq!(enqueued[2].id, waiting);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
 async fn a_running_job_that_is_asked_for_again_runs_again(pool: PgPool) {
     let bench = bench(pool).await;
     let keyed = || Scripted { key: Some("k".to_owned()), ..scripted("again") };
