@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
     queues,
     services::Services,
 };
@@ -56,7 +56,7 @@ impl Job for FaultProbe {
         match self.what {
             Probe::Abort => std::process::abort(),
             Probe::Panic => panic!("a probe was asked to panic"),
-            Probe::Fail => Err(JobError::Retry(Cause::plain("probe", "A test asked for a failure."))),
+            Probe::Fail => Err(JobError::Retry(Cause::plain(CauseClass::Internal, "A test asked for a failure."))),
             Probe::Sleep | Probe::Ok => Ok(Done::nothing("a probe writes nothing")),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 };
 
 pub(crate) use child::run_alone;
-use jobs::engine::{AttemptEnd, Cause, Claimed, Interrupt, JobError};
+use jobs::engine::{AttemptEnd, Cause, CauseClass, Claimed, Interrupt, JobError};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
@@ -53,7 +53,8 @@ pub(crate) async fn run(
         End::Left(outcome) => outcome,
         End::Died(how) => process.engine.settle_crash(&job, how, &interrupt).await,
         End::NotBegun(error) => {
-            let cause = Cause::new("isolation", "The process in which it is to run alone did not start.", error);
+            let cause =
+                Cause::new(CauseClass::Isolation, "The process in which it is to run alone did not start.", error);
             process.engine.decline(&job, JobError::Later(START_AGAIN, cause), &interrupt).await
         }
     }

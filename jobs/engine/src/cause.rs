@@ -1,9 +1,13 @@
 //! Why something failed: a class for programs, a sentence for people, a chain for operators.
 
+mod class;
+
 use std::error::Error as StdError;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
+
+pub use self::class::CauseClass;
 
 /// The longest message or cause that is kept.
 const MAX_CHARS: usize = 1000;
@@ -12,8 +16,8 @@ const MAX_CHARS: usize = 1000;
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Cause {
-    /// A stable word: `database`, `transient`, `rate`, `reauth`, `permission`, `permanent`, `ambiguous`, ...
-    pub class: &'static str,
+    /// What sort of failure it was.
+    pub class: CauseClass,
     /// What happened and what to do, for the person who reads the job.
     pub message: String,
     #[source]
@@ -22,12 +26,12 @@ pub struct Cause {
 
 impl Cause {
     /// A failure with its source.
-    pub fn new(class: &'static str, message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
+    pub fn new(class: CauseClass, message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
         Self { class, message: message.into(), source: Some(source.into()) }
     }
 
     /// A failure that no other error explains.
-    pub fn plain(class: &'static str, message: impl Into<String>) -> Self {
+    pub fn plain(class: CauseClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), source: None }
     }
 
@@ -47,7 +51,7 @@ impl Cause {
     #[must_use]
     pub fn facts(&self) -> Facts {
         let causes = self.chain().iter().map(|cause| storable(cause)).collect();
-        Facts { class: self.class.to_owned(), message: storable(&self.message), causes }
+        Facts { class: self.class, message: storable(&self.message), causes }
     }
 }
 
@@ -57,14 +61,13 @@ pub(super) fn storable(words: &str) -> String {
 }
 
 /// A failure as stored in `jobs.error` and `job_attempts.error`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Facts {
     /// See [`Cause::class`].
-    pub class: String,
+    pub class: CauseClass,
     /// See [`Cause::message`].
     pub message: String,
     /// See [`Cause::chain`].
-    #[serde(default)]
     pub causes: Vec<String>,
 }
 
@@ -82,7 +85,7 @@ mod tests {
 
     #[test]
     fn what_is_stored_has_no_nul_and_an_end() {
-        let cause = Cause::new("x", "a\0b", anyhow::anyhow!("y".repeat(5000)));
+        let cause = Cause::new(CauseClass::Internal, "a\0b", anyhow::anyhow!("y".repeat(5000)));
         let facts = cause.facts();
         assert_eq!((facts.message.as_str(), facts.causes[0].len()), ("ab", MAX_CHARS));
     }
@@ -91,7 +94,7 @@ mod tests {
     fn the_chain_names_every_layer_once() {
         let io = std::io::Error::other("disk on fire");
         let source = anyhow::Error::new(io).context("could not store the picture");
-        let cause = Cause::new("internal", "The picture was not kept.", source);
+        let cause = Cause::new(CauseClass::Internal, "The picture was not kept.", source);
         assert_eq!(cause.chain(), ["could not store the picture", "disk on fire"]);
     }
 }

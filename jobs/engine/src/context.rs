@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Attempt, Cause, Claimed, Db, Done, JobError, OnFailed, Scope, Tx,
+    Attempt, Cause, CauseClass, Claimed, Db, Done, JobError, OnFailed, Scope, Tx,
     effects::CallOutcome,
     events::Reporter,
     failpoint::{self, Failpoint},
@@ -182,7 +182,7 @@ impl AttemptTx {
     /// Commits that a call may leave, unless somebody asked to cancel before.
     pub(super) async fn commit_to_send(mut self) -> Result<(), JobError> {
         if self.fence().await? {
-            let cause = Cause::plain("cancelled", "Cancelled before anything was sent.");
+            let cause = Cause::plain(CauseClass::Cancelled, "Cancelled before anything was sent.");
             return Err(JobError::Later(Duration::ZERO, cause));
         }
         Ok(self.tx.commit().await?)

@@ -144,7 +144,7 @@ impl From<EnqueueError> for super::JobError {
         match error {
             EnqueueError::ParentCancelled => Self::cancelled(),
             EnqueueError::Suspended { .. } | EnqueueError::Database(_) => Self::Retry(super::Cause::new(
-                "enqueue",
+                super::CauseClass::Enqueue,
                 "A follow-up job could not be enqueued; it is tried again.",
                 error,
             )),

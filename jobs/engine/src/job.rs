@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::{Cause, Facts, JobContext, Tx, cause::storable};
+use super::{Cause, CauseClass, Facts, JobContext, Tx, cause::storable};
 use crate::ids::{AccountId, TenantId};
 
 /// A kind of job. The struct is the payload: ids and small plain values, never a secret.
@@ -230,7 +230,7 @@ impl JobError {
     /// Somebody cancelled the job. The ledger knows that: whatever the error, a job that was to be cancelled ends cancelled.
     #[must_use]
     pub fn cancelled() -> Self {
-        Self::Later(Duration::ZERO, Cause::plain("cancelled", "Somebody asked to cancel it."))
+        Self::Later(Duration::ZERO, Cause::plain(CauseClass::Cancelled, "Somebody asked to cancel it."))
     }
 
     /// What went wrong, unless the attempt was merely overtaken.
@@ -249,13 +249,13 @@ impl JobError {
 
 impl From<sqlx::Error> for JobError {
     fn from(error: sqlx::Error) -> Self {
-        Self::Retry(Cause::new("database", "The database did not answer; it is tried again.", error))
+        Self::Retry(Cause::new(CauseClass::Database, "The database did not answer; it is tried again.", error))
     }
 }
 
 impl From<anyhow::Error> for JobError {
     fn from(error: anyhow::Error) -> Self {
-        Self::Retry(Cause::new("internal", "Something failed on our side; it is tried again.", error))
+        Self::Retry(Cause::new(CauseClass::Internal, "Something failed on our side; it is tried again.", error))
     }
 }
 

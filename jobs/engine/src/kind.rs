@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, time::Duration};
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
-use super::{Cause, Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx};
+use super::{Cause, CauseClass, Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx};
 use crate::ids::{AccountId, TenantId};
 
 /// Checks a payload; answers it in its plain form, with its unique key.
@@ -142,7 +142,7 @@ async fn account<J: Job>(tenant_id: TenantId, args: Value, tx: &mut Tx) -> Resul
 
 async fn run<J: Job>(args: Value, cx: &JobContext<J::Services>) -> Result<Done, JobError> {
     let job: J = serde_json::from_value(args).map_err(|error| {
-        JobError::Fail(Cause::new("payload", format!("The payload is not one of a {} job.", J::KIND), error))
+        JobError::Fail(Cause::new(CauseClass::Payload, format!("The payload is not one of a {} job.", J::KIND), error))
     })?;
     job.run(cx).await
 }

@@ -42,7 +42,7 @@ pub mod testing;
 mod tests;
 
 pub use active_attempts::ActiveAttempts;
-pub use cause::{Cause, Facts};
+pub use cause::{Cause, CauseClass, Facts};
 pub use claim::{Attempt, Claimed, claim, list_marked};
 pub use context::{AttemptContext, AttemptTx, JobContext};
 pub use db::{Db, Scope, Tx};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Cause, Db};
+use super::{Cause, CauseClass, Db};
 
 /// Rescued at once at most.
 const CHUNK: i64 = 500;
@@ -53,7 +53,7 @@ pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
         ",
         lease.as_secs_f64(),
         CHUNK,
-        Cause::plain("lost", "The worker that ran it died or was cut off.").facts().to_json()
+        Cause::plain(CauseClass::Lost, "The worker that ran it died or was cut off.").facts().to_json()
     )
     .execute(&mut *tx)
     .await?;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use super::{
-    AttemptContext, Cause, Claimed, Db, Done, JobContext, JobError, Kind, KindSpec, RateLimited,
+    AttemptContext, Cause, CauseClass, Claimed, Db, Done, JobContext, JobError, Kind, KindSpec, RateLimited,
     failpoint::{self, Failpoint},
     settle::{Ending, read_situation, settle_failed},
 };
@@ -222,12 +222,12 @@ async fn has_open_effect(cx: &AttemptContext, job: &Claimed) -> Result<bool, Sto
 }
 
 fn children_failed(count: u32) -> JobError {
-    JobError::Fail(Cause::plain("children", format!("{count} of its children did not complete.")))
+    JobError::Fail(Cause::plain(CauseClass::Children, format!("{count} of its children did not complete.")))
 }
 
 fn timed_out(kind: &KindSpec) -> JobError {
     let message = format!("It took longer than {} seconds.", kind.timeout.as_secs());
-    JobError::Retry(Cause::plain("timeout", message))
+    JobError::Retry(Cause::plain(CauseClass::Timeout, message))
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> JobError {
@@ -236,5 +236,5 @@ fn panicked(panic: &(dyn Any + Send)) -> JobError {
         .map(|words| (*words).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no words".to_owned());
-    JobError::Retry(Cause::new("panic", "A bug on our side stopped it; it is tried again.", anyhow!(words)))
+    JobError::Retry(Cause::new(CauseClass::Panic, "A bug on our side stopped it; it is tried again.", anyhow!(words)))
 }

@@ -11,7 +11,7 @@ use super::{
     store::{self, CalendarRow, PlannedPost},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
     queues,
@@ -148,7 +148,8 @@ fn question(calendar: &CalendarRow, business: &str) -> Question {
 
 /// What a schema cannot say: the number of posts, and that the dates lie in the month.
 fn check(plan: Plan, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
-    let wrong = |what: String| JobError::Retry(Cause::plain("unusable", format!("The plan cannot be used: {what}.")));
+    let wrong =
+        |what: String| JobError::Retry(Cause::plain(CauseClass::Unusable, format!("The plan cannot be used: {what}.")));
     if i32::try_from(plan.posts.len()) != Ok(calendar.post_count) {
         return Err(wrong(format!("{} posts instead of {}", plan.posts.len(), calendar.post_count)));
     }

@@ -10,7 +10,7 @@ use super::{
     store::{self, CaptionBrief},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{PostId, TenantId},
     providers::ai::Question,
     queues,
@@ -115,7 +115,7 @@ fn check(caption: &str) -> Result<&str, JobError> {
     }
     let words =
         format!("The caption has {length} characters instead of 1 to {MAX_CAPTION_CHARS}; it is written again.");
-    Err(JobError::Retry(Cause::plain("unusable", words)))
+    Err(JobError::Retry(Cause::plain(CauseClass::Unusable, words)))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::Overlay;
 use crate::{
     assets::Picture,
     assets::store::{self, AssetRow, NewAsset},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
     queues,
     services::Services,
@@ -70,7 +70,7 @@ impl Job for RenderOverlay {
 /// Drawing takes a processor: it runs beside the tasks that wait for the network.
 async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), JobError> {
     tokio::task::spawn_blocking(move || {
-        let fail = |words: &str, error: anyhow::Error| JobError::Fail(Cause::new("permanent", words, error));
+        let fail = |words: &str, error: anyhow::Error| JobError::Fail(Cause::new(CauseClass::Permanent, words, error));
         let decoded = drawing::decode(&bytes)
             .map_err(|error| fail("The picture cannot be read: upload it again.", error.into()))?;
         let drawn = overlay.draw(decoded);

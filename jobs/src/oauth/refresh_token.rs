@@ -56,7 +56,7 @@ impl Job for RefreshToken {
         let NotCompleted::Discarded(facts) = not_completed else {
             return Ok(());
         };
-        if facts.class == "reauth" || facts.class == "permission" {
+        if facts.class.is_for_the_user() {
             let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
             let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
             let letters = marked.into_iter().map(|account_id| Letter::AccountNeedsAttention { account_id });

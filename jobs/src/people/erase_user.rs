@@ -6,7 +6,7 @@ use serde_json::json;
 use super::store;
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
     ids::{TenantId, UserId},
     queues,
     services::Services,
@@ -44,7 +44,7 @@ impl Job for EraseUser {
         let owned = members::list_owned_alone(&mut tx, self.user_id).await?;
         if owned.iter().any(|(_, others)| *others > 0) {
             let words = "The person is the last owner of a tenant with other people in it: make one of them an owner, then retry.";
-            return Err(JobError::Fail(Cause::plain("last_owner", words)));
+            return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
         for (tenant_id, _) in &owned {

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     engine::{
-        Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
-        Likeness, NewJob, NotCompleted, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Tx,
+        Answer, Candidate, Cause, CauseClass, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext,
+        JobError, Likeness, NewJob, NotCompleted, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Letter},
@@ -94,13 +94,12 @@ impl Job for PublishPost {
             NotCompleted::Reconciling(facts) => {
                 store::mark_looked_for(tx, tenant_id, id, facts).await?;
                 // The token that does not open the Page for a look would not publish either.
-                if facts.class == "reauth" { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if facts.class == CauseClass::Reauth { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             NotCompleted::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
             NotCompleted::Parked(facts) => {
                 store::mark_waiting(tx, tenant_id, id, facts, Some(facts.message.as_str())).await?;
-                let is_users = facts.class == "reauth" || facts.class == "permission";
-                if is_users { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if facts.class.is_for_the_user() { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             NotCompleted::Discarded(facts) => {
                 let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
@@ -163,7 +162,7 @@ async fn stage(
     if parcel.account_status == "needs_reauth" {
         let known = parcel.account_status_reason.clone();
         let words = known.unwrap_or_else(|| "The connection needs its user again: connect the Page again.".to_owned());
-        return Err(JobError::Park(Parked::Account(parcel.account_id), None, Cause::plain("reauth", words)));
+        return Err(JobError::Park(Parked::Account(parcel.account_id), None, Cause::plain(CauseClass::Reauth, words)));
     }
     let (Some(key), Some(content_type)) = (&parcel.asset_key, &parcel.content_type) else {
         return Ok(Vec::new());
@@ -289,10 +288,10 @@ async fn leave_unknown(cx: &JobContext, parcel: &Parcel, receipt: Receipt, doubt
     match parcel.on_unknown.unwrap_or_default() {
         OnUnknown::Fail => {
             let words = format!("{what}. By your settings it counts as failed; it is not sent again by itself.");
-            Err(cx.give_up(receipt, Cause::plain("ambiguous", words)))
+            Err(cx.give_up(receipt, Cause::plain(CauseClass::Ambiguous, words)))
         }
         OnUnknown::Ask => {
-            let cause = Cause::plain("ambiguous", format!("{what}: look at the Page, then settle it."));
+            let cause = Cause::plain(CauseClass::Ambiguous, format!("{what}: look at the Page, then settle it."));
             let mut tx = cx.begin().await?;
             if store::mark_unknown(&mut tx, cx.tenant_id(), parcel.delivery_id, &cause.facts()).await? {
                 let letter = Letter::PostUnknown { delivery_id: parcel.delivery_id };

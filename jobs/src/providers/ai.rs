@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::redact::redact;
-use crate::engine::{Cause, JobError};
+use crate::engine::{Cause, CauseClass, JobError};
 
 /// The longest that an answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
@@ -184,23 +184,25 @@ fn is_about_the_prompt(code: Option<&str>) -> bool {
 impl From<AiError> for JobError {
     fn from(error: AiError) -> Self {
         match &error {
-            AiError::NoAnswer(_) => {
-                Self::Retry(Cause::new("transient", "The language model did not answer; it is tried again.", error))
-            }
+            AiError::NoAnswer(_) => Self::Retry(Cause::new(
+                CauseClass::Transient,
+                "The language model did not answer; it is tried again.",
+                error,
+            )),
             AiError::Rate(_) => {
                 let words = "The language model asks us to wait; it is tried again.";
-                Self::Later(Duration::from_secs(30), Cause::new("rate", words, error))
+                Self::Later(Duration::from_secs(30), Cause::new(CauseClass::Rate, words, error))
             }
             AiError::Config(_) => {
                 let words = "The language model refuses our account or request; an operator has to look.";
-                Self::Later(Duration::from_mins(15), Cause::new("config", words, error))
+                Self::Later(Duration::from_mins(15), Cause::new(CauseClass::Config, words, error))
             }
             AiError::Declined(_) => {
-                Self::Fail(Cause::new("declined", "The language model declined: change the brief.", error))
+                Self::Fail(Cause::new(CauseClass::Declined, "The language model declined: change the brief.", error))
             }
             AiError::Unusable(_) => {
                 let words = "The language model's answer could not be used; it is tried again.";
-                Self::Retry(Cause::new("unusable", words, error))
+                Self::Retry(Cause::new(CauseClass::Unusable, words, error))
             }
         }
     }

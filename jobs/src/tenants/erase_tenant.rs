@@ -10,7 +10,7 @@ use serde_json::json;
 use super::erase::{self, TABLES};
 use crate::{
     audit::{self, Actor},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, purge},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry, purge},
     ids::TenantId,
     queues,
     services::Services,
@@ -75,7 +75,7 @@ impl Job for EraseTenant {
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut erasing = Erasing { cx, tenant_id: self.tenant_id, progress: read_progress(cx).await? };
         if cx.tenant_id() != TenantId::SYSTEM {
-            return Err(JobError::Fail(Cause::plain("permanent", "Only the system erases tenants.")));
+            return Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "Only the system erases tenants.")));
         }
         let mut tx = cx.begin().await?;
         let is_there = erase::is_there(&mut tx, self.tenant_id).await?;
@@ -179,7 +179,7 @@ impl Erasing<'_> {
 }
 
 fn look_again(words: &str) -> JobError {
-    JobError::Later(LOOK_AGAIN, Cause::plain("busy", words))
+    JobError::Later(LOOK_AGAIN, Cause::plain(CauseClass::Busy, words))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use super::{
     Answer, CallOutcome, EffectSpec, Look, Receipt, Remote, What,
     rows::{Row, has_equals, has_rival, list_taken},
 };
-use crate::{AttemptContext, Cause, JobError};
+use crate::{AttemptContext, Cause, CauseClass, JobError};
 
 /// The wait after the first look; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ impl AttemptContext {
         };
         let until_over = Duration::try_from_secs_f64(row.patience_left).unwrap_or(LONGEST_WAIT);
         let wait = wait_after(row.looks).min(until_over.max(Duration::from_secs(1)));
-        Err(JobError::Reconcile(wait, Cause::plain("ambiguous", words)))
+        Err(JobError::Reconcile(wait, Cause::plain(CauseClass::Ambiguous, words)))
     }
 
     /// An error of a read says nothing about the call: it is looked for again, for a day.

@@ -22,7 +22,7 @@ use rows::{Row, get, insert};
 pub use sent::{ProviderClock, Sent, SentWindow};
 
 use super::{
-    AttemptContext, Cause, JobError,
+    AttemptContext, Cause, CauseClass, JobError,
     failpoint::{self, Failpoint},
 };
 use crate::ids::{AccountId, EffectId};
@@ -156,11 +156,14 @@ impl AttemptContext {
             }
             ("sent", None) => {
                 let wait = Duration::try_from_secs_f64(row.seconds_left).unwrap_or_default();
-                Err(JobError::Reconcile(wait, Cause::plain("ambiguous", "An earlier call may still be on its way.")))
+                Err(JobError::Reconcile(
+                    wait,
+                    Cause::plain(CauseClass::Ambiguous, "An earlier call may still be on its way."),
+                ))
             }
             ("unknown", _) => Ok(Answer::Unknown(Receipt::new(row.id, true), Doubt::NotSeen)),
             _ => Err(JobError::Fail(Cause::plain(
-                "permanent",
+                CauseClass::Permanent,
                 "This was refused for good before and is not sent again; make a new post.",
             ))),
         }
@@ -246,5 +249,8 @@ fn not_sent(effect_id: EffectId, error: &JobError) -> CallOutcome {
 
 /// Noting that a call may leave took as long as the call itself may.
 fn too_late() -> SendError {
-    SendError::Refused(JobError::Retry(Cause::plain("timeout", "The database was too slow: nothing was sent.")))
+    SendError::Refused(JobError::Retry(Cause::plain(
+        CauseClass::Timeout,
+        "The database was too slow: nothing was sent.",
+    )))
 }

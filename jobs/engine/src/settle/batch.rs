@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{Verdict, apply_verdict, complete_free, fail::is_passing, list_current};
 use crate::{
-    ActiveAttempts, Attempt, Cause, Db,
+    ActiveAttempts, Attempt, Cause, CauseClass, Db,
     context::is_cancel_requested,
     failpoint::{self, Failpoint},
 };
@@ -149,7 +149,8 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
 
 /// Has an attempt tried again whose completion the database refuses, so that it holds up no other.
 async fn retry_refused(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
-    let facts = Cause::new("database", "The database refused its result; it is tried again.", refusal).facts();
+    let facts =
+        Cause::new(CauseClass::Database, "The database refused its result; it is tried again.", refusal).facts();
     let mut tx = db.system().await?;
     let cancel = is_cancel_requested(&mut tx, attempt).await?;
     apply_verdict(&mut tx, attempt, &Verdict::refused(), Some(&facts), cancel).await?;

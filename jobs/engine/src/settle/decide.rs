@@ -143,10 +143,10 @@ pub(super) fn decide_rate_limited(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Cause;
+    use crate::{Cause, CauseClass};
 
     fn cause() -> Cause {
-        Cause::plain("transient", "no answer")
+        Cause::plain(CauseClass::Transient, "no answer")
     }
 
     fn state(error: &JobError, situation: Situation) -> (&'static str, Option<String>) {

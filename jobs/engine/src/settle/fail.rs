@@ -232,7 +232,7 @@ fn log(job: &Claimed, ending: &Ending) {
         }
         Ending::Died(how) => (format!("took its process down: {how}"), None),
     };
-    let (class, causes) = facts.map(|facts| (facts.class, facts.causes.join(": "))).unwrap_or_default();
+    let (class, causes) = facts.map(|facts| (facts.class.name(), facts.causes.join(": "))).unwrap_or_default();
     tracing::warn!(
         job_id = %job.attempt.job_id, tenant_id = %job.attempt.tenant_id, kind = job.kind, attempt = job.attempt.number,
         class, causes, "{error}"

@@ -1,7 +1,7 @@
 //! Handing attempts back.
 
 use super::{columns, lock_order};
-use crate::{Attempt, Cause, Tx};
+use crate::{Attempt, Cause, CauseClass, Tx};
 
 /// Hands attempts back as if they had never been claimed, for a process that stops.
 ///
@@ -44,7 +44,7 @@ pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Er
         ",
         &ids,
         &numbers,
-        Cause::plain("stopped", "The worker that ran it was stopped; that costs nothing.").facts().to_json()
+        Cause::plain(CauseClass::Stopped, "The worker that ran it was stopped; that costs nothing.").facts().to_json()
     )
     .execute(&mut **tx)
     .await?;

@@ -8,7 +8,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, AttemptEnd, Cause, Done, Job, JobContext, JobError, Kind, Parked, Queue, Retry, hand_back,
+    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, Parked, Queue, Retry,
+    hand_back,
     ids::JobId,
     lease,
     ledger::{self, AttemptRow},
@@ -36,7 +37,7 @@ impl Job for Ends {
 
     async fn run(self, _cx: &JobContext<()>) -> Result<Done, JobError> {
         let source = anyhow::anyhow!("the wire is cut").context("no answer");
-        let cause = Cause::new("transient", "It did not answer.", source);
+        let cause = Cause::new(CauseClass::Transient, "It did not answer.", source);
         Err(match self {
             Self::Retry => JobError::Retry(cause),
             Self::Later => JobError::Later(Duration::from_mins(1), cause),

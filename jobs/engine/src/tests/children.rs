@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
-    Cause, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Queue, Retry,
+    Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Queue, Retry,
     ids::JobId,
     ledger::{self, JobFilter, JobRow},
     testing::Bench,
@@ -35,7 +35,7 @@ impl Job for Family {
             return tx.wait_for_children(policy).await;
         }
         if self.fails && cx.attempt().number == 1 {
-            return Err(JobError::Fail(Cause::plain("permanent", "scripted")));
+            return Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "scripted")));
         }
         tx.complete(json!({ "failed": cx.failed_children() })).await
     }

@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::{Noop, claim_all, register};
 use crate::{
-    AttemptContext, Cause, Done, Job, JobContext, JobError, Kind, Level, OnFailed, Queue, Retry,
+    AttemptContext, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, Level, OnFailed, Queue, Retry,
     events::{self, EventRow, Progress},
     ids::JobId,
     testing::Bench,
@@ -36,7 +36,7 @@ impl Job for Chatty {
         match self.ends.as_str() {
             "with writes" => cx.begin().await?.complete(json!({})).await,
             "waiting" if cx.attempt().number == 1 => cx.begin().await?.wait_for_children(OnFailed::GoOn).await,
-            "retry" => Err(JobError::Retry(Cause::plain("transient", "scripted"))),
+            "retry" => Err(JobError::Retry(Cause::plain(CauseClass::Transient, "scripted"))),
             "panic" => panic!("scripted"),
             "hang" => std::future::pending().await,
             _ => Ok(Done::nothing("scripted")),

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    Cause, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Parked, Queue, Retry,
+    Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Parked, Queue, Retry,
     ids::JobId,
     lease,
     ledger::{self, ActionError},
@@ -42,10 +42,10 @@ impl Job for Scripted {
         match self.what.as_str() {
             "panic" => panic!("scripted"),
             "hang" => std::future::pending().await,
-            "nul" => Err(JobError::Fail(Cause::plain("permanent", "a body with a \0 in it"))),
+            "nul" => Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "a body with a \0 in it"))),
             "nul result" => Ok(Done::nothing("a body with a \0 in it")),
-            "fail" => Err(JobError::Fail(Cause::plain("permanent", "scripted"))),
-            "park" => Err(JobError::Park(Parked::Job, None, Cause::plain("reauth", "scripted"))),
+            "fail" => Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "scripted"))),
+            "park" => Err(JobError::Park(Parked::Job, None, Cause::plain(CauseClass::Reauth, "scripted"))),
             "again" => cx.begin().await?.complete(json!("ran")).await,
             _ if self.children > 0 && cx.attempt().number == 1 => {
                 let what = if self.child_fails { "fail" } else { "" }.to_owned();

@@ -10,7 +10,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, AttemptEnd, Cause, Done, Job, JobContext, JobError, Kind, NotCompleted, Queue, Retry, Tx,
+    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NotCompleted, Queue, Retry,
+    Tx,
     ids::{JobId, TenantId},
     testing::Bench,
 };
@@ -35,7 +36,7 @@ impl Job for Clumsy {
     const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, _cx: &JobContext<()>) -> Result<Done, JobError> {
-        Err(JobError::Fail(Cause::plain("permanent", "scripted")))
+        Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "scripted")))
     }
 
     async fn on_not_completed(&self, tenant_id: TenantId, tx: &mut Tx, _: &NotCompleted) -> Result<(), sqlx::Error> {

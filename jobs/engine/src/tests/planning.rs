@@ -106,7 +106,7 @@ async fn a_parent_that_was_cancelled_does_not_wait_for_its_children(pool: PgPool
     assert_eq!(claim_all(&bench, worker).await.len(), 1, "the child runs");
     cancel(&bench.engine.db, cx.job_id()).await.unwrap();
     let error = cx.begin().await.unwrap().wait_for_children(OnFailed::GoOn).await.unwrap_err();
-    assert!(matches!(&error, JobError::Later(_, cause) if cause.class == "cancelled"), "{error:?}");
+    assert!(matches!(&error, JobError::Later(_, cause) if cause.class == crate::CauseClass::Cancelled), "{error:?}");
     assert_eq!(bench.job(cx.job_id()).await.state, "executing");
 }
 
@@ -145,7 +145,7 @@ async fn a_job_that_is_brought_back_goes_on_where_it_was(pool: PgPool) {
     let (cx, job) = parent(&bench).await;
     cx.begin().await.unwrap().checkpoint(&json!({ "place": 7 })).await.unwrap();
     let interrupt = ActiveAttempts::default().insert(job.attempt);
-    let error = JobError::Fail(crate::Cause::plain("permanent", "scripted"));
+    let error = JobError::Fail(crate::Cause::plain(crate::CauseClass::Permanent, "scripted"));
     assert!(matches!(bench.engine.decline(&job, error, &interrupt).await, AttemptEnd::Settled));
     bench.retry(cx.job_id()).await;
     assert_eq!(bench.job(cx.job_id()).await.result, Some(json!({ "place": 7 })));

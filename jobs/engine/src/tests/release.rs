@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{NOOPS, Noop, claim_all, register};
 use crate::{
-    Facts, NewJob, Priority,
+    CauseClass, Facts, NewJob, Priority,
     dispatch::{self, Cursor, Order, QueueLimits, Released},
     ids::{AccountId, TenantId},
     ledger, parking,
@@ -105,7 +105,7 @@ async fn a_parked_account_waits_at_no_cost_and_comes_back(pool: PgPool) {
     let mut jobs: Vec<NewJob> = noops(bench.tenant_id, 20).into_iter().map(|job| job.on_account(parked)).collect();
     jobs.extend(noops(bench.tenant_id, 5).into_iter().map(|job| job.on_account(free)));
     enqueue(&bench, jobs).await;
-    let facts = Facts { class: "rate".to_owned(), message: "slow down".to_owned(), causes: Vec::new() };
+    let facts = Facts { class: CauseClass::Rate, message: "slow down".to_owned(), causes: Vec::new() };
     let mut tx = bench.engine.db.system().await.unwrap();
     parking::park(&mut tx, bench.tenant_id, parked, Duration::from_mins(10), Some(&facts)).await.unwrap();
     tx.commit().await.unwrap();

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, Attempt, AttemptEnd, Cause, Claimed, Done, Job, JobContext, JobError, Kind, NewJob, Priority,
-    Queue, Retry,
+    ActiveAttempts, Attempt, AttemptEnd, Cause, CauseClass, Claimed, Done, Job, JobContext, JobError, Kind, NewJob,
+    Priority, Queue, Retry,
     ids::{JobId, WorkerId},
     lease, ledger, rescue, settle,
     testing::Bench,
@@ -131,7 +131,7 @@ async fn a_job_cancelled_after_it_was_asked_for_again_ends(pool: PgPool) {
     let (id, _, job) = running(&bench).await;
     assert_eq!(bench.enqueue(&Single {}).await, id);
     cancel(&bench, id).await;
-    decline(&bench, &job, JobError::Retry(Cause::plain("transient", "scripted"))).await;
+    decline(&bench, &job, JobError::Retry(Cause::plain(CauseClass::Transient, "scripted"))).await;
     assert_eq!(bench.job(id).await.state, "cancelled");
 
     let (id, _, job) = running(&bench).await;

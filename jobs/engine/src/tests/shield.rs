@@ -7,8 +7,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register, stop::effect};
 use crate::{
-    ActiveAttempts, Answer, AttemptEnd, Cause, Done, Interrupt, Job, JobContext, JobError, Kind, Queue, Remote, Retry,
-    SendError, ids::JobId, ledger, testing::Bench,
+    ActiveAttempts, Answer, AttemptEnd, Cause, CauseClass, Done, Interrupt, Job, JobContext, JobError, Kind, Queue,
+    Remote, Retry, SendError, ids::JobId, ledger, testing::Bench,
 };
 
 /// Calls, then does something that does not end.
@@ -30,7 +30,7 @@ impl Job for GoesOn {
         let send = |_| async {
             match self {
                 Self::Confirmed => Ok(Remote { id: cx.job_id().to_string(), permalink: None }),
-                Self::Refused => Err(SendError::Refused(JobError::Retry(Cause::plain("rate", "not now")))),
+                Self::Refused => Err(SendError::Refused(JobError::Retry(Cause::plain(CauseClass::Rate, "not now")))),
             }
         };
         if let Ok(Answer::Happened(receipt, remote)) = cx.once(&effect(cx), send, |_| async { Ok(Vec::new()) }).await {

@@ -102,7 +102,7 @@ impl Job for Wait {
     ) -> Result<(), sqlx::Error> {
         if let NotCompleted::Discarded(facts) = not_completed {
             let rename = "update tenants set name = $2 where id = $1";
-            sqlx::query(rename).bind(tenant_id.0).bind(&facts.class).execute(&mut **tx).await?;
+            sqlx::query(rename).bind(tenant_id.0).bind(facts.class.name()).execute(&mut **tx).await?;
         }
         Ok(())
     }

@@ -264,7 +264,7 @@ async fn mark(
         tenant_id.0,
         id.0,
         state,
-        facts.map(|facts| facts.class.as_str()),
+        facts.map(|facts| facts.class.name()),
         facts.map(|facts| facts.message.as_str()),
         blocked_by
     )

@@ -2,6 +2,8 @@
 //!
 //! Codes are compared as integers, never by the text around them.
 
+use crate::engine::CauseClass;
+
 /// What kind of refusal it is. Source: Graph API error codes, Pages and Login documentation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
@@ -28,20 +30,20 @@ pub enum Class {
 }
 
 impl Class {
-    /// The stable word for it.
+    /// The class of the failures that it makes.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn cause(self) -> CauseClass {
         match self {
-            Self::Transient => "transient",
-            Self::Rate => "rate",
-            Self::Reauth => "reauth",
-            Self::Permission => "permission",
-            Self::Permanent => "permanent",
-            Self::Duplicate => "duplicate",
-            Self::Policy => "policy",
-            Self::Config => "config",
-            Self::RestartLogin => "restart_login",
-            Self::Unknown => "unknown",
+            Self::Transient => CauseClass::Transient,
+            Self::Rate => CauseClass::Rate,
+            Self::Reauth => CauseClass::Reauth,
+            Self::Permission => CauseClass::Permission,
+            Self::Permanent => CauseClass::Permanent,
+            Self::Duplicate => CauseClass::Duplicate,
+            Self::Policy => CauseClass::Policy,
+            Self::Config => CauseClass::Config,
+            Self::RestartLogin => CauseClass::RestartLogin,
+            Self::Unknown => CauseClass::Unknown,
         }
     }
 

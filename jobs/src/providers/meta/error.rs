@@ -11,7 +11,7 @@ use super::{
     wait::{self, DEFAULT_WAIT},
 };
 use crate::{
-    engine::{Cause, JobError, Parked, SendError},
+    engine::{Cause, CauseClass, JobError, Parked, SendError},
     ids::AccountId,
     providers::redact::redact,
 };
@@ -120,10 +120,10 @@ impl MetaError {
         }
     }
 
-    fn class_name(&self) -> &'static str {
+    fn cause_class(&self) -> CauseClass {
         match self {
-            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } | Self::Endless => Class::Transient.name(),
-            Self::Refused { class, .. } => class.name(),
+            Self::Unreachable(_) | Self::NoAnswer(_) | Self::Odd { .. } | Self::Endless => CauseClass::Transient,
+            Self::Refused { class, .. } => class.cause(),
         }
     }
 
@@ -136,7 +136,7 @@ impl MetaError {
     }
 
     fn into_cause(self) -> Cause {
-        Cause::new(self.class_name(), self.words(), self)
+        Cause::new(self.cause_class(), self.words(), self)
     }
 }
 
@@ -188,7 +188,7 @@ impl From<ReadError> for JobError {
     fn from(ReadError(error): ReadError) -> Self {
         let cause = |error: MetaError| {
             let words = format!("The Page could not be read: {}", error.words());
-            Cause::new(error.class_name(), words, error)
+            Cause::new(error.cause_class(), words, error)
         };
         match &error {
             MetaError::Odd { wait: Some(wait), .. } => Self::Later(*wait, cause(error)),

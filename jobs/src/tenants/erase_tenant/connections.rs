@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
-    engine::{Cause, JobError},
+    engine::{Cause, CauseClass, JobError},
     ids::{OauthStateId, TokenId},
     oauth::store,
     providers::meta::{Class, MetaError},
@@ -40,7 +40,8 @@ impl Erasing<'_> {
         self.progress.is_revoked = !again;
         self.cx.begin().await?.checkpoint(&json!(self.progress)).await?;
         if again {
-            let cause = Cause::plain("transient", "Facebook did not revoke every connection; it is asked again.");
+            let cause =
+                Cause::plain(CauseClass::Transient, "Facebook did not revoke every connection; it is asked again.");
             return Err(JobError::Later(REVOKE_AGAIN, cause));
         }
         Ok(())

@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Budget, Limiter, Unknown};
-use crate::{Cause, Claimed, Db, JobError, lease};
+use crate::{Cause, CauseClass, Claimed, Db, JobError, lease};
 
 /// How many jobs of a lane may start at once: a tenth of a minute's.
 pub(crate) fn at_once(starts: i32) -> i32 {
@@ -59,7 +59,8 @@ impl Limiter {
         if rest.is_zero() {
             return Ok(());
         }
-        let cause = Cause::plain("rate", format!("The queue {} starts {starts} jobs a minute here.", job.queue));
+        let cause =
+            Cause::plain(CauseClass::Rate, format!("The queue {} starts {starts} jobs a minute here.", job.queue));
         Err(RateLimited { rest, later: JobError::Later(rest, cause) })
     }
 

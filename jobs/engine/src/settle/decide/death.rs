@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Situation, Verdict};
-use crate::{Facts, NotCompleted};
+use crate::{CauseClass, Facts, NotCompleted};
 
 /// A job that took down this many processes of its own is discarded.
 const LETHAL: i16 = 3;
@@ -41,7 +41,7 @@ pub(in crate::settle) fn decide_death(
 /// What the ledger says about a death; `next` is what comes of it.
 pub(in crate::settle) fn facts(how: &str, next: &str) -> Facts {
     Facts {
-        class: "poison".to_owned(),
+        class: CauseClass::Poison,
         message: format!("It took down the process in which it ran alone. {next}"),
         causes: vec![how.to_owned()],
     }
@@ -63,7 +63,7 @@ mod tests {
             let (NotCompleted::Again(facts) | NotCompleted::Discarded(facts)) = not_completed else {
                 panic!("{not_completed:?}");
             };
-            assert_eq!((facts.class.as_str(), facts.causes), ("poison", vec![SIGNAL.to_owned()]));
+            assert_eq!((facts.class, facts.causes), (CauseClass::Poison, vec![SIGNAL.to_owned()]));
         }
     }
 

@@ -12,7 +12,7 @@ use super::{
     plan::{ActionPlan, JobSnapshot, Step, plan},
 };
 use crate::{
-    Cause, Facts, Kind, NotCompleted, Tx,
+    Cause, CauseClass, Facts, Kind, NotCompleted, Tx,
     ids::{JobId, TenantId},
     settle::{self, EndedChild},
 };
@@ -133,7 +133,7 @@ fn distinct(ids: &[JobId]) -> Vec<Uuid> {
 }
 
 fn discarded_by_staff() -> Facts {
-    Cause::plain("discarded_by_staff", "Somebody discarded it.").facts()
+    Cause::plain(CauseClass::DiscardedByStaff, "Somebody discarded it.").facts()
 }
 
 /// Lets the rows of jobs that end follow, as kinds say.
