@@ -230,7 +230,7 @@ async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
         let depth: BTreeMap<String, CountView> = depths
             .iter()
             .filter(|((name, _), _)| *name == queue.name)
-            .map(|((_, state), count)| (state.clone(), (*count).into()))
+            .map(|((_, state), count)| (state.name().to_owned(), (*count).into()))
             .collect();
         states.push(QueueState {
             running: depth.get("executing").map_or(0, |running| running.count),

@@ -133,7 +133,7 @@ impl WorkersApi {
         let mut tx = self.state.db.system().await?;
         let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();
         for ((queue, state), count) in stats::depths(&mut tx).await? {
-            queues.entry(queue).or_default().insert(state, count.into());
+            queues.entry(queue).or_default().insert(state.name().to_owned(), count.into());
         }
         let finished = stats::finished_lately(&mut tx).await?;
         let sizes = stats::sizes(&mut tx).await?;

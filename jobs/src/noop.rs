@@ -31,13 +31,13 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     #[sqlx::test(migrations = "../migrations")]
     async fn it_completes(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let id = bench.enqueue(&Noop::default()).await;
         assert_eq!(bench.drain().await, 1);
-        assert_eq!(bench.job(id).await.state, "completed");
+        assert_eq!(bench.job(id).await.state, JobState::Completed);
     }
 }

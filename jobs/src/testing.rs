@@ -17,7 +17,7 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
-    engine::{Window, testing},
+    engine::{JobState, Window, testing},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
     oauth,
@@ -82,7 +82,7 @@ impl Bench {
     pub async fn connect_page(&self) -> AccountId {
         let job = self.begin_login().await;
         self.drain().await;
-        assert_eq!(self.job(job).await.state, "completed");
+        assert_eq!(self.job(job).await.state, JobState::Completed);
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
         oauth::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }

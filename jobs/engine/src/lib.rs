@@ -36,6 +36,7 @@ pub mod retention;
 mod run;
 mod settle;
 mod staff;
+mod states;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 #[cfg(test)]
@@ -62,3 +63,4 @@ pub use rescue::rescue;
 pub use run::{AttemptEnd, Engine, Interrupt};
 pub use settle::{Settler, hand_back};
 pub use staff::{ledger, parked, queues, stats};
+pub use states::{AttemptOutcome, EffectState, JobState};

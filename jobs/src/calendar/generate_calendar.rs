@@ -178,7 +178,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{engine::events, ids::JobId, posts, testing::Bench};
+    use crate::{
+        engine::{JobState, events},
+        ids::JobId,
+        posts,
+        testing::Bench,
+    };
 
     async fn calendar(bench: &Bench, posts: i32) -> (CalendarId, JobId) {
         let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
@@ -206,7 +211,7 @@ mod tests {
         let (id, job) = calendar(&bench, 8).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("ready", "completed"));
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.name()), ("ready", "completed"));
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let said = events::list_events(&mut tx, bench.tenant_id, job, 0, 10).await.unwrap();
         let said: Vec<_> = said.iter().map(|event| (event.done, event.total)).collect();
@@ -235,7 +240,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&GenerateCalendar { calendar_id: CalendarId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -244,10 +249,10 @@ mod tests {
         bench.sandbox.fault("chat_completion", json!({ "scenario": "rate_limited" })).await;
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
         bench.sandbox.fault("chat_completion", json!({ "scenario": "wrong_count" })).await;
         bench.drain_after(Duration::from_secs(31)).await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("retryable", 1));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Retryable, 1));
         bench.drain_after(Duration::from_secs(2)).await;
         assert_eq!(read(&bench, id).await.0.state, "ready");
     }
@@ -259,7 +264,7 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, _) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "discarded"));
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.name()), ("failed", "discarded"));
         assert!(calendar.error.unwrap().contains("change the brief"));
         bench.retry(job).await;
         bench.drain().await;
@@ -273,7 +278,7 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.as_str()), ("failed", "completed"));
+        assert_eq!((calendar.state.as_str(), bench.job(job).await.state.name()), ("failed", "completed"));
         assert!(calendar.error.unwrap().starts_with("1 captions"));
         let missing = posts.iter().find(|post| post.caption.is_none()).unwrap().id;
         bench.enqueue(&WriteCaption { post_id: missing }).await;

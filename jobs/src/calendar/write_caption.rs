@@ -127,6 +127,7 @@ mod tests {
     use super::*;
     use crate::{
         calendar::store::PlannedPost,
+        engine::JobState,
         ids::{CalendarId, JobId},
         testing::Bench,
     };
@@ -177,7 +178,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&WriteCaption { post_id: PostId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -189,10 +190,10 @@ mod tests {
         let (post, job) = planned(&bench).await;
         bench.drain().await;
         for wait_seconds in [2, 7, 26, 76] {
-            assert_eq!(bench.job(job).await.state, "retryable");
+            assert_eq!(bench.job(job).await.state, JobState::Retryable);
             bench.drain_after(Duration::from_secs(wait_seconds)).await;
         }
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("completed", 4));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Completed, 4));
         assert!(caption(&bench, post).await.is_some());
     }
 
@@ -203,10 +204,10 @@ mod tests {
         bench.sandbox.fault("chat_completion", json!({ "scenario": "content_filter", "nth": 2 })).await;
         let (_, job) = planned(&bench).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
         bench.drain_after(Duration::from_secs(31)).await;
         assert_eq!(
-            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
             ("discarded", "declined")
         );
     }

@@ -101,7 +101,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{media::Position, testing::Bench};
+    use crate::{engine::JobState, media::Position, testing::Bench};
 
     fn job(asset_id: AssetId, text: &str) -> RenderOverlay {
         let overlay = Overlay { text: text.to_owned(), position: Position::Top };
@@ -130,7 +130,7 @@ mod tests {
         let render = job(source, "Pizza night");
         let id = bench.enqueue(&render).await;
         bench.drain().await;
-        assert_eq!(bench.job(id).await.state, "completed");
+        assert_eq!(bench.job(id).await.state, JobState::Completed);
         let asset = rendered(&bench, render.rendered_id).await.unwrap();
         assert_eq!((asset.content_type.as_str(), asset.source_asset_id), ("image/jpeg", Some(source)));
         assert_eq!(asset.name, "photo-text.jpg");
@@ -158,7 +158,7 @@ mod tests {
         let id = bench.enqueue(&job(source, "x")).await;
         bench.drain().await;
         let row = bench.job(id).await;
-        assert_eq!(row.state, "discarded");
+        assert_eq!(row.state, JobState::Discarded);
         assert_eq!(row.error.unwrap()["message"], "The picture's file is gone: upload it again.");
     }
 
@@ -167,6 +167,6 @@ mod tests {
         let bench = Bench::new(pool).await;
         let id = bench.enqueue(&job(bench.picture().await, &"word ".repeat(3_000))).await;
         bench.drain().await;
-        assert_eq!((bench.job(id).await.state.as_str(), bench.job(id).await.attempt), ("discarded", 1));
+        assert_eq!((bench.job(id).await.state, bench.job(id).await.attempt), (JobState::Discarded, 1));
     }
 }

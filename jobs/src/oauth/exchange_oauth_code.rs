@@ -101,7 +101,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     async fn accounts(bench: &Bench) -> Vec<store::AccountRow> {
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -119,7 +119,7 @@ mod tests {
         let bench = Bench::new(pool.clone()).await;
         let job = bench.begin_login().await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         let accounts = accounts(&bench).await;
         assert_eq!((accounts.len(), accounts[0].status.as_str()), (1, "active"));
         assert!(accounts[0].token_expires_at.is_some(), "a user token ends");
@@ -149,9 +149,9 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "retryable");
+        assert_eq!(bench.job(job).await.state, JobState::Retryable);
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         assert_eq!(bench.sandbox.calls("exchange_code").await, 1);
     }
 
@@ -160,7 +160,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&ExchangeOauthCode { state_id: OauthStateId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -169,7 +169,7 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.graph_error("exchange_code", 4, 0).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -178,7 +178,7 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.graph_error("exchange_code", 100, 36_009).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.job(job).await.state, JobState::Discarded);
         assert_eq!(bench.error_class(job).await, "restart_login");
     }
 

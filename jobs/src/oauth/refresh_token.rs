@@ -75,7 +75,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     async fn connected(bench: &Bench) -> store::AccountRow {
         bench.connect_page().await;
@@ -101,7 +101,7 @@ mod tests {
         for _ in 0..2 {
             let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
             bench.drain().await;
-            assert_eq!(bench.job(job).await.state, "completed");
+            assert_eq!(bench.job(job).await.state, JobState::Completed);
         }
         let after = account(&bench).await;
         assert!(after.token_expires_at > before.token_expires_at);
@@ -113,7 +113,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&RefreshToken { token_id: TokenId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -123,7 +123,7 @@ mod tests {
         bench.sandbox.graph_error("exchange_token", 17, 0).await;
         let job = bench.enqueue(&RefreshToken { token_id: account.user_token_id }).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -133,7 +133,7 @@ mod tests {
         bench.sandbox.graph_error("exchange_token", 190, 463).await;
         let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.job(job).await.state, JobState::Discarded);
         let after = account(&bench).await;
         assert_eq!(after.status, "needs_reauth");
         assert!(after.status_reason.unwrap().contains("connect the Page again"));

@@ -51,7 +51,7 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::{ids::TokenId, testing::Bench};
+    use crate::{engine::JobState, ids::TokenId, testing::Bench};
 
     const DAY: Duration = Duration::from_hours(24);
 
@@ -64,7 +64,7 @@ mod tests {
     /// Runs the reconciler alone; answers for which tokens it enqueued jobs.
     async fn reconcile(bench: &Bench) -> Vec<TokenId> {
         let job = bench.enqueue_for_system(&RefreshTokens::default()).await;
-        assert_eq!(bench.run(job).await.state, "completed");
+        assert_eq!(bench.run(job).await.state, JobState::Completed);
         bench.enqueued::<RefreshToken>().await.into_iter().map(|job| job.token_id).collect()
     }
 

@@ -52,7 +52,7 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::{ids::JobId, noop::Noop, testing::Bench};
+    use crate::{engine::JobState, ids::JobId, noop::Noop, testing::Bench};
 
     /// A job that ended because of its third death.
     async fn poisoned(bench: &Bench) -> JobId {
@@ -70,7 +70,7 @@ mod tests {
     async fn alerts(bench: &Bench) -> Vec<mail::SendMail> {
         let job = bench.enqueue_for_system(&ReportPoison::default()).await;
         let job = bench.run(job).await;
-        assert_eq!(job.state, "completed", "{:?}", job.error);
+        assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
         bench.enqueued::<mail::SendMail>().await
     }
 

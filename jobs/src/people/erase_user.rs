@@ -69,7 +69,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
+    use crate::{engine::JobState, ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
 
     async fn person(bench: &Bench, email: &str, tenant_id: Option<(TenantId, Role)>) -> UserId {
         let mut tx = bench.engine.db.system().await.unwrap();
@@ -110,7 +110,7 @@ mod tests {
         let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
         for _ in 0..2 {
             let job = erase(&bench, user_id).await;
-            assert_eq!(bench.job(job).await.state, "completed");
+            assert_eq!(bench.job(job).await.state, JobState::Completed);
             assert!(!is_there(&bench, user_id).await && !tenant_is_there(&bench).await);
         }
     }
@@ -121,7 +121,7 @@ mod tests {
         let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
         let other = person(&bench, "other@example.com", Some((bench.tenant_id, Role::Owner))).await;
         let job = erase(&bench, user_id).await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         assert!(!is_there(&bench, user_id).await && is_there(&bench, other).await && tenant_is_there(&bench).await);
     }
 
@@ -132,7 +132,7 @@ mod tests {
         person(&bench, "member@example.com", Some((bench.tenant_id, Role::Member))).await;
         let job = erase(&bench, user_id).await;
         assert_eq!(
-            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
             ("discarded", "last_owner")
         );
         assert!(is_there(&bench, user_id).await && tenant_is_there(&bench).await);

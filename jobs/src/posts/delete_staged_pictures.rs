@@ -65,7 +65,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     #[test]
     fn the_payload_keeps_its_form() {
@@ -77,6 +77,6 @@ mod tests {
     async fn a_delivery_that_is_gone_is_nothing_to_do(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&DeleteStagedPictures { delivery_id: DeliveryId::new() }).await;
-        assert_eq!(bench.run(job).await.state, "completed");
+        assert_eq!(bench.run(job).await.state, JobState::Completed);
     }
 }

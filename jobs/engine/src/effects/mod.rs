@@ -22,7 +22,7 @@ use rows::{Row, get, insert};
 pub use sent::{ProviderClock, Sent, SentWindow};
 
 use super::{
-    AttemptContext, Cause, CauseClass, JobError,
+    AttemptContext, Cause, CauseClass, EffectState, JobError,
     failpoint::{self, Failpoint},
 };
 use crate::ids::{AccountId, EffectId};
@@ -138,31 +138,31 @@ impl AttemptContext {
         self.shield();
         let deadline = Deadline::after(spec.timeout);
         let row = self.mark_sent(spec).await.inspect_err(|_| self.unshield())?;
-        match (row.state.as_str(), &row.remote_id) {
-            ("intended", _) => {
+        match (row.state, &row.remote_id) {
+            (EffectState::Intended, _) => {
                 failpoint::reach(Failpoint::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
                 failpoint::reach(Failpoint::Answered);
                 // What happened is to be recorded before anything cuts the attempt; the rest is noted for its settlement.
                 self.answer(row.id, outcome).inspect_err(|_| self.unshield())
             }
-            ("confirmed" | "sent", Some(id)) => {
+            (EffectState::Confirmed | EffectState::Sent, Some(id)) => {
                 let remote = Remote { id: id.clone(), permalink: None };
                 Ok(Answer::Happened(Receipt::new(row.id, true), remote))
             }
-            ("sent", None) if row.seconds_left <= 0.0 => {
+            (EffectState::Sent, None) if row.seconds_left <= 0.0 => {
                 let seen = read_back(row.sent()).await;
                 self.compare(spec, &row, seen).await
             }
-            ("sent", None) => {
+            (EffectState::Sent, None) => {
                 let wait = Duration::try_from_secs_f64(row.seconds_left).unwrap_or_default();
                 Err(JobError::Reconcile(
                     wait,
                     Cause::plain(CauseClass::Ambiguous, "An earlier call may still be on its way."),
                 ))
             }
-            ("unknown", _) => Ok(Answer::Unknown(Receipt::new(row.id, true), Doubt::NotSeen)),
-            _ => Err(JobError::Fail(Cause::plain(
+            (EffectState::Unknown, _) => Ok(Answer::Unknown(Receipt::new(row.id, true), Doubt::NotSeen)),
+            (EffectState::Failed, _) | (EffectState::Confirmed, None) => Err(JobError::Fail(Cause::plain(
                 CauseClass::Permanent,
                 "This was refused for good before and is not sent again; make a new post.",
             ))),
@@ -209,7 +209,7 @@ impl AttemptContext {
         let mut tx = self.begin().await?;
         insert(&mut tx, spec).await?;
         let row = get(&mut tx, spec).await?;
-        if row.state == "intended" {
+        if row.state == EffectState::Intended {
             rows::mark_sent(&mut tx, spec, row.id).await?;
             failpoint::reach(Failpoint::BeforeSent);
             tx.commit_to_send().await.inspect_err(|error| self.note_outcome(not_sent(row.id, error)))?;

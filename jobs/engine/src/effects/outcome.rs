@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{EffectId, Remote, rows};
-use crate::{Attempt, Tx};
+use crate::{Attempt, EffectState, Tx};
 
 /// What came of an effect, to be recorded when an attempt that did not complete its job is settled.
 #[derive(Debug)]
@@ -51,16 +51,18 @@ impl Look {
 pub(crate) async fn record_outcome(tx: &mut Tx, attempt: Attempt, outcome: &CallOutcome) -> Result<(), sqlx::Error> {
     let id = outcome.effect_id;
     match &outcome.what {
-        What::NotHappened(fact) => rows::end_call(tx, attempt, id, "intended", fact, None).await,
-        What::RefusedForGood(fact) => rows::end_call(tx, attempt, id, "failed", fact, None).await,
-        What::Unclear(fact) => rows::end_call(tx, attempt, id, "sent", fact, None).await,
-        What::Answered(fact, remote_id) => rows::end_call(tx, attempt, id, "sent", fact, Some(remote_id)).await,
+        What::NotHappened(fact) => rows::end_call(tx, attempt, id, EffectState::Intended, fact, None).await,
+        What::RefusedForGood(fact) => rows::end_call(tx, attempt, id, EffectState::Failed, fact, None).await,
+        What::Unclear(fact) => rows::end_call(tx, attempt, id, EffectState::Sent, fact, None).await,
+        What::Answered(fact, remote_id) => {
+            rows::end_call(tx, attempt, id, EffectState::Sent, fact, Some(remote_id)).await
+        }
         What::Looked(look) => rows::count_look(tx, attempt.tenant_id, look).await,
         What::GivenUp(fact, look) => {
             if let Some(look) = look {
                 rows::count_look(tx, attempt.tenant_id, look).await?;
             }
-            rows::end_doubt(tx, attempt.tenant_id, id, "failed", fact).await
+            rows::end_doubt(tx, attempt.tenant_id, id, EffectState::Failed, fact).await
         }
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::{Receipt, Remote, rows};
-use crate::{AttemptTx, Cause, Done, JobError, settle::Verdict};
+use crate::{AttemptTx, Cause, Done, EffectState, JobError, settle::Verdict};
 
 impl AttemptTx {
     /// Records that the effect happened, in the transaction that records what follows from it. False if the thing is known to
@@ -43,7 +43,7 @@ impl AttemptTx {
             rows::count_look(&mut self, tenant_id, look).await?;
             fact["candidates"] = look.listed();
         }
-        rows::end_doubt(&mut self, tenant_id, receipt.effect_id, "unknown", &fact).await?;
+        rows::end_doubt(&mut self, tenant_id, receipt.effect_id, EffectState::Unknown, &fact).await?;
         self.suspend(&Verdict::unknown_effect(), &cause.facts()).await
     }
 }

@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 
 use super::{Candidate, EffectSpec, Look, Sent};
 use crate::{
-    Attempt, AttemptTx, Tx,
+    Attempt, AttemptTx, EffectState, Tx,
     ids::{EffectId, TenantId},
 };
 
 pub(super) struct Row {
     pub(super) id: EffectId,
-    pub(super) state: String,
+    pub(super) state: EffectState,
     pub(super) seconds_left: f64,
     /// Seconds for which it is still looked for.
     pub(super) patience_left: f64,
@@ -64,7 +64,7 @@ pub(super) async fn get(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<Row, sq
     let tenant_id = tx.attempt().tenant_id;
     let row = sqlx::query!(
         r#"
-        select id as "id: EffectId", state, sent_at, send_until, remote_id, looks, clock_timestamp() as "now!",
+        select id as "id: EffectId", state as "state: EffectState", sent_at, send_until, remote_id, looks, clock_timestamp() as "now!",
           coalesce(extract(epoch from send_until - clock_timestamp()), 0)::float8 as "seconds_left!",
           coalesce(extract(epoch from send_until + make_interval(secs => $3) - engine_now()), 0)::float8 as "patience_left!",
           coalesce(failing_since < engine_now() - interval '24 hours', false) as "is_failing_for_long!"
@@ -220,7 +220,7 @@ pub(super) async fn end_call(
     tx: &mut Tx,
     attempt: Attempt,
     id: EffectId,
-    state: &str,
+    state: EffectState,
     fact: &Value,
     remote_id: Option<&str>,
 ) -> Result<(), sqlx::Error> {
@@ -236,7 +236,7 @@ pub(super) async fn end_call(
         attempt.tenant_id.0,
         id.0,
         attempt.number,
-        state,
+        state.name(),
         fact,
         remote_id
     )
@@ -276,7 +276,7 @@ pub(super) async fn end_doubt(
     tx: &mut Tx,
     tenant_id: TenantId,
     id: EffectId,
-    state: &str,
+    state: EffectState,
     fact: &Value,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
@@ -287,7 +287,7 @@ pub(super) async fn end_doubt(
         ",
         tenant_id.0,
         id.0,
-        state,
+        state.name(),
         fact
     )
     .execute(&mut **tx)

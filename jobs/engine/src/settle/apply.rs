@@ -6,7 +6,7 @@ use sqlx::postgres::types::PgInterval;
 use uuid::Uuid;
 
 use super::{EndedChild, Verdict, archive, release_parents};
-use crate::{Attempt, Facts, Tx, parking};
+use crate::{Attempt, AttemptOutcome, Facts, Tx, parking};
 
 /// Settles an attempt that did not complete its job; false if it was no longer the latest, or if a request to cancel
 /// came after `cancel_seen` was read.
@@ -57,13 +57,13 @@ pub(crate) async fn apply_verdict(
         "#,
         attempt.job_id.0,
         attempt.number,
-        verdict.state,
+        verdict.state.name(),
         verdict.suspended_on,
         verdict.after.map(interval),
         i32::from(verdict.is_failure),
         facts.map(Facts::to_json),
         cancel_seen,
-        verdict.outcome,
+        verdict.outcome.name(),
         looks
     )
     .fetch_optional(&mut **tx)
@@ -85,7 +85,7 @@ async fn note_look(
     verdict: &Verdict,
     facts: Option<&Facts>,
 ) -> Result<Option<i32>, sqlx::Error> {
-    if verdict.outcome != "reconcile" {
+    if verdict.outcome != AttemptOutcome::Reconcile {
         return Ok(Some(0));
     }
     let looks = sqlx::query_scalar!(

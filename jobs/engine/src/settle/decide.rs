@@ -6,7 +6,7 @@ use std::time::Duration;
 
 pub(super) use death::{decide_death, facts as death_facts};
 
-use crate::{JobError, NotCompleted, Parked, Retry, ids::AccountId};
+use crate::{AttemptOutcome, JobError, JobState, NotCompleted, Parked, Retry, ids::AccountId};
 
 /// A job that is snoozed for longer than this since it was first due is given up.
 const MAX_SNOOZE: Duration = Duration::from_hours(72);
@@ -25,9 +25,9 @@ const LOOK_AGAIN: Duration = Duration::from_mins(15);
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
     /// The job's next state.
-    pub(crate) state: &'static str,
+    pub(crate) state: JobState,
     /// How `job_attempts` calls it.
-    pub(crate) outcome: &'static str,
+    pub(crate) outcome: AttemptOutcome,
     /// When it is due again; `None`: not by itself.
     pub(crate) after: Option<Duration>,
     /// What it waits for, when suspended.
@@ -54,31 +54,45 @@ pub(crate) struct Situation {
 }
 
 impl Verdict {
-    fn again(state: &'static str, outcome: &'static str, after: Duration, is_failure: bool) -> Self {
+    fn again(state: JobState, outcome: AttemptOutcome, after: Duration, is_failure: bool) -> Self {
         Self { state, outcome, after: Some(after), suspended_on: None, is_failure, parks: None }
     }
 
-    fn suspended(on: &str, outcome: &'static str, after: Option<Duration>) -> Self {
-        Self { state: "suspended", outcome, after, suspended_on: Some(on.to_owned()), is_failure: false, parks: None }
+    fn suspended(on: &str, outcome: AttemptOutcome, after: Option<Duration>) -> Self {
+        Self {
+            state: JobState::Suspended,
+            outcome,
+            after,
+            suspended_on: Some(on.to_owned()),
+            is_failure: false,
+            parks: None,
+        }
     }
 
-    fn ended(state: &'static str) -> Self {
-        Self { state, outcome: "fail", after: None, suspended_on: None, is_failure: state == "discarded", parks: None }
+    fn ended(state: JobState) -> Self {
+        Self {
+            state,
+            outcome: AttemptOutcome::Fail,
+            after: None,
+            suspended_on: None,
+            is_failure: state == JobState::Discarded,
+            parks: None,
+        }
     }
 
     fn parked(what: Parked, after: Option<Duration>) -> Self {
         let parks = what.account();
         let after = after.or_else(|| parks.map(|_| LOOK_AGAIN));
-        Self { parks, ..Self::suspended(&what.name(), "park", after) }
+        Self { parks, ..Self::suspended(&what.name(), AttemptOutcome::Park, after) }
     }
 
     /// The database refused the completion.
     pub(super) fn refused() -> Self {
-        Self::again("retryable", "retry", SETTLE_AGAIN, true)
+        Self::again(JobState::Retryable, AttemptOutcome::Retry, SETTLE_AGAIN, true)
     }
 
     pub(crate) fn unknown_effect() -> Self {
-        Self::suspended("unknown_effect", "park", None)
+        Self::suspended("unknown_effect", AttemptOutcome::Park, None)
     }
 }
 
@@ -97,32 +111,34 @@ pub(super) fn decide(
         let after = match error {
             // Reading back waits too: for the provider's limit, or for a new login.
             JobError::Park(what, after, _) => {
-                let verdict = Verdict { outcome: "reconcile", ..Verdict::parked(*what, *after) };
+                let verdict = Verdict { outcome: AttemptOutcome::Reconcile, ..Verdict::parked(*what, *after) };
                 return Some((verdict, NotCompleted::Reconciling(facts)));
             }
             JobError::Reconcile(after, _) | JobError::Later(after, _) => *after,
             JobError::Retry(_) | JobError::Fail(_) | JobError::Superseded => READ_AGAIN,
         };
-        let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(after)));
+        let verdict = Verdict::suspended("reconcile", AttemptOutcome::Reconcile, Some(sending.max(after)));
         return Some((verdict, NotCompleted::Reconciling(facts)));
     }
     if situation.cancel_requested {
-        return Some((Verdict::ended("cancelled"), NotCompleted::Cancelled));
+        return Some((Verdict::ended(JobState::Cancelled), NotCompleted::Cancelled));
     }
     Some(match error {
         JobError::Superseded => return None,
         JobError::Retry(_) => match retry.wait(situation.failures + 1, jitter) {
-            Some(wait) => (Verdict::again("retryable", "retry", wait, true), NotCompleted::Again(facts)),
-            None => (Verdict::ended("discarded"), NotCompleted::Discarded(facts)),
+            Some(wait) => {
+                (Verdict::again(JobState::Retryable, AttemptOutcome::Retry, wait, true), NotCompleted::Again(facts))
+            }
+            None => (Verdict::ended(JobState::Discarded), NotCompleted::Discarded(facts)),
         },
         JobError::Later(after, _) | JobError::Reconcile(after, _) if situation.due_for + *after <= MAX_SNOOZE => {
-            (Verdict::again("scheduled", "later", *after, false), NotCompleted::Again(facts))
+            (Verdict::again(JobState::Scheduled, AttemptOutcome::Later, *after, false), NotCompleted::Again(facts))
         }
         JobError::Later(..) | JobError::Reconcile(..) | JobError::Fail(_) => {
-            (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
+            (Verdict::ended(JobState::Discarded), NotCompleted::Discarded(facts))
         }
         JobError::Park(_, Some(after), _) if situation.due_for + *after > MAX_SNOOZE => {
-            (Verdict::ended("discarded"), NotCompleted::Discarded(facts))
+            (Verdict::ended(JobState::Discarded), NotCompleted::Discarded(facts))
         }
         JobError::Park(what, after, _) => (Verdict::parked(*what, *after), NotCompleted::Parked(facts)),
     })
@@ -136,8 +152,8 @@ pub(super) fn decide_rate_limited(
     situation: Situation,
 ) -> Option<(Verdict, NotCompleted)> {
     let (verdict, not_completed) = decide(later, retry, Situation { due_for: Duration::ZERO, ..situation }, 0.0)?;
-    let waits = verdict.state == "scheduled";
-    Some((if waits { Verdict { state: "available", after: None, ..verdict } } else { verdict }, not_completed))
+    let waits = verdict.state == JobState::Scheduled;
+    Some((if waits { Verdict { state: JobState::Available, after: None, ..verdict } } else { verdict }, not_completed))
 }
 
 #[cfg(test)]
@@ -149,24 +165,30 @@ mod tests {
         Cause::plain(CauseClass::Transient, "no answer")
     }
 
-    fn state(error: &JobError, situation: Situation) -> (&'static str, Option<String>) {
+    fn state(error: &JobError, situation: Situation) -> (JobState, Option<String>) {
         let (verdict, _) = decide(error, &Retry::QUICK, situation, 0.0).expect("not superseded");
         (verdict.state, verdict.suspended_on)
     }
 
     #[test]
     fn failures_are_retried_until_the_list_ends() {
-        assert_eq!(state(&JobError::Retry(cause()), Situation { failures: 3, ..Situation::default() }).0, "retryable");
-        assert_eq!(state(&JobError::Retry(cause()), Situation { failures: 4, ..Situation::default() }).0, "discarded");
+        assert_eq!(
+            state(&JobError::Retry(cause()), Situation { failures: 3, ..Situation::default() }).0,
+            JobState::Retryable
+        );
+        assert_eq!(
+            state(&JobError::Retry(cause()), Situation { failures: 4, ..Situation::default() }).0,
+            JobState::Discarded
+        );
     }
 
     #[test]
     fn snoozing_costs_nothing_but_ends() {
         let later = || JobError::Later(Duration::from_mins(1), cause());
         let (verdict, _) = decide(&later(), &Retry::QUICK, Situation::default(), 0.0).expect("decided");
-        assert_eq!((verdict.state, verdict.is_failure), ("scheduled", false));
+        assert_eq!((verdict.state, verdict.is_failure), (JobState::Scheduled, false));
         let late = Situation { due_for: MAX_SNOOZE, ..Situation::default() };
-        assert_eq!(state(&later(), late).0, "discarded");
+        assert_eq!(state(&later(), late).0, JobState::Discarded);
     }
 
     #[test]
@@ -174,19 +196,19 @@ mod tests {
         let later = JobError::Later(Duration::from_mins(1), cause());
         let late = Situation { due_for: 2 * MAX_SNOOZE, ..Situation::default() };
         let (verdict, not_completed) = decide_rate_limited(&later, &Retry::NEVER, late).expect("decided");
-        assert_eq!((verdict.state, verdict.after, verdict.is_failure), ("available", None, false));
+        assert_eq!((verdict.state, verdict.after, verdict.is_failure), (JobState::Available, None, false));
         assert!(matches!(not_completed, NotCompleted::Again(_)), "{not_completed:?}");
         let asked = Situation { cancel_requested: true, ..late };
-        assert_eq!(decide_rate_limited(&later, &Retry::NEVER, asked).expect("decided").0.state, "cancelled");
+        assert_eq!(decide_rate_limited(&later, &Retry::NEVER, asked).expect("decided").0.state, JobState::Cancelled);
         let open = Situation { open_effect: Some(Duration::from_secs(90)), ..late };
         let (verdict, _) = decide_rate_limited(&later, &Retry::NEVER, open).expect("decided");
-        assert_eq!((verdict.state, verdict.after), ("suspended", Some(Duration::from_secs(90))));
+        assert_eq!((verdict.state, verdict.after), (JobState::Suspended, Some(Duration::from_secs(90))));
     }
 
     #[test]
     fn a_request_to_cancel_ends_what_would_run_again() {
         let asked = Situation { cancel_requested: true, ..Situation::default() };
-        assert_eq!(state(&JobError::Retry(cause()), asked).0, "cancelled");
+        assert_eq!(state(&JobError::Retry(cause()), asked).0, JobState::Cancelled);
     }
 
     #[test]

@@ -6,8 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::ledger;
-use crate::ids::{AccountId, TenantId};
-use crate::{Parked, Tx};
+use crate::{
+    Parked, Tx,
+    ids::{AccountId, TenantId},
+};
 
 /// A parked account.
 #[derive(Debug, Clone)]

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, Parked, Queue, Retry,
-    hand_back,
+    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, Parked, Queue,
+    Retry, hand_back,
     ids::JobId,
     lease,
     ledger::{self, AttemptRow},
@@ -80,10 +80,10 @@ async fn what_an_author_decides_is_written_down_with_its_facts(pool: PgPool) {
         let id = bench.enqueue(&ends).await;
         bench.drain().await;
         let row = attempt(&bench, id).await;
-        assert_eq!((row.outcome.as_str(), row.attempt, row.error), (outcome, 1, Some(facts.clone())), "{ends:?}");
+        assert_eq!((row.outcome.name(), row.attempt, row.error), (outcome, 1, Some(facts.clone())), "{ends:?}");
         assert!(row.worker_id.is_some() && row.started_at.is_some_and(|begun| begun <= row.ended_at), "{ends:?}");
         let job = bench.job(id).await;
-        assert_eq!((job.state.as_str(), job.error), (state, Some(facts.clone())), "{ends:?}");
+        assert_eq!((job.state.name(), job.error), (state, Some(facts.clone())), "{ends:?}");
     }
 }
 
@@ -91,7 +91,7 @@ async fn class_and_outcome(bench: &Bench, id: JobId) -> (String, String) {
     let row = attempt(bench, id).await;
     let error = row.error.unwrap();
     assert!(!error["message"].as_str().unwrap().is_empty());
-    (row.outcome, error["class"].as_str().unwrap().to_owned())
+    (row.outcome.name().to_owned(), error["class"].as_str().unwrap().to_owned())
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -127,6 +127,6 @@ async fn a_cancelled_attempt_is_written_down_as_cancelled(pool: PgPool) {
     let interrupt = ActiveAttempts::default().insert(job.attempt);
     let declined = bench.engine.decline(&job, JobError::cancelled(), &interrupt).await;
     assert!(matches!(declined, AttemptEnd::Settled), "{declined:?}");
-    assert_eq!(bench.job(id).await.state, "cancelled");
+    assert_eq!(bench.job(id).await.state, JobState::Cancelled);
     assert_eq!(class_and_outcome(&bench, id).await, ("fail".to_owned(), "cancelled".to_owned()));
 }

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 use super::{NOOPS, Noop, claim_all, register};
-use crate::{ActiveAttempts, Settler, testing::Bench};
+use crate::{ActiveAttempts, JobState, Settler, testing::Bench};
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_result_that_the_database_refuses_holds_up_no_other(pool: PgPool) {
@@ -30,6 +30,6 @@ async fn a_result_that_the_database_refuses_holds_up_no_other(pool: PgPool) {
     for job in &claimed {
         states.push(bench.job(job.attempt.job_id).await.state);
     }
-    assert_eq!(states, ["completed", "retryable", "completed"]);
+    assert_eq!(states, [JobState::Completed, JobState::Retryable, JobState::Completed]);
     assert_eq!(bench.error_class(claimed[1].attempt.job_id).await, "database");
 }

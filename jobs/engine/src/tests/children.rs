@@ -5,7 +5,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use crate::{
-    Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Queue, Retry,
+    Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, NewJob, OnFailed, Queue, Retry,
     ids::JobId,
     ledger::{self, JobFilter, JobRow},
     testing::Bench,
@@ -62,7 +62,7 @@ async fn children(bench: &Bench, id: JobId) -> Vec<JobRow> {
 }
 
 async fn failed_child(bench: &Bench, id: JobId) -> JobId {
-    children(bench, id).await.into_iter().find(|child| child.state == "discarded").unwrap().id
+    children(bench, id).await.into_iter().find(|child| child.state == JobState::Discarded).unwrap().id
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -70,20 +70,20 @@ async fn a_hundred_children_end_before_the_follow_up(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&parent(vec![Family::default(); 100])).await;
     let row = bench.run(id).await;
-    assert_eq!((row.state.as_str(), row.suspended_on.as_deref(), row.pending), ("suspended", Some("children"), 100));
+    assert_eq!((row.state, row.suspended_on.as_deref(), row.pending), (JobState::Suspended, Some("children"), 100));
     for child in children(&bench, id).await.iter().take(99) {
         bench.run(child.id).await;
     }
-    assert_eq!((bench.job(id).await.state.as_str(), bench.job(id).await.pending), ("suspended", 1));
+    assert_eq!((bench.job(id).await.state, bench.job(id).await.pending), (JobState::Suspended, 1));
     assert_eq!(bench.drain().await, 2, "the last child, then the parent");
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.attempt, row.result), ("completed", 2, Some(json!({ "failed": 0 }))));
+    assert_eq!((row.state, row.attempt, row.result), (JobState::Completed, 2, Some(json!({ "failed": 0 }))));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_failed_child_is_counted_or_fails_its_parent(pool: PgPool) {
     let bench = bench(pool).await;
-    for (strict, state) in [(false, "completed"), (true, "discarded")] {
+    for (strict, state) in [(false, JobState::Completed), (true, JobState::Discarded)] {
         let children = vec![Family::default(), failing(), failing()];
         let id = bench.enqueue(&Family { children, strict, fails: false }).await;
         bench.drain().await;
@@ -95,7 +95,7 @@ async fn a_failed_child_is_counted_or_fails_its_parent(pool: PgPool) {
     }
     let id = bench.enqueue(&Family { strict: true, ..parent(vec![Family::default(); 3]) }).await;
     bench.drain().await;
-    assert_eq!(bench.job(id).await.state, "completed", "nothing failed");
+    assert_eq!(bench.job(id).await.state, JobState::Completed, "nothing failed");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -105,14 +105,14 @@ async fn a_child_may_have_children(pool: PgPool) {
     let id = bench.enqueue(&parent(vec![middle.clone(), middle, Family::default()])).await;
     bench.drain().await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.result), ("completed", Some(json!({ "failed": 0 }))));
+    assert_eq!((row.state, row.result), (JobState::Completed, Some(json!({ "failed": 0 }))));
     let middles: Vec<_> = children(&bench, id).await.into_iter().filter_map(|child| child.result).collect();
     assert_eq!(middles.iter().filter(|result| **result == json!({ "failed": 1 })).count(), 2, "{middles:?}");
 
     let strict = Family { strict: true, ..parent(vec![failing()]) };
     let id = bench.enqueue(&Family { strict: true, ..parent(vec![strict]) }).await;
     bench.drain().await;
-    assert_eq!(bench.job(id).await.state, "discarded", "a failure climbs as far as policies let it");
+    assert_eq!(bench.job(id).await.state, JobState::Discarded, "a failure climbs as far as policies let it");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -123,9 +123,9 @@ async fn a_child_that_is_retried_later_does_not_reopen_its_parent(pool: PgPool) 
     let child = failed_child(&bench, id).await;
     bench.retry(child).await;
     bench.drain().await;
-    assert_eq!(bench.job(child).await.state, "completed");
+    assert_eq!(bench.job(child).await.state, JobState::Completed);
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.attempt, row.pending), ("completed", 2, 0));
+    assert_eq!((row.state, row.attempt, row.pending), (JobState::Completed, 2, 0));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -134,14 +134,14 @@ async fn a_child_that_is_retried_while_its_parent_waits_counts_once(pool: PgPool
     let id = bench.enqueue(&parent(vec![failing(), Family::default()])).await;
     bench.run(id).await;
     for child in children(&bench, id).await.iter().filter(|child| child.args["fails"] == json!(true)) {
-        assert_eq!(bench.run(child.id).await.state, "discarded");
+        assert_eq!(bench.run(child.id).await.state, JobState::Discarded);
         assert_eq!(bench.job(id).await.pending, 1);
         bench.retry(child.id).await;
-        assert_eq!(bench.run(child.id).await.state, "completed");
-        assert_eq!((bench.job(id).await.pending, bench.job(id).await.state.as_str()), (1, "suspended"));
+        assert_eq!(bench.run(child.id).await.state, JobState::Completed);
+        assert_eq!((bench.job(id).await.pending, bench.job(id).await.state), (1, JobState::Suspended));
     }
     bench.drain().await;
-    assert_eq!(bench.job(id).await.state, "completed");
+    assert_eq!(bench.job(id).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -156,8 +156,8 @@ async fn a_cancelled_parent_takes_its_unfinished_children_along(pool: PgPool) {
     assert!(ledger::cancel(&mut tx, FAMILY, id).await.unwrap());
     tx.commit().await.unwrap();
     assert_eq!(bench.drain().await, 0);
-    assert_eq!((bench.job(id).await.state.as_str(), bench.job(id).await.attempt), ("cancelled", 1));
-    let mut states: Vec<String> = children(&bench, id).await.into_iter().map(|child| child.state).collect();
+    assert_eq!((bench.job(id).await.state, bench.job(id).await.attempt), (JobState::Cancelled, 1));
+    let mut states: Vec<&str> = children(&bench, id).await.into_iter().map(|child| child.state.name()).collect();
     states.sort();
     assert_eq!(states, ["cancelled", "completed"], "what had ended stays as it is");
 }
@@ -180,11 +180,11 @@ async fn a_parent_that_failed_with_its_children_can_be_retried(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&Family { strict: true, ..parent(vec![failing()]) }).await;
     bench.drain().await;
-    assert_eq!(bench.job(id).await.state, "discarded");
+    assert_eq!(bench.job(id).await.state, JobState::Discarded);
     let child = failed_child(&bench, id).await;
     bench.retry(child).await;
     bench.drain().await;
     bench.retry(id).await;
     bench.drain().await;
-    assert_eq!(bench.job(id).await.state, "completed");
+    assert_eq!(bench.job(id).await.state, JobState::Completed);
 }

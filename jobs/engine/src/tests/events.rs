@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::{Noop, claim_all, register};
 use crate::{
-    AttemptContext, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, Level, OnFailed, Queue, Retry,
+    AttemptContext, Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, Level, OnFailed, Queue, Retry,
     events::{self, EventRow, Progress},
     ids::JobId,
     testing::Bench,
@@ -154,7 +154,7 @@ async fn numbers_go_on_in_the_next_attempt_and_after_the_job_came_back_from_its_
     for _ in 0..5 {
         bench.drain_after(Duration::from_secs(80)).await;
     }
-    assert_eq!(bench.job(id).await.state, "discarded");
+    assert_eq!(bench.job(id).await.state, JobState::Discarded);
     bench.retry(id).await;
     bench.drain().await;
     let attempts: Vec<i32> = events(&bench, id).await.iter().map(|event| event.attempt).collect();

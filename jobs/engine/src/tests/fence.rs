@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use super::{NOOPS, Noop, claim_all, register};
-use crate::{AttemptContext, JobError, ids::JobId, lease, testing::Bench};
+use crate::{AttemptContext, JobError, JobState, ids::JobId, lease, testing::Bench};
 
 /// A job that is executing as attempt 1.
 async fn executing(bench: &Bench) -> (JobId, AttemptContext) {
@@ -32,7 +32,7 @@ async fn what_a_superseded_attempt_wrote_does_not_land(pool: PgPool) {
     assert!(matches!(tx.complete(json!(null)).await, Err(JobError::Superseded)));
 
     assert_eq!(bench.tenant_name().await, "Krusty Pizza");
-    assert_eq!(bench.job(id).await.state, "executing");
+    assert_eq!(bench.job(id).await.state, JobState::Executing);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -46,7 +46,7 @@ async fn a_job_and_its_writes_commit_together(pool: PgPool) {
         .await
         .unwrap();
     tx.complete(json!({ "ok": true })).await.unwrap();
-    assert_eq!(bench.job(id).await.state, "completed");
+    assert_eq!(bench.job(id).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../../migrations")]

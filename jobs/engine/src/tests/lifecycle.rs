@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NewJob, OnFailed, Parked, Queue, Retry,
+    Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, NewJob, OnFailed, Parked, Queue, Retry,
     ids::JobId,
     lease,
     ledger::{self, ActionError},
@@ -70,7 +70,7 @@ fn scripted(what: &str) -> Scripted {
     Scripted { what: what.to_owned(), ..Scripted::default() }
 }
 
-async fn state(bench: &Bench, id: JobId) -> String {
+async fn state(bench: &Bench, id: JobId) -> JobState {
     bench.job(id).await.state
 }
 
@@ -91,9 +91,9 @@ async fn a_job_for_later_waits_for_its_time(pool: PgPool) {
     let job = NewJob::new(bench.tenant_id, &scripted("")).at(now + Duration::from_hours(1));
     let id = tx.enqueue(job).await.unwrap().id;
     tx.commit().await.unwrap();
-    assert_eq!((bench.drain().await, state(&bench, id).await.as_str()), (0, "scheduled"));
+    assert_eq!((bench.drain().await, state(&bench, id).await), (0, JobState::Scheduled));
     assert_eq!(bench.drain_after(Duration::from_secs(3601)).await, 1);
-    assert_eq!(state(&bench, id).await, "completed");
+    assert_eq!(state(&bench, id).await, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -151,7 +151,7 @@ async fn a_running_job_that_is_asked_for_again_runs_again(pool: PgPool) {
     let attempt = crate::Attempt { job_id: id, tenant_id: bench.tenant_id, number: 1, depth: 0 };
     crate::settle::complete(&mut tx, &[(attempt, json!(null))]).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!((bench.drain().await, state(&bench, id).await.as_str()), (1, "completed"));
+    assert_eq!((bench.drain().await, state(&bench, id).await), (1, JobState::Completed));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -161,7 +161,7 @@ async fn a_parent_goes_on_when_its_children_ended(pool: PgPool) {
         let parent = bench.enqueue(&Scripted { children: 3, child_fails, ..Scripted::default() }).await;
         assert_eq!(bench.drain().await, 5, "the parent twice, each child once");
         let row = bench.job(parent).await;
-        assert_eq!((row.state.as_str(), row.pending, row.attempt), ("completed", 0, 2));
+        assert_eq!((row.state, row.pending, row.attempt), (JobState::Completed, 0, 2));
     }
 }
 
@@ -176,7 +176,7 @@ async fn a_child_counts_once_in_its_life(pool: PgPool) {
     drop(tx);
     bench.retry(child).await;
     bench.drain().await;
-    assert_eq!((bench.job(child).await.state.as_str(), bench.job(parent).await.pending), ("discarded", 0));
+    assert_eq!((bench.job(child).await.state, bench.job(parent).await.pending), (JobState::Discarded, 0));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -185,12 +185,12 @@ async fn panics_and_timeouts_are_failures_that_are_tried_again(pool: PgPool) {
     for (what, class) in [("panic", "panic"), ("hang", "timeout")] {
         let id = bench.enqueue(&scripted(what)).await;
         bench.drain().await;
-        assert_eq!((state(&bench, id).await.as_str(), bench.error_class(id).await.as_str()), ("retryable", class));
+        assert_eq!((state(&bench, id).await, bench.error_class(id).await.as_str()), (JobState::Retryable, class));
         for _ in 0..4 {
             bench.drain_after(Duration::from_secs(80)).await;
         }
         let row = bench.job(id).await;
-        assert_eq!((row.state.as_str(), row.failures, row.attempt), ("discarded", 5, 5));
+        assert_eq!((row.state, row.failures, row.attempt), (JobState::Discarded, 5, 5));
     }
 }
 
@@ -200,7 +200,7 @@ async fn a_payload_that_cannot_be_read_ends_the_job(pool: PgPool) {
     let id = bench.enqueue(&scripted("")).await;
     bench.execute("update jobs set args = '[1]' where id = $1", id.0).await;
     bench.drain().await;
-    assert_eq!((state(&bench, id).await.as_str(), bench.error_class(id).await.as_str()), ("discarded", "payload"));
+    assert_eq!((state(&bench, id).await, bench.error_class(id).await.as_str()), (JobState::Discarded, "payload"));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -208,7 +208,7 @@ async fn words_that_the_database_could_not_store_settle_their_job(pool: PgPool) 
     let bench = bench(pool).await;
     let id = bench.enqueue(&scripted("nul")).await;
     bench.drain().await;
-    assert_eq!(state(&bench, id).await, "discarded");
+    assert_eq!(state(&bench, id).await, JobState::Discarded);
     let id = bench.enqueue(&scripted("nul result")).await;
     bench.drain().await;
     assert_eq!(bench.job(id).await.result, Some(json!({ "nothing": "a body with a  in it" })));
@@ -221,10 +221,7 @@ async fn a_kind_that_nobody_runs_holds_nobody_up(pool: PgPool) {
     bench.execute("update jobs set kind = 'of_tomorrow' where id = $1", unknown.0).await;
     let known = bench.enqueue(&scripted("")).await;
     assert_eq!(bench.drain().await, 1);
-    assert_eq!(
-        (state(&bench, unknown).await.as_str(), state(&bench, known).await.as_str()),
-        ("suspended", "completed")
-    );
+    assert_eq!((state(&bench, unknown).await, state(&bench, known).await), (JobState::Suspended, JobState::Completed));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -234,7 +231,7 @@ async fn a_running_job_that_is_asked_for_again_runs_again_even_if_it_fails(pool:
     let id = bench.enqueue(&keyed()).await;
     bench.execute("update jobs set rerun_requested = true where id = $1", id.0).await;
     assert_eq!(bench.drain().await, 2);
-    assert_eq!(state(&bench, id).await, "discarded");
+    assert_eq!(state(&bench, id).await, JobState::Discarded);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -244,13 +241,15 @@ async fn staff_retry_what_ended_and_cancel_what_waits(pool: PgPool) {
     let done = bench.enqueue(&scripted("")).await;
     bench.drain().await;
     bench.retry(failed).await;
-    assert_eq!(state(&bench, failed).await, "available");
+    assert_eq!(state(&bench, failed).await, JobState::Available);
     let mut tx = bench.engine.db.system().await.unwrap();
-    assert!(matches!(ledger::retry(&mut tx, done).await, Err(ActionError::State(state)) if state == "completed"));
+    assert!(
+        matches!(ledger::retry(&mut tx, done).await, Err(ActionError::State(state)) if state == JobState::Completed)
+    );
     assert!(matches!(ledger::retry(&mut tx, JobId::new()).await, Err(ActionError::Missing)));
     assert!(ledger::cancel(&mut tx, SCRIPTED, failed).await.unwrap());
     tx.commit().await.unwrap();
-    assert_eq!((bench.drain().await, state(&bench, failed).await.as_str()), (0, "cancelled"));
+    assert_eq!((bench.drain().await, state(&bench, failed).await), (0, JobState::Cancelled));
 }
 
 /// Claims one due job for a process whose lease ends at once.
@@ -268,7 +267,7 @@ async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
     assert_eq!(rescue(&bench.engine.db, Duration::ZERO).await.unwrap(), 1);
     bench.drain_after(Duration::from_secs(3)).await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.attempt, row.crashes, row.failures), ("completed", 2, 1, 0));
+    assert_eq!((row.state, row.attempt, row.crashes, row.failures), (JobState::Completed, 2, 1, 0));
 }
 
 #[sqlx::test(migrations = "../../migrations")]

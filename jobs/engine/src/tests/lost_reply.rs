@@ -17,7 +17,10 @@ use tokio::{
 };
 
 use super::stop::effect;
-use crate::{Answer, Db, Done, Job, JobContext, JobError, Kind, Queue, Remote, Retry, ledger, testing::Bench};
+use crate::{
+    Answer, Db, Done, EffectState, Job, JobContext, JobError, JobState, Kind, Queue, Remote, Retry, ledger,
+    testing::Bench,
+};
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
@@ -107,12 +110,12 @@ async fn a_call_whose_permission_was_lost_on_the_way_is_made_later_once(pool: Pg
     let id = bench.enqueue(&Call {}).await;
     assert_eq!(bench.drain().await, 1);
     assert_eq!((cuts.load(Ordering::Relaxed), CALLS.load(Ordering::Relaxed)), (1, 0));
-    assert_eq!((bench.job(id).await.state.as_str(), bench.error_class(id).await.as_str()), ("retryable", "database"));
+    assert_eq!((bench.job(id).await.state, bench.error_class(id).await.as_str()), (JobState::Retryable, "database"));
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effect = ledger::list_effects(&mut tx, bench.tenant_id, id).await.unwrap().remove(0);
     drop(tx);
-    assert!(effect.state == "intended" && effect.facts[0]["not_sent"]["class"] == "database", "{effect:?}");
+    assert!(effect.state == EffectState::Intended && effect.facts[0]["not_sent"]["class"] == "database", "{effect:?}");
 
     assert_eq!(bench.drain_after(Duration::from_secs(5)).await, 1);
-    assert_eq!((bench.job(id).await.state.as_str(), CALLS.load(Ordering::Relaxed)), ("completed", 1));
+    assert_eq!((bench.job(id).await.state, CALLS.load(Ordering::Relaxed)), (JobState::Completed, 1));
 }

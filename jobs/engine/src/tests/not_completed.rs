@@ -10,8 +10,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, Kind, NotCompleted, Queue, Retry,
-    Tx,
+    ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, NotCompleted,
+    Queue, Retry, Tx,
     ids::{JobId, TenantId},
     testing::Bench,
 };
@@ -79,7 +79,7 @@ async fn an_attempt_settles_without_rows_that_cannot_follow(pool: PgPool) {
     for job in [Clumsy::Panics, Clumsy::Misses, Clumsy::Misreads, Clumsy::IsRefused] {
         let (id, outcome) = run(&bench, job, NOTHING).await;
         assert!(matches!(outcome, AttemptEnd::Settled), "{job:?}: {outcome:?}");
-        assert_eq!(bench.job(id).await.state, "discarded", "{job:?}");
+        assert_eq!(bench.job(id).await.state, JobState::Discarded, "{job:?}");
         assert_eq!(bench.tenant_name().await, "Krusty Pizza", "{job:?}: what was written before is rolled back");
     }
 }
@@ -88,7 +88,7 @@ async fn an_attempt_settles_without_rows_that_cannot_follow(pool: PgPool) {
 async fn rows_follow_when_the_database_is_back(pool: PgPool) {
     let bench = bench(pool).await;
     let (id, _) = run(&bench, Clumsy::Recovers, NOTHING).await;
-    assert_eq!((bench.job(id).await.state.as_str(), bench.tenant_name().await.as_str()), ("discarded", "followed"));
+    assert_eq!((bench.job(id).await.state, bench.tenant_name().await.as_str()), (JobState::Discarded, "followed"));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -98,5 +98,5 @@ async fn an_attempt_that_cannot_be_settled_at_all_is_handed_back(pool: PgPool) {
     let noted = "insert into job_attempts (tenant_id, job_id, attempt, outcome) select tenant_id, id, 1, 'fail' from jobs where id = $1";
     let (id, outcome) = run(&bench, Clumsy::Misses, noted).await;
     assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
-    assert_eq!(bench.job(id).await.state, "executing", "until the next renewal");
+    assert_eq!(bench.job(id).await.state, JobState::Executing, "until the next renewal");
 }

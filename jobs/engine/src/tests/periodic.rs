@@ -8,7 +8,7 @@ use sqlx::PgPool;
 
 use super::{NOOPS, Noop};
 use crate::{
-    Periodic,
+    JobState, Periodic,
     periodic::{self, PeriodicRow},
     testing::Bench,
 };
@@ -121,7 +121,7 @@ async fn it_runs_at_once_when_somebody_asks_and_keeps_its_ticks(pool: PgPool) {
     assert_eq!(periodic::run_now(&mut tx, HOURLY, "tidy").await.unwrap().unwrap().id, job.id);
     tx.commit().await.unwrap();
     let row = bench.run(job.id).await;
-    assert_eq!((row.state.as_str(), row.tenant_id, row.args), ("completed", crate::ids::TenantId::SYSTEM, json!({})));
+    assert_eq!((row.state, row.tenant_id, row.args), (JobState::Completed, crate::ids::TenantId::SYSTEM, json!({})));
     assert_eq!(list(&bench).await[0].last_tick, before);
 }
 

@@ -7,7 +7,8 @@ use sqlx::PgPool;
 
 use super::{NOOPS, Noop, claim_all, register};
 use crate::{
-    ActiveAttempts, Attempt, AttemptContext, AttemptEnd, Claimed, Db, EnqueueError, JobError, NewJob, OnFailed,
+    ActiveAttempts, Attempt, AttemptContext, AttemptEnd, Claimed, Db, EnqueueError, JobError, JobState, NewJob,
+    OnFailed,
     ids::JobId,
     ledger::{self, Action, ActionError, JobFilter, JobRow},
     settle,
@@ -69,7 +70,7 @@ async fn a_parent_that_was_cancelled_while_it_planned_has_no_children(pool: PgPo
     let interrupt = ActiveAttempts::default().insert(job.attempt);
     assert!(matches!(bench.engine.decline(&job, refused.into(), &interrupt).await, AttemptEnd::Settled));
     assert_eq!(
-        (bench.job(cx.job_id()).await.state.as_str(), children(&bench, cx.job_id()).await.len()),
+        (bench.job(cx.job_id()).await.state.name(), children(&bench, cx.job_id()).await.len()),
         ("cancelled", 0)
     );
 }
@@ -90,7 +91,7 @@ async fn a_parent_that_is_cancelled_while_it_commits_its_plan_takes_its_children
             tx.commit().await.unwrap();
         }
         assert_eq!(cancelling.await.unwrap().unwrap(), waits, "what waits ends at once");
-        let states: Vec<String> = children(&bench, id).await.into_iter().map(|child| child.state).collect();
+        let states: Vec<&str> = children(&bench, id).await.into_iter().map(|child| child.state.name()).collect();
         assert_eq!(states, ["cancelled"; 3]);
     }
 }
@@ -107,7 +108,7 @@ async fn a_parent_that_was_cancelled_does_not_wait_for_its_children(pool: PgPool
     cancel(&bench.engine.db, cx.job_id()).await.unwrap();
     let error = cx.begin().await.unwrap().wait_for_children(OnFailed::GoOn).await.unwrap_err();
     assert!(matches!(&error, JobError::Later(_, cause) if cause.class == crate::CauseClass::Cancelled), "{error:?}");
-    assert_eq!(bench.job(cx.job_id()).await.state, "executing");
+    assert_eq!(bench.job(cx.job_id()).await.state, JobState::Executing);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -136,7 +137,7 @@ async fn a_parent_that_is_brought_back_while_its_child_ends_does_not_wait_for_it
     ending.commit().await.unwrap();
     retrying.await.unwrap().unwrap();
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.pending), ("available", 0));
+    assert_eq!((row.state, row.pending), (JobState::Available, 0));
 }
 
 #[sqlx::test(migrations = "../../migrations")]

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{NOOPS, Noop, claim_all, register};
 use crate::{
-    ActiveAttempts, AttemptEnd, Claimed, Limiter, NewJob, Window, claim,
+    ActiveAttempts, AttemptEnd, Claimed, JobState, Limiter, NewJob, Window, claim,
     dispatch::{self, Cursor, Order, QueueLimits},
     ids::{AccountId, WorkerId},
     queues::{self, LimitChanges},
@@ -69,10 +69,7 @@ async fn what_a_rate_refuses_keeps_its_place_while_its_lane_alone_rests(pool: Pg
     let refused = on(&first, account)[0];
     refuse(&bench, refused).await;
     let row = bench.job(refused.attempt.job_id).await;
-    assert_eq!(
-        (row.state.as_str(), row.failures, row.error.unwrap()["class"].clone()),
-        ("available", 0, json!("rate"))
-    );
+    assert_eq!((row.state.name(), row.failures, row.error.unwrap()["class"].clone()), ("available", 0, json!("rate")));
     assert_eq!(count(&bench, "select count(*) from parked_accounts").await, 0);
 
     let second = claim_all(&bench, worker).await;
@@ -110,7 +107,7 @@ async fn a_rate_gives_no_job_up_that_has_been_due_for_days(pool: PgPool) {
     let id = bench.enqueue(&Noop::default()).await;
     bench.execute("update jobs set due_at = due_at - interval '5 days' where id = $1", id.0).await;
     refuse(&bench, &claim_all(&bench, worker).await[0]).await;
-    assert_eq!(bench.job(id).await.state, "available");
+    assert_eq!(bench.job(id).await.state, JobState::Available);
 }
 
 #[sqlx::test(migrations = "../../migrations")]

@@ -8,8 +8,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, Attempt, AttemptEnd, Cause, CauseClass, Claimed, Done, Job, JobContext, JobError, Kind, NewJob,
-    Priority, Queue, Retry,
+    ActiveAttempts, Attempt, AttemptEnd, Cause, CauseClass, Claimed, Done, Job, JobContext, JobError, JobState, Kind,
+    NewJob, Priority, Queue, Retry,
     ids::{JobId, WorkerId},
     lease, ledger, rescue, settle,
     testing::Bench,
@@ -76,7 +76,7 @@ async fn decline(bench: &Bench, job: &Claimed, error: JobError) {
 /// It waits, as if it had just been asked for, and completes when it runs.
 async fn assert_begins_anew(bench: &Bench, id: JobId) {
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.cancel_requested_at, row.result), ("available", None, None));
+    assert_eq!((row.state, row.cancel_requested_at, row.result), (JobState::Available, None, None));
     assert_eq!(row.failed_children, 0);
     let mut tx = bench.engine.db.system().await.unwrap();
     let due_for: f64 =
@@ -89,7 +89,7 @@ async fn assert_begins_anew(bench: &Bench, id: JobId) {
     assert!(due_for < 60.0, "due for {due_for} seconds");
     assert_eq!(bench.drain().await, 1);
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.result), ("completed", Some(json!("ran"))));
+    assert_eq!((row.state, row.result), (JobState::Completed, Some(json!("ran"))));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -132,13 +132,13 @@ async fn a_job_cancelled_after_it_was_asked_for_again_ends(pool: PgPool) {
     assert_eq!(bench.enqueue(&Single {}).await, id);
     cancel(&bench, id).await;
     decline(&bench, &job, JobError::Retry(Cause::plain(CauseClass::Transient, "scripted"))).await;
-    assert_eq!(bench.job(id).await.state, "cancelled");
+    assert_eq!(bench.job(id).await.state, JobState::Cancelled);
 
     let (id, _, job) = running(&bench).await;
     assert_eq!(bench.enqueue(&Single {}).await, id);
     cancel(&bench, id).await;
     complete(&bench, job.attempt).await;
-    assert_eq!(bench.job(id).await.state, "completed", "the first commit wins");
+    assert_eq!(bench.job(id).await.state, JobState::Completed, "the first commit wins");
     assert_eq!(bench.drain().await, 0);
 }
 
@@ -156,14 +156,14 @@ async fn a_waiting_job_asked_for_again_keeps_the_earlier_time_and_the_higher_pri
         (id, row.state, row.run_at.unwrap(), row.priority)
     };
     let (id, ..) = ask(hour(3), Priority::Normal).await;
-    let scheduled = "scheduled".to_owned();
+    let scheduled = JobState::Scheduled;
     for (at, priority, run_at, kept) in [
         (hour(2), Priority::Low, hour(2), 2),
         (hour(4), Priority::High, hour(2), 1),
         (hour(1), Priority::Normal, hour(1), 1),
     ] {
-        assert_eq!(ask(at, priority).await, (id, scheduled.clone(), run_at, kept));
+        assert_eq!(ask(at, priority).await, (id, scheduled, run_at, kept));
     }
-    assert_eq!(ask(now, Priority::Low).await, (id, "available".to_owned(), now, 1));
+    assert_eq!(ask(now, Priority::Low).await, (id, JobState::Available, now, 1));
     assert_eq!(bench.drain().await, 1);
 }

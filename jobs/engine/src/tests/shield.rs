@@ -7,8 +7,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register, stop::effect};
 use crate::{
-    ActiveAttempts, Answer, AttemptEnd, Cause, CauseClass, Done, Interrupt, Job, JobContext, JobError, Kind, Queue,
-    Remote, Retry, SendError, ids::JobId, ledger, testing::Bench,
+    ActiveAttempts, Answer, AttemptEnd, Cause, CauseClass, Done, EffectState, Interrupt, Job, JobContext, JobError,
+    JobState, Kind, Queue, Remote, Retry, SendError, ids::JobId, ledger, testing::Bench,
 };
 
 /// Calls, then does something that does not end.
@@ -59,7 +59,7 @@ async fn has_gone_on(bench: &Bench, id: JobId) -> bool {
 }
 
 /// Runs an attempt, interrupted after its call if `why` is given; answers how it left, and the effect's state.
-async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, AttemptEnd, String) {
+async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, AttemptEnd, EffectState) {
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;
     let claimed = claim_all(bench, worker).await.remove(0);
@@ -81,7 +81,7 @@ async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, Atte
     let outcome = outcome.unwrap_or_else(|_| panic!("{job:?} cannot be cut")).unwrap();
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, id).await.unwrap();
-    (id, outcome, effects[0].state.clone())
+    (id, outcome, effects[0].state)
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -89,10 +89,10 @@ async fn a_job_that_goes_on_after_its_call_was_recorded_can_be_cancelled_and_sto
     let bench = bench(pool).await;
     let (id, outcome, effect) = run(&bench, GoesOn::Confirmed, Some(Interrupt::Cancelled)).await;
     assert!(matches!(outcome, AttemptEnd::Settled), "{outcome:?}");
-    assert_eq!((bench.job(id).await.state.as_str(), effect.as_str()), ("cancelled", "confirmed"));
+    assert_eq!((bench.job(id).await.state, effect), (JobState::Cancelled, EffectState::Confirmed));
     let (_, outcome, effect) = run(&bench, GoesOn::Confirmed, Some(Interrupt::Stopping)).await;
     assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
-    assert_eq!(effect, "confirmed");
+    assert_eq!(effect, EffectState::Confirmed);
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -101,8 +101,8 @@ async fn a_job_that_goes_on_after_its_call_was_refused_has_a_time_limit(pool: Pg
     for job in [GoesOn::Refused, GoesOn::Confirmed] {
         let (id, outcome, effect) = run(&bench, job, None).await;
         assert!(matches!(outcome, AttemptEnd::Settled), "{outcome:?}");
-        let expected = if matches!(job, GoesOn::Refused) { "intended" } else { "confirmed" };
-        assert_eq!((bench.error_class(id).await.as_str(), effect.as_str()), ("timeout", expected));
+        let expected = if matches!(job, GoesOn::Refused) { EffectState::Intended } else { EffectState::Confirmed };
+        assert_eq!((bench.error_class(id).await.as_str(), effect), ("timeout", expected));
     }
 }
 
@@ -111,5 +111,5 @@ async fn a_refusal_is_kept_when_the_process_stops(pool: PgPool) {
     let bench = bench(pool).await;
     let (_, outcome, effect) = run(&bench, GoesOn::Refused, Some(Interrupt::Stopping)).await;
     assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");
-    assert_eq!(effect, "intended", "nothing is to be read back");
+    assert_eq!(effect, EffectState::Intended, "nothing is to be read back");
 }

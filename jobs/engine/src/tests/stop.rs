@@ -12,8 +12,8 @@ use sqlx::PgPool;
 
 use super::{claim_all, register};
 use crate::{
-    ActiveAttempts, Answer, AttemptContext, AttemptEnd, Claimed, Done, EffectSpec, Interrupt, Job, JobContext,
-    JobError, Kind, NotCompleted, Queue, Remote, Retry, Tx,
+    ActiveAttempts, Answer, AttemptContext, AttemptEnd, Claimed, Done, EffectSpec, EffectState, Interrupt, Job,
+    JobContext, JobError, JobState, Kind, NotCompleted, Queue, Remote, Retry, Tx,
     ids::{AccountId, JobId, TenantId},
     ledger,
     testing::Bench,
@@ -139,7 +139,7 @@ async fn cancel_running(bench: &Bench, heeds: bool) -> (JobId, Duration) {
     active.interrupt(&[id], Interrupt::Cancelled);
     let outcome = tokio::time::timeout(Duration::from_secs(10), run).await;
     assert!(matches!(outcome, Ok(Ok(AttemptEnd::Settled))), "{outcome:?}");
-    assert_eq!(bench.job(id).await.state, "cancelled");
+    assert_eq!(bench.job(id).await.state, JobState::Cancelled);
     (id, told.elapsed())
 }
 
@@ -163,10 +163,10 @@ async fn a_call_on_its_way_when_the_time_is_over_is_not_cut_but_recorded(pool: P
     let id = bench.enqueue(&SlowCall {}).await;
     assert_eq!(bench.drain().await, 1);
     assert!(has(id, "called"));
-    assert_eq!(bench.job(id).await.state, "completed");
+    assert_eq!(bench.job(id).await.state, JobState::Completed);
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, id).await.unwrap();
-    assert_eq!((effects[0].state.as_str(), effects[0].remote_id.clone()), ("confirmed", Some(id.to_string())));
+    assert_eq!((effects[0].state, effects[0].remote_id.clone()), (EffectState::Confirmed, Some(id.to_string())));
 }
 
 async fn settle_crash(bench: &Bench, wait: Duration) {
@@ -183,14 +183,14 @@ async fn the_third_death_of_its_process_discards_a_job_with_its_rows(pool: PgPoo
     let id = bench.enqueue(&Wait { heeds: false }).await;
     settle_crash(&bench, Duration::ZERO).await;
     settle_crash(&bench, Duration::from_secs(3)).await;
-    assert_eq!(bench.job(id).await.state, "retryable");
+    assert_eq!(bench.job(id).await.state, JobState::Retryable);
     settle_crash(&bench, Duration::from_secs(10)).await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.failures, row.attempt), ("discarded", 0, 3));
+    assert_eq!((row.state, row.failures, row.attempt), (JobState::Discarded, 0, 3));
     assert_eq!(bench.error_class(id).await, "poison");
     let mut tx = bench.engine.db.system().await.unwrap();
     let attempts = ledger::list_attempts(&mut tx, bench.tenant_id, id).await.unwrap();
-    let outcomes: Vec<&str> = attempts.iter().map(|attempt| attempt.outcome.as_str()).collect();
+    let outcomes: Vec<&str> = attempts.iter().map(|attempt| attempt.outcome.name()).collect();
     assert_eq!(outcomes, ["lost", "lost", "fail"]);
     let how = json!(["signal: 6 (SIGABRT)"]);
     assert!(attempts.iter().all(|attempt| attempt.error.as_ref().unwrap()["causes"] == how));
@@ -211,5 +211,5 @@ async fn a_poisonous_job_reads_back_before_it_ends(pool: PgPool) {
     bench.execute(sent, id.0).await;
     settle_crash(&bench, Duration::ZERO).await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.suspended_on.as_deref()), ("suspended", Some("reconcile")));
+    assert_eq!((row.state, row.suspended_on.as_deref()), (JobState::Suspended, Some("reconcile")));
 }

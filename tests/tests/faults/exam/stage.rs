@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use jobs::{
+    engine::JobState,
     ids::{AccountId, AssetId},
     oauth, tenants,
     testing::Bench,
@@ -248,7 +249,7 @@ impl Stage {
                 self.app.bench.sandbox.control("login", json!({ "person_id": person })).await;
                 let job = bench.begin_login().await;
                 until("the Page is connected", Duration::from_mins(1), async || {
-                    (bench.job(job).await.state == "completed").then_some(())
+                    (bench.job(job).await.state == JobState::Completed).then_some(())
                 })
                 .await;
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Situation, Verdict};
-use crate::{CauseClass, Facts, NotCompleted};
+use crate::{AttemptOutcome, CauseClass, Facts, JobState, NotCompleted};
 
 /// A job that took down this many processes of its own is discarded.
 const LETHAL: i16 = 3;
@@ -24,18 +24,21 @@ pub(in crate::settle) fn decide_death(
         return (Verdict::unknown_effect(), NotCompleted::Parked(facts(how, "A person has to look at its call.")));
     }
     if let Some(sending) = situation.open_effect {
-        let verdict = Verdict::suspended("reconcile", "reconcile", Some(sending.max(wait)));
+        let verdict = Verdict::suspended("reconcile", AttemptOutcome::Reconcile, Some(sending.max(wait)));
         return (verdict, NotCompleted::Reconciling(facts(how, "It looks what became of its call.")));
     }
     if situation.cancel_requested {
-        return (Verdict::ended("cancelled"), NotCompleted::Cancelled);
+        return (Verdict::ended(JobState::Cancelled), NotCompleted::Cancelled);
     }
     if deaths >= LETHAL {
         let words = "That has happened too often: it is not tried again. Report it to the developers.";
-        let verdict = Verdict { is_failure: false, ..Verdict::ended("discarded") };
+        let verdict = Verdict { is_failure: false, ..Verdict::ended(JobState::Discarded) };
         return (verdict, NotCompleted::Discarded(facts(how, words)));
     }
-    (Verdict::again("retryable", "lost", wait, false), NotCompleted::Again(facts(how, "It is tried again.")))
+    (
+        Verdict::again(JobState::Retryable, AttemptOutcome::Lost, wait, false),
+        NotCompleted::Again(facts(how, "It is tried again.")),
+    )
 }
 
 /// What the ledger says about a death; `next` is what comes of it.
@@ -55,7 +58,12 @@ mod tests {
 
     #[test]
     fn the_third_death_discards_and_none_counts_a_failure() {
-        let table = [(1, "retryable", 1), (2, "retryable", 8), (3, "discarded", 0), (4, "discarded", 0)];
+        let table = [
+            (1, JobState::Retryable, 1),
+            (2, JobState::Retryable, 8),
+            (3, JobState::Discarded, 0),
+            (4, JobState::Discarded, 0),
+        ];
         for (deaths, state, wait) in table {
             let (verdict, not_completed) = decide_death(SIGNAL, deaths, Situation::default(), 0.0);
             assert_eq!((verdict.state, verdict.after.unwrap_or_default().as_secs()), (state, wait), "death {deaths}");
@@ -95,6 +103,6 @@ mod tests {
     fn a_request_to_cancel_ends_it() {
         let asked = Situation { cancel_requested: true, ..Situation::default() };
         let (verdict, not_completed) = decide_death(SIGNAL, 1, asked, 0.0);
-        assert_eq!((verdict.state, not_completed), ("cancelled", NotCompleted::Cancelled));
+        assert_eq!((verdict.state, not_completed), (JobState::Cancelled, NotCompleted::Cancelled));
     }
 }

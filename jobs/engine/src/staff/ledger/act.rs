@@ -12,7 +12,7 @@ use super::{
     plan::{ActionPlan, JobSnapshot, Step, plan},
 };
 use crate::{
-    Cause, CauseClass, Facts, Kind, NotCompleted, Tx,
+    Cause, CauseClass, Facts, JobState, Kind, NotCompleted, Tx,
     ids::{JobId, TenantId},
     settle::{self, EndedChild},
 };
@@ -212,8 +212,8 @@ async fn apply(tx: &mut Tx, action: Action, mut plan: ActionPlan) -> Result<Acte
         plan.skipped.extend(stay.into_iter().map(|(job, _)| (JobId(job.id), ActionError::LiveTwin)));
     }
     request_cancel(tx, &of(&plan, |step| step == Step::RequestCancel)).await?;
-    end(tx, &plan, Step::Cancel, "cancelled", None).await?;
-    end(tx, &plan, Step::Discard, "discarded", Some(&discarded_by_staff().to_json())).await?;
+    end(tx, &plan, Step::Cancel, JobState::Cancelled, None).await?;
+    end(tx, &plan, Step::Discard, JobState::Discarded, Some(&discarded_by_staff().to_json())).await?;
     if plan.all().any(|(_, step)| step.outcome() == "available") {
         tx.wake_after_commit();
     }
@@ -295,7 +295,7 @@ async fn resolve_unseen(tx: &mut Tx, ids: &[Uuid], resolution: &Resolution) -> R
           and effects.state in ('sent', 'unknown')
         ",
         ids,
-        resolution.state(),
+        resolution.state().name(),
         json!([{ "resolved": resolution.state(), "in_bulk": true }])
     )
     .execute(&mut **tx)
@@ -323,7 +323,7 @@ async fn end(
     tx: &mut Tx,
     plan: &ActionPlan,
     step: Step,
-    state: &str,
+    state: JobState,
     error: Option<&Value>,
 ) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = plan.all().filter(|(_, planned)| *planned == step).map(|(job, _)| job.id).collect();
@@ -345,7 +345,7 @@ async fn end(
         returning jobs.id, jobs.tenant_id as "tenant_id: TenantId", jobs.parent_id, not before.counted as "counts!"
         "#,
         &ids,
-        state,
+        state.name(),
         error
     )
     .fetch_all(&mut **tx)

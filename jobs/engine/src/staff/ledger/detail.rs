@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{JobFilter, JobRow, list_jobs};
-use crate::ids::{JobId, TenantId};
+use crate::{
+    AttemptOutcome, EffectState, JobState,
+    ids::{JobId, TenantId},
+};
 
 /// Children that are shown with their parent.
 const SHOWN_CHILDREN: i64 = 100;
@@ -19,7 +22,7 @@ const COUNTED_CHILDREN: i64 = 20_000;
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct AttemptRow {
     pub attempt: i32,
-    pub outcome: String,
+    pub outcome: AttemptOutcome,
     pub error: Option<Value>,
     pub worker_id: Option<Uuid>,
     pub started_at: Option<DateTime<Utc>>,
@@ -38,13 +41,13 @@ pub async fn list_attempts(
 ) -> Result<Vec<AttemptRow>, sqlx::Error> {
     let mut rows = sqlx::query_as!(
         AttemptRow,
-        "
-        select attempt, outcome, error, worker_id, started_at, ended_at, looks
+        r#"
+        select attempt, outcome as "outcome: AttemptOutcome", error, worker_id, started_at, ended_at, looks
         from job_attempts
         where tenant_id = $1 and job_id = $2
         order by attempt desc
         limit 100
-        ",
+        "#,
         tenant_id.0,
         id.0
     )
@@ -62,7 +65,7 @@ pub struct EffectRow {
     pub account_id: Option<Uuid>,
     pub key: String,
     pub operation: String,
-    pub state: String,
+    pub state: EffectState,
     pub attempt: i32,
     pub sent_at: Option<DateTime<Utc>>,
     pub remote_id: Option<String>,
@@ -83,13 +86,13 @@ pub async fn list_effects(
 ) -> Result<Vec<EffectRow>, sqlx::Error> {
     sqlx::query_as!(
         EffectRow,
-        "
-        select id, account_id, key, operation, state, attempt, sent_at, remote_id, facts, evidence, looks, complete_looks
+        r#"
+        select id, account_id, key, operation, state as "state: EffectState", attempt, sent_at, remote_id, facts, evidence, looks, complete_looks
         from effects
         where tenant_id = $1 and job_id = $2
         order by created_at, id
         limit 100
-        ",
+        "#,
         tenant_id.0,
         id.0
     )
@@ -103,7 +106,7 @@ pub struct Children {
     /// The newest hundred.
     pub newest: Vec<JobRow>,
     /// How many there are by state, of the first 20,000.
-    pub counts: Vec<(String, i64)>,
+    pub counts: Vec<(JobState, i64)>,
 }
 
 /// The children of a job.
@@ -113,7 +116,7 @@ pub struct Children {
 pub async fn children(conn: &mut PgConnection, tenant_id: TenantId, id: JobId) -> Result<Children, sqlx::Error> {
     let counts = sqlx::query!(
         r#"
-        select state as "state!", count(*) as "count!"
+        select state as "state!: JobState", count(*) as "count!"
         from (select state from job_ledger where tenant_id = $1 and parent_id = $2 limit $3) children
         group by state
         order by state

@@ -5,7 +5,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::{JobId, TenantId};
+use crate::{
+    JobState,
+    ids::{JobId, TenantId},
+};
 
 /// A job as the ledger has it.
 #[derive(Debug, Clone)]
@@ -16,7 +19,7 @@ pub struct JobRow {
     pub kind: String,
     pub queue: String,
     pub args: Value,
-    pub state: String,
+    pub state: JobState,
     pub priority: i16,
     pub account_id: Option<Uuid>,
     pub run_at: Option<DateTime<Utc>>,
@@ -46,7 +49,7 @@ pub async fn get_job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow
         JobRow,
         r#"
         select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
-          state as "state!", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
+          state as "state!: JobState", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
           crashes as "crashes!", poison as "poison!", worker_id, parent_id, pending as "pending!",
           failed_children as "failed_children!", suspended_on, cancel_requested_at, result, error,
           created_at as "created_at!", started_at, ended_at

@@ -6,7 +6,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{JobRow, get_job};
-use crate::ids::{JobId, TenantId};
+use crate::{
+    JobState,
+    ids::{JobId, TenantId},
+};
 
 /// A page looks at this many jobs at most, so that a filter that no index serves costs no more than any other.
 const LOOKED_AT: i64 = 20_000;
@@ -18,7 +21,7 @@ pub struct JobFilter {
     /// Of one tenant.
     pub tenant_id: Option<TenantId>,
     /// In one state.
-    pub state: Option<String>,
+    pub state: Option<JobState>,
     /// Of one kind.
     pub kind: Option<String>,
     /// Of one queue.
@@ -51,22 +54,32 @@ pub struct Listed {
 }
 
 /// A filter, taken apart into what an index serves and what is looked at row by row.
-struct Scan<'a> {
+struct Scan {
     /// The one job whose id the text is.
     id: Option<Uuid>,
     tenant_id: Option<Uuid>,
     is_finished: Option<bool>,
     /// Only a state that has an index.
-    state: Option<&'a str>,
+    state: Option<&'static str>,
     parent_id: Option<Uuid>,
     since: Option<DateTime<Utc>>,
     until: Option<DateTime<Utc>>,
     after: (Option<DateTime<Utc>>, Option<Uuid>),
 }
 
-impl<'a> Scan<'a> {
+/// Whether lists of that state have an index.
+fn has_index(state: JobState) -> bool {
+    match state {
+        JobState::Executing | JobState::Retryable | JobState::Suspended | JobState::Cancelled | JobState::Discarded => {
+            true
+        }
+        JobState::Scheduled | JobState::Available | JobState::Completed => false,
+    }
+}
+
+impl Scan {
     /// Children are found by their tenant and parent, so a parent alone stands for its tenant too.
-    async fn of(conn: &mut PgConnection, filter: &'a JobFilter) -> Result<Option<Self>, sqlx::Error> {
+    async fn of(conn: &mut PgConnection, filter: &JobFilter) -> Result<Option<Self>, sqlx::Error> {
         let tenant_id = match (filter.tenant_id, filter.parent_id) {
             (None, Some(parent)) => match get_job(conn, parent).await? {
                 Some(parent) => Some(parent.tenant_id),
@@ -78,13 +91,12 @@ impl<'a> Scan<'a> {
             Some(id) => get_job(conn, JobId(id)).await?.map(|_| id),
             None => None,
         };
-        let state = filter.state.as_deref();
+        let state = filter.state;
         Ok(Some(Self {
             id,
             tenant_id: tenant_id.map(|id| id.0),
-            is_finished: state.map(|state| matches!(state, "completed" | "cancelled" | "discarded")),
-            state: state
-                .filter(|state| matches!(*state, "executing" | "retryable" | "suspended" | "cancelled" | "discarded")),
+            is_finished: state.map(JobState::is_finished),
+            state: state.filter(|&state| has_index(state)).map(JobState::name),
             parent_id: filter.parent_id.map(|id| id.0),
             since: filter.since,
             until: filter.until,
@@ -198,7 +210,7 @@ macro_rules! looked_at {
 
 async fn look(
     conn: &mut PgConnection,
-    scan: &Scan<'_>,
+    scan: &Scan,
     filter: &JobFilter,
     limit: i64,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
@@ -207,7 +219,7 @@ async fn look(
     looked_at!(
         r#"
         select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
-          state as "state!", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
+          state as "state!: JobState", priority as "priority!", account_id, run_at, attempt as "attempt!", failures as "failures!",
           crashes as "crashes!", poison as "poison!", worker_id, parent_id, pending as "pending!",
           failed_children as "failed_children!", suspended_on, cancel_requested_at, result, error,
           created_at as "created_at!", started_at, ended_at
@@ -235,7 +247,7 @@ async fn look(
         scan.after.1,
         LOOKED_AT,
         scan.id,
-        filter.state,
+        filter.state.map(JobState::name),
         filter.kind,
         filter.queue,
         filter.account_id,
@@ -248,7 +260,7 @@ async fn look(
 }
 
 /// The place of the last job that [`look`] looked at, if there may be more behind it.
-async fn find_end(conn: &mut PgConnection, scan: &Scan<'_>) -> Result<Option<ListPosition>, sqlx::Error> {
+async fn find_end(conn: &mut PgConnection, scan: &Scan) -> Result<Option<ListPosition>, sqlx::Error> {
     let end = looked_at!(
         r#"select created_at as "created_at!", id as "id!""#,
         "order by created_at desc, id desc offset $9 - 1 limit 1",

@@ -22,6 +22,8 @@ pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;
 pub use swap::{Swapped, swap_claims};
 
+use crate::{EffectState, JobState};
+
 /// Why staff cannot do that to a job now.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
@@ -39,7 +41,7 @@ pub enum ActionError {
     TooLate,
     /// The effect does not wait for a person; in this state it is.
     #[error("the effect is {0}")]
-    Settled(String),
+    Settled(EffectState),
     /// The provider answered with this id: it cannot be said not to have happened.
     #[error("the provider answered with {0}")]
     Happened(String),
@@ -57,7 +59,7 @@ pub enum ActionError {
     RemoteIdTaken,
     /// It is in a state in which that makes no sense.
     #[error("the job is {0}")]
-    State(String),
+    State(JobState),
     /// An unfinished job does the same already.
     #[error("an unfinished job has the same key")]
     LiveTwin,

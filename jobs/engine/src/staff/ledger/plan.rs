@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{ActionError, Resolution};
 use crate::{
-    Kind, Tx,
+    JobState, Kind, Tx,
     ids::{JobId, TenantId},
 };
 
@@ -96,7 +96,7 @@ pub(super) struct JobSnapshot {
     pub(super) tenant_id: TenantId,
     pub(super) kind: String,
     pub(super) args: Value,
-    pub(super) state: String,
+    pub(super) state: JobState,
     pub(super) attempt: i32,
     pub(super) waits_for_children: bool,
     pub(super) is_timed: bool,
@@ -109,26 +109,25 @@ pub(super) struct JobSnapshot {
 }
 
 fn decide(action: Action, job: &JobSnapshot) -> Result<Step, ActionError> {
-    let wrong_state = || Err(ActionError::State(job.state.clone()));
-    match (action, job.state.as_str()) {
-        (Action::Cancel, "executing") if job.has_open_effect => Err(ActionError::TooLate),
-        (Action::Cancel, "executing") => Ok(Step::RequestCancel),
-        (_, "executing" | "completed") => wrong_state(),
+    use JobState::{Cancelled, Completed, Discarded, Executing, Retryable, Scheduled, Suspended};
+    let wrong_state = || Err(ActionError::State(job.state));
+    match (action, job.state) {
+        (Action::Cancel, Executing) if job.has_open_effect => Err(ActionError::TooLate),
+        (Action::Cancel, Executing) => Ok(Step::RequestCancel),
+        (_, Executing | Completed) => wrong_state(),
         (Action::ResolveSendAgain | Action::ResolveGiveUp, _) if !job.has_open_effect => wrong_state(),
-        (Action::ResolveSendAgain | Action::ResolveGiveUp, "suspended") if job.is_unseen => Ok(Step::Resolve),
+        (Action::ResolveSendAgain | Action::ResolveGiveUp, Suspended) if job.is_unseen => Ok(Step::Resolve),
         (Action::ResolveSendAgain | Action::ResolveGiveUp, _) => Err(ActionError::NotLookedFor),
         _ if job.has_open_effect => Err(ActionError::OpenEffect),
-        (Action::Retry, "cancelled" | "discarded") if job.has_twin => Err(ActionError::LiveTwin),
-        (Action::Retry, "cancelled") if job.is_early => Ok(Step::BringBackEarly),
-        (Action::Retry, "cancelled" | "discarded") => Ok(Step::BringBack),
-        (_, "cancelled" | "discarded") => wrong_state(),
+        (Action::Retry, Cancelled | Discarded) if job.has_twin => Err(ActionError::LiveTwin),
+        (Action::Retry, Cancelled) if job.is_early => Ok(Step::BringBackEarly),
+        (Action::Retry, Cancelled | Discarded) => Ok(Step::BringBack),
+        (_, Cancelled | Discarded) => wrong_state(),
         (Action::Cancel, _) => Ok(Step::Cancel),
         (Action::Discard, _) => Ok(Step::Discard),
-        (Action::Retry | Action::RunNow, "suspended") if job.waits_for_children => Err(ActionError::Children),
-        (Action::Retry, "retryable" | "suspended") | (Action::RunNow, "scheduled" | "retryable") => {
-            Ok(Step::MakeAvailable)
-        }
-        (Action::RunNow, "suspended") if job.is_timed => Ok(Step::MakeAvailable),
+        (Action::Retry | Action::RunNow, Suspended) if job.waits_for_children => Err(ActionError::Children),
+        (Action::Retry, Retryable | Suspended) | (Action::RunNow, Scheduled | Retryable) => Ok(Step::MakeAvailable),
+        (Action::RunNow, Suspended) if job.is_timed => Ok(Step::MakeAvailable),
         (Action::Retry | Action::RunNow, _) => wrong_state(),
     }
 }
@@ -216,7 +215,7 @@ async fn list_snapshots(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<JobSnapshot>, s
     sqlx::query_as!(
         JobSnapshot,
         r#"
-        select j.id as "id!", j.tenant_id as "tenant_id!: TenantId", j.kind as "kind!", j.args as "args!", j.state as "state!",
+        select j.id as "id!", j.tenant_id as "tenant_id!: TenantId", j.kind as "kind!", j.args as "args!", j.state as "state!: JobState",
           j.attempt as "attempt!", coalesce(j.suspended_on = 'children', false) as "waits_for_children!",
           j.run_at is not null as "is_timed!",
           exists (
@@ -274,13 +273,13 @@ async fn list_descendants(tx: &mut Tx, roots: &[Uuid]) -> Result<Vec<(Uuid, Uuid
 mod tests {
     use super::*;
 
-    fn snapshot(state: &str) -> JobSnapshot {
+    fn snapshot(state: JobState) -> JobSnapshot {
         JobSnapshot {
             id: Uuid::nil(),
             tenant_id: TenantId::SYSTEM,
             kind: String::new(),
             args: Value::Null,
-            state: state.to_owned(),
+            state,
             attempt: 1,
             waits_for_children: false,
             is_timed: false,
@@ -303,14 +302,14 @@ mod tests {
     fn each_action_does_in_each_state_what_the_documentation_says() {
         let no = "wrong_state";
         for (state, expected) in [
-            ("scheduled", [no, "cancelled", "discarded", "available"]),
-            ("available", [no, "cancelled", "discarded", no]),
-            ("executing", [no, "cancel_requested", no, no]),
-            ("retryable", ["available", "cancelled", "discarded", "available"]),
-            ("suspended", ["available", "cancelled", "discarded", no]),
-            ("completed", [no, no, no, no]),
-            ("cancelled", ["available", no, no, no]),
-            ("discarded", ["available", no, no, no]),
+            (JobState::Scheduled, [no, "cancelled", "discarded", "available"]),
+            (JobState::Available, [no, "cancelled", "discarded", no]),
+            (JobState::Executing, [no, "cancel_requested", no, no]),
+            (JobState::Retryable, ["available", "cancelled", "discarded", "available"]),
+            (JobState::Suspended, ["available", "cancelled", "discarded", no]),
+            (JobState::Completed, [no, no, no, no]),
+            (JobState::Cancelled, ["available", no, no, no]),
+            (JobState::Discarded, ["available", no, no, no]),
         ] {
             assert_eq!(outcomes(&snapshot(state)), expected, "{state}");
         }
@@ -319,8 +318,8 @@ mod tests {
     #[test]
     fn nothing_is_done_over_an_open_effect() {
         let open = |state| JobSnapshot { has_open_effect: true, is_timed: true, ..snapshot(state) };
-        assert_eq!(outcomes(&open("suspended")), ["outcome_unknown"; 4]);
-        assert_eq!(outcomes(&open("executing"))[1], "too_late");
+        assert_eq!(outcomes(&open(JobState::Suspended)), ["outcome_unknown"; 4]);
+        assert_eq!(outcomes(&open(JobState::Executing))[1], "too_late");
     }
 
     #[test]
@@ -328,31 +327,31 @@ mod tests {
         for action in RESOLVING {
             let outcome = |job: &JobSnapshot| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome);
             let unseen = |state| JobSnapshot { has_open_effect: true, is_unseen: true, ..snapshot(state) };
-            assert_eq!(outcome(&unseen("suspended")), "available");
-            assert_eq!(outcome(&JobSnapshot { is_unseen: false, ..unseen("suspended") }), "not_looked_for");
-            assert_eq!(outcome(&unseen("available")), "not_looked_for", "it is being looked for");
-            assert_eq!(outcome(&unseen("executing")), "wrong_state");
-            assert_eq!(outcome(&JobSnapshot { is_unseen: true, ..snapshot("suspended") }), "wrong_state");
+            assert_eq!(outcome(&unseen(JobState::Suspended)), "available");
+            assert_eq!(outcome(&JobSnapshot { is_unseen: false, ..unseen(JobState::Suspended) }), "not_looked_for");
+            assert_eq!(outcome(&unseen(JobState::Available)), "not_looked_for", "it is being looked for");
+            assert_eq!(outcome(&unseen(JobState::Executing)), "wrong_state");
+            assert_eq!(outcome(&JobSnapshot { is_unseen: true, ..snapshot(JobState::Suspended) }), "wrong_state");
         }
     }
 
     #[test]
     fn a_job_that_was_cancelled_before_its_time_waits_for_it_again() {
-        let early = JobSnapshot { is_early: true, ..snapshot("cancelled") };
+        let early = JobSnapshot { is_early: true, ..snapshot(JobState::Cancelled) };
         assert_eq!(outcomes(&early)[0], "scheduled");
     }
 
     #[test]
     fn a_job_that_waits_for_time_can_be_hurried_and_one_that_waits_for_children_cannot() {
-        let timed = JobSnapshot { is_timed: true, ..snapshot("suspended") };
+        let timed = JobSnapshot { is_timed: true, ..snapshot(JobState::Suspended) };
         assert_eq!(outcomes(&timed)[3], "available");
-        let parent = JobSnapshot { waits_for_children: true, ..snapshot("suspended") };
+        let parent = JobSnapshot { waits_for_children: true, ..snapshot(JobState::Suspended) };
         assert_eq!(outcomes(&parent), ["children_unfinished", "cancelled", "discarded", "children_unfinished"]);
     }
 
     #[test]
     fn a_finished_job_stays_where_it_is_beside_a_live_twin() {
-        let twin = JobSnapshot { has_twin: true, ..snapshot("discarded") };
+        let twin = JobSnapshot { has_twin: true, ..snapshot(JobState::Discarded) };
         assert_eq!(outcomes(&twin)[0], "live_twin");
     }
 }

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::ActionError;
 use crate::{
-    Tx,
+    EffectState, JobState, Tx,
     effects::claim_remote,
     ids::{EffectId, JobId, TenantId},
 };
@@ -22,11 +22,11 @@ pub enum Resolution {
 }
 
 impl Resolution {
-    pub(super) fn state(&self) -> &'static str {
+    pub(super) fn state(&self) -> EffectState {
         match self {
-            Self::Happened(_) => "confirmed",
-            Self::SendAgain => "intended",
-            Self::GiveUp => "failed",
+            Self::Happened(_) => EffectState::Confirmed,
+            Self::SendAgain => EffectState::Intended,
+            Self::GiveUp => EffectState::Failed,
         }
     }
 
@@ -44,16 +44,16 @@ pub struct Resolved {
     /// Whose it is.
     pub tenant_id: TenantId,
     /// Its state before.
-    pub before: String,
+    pub before: EffectState,
     /// Its state now.
-    pub after: &'static str,
+    pub after: EffectState,
     /// Whether the job runs now and records what follows; otherwise another effect of it is open.
     pub runs: bool,
 }
 
 struct Open {
     tenant_id: TenantId,
-    state: String,
+    state: EffectState,
     is_over: bool,
     /// What the provider answered, if it did.
     remote_id: Option<String>,
@@ -71,21 +71,24 @@ pub async fn resolve(
     by: &str,
 ) -> Result<Resolved, ActionError> {
     let effect = lock_effect(tx, job_id, effect_id).await?.ok_or(ActionError::NoEffect)?;
-    match effect.state.as_str() {
-        "unknown" => {}
-        "sent" if effect.is_over => {}
-        "sent" => return Err(ActionError::StillLooking),
-        _ => return Err(ActionError::Settled(effect.state)),
+    match effect.state {
+        EffectState::Unknown => {}
+        EffectState::Sent if effect.is_over => {}
+        EffectState::Sent => return Err(ActionError::StillLooking),
+        EffectState::Intended | EffectState::Confirmed | EffectState::Failed => {
+            return Err(ActionError::Settled(effect.state));
+        }
     }
     if let (Resolution::SendAgain | Resolution::GiveUp, Some(id)) = (resolution, effect.remote_id) {
         return Err(ActionError::Happened(id));
     }
-    let state = sqlx::query_scalar!("select state from jobs where id = $1 for update", job_id.0)
-        .fetch_optional(&mut **tx)
-        .await?
-        .ok_or(ActionError::Missing)?;
+    let state =
+        sqlx::query_scalar!(r#"select state as "state: JobState" from jobs where id = $1 for update"#, job_id.0)
+            .fetch_optional(&mut **tx)
+            .await?
+            .ok_or(ActionError::Missing)?;
     // An attempt that reads back right now would record what it finds over what is decided here.
-    if state == "executing" {
+    if state == JobState::Executing {
         return Err(ActionError::StillLooking);
     }
     if let Some(remote_id) = resolution.remote_id()
@@ -94,7 +97,7 @@ pub async fn resolve(
         return Err(ActionError::RemoteIdTaken);
     }
     mark(tx, effect.tenant_id, effect_id, resolution, by).await?;
-    let runs = wake(tx, effect.tenant_id, job_id).await? || state == "available";
+    let runs = wake(tx, effect.tenant_id, job_id).await? || state == JobState::Available;
     Ok(Resolved { tenant_id: effect.tenant_id, before: effect.state, after: resolution.state(), runs })
 }
 
@@ -103,7 +106,7 @@ async fn lock_effect(tx: &mut Tx, job_id: JobId, effect_id: EffectId) -> Result<
     sqlx::query_as!(
         Open,
         r#"
-        select tenant_id as "tenant_id: TenantId", state, remote_id,
+        select tenant_id as "tenant_id: TenantId", state as "state: EffectState", remote_id,
           coalesce(engine_now() > send_until + make_interval(secs => coalesce(lag_seconds, 3600)), false) as "is_over!"
         from effects
         where id = $1 and job_id = $2
@@ -132,7 +135,7 @@ async fn mark(
         ",
         tenant_id.0,
         id.0,
-        resolution.state(),
+        resolution.state().name(),
         resolution.remote_id(),
         fact
     )

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    Attempt, Job, JobContext, JobError, Kind, NewJob, NotCompleted, Queue, Retry, Tx,
+    Attempt, EffectState, Job, JobContext, JobError, JobState, Kind, NewJob, NotCompleted, Queue, Retry, Tx,
     ids::{EffectId, JobId, TenantId},
     testing::Bench,
     tests::Noop,
@@ -101,7 +101,7 @@ fn codes(acted: &Acted) -> Vec<&'static str> {
     acted.skipped.iter().map(|(_, refused)| refused.code()).collect()
 }
 
-async fn state(bench: &Bench, id: JobId) -> String {
+async fn state(bench: &Bench, id: JobId) -> JobState {
     bench.job(id).await.state
 }
 
@@ -112,13 +112,13 @@ async fn a_discarded_job_comes_back_with_its_counters(pool: PgPool) {
     bench.execute("update jobs set attempt = 3, failures = 2, crashes = 1 where id = $1", id.0).await;
     act_and_commit(&bench, Action::Discard, &[id]).await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.error.unwrap()["class"].as_str()), ("discarded", Some("discarded_by_staff")));
+    assert_eq!((row.state, row.error.unwrap()["class"].as_str()), (JobState::Discarded, Some("discarded_by_staff")));
     act_and_commit(&bench, Action::Retry, &[id]).await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.attempt, row.failures, row.crashes), ("available", 3, 2, 1));
+    assert_eq!((row.state, row.attempt, row.failures, row.crashes), (JobState::Available, 3, 2, 1));
     bench.drain().await;
     let row = bench.job(id).await;
-    assert_eq!((row.state.as_str(), row.attempt), ("completed", 4), "the fence never starts over");
+    assert_eq!((row.state, row.attempt), (JobState::Completed, 4), "the fence never starts over");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -133,7 +133,7 @@ async fn of_finished_jobs_with_one_key_only_one_comes_back(pool: PgPool) {
     let acted = act_and_commit(&bench, Action::Retry, &[first, second]).await;
     assert_eq!((acted.done.len(), codes(&acted)), (1, vec!["live_twin"]));
     let (back, stays) = if acted.done[0].id == first { (first, second) } else { (second, first) };
-    assert_eq!((state(&bench, back).await.as_str(), state(&bench, stays).await.as_str()), ("scheduled", "cancelled"));
+    assert_eq!((state(&bench, back).await, state(&bench, stays).await), (JobState::Scheduled, JobState::Cancelled));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -142,7 +142,7 @@ async fn a_cancelled_job_takes_its_unfinished_children_along(pool: PgPool) {
     let (parent, child) = family(&bench).await;
     let acted = act_and_commit(&bench, Action::Cancel, &[parent]).await;
     assert_eq!((acted.done.len(), acted.descendants.len()), (1, 1));
-    assert_eq!((state(&bench, parent).await.as_str(), state(&bench, child).await.as_str()), ("cancelled", "cancelled"));
+    assert_eq!((state(&bench, parent).await, state(&bench, child).await), (JobState::Cancelled, JobState::Cancelled));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -152,7 +152,7 @@ async fn a_discarded_child_lets_its_parent_go_on(pool: PgPool) {
     assert_eq!(codes(&act_and_commit(&bench, Action::Retry, &[parent]).await), ["children_unfinished"]);
     act_and_commit(&bench, Action::Discard, &[child]).await;
     let row = bench.job(parent).await;
-    assert_eq!((row.state.as_str(), row.pending, row.failed_children), ("available", 0, 1));
+    assert_eq!((row.state, row.pending, row.failed_children), (JobState::Available, 0, 1));
 }
 
 async fn open_effect(bench: &Bench, job: JobId, state: &str) -> EffectId {
@@ -205,7 +205,7 @@ async fn an_effect_is_decided_by_a_person_only_when_the_provider_had_its_time(po
     for denial in [Resolution::SendAgain, Resolution::GiveUp] {
         assert_eq!(resolve(&mut tx, job, effect, &denial, "x").await.unwrap_err().code(), "effect_happened");
     }
-    assert_eq!(resolve(&mut tx, job, effect, &resolution, "x").await.unwrap().after, "confirmed");
+    assert_eq!(resolve(&mut tx, job, effect, &resolution, "x").await.unwrap().after, EffectState::Confirmed);
     assert_eq!(resolve(&mut tx, job, effect, &resolution, "x").await.unwrap_err().code(), "effect_settled");
     tx.commit().await.unwrap();
     let other = open_effect(&bench, job, "unknown").await;
@@ -222,9 +222,9 @@ async fn a_job_that_does_not_hold_still_is_left_alone_and_the_others_are_not(poo
     let acted = act(&mut tx, RESTLESS, Action::Cancel, &[restless, still]).await.unwrap();
     tx.commit().await.unwrap();
     assert_eq!((acted.done.len(), codes(&acted)), (1, vec!["state_changing"]));
-    assert_eq!(state(&bench, still).await, "cancelled");
+    assert_eq!(state(&bench, still).await, JobState::Cancelled);
     let row = bench.job(restless).await;
-    assert_eq!((row.state.as_str(), row.attempt), ("scheduled", 0), "what was written for it is rolled back");
+    assert_eq!((row.state, row.attempt), (JobState::Scheduled, 0), "what was written for it is rolled back");
 }
 
 #[sqlx::test(migrations = "../../migrations")]
@@ -236,7 +236,7 @@ async fn a_preview_says_what_happens_and_changes_nothing(pool: PgPool) {
     let ids = [waiting, done, JobId::new(), waiting];
     let preview = preview(&mut tx, KINDS, Action::Cancel, &ids).await.unwrap();
     tx.commit().await.unwrap();
-    assert_eq!(state(&bench, waiting).await, "scheduled");
+    assert_eq!(state(&bench, waiting).await, JobState::Scheduled);
     let acted = act_and_commit(&bench, Action::Cancel, &ids).await;
     assert_eq!((acted.done.len(), codes(&acted)), (1, vec!["not_found", "wrong_state"]));
     assert_eq!((preview.done.len(), codes(&preview)), (acted.done.len(), codes(&acted)));
@@ -254,13 +254,13 @@ async fn a_list_finds_jobs_by_each_filter(pool: PgPool) {
     bench.drain().await;
     let all = JobFilter { tenant_id: Some(bench.tenant_id), ..JobFilter::default() };
     let text = |text: &str| JobFilter { text: Some(text.to_owned()), ..all.clone() };
-    let in_state = |state: &str| JobFilter { state: Some(state.to_owned()), ..all.clone() };
+    let in_state = |state| JobFilter { state: Some(state), ..all.clone() };
     let created = bench.job(ended).await.created_at;
     for (filter, expected) in [
         (all.clone(), vec![ended, child, parent]),
-        (in_state("completed"), vec![ended]),
-        (in_state("suspended"), vec![parent]),
-        (in_state("scheduled"), vec![child]),
+        (in_state(JobState::Completed), vec![ended]),
+        (in_state(JobState::Suspended), vec![parent]),
+        (in_state(JobState::Scheduled), vec![child]),
         (JobFilter { parent_id: Some(parent), ..JobFilter::default() }, vec![child]),
         (JobFilter { parent_id: Some(JobId::new()), ..JobFilter::default() }, vec![]),
         (JobFilter { account_id: Some(child.0), ..all.clone() }, vec![child]),
@@ -310,7 +310,7 @@ async fn a_job_shows_its_children_counted_by_state(pool: PgPool) {
     let (parent, child) = family(&bench).await;
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let shown = children(&mut tx, bench.tenant_id, parent).await.unwrap();
-    assert_eq!((shown.newest[0].id, shown.counts), (child, vec![("scheduled".to_owned(), 1)]));
+    assert_eq!((shown.newest[0].id, shown.counts), (child, vec![(JobState::Scheduled, 1)]));
     assert_eq!(children(&mut tx, bench.tenant_id, child).await.unwrap().newest.len(), 0);
     drop(tx);
     act_and_commit(&bench, Action::Discard, &[child]).await;

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::MAX_COUNT;
-use crate::Tx;
+use crate::{JobState, Tx};
 
 /// Lanes whose oldest job is looked at, in each queue.
 const MAX_LANES: i64 = 5_000;
@@ -24,7 +24,7 @@ pub struct Count {
 }
 
 /// Counts of unfinished jobs by queue and state.
-pub type Depths = BTreeMap<(String, String), Count>;
+pub type Depths = BTreeMap<(String, JobState), Count>;
 
 /// Counts unfinished jobs by queue and state. Available ones are counted up to [`MAX_COUNT`] in each queue; of the scheduled,
 /// retryable and suspended ones the first [`MAX_COUNT`] of the installation are looked at.
@@ -76,7 +76,7 @@ async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::E
     .fetch_all(&mut **tx)
     .await?;
     for row in rows {
-        depths.insert((row.name, "available".to_owned()), Count { count: row.count, is_exact: row.is_exact });
+        depths.insert((row.name, JobState::Available), Count { count: row.count, is_exact: row.is_exact });
     }
     Ok(())
 }
@@ -84,7 +84,7 @@ async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::E
 async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select queue as "queue!", state as "state!", count(*) as "count!",
+        select queue as "queue!", state as "state!: JobState", count(*) as "count!",
           sum(count(*)) over (partition by state) <= $1::bigint as "is_exact!"
         from (
           (
@@ -108,7 +108,7 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
     .fetch_all(&mut **tx)
     .await?;
     for row in rows {
-        let is_exact = row.is_exact || row.state == "executing";
+        let is_exact = row.is_exact || row.state == JobState::Executing;
         depths.insert((row.queue, row.state), Count { count: row.count, is_exact });
     }
     Ok(())
