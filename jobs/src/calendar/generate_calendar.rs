@@ -68,7 +68,7 @@ impl Job for GenerateCalendar {
     ) -> Result<(), sqlx::Error> {
         match not_completed {
             NotCompleted::Discarded(facts) => {
-                store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?
+                store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?;
             }
             NotCompleted::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
             NotCompleted::Again(_)

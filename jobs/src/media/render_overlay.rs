@@ -74,7 +74,7 @@ async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), Jo
         let decoded = drawing::decode(&bytes)
             .map_err(|error| fail("The picture cannot be read: upload it again.", error.into()))?;
         let drawn = overlay.draw(decoded);
-        drawn.map_err(|error| fail("The text does not fit on the picture: shorten it.", error.into()))
+        drawn.map_err(|error| fail("The text does not fit on the picture: shorten it.", error))
     })
     .await
     .context("drawing was cut off")?

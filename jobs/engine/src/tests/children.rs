@@ -158,7 +158,7 @@ async fn a_cancelled_parent_takes_its_unfinished_children_along(pool: PgPool) {
     assert_eq!(bench.drain().await, 0);
     assert_eq!((bench.job(id).await.state, bench.job(id).await.attempt), (JobState::Cancelled, 1));
     let mut states: Vec<&str> = children(&bench, id).await.into_iter().map(|child| child.state.name()).collect();
-    states.sort();
+    states.sort_unstable();
     assert_eq!(states, ["cancelled", "completed"], "what had ended stays as it is");
 }
 
