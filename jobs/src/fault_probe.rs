@@ -4,7 +4,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry};
+use crate::{
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Do `what`, after `ms` milliseconds.
 ///
@@ -38,8 +42,10 @@ pub enum Probe {
 }
 
 impl Job for FaultProbe {
+    type Services = Services;
+
     const KIND: &'static str = "fault_probe";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
@@ -50,7 +56,7 @@ impl Job for FaultProbe {
         match self.what {
             Probe::Abort => std::process::abort(),
             Probe::Panic => panic!("a probe was asked to panic"),
-            Probe::Fail => Err(JobError::Retry(Cause::plain("probe", "A test asked for a failure."))),
+            Probe::Fail => Err(JobError::Retry(Cause::plain(CauseClass::Internal, "A test asked for a failure."))),
             Probe::Sleep | Probe::Ok => Ok(Done::nothing("a probe writes nothing")),
         }
     }
@@ -61,11 +67,13 @@ impl Job for FaultProbe {
 /// Safe to repeat, likewise.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct HastyProbe(pub FaultProbe);
+pub struct ShortTimeoutProbe(pub FaultProbe);
 
-impl Job for HastyProbe {
-    const KIND: &'static str = "hasty_probe";
-    const QUEUE: Queue = Queue::Default;
+impl Job for ShortTimeoutProbe {
+    type Services = Services;
+
+    const KIND: &'static str = "short_timeout_probe";
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(1);
 

@@ -40,7 +40,7 @@ pub static KINDS: &[Kind] = &[
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
     #[cfg(feature = "testing")]
-    Kind::of::<crate::fault_probe::HastyProbe>(),
+    Kind::of::<crate::fault_probe::ShortTimeoutProbe>(),
 ];
 
 /// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.

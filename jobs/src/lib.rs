@@ -20,12 +20,16 @@ pub mod operations;
 pub mod people;
 pub mod posts;
 pub mod providers;
+pub mod queues;
 pub mod secrets;
 pub mod services;
 pub mod signer;
 pub mod telemetry;
 pub mod tenants;
-#[cfg(any(test, feature = "testing"))]
+#[cfg(feature = "testing")]
 pub mod testing;
 pub mod upkeep;
 pub mod value_parsers;
+
+#[cfg(all(test, not(feature = "testing")))]
+compile_error!("tests need the feature testing: run scripts/test -p jobs, or cargo test --features jobs/testing");

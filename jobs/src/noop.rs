@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Do nothing.
 ///
@@ -11,8 +15,10 @@ use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
 pub struct Noop {}
 
 impl Job for Noop {
+    type Services = Services;
+
     const KIND: &'static str = "noop";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
 
     async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
@@ -25,13 +31,13 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     #[sqlx::test(migrations = "../migrations")]
     async fn it_completes(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let id = bench.enqueue(&Noop::default()).await;
         assert_eq!(bench.drain().await, 1);
-        assert_eq!(bench.job(id).await.state, "completed");
+        assert_eq!(bench.job(id).await.state, JobState::Completed);
     }
 }

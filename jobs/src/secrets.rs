@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    engine::{Cause, JobError},
+    engine::{Cause, CauseClass, JobError},
     ids::TenantId,
 };
 
@@ -77,7 +77,7 @@ pub enum SecretError {
 impl From<SecretError> for JobError {
     fn from(error: SecretError) -> Self {
         Self::Retry(Cause::new(
-            "config",
+            CauseClass::Config,
             "A stored secret cannot be read; an operator has to look at ENCRYPTION_KEYS.",
             error,
         ))

@@ -5,8 +5,8 @@
 use std::time::{Duration, Instant};
 
 use jobs::{
-    engine::ledger,
-    fault_probe::{FaultProbe, HastyProbe, Probe},
+    engine::{JobState, ledger},
+    fault_probe::{FaultProbe, Probe, ShortTimeoutProbe},
     ids::JobId,
 };
 use reqwest::Method;
@@ -46,7 +46,7 @@ async fn wait_until(
 
 /// Waits until the worker's only child runs its job; answers the child's process id.
 async fn child(app: &TestApp, worker: &Worker, id: JobId) -> u32 {
-    wait_until(app, id, SOON, |job| job.state == "executing").await;
+    wait_until(app, id, SOON, |job| job.state == JobState::Executing).await;
     worker.says("runs alone").await;
     let children = worker.children();
     assert_eq!(children.len(), 1, "{children:?}");
@@ -65,7 +65,7 @@ async fn outcomes(app: &TestApp, id: JobId) -> Vec<(String, String)> {
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let attempts = ledger::list_attempts(&mut tx, app.bench.tenant_id, id).await.unwrap();
     let class = |error: Option<serde_json::Value>| error.unwrap_or_default()["class"].as_str().unwrap_or("").to_owned();
-    attempts.into_iter().map(|attempt| (attempt.outcome, class(attempt.error))).collect()
+    attempts.into_iter().map(|attempt| (attempt.outcome.name().to_owned(), class(attempt.error))).collect()
 }
 
 async fn poison(app: &TestApp, id: JobId) -> i16 {
@@ -85,14 +85,14 @@ async fn a_job_that_aborts_its_process_beside_19_good_ones_ends_alone(pool: PgPo
         app.worker(&[("WORKER_QUEUES", "default:20")]).await.ended(SOON).await;
     }
     let worker = app.worker(&[("WORKER_QUEUES", "default:20")]).await;
-    let ended = wait_until(&app, bad, Duration::from_mins(2), |job| job.state == "discarded").await;
+    let ended = wait_until(&app, bad, Duration::from_mins(2), |job| job.state == JobState::Discarded).await;
     assert_eq!((ended.crashes, ended.failures, poison(&app, bad).await), (2, 0, 3));
     assert_eq!(app.bench.error_class(bad).await, "poison");
     let outcomes = outcomes(&app, bad).await;
     let words: Vec<&str> = outcomes.iter().map(|(outcome, _)| outcome.as_str()).collect();
     assert_eq!(words, ["lost", "lost", "lost", "lost", "fail"]);
     for id in good {
-        let job = wait_until(&app, id, Duration::from_mins(2), |job| job.state == "completed").await;
+        let job = wait_until(&app, id, Duration::from_mins(2), |job| job.state == JobState::Completed).await;
         // Each crash costs one attempt and nothing else.
         assert_eq!((job.attempt, job.failures, poison(&app, id).await), (job.crashes + 1, 0, 0), "{job:?}");
         assert!(job.crashes <= 2, "{job:?}");
@@ -109,7 +109,7 @@ async fn suspects_hold_nobody_up(pool: PgPool) {
     let worker = app.worker(&[("WORKER_QUEUES", "default:2")]).await;
     app.wait_until_some("fault_probe", "executing", 3).await;
     let other = probe(&app, Probe::Ok, 0).await;
-    wait_until(&app, other, SOON, |job| job.state == "completed").await;
+    wait_until(&app, other, SOON, |job| job.state == JobState::Completed).await;
     let begun = Instant::now();
     while worker.children().len() < 2 {
         assert!(begun.elapsed() < SOON, "two run");
@@ -124,13 +124,13 @@ async fn a_job_under_which_two_workers_were_killed_completes_alone_and_is_no_poi
     let id = probe(&app, Probe::Sleep, 1_500).await;
     for attempt in 1..=2 {
         let worker = app.worker(&[]).await;
-        wait_until(&app, id, SOON, |job| job.state == "executing" && job.attempt == attempt).await;
+        wait_until(&app, id, SOON, |job| job.state == JobState::Executing && job.attempt == attempt).await;
         worker.kill().await;
     }
     let worker = app.worker(&[]).await;
-    wait_until(&app, id, SOON, |job| job.state == "executing" && job.attempt == 3).await;
+    wait_until(&app, id, SOON, |job| job.state == JobState::Executing && job.attempt == 3).await;
     child(&app, &worker, id).await;
-    let job = wait_until(&app, id, SOON, |job| job.state == "completed").await;
+    let job = wait_until(&app, id, SOON, |job| job.state == JobState::Completed).await;
     assert_eq!((job.crashes, job.failures, poison(&app, id).await), (2, 0, 0));
     let lost = |class: &str| ("lost".to_owned(), class.to_owned());
     assert_eq!(outcomes(&app, id).await, [lost("lost"), lost("lost")]);
@@ -145,7 +145,7 @@ async fn a_child_ends_with_its_worker_even_if_that_is_killed(pool: PgPool) {
     worker.kill().await;
     wait_until_gone(child).await;
     let _successor = app.worker(&[]).await;
-    let job = wait_until(&app, id, SOON, |job| job.state == "retryable").await;
+    let job = wait_until(&app, id, SOON, |job| job.state == JobState::Retryable).await;
     assert_eq!((job.crashes, poison(&app, id).await), (3, 0), "a crash of its worker is no death of its own");
 }
 
@@ -159,11 +159,11 @@ async fn a_request_to_cancel_reaches_a_job_that_runs_alone_and_one_that_waits_fo
     // Both places are taken only then: an attempt that was claimed may still wait for one.
     worker.says(&format!("runs alone job_id={second}")).await;
     let waits = suspect(&app, Probe::Abort, 0).await;
-    wait_until(&app, waits, SOON, |job| job.state == "executing").await;
+    wait_until(&app, waits, SOON, |job| job.state == JobState::Executing).await;
     // The signal may come while the claim's answer is still on its way; then the renewal finds the request, after 20 seconds.
     for (id, at_most) in [(waits, Duration::from_mins(1)), (first, Duration::from_secs(10))] {
         cancel(&app, id).await;
-        wait_until(&app, id, at_most, |job| job.state == "cancelled").await;
+        wait_until(&app, id, at_most, |job| job.state == JobState::Cancelled).await;
     }
     assert_eq!(poison(&app, waits).await, 0, "it never ran");
     assert_eq!(outcomes(&app, first).await, [("fail".to_owned(), "cancelled".to_owned())]);
@@ -180,7 +180,7 @@ async fn a_worker_that_is_asked_to_stop_hands_back_what_runs_alone(pool: PgPool)
     assert!(took < Duration::from_secs(15), "a second, not what the job has left: {took:?}");
     wait_until_gone(child).await;
     let job = app.bench.job(id).await;
-    assert_eq!((job.state.as_str(), job.crashes, job.failures), ("available", 2, 0), "a stop costs nothing");
+    assert_eq!((job.state, job.crashes, job.failures), (JobState::Available, 2, 0), "a stop costs nothing");
     assert_eq!(poison(&app, id).await, 0);
 }
 
@@ -198,10 +198,10 @@ async fn a_second_signal_ends_worker_and_child_at_once(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_job_that_runs_alone_has_its_time_limit(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let id = app.bench.enqueue(&HastyProbe(FaultProbe { what: Probe::Sleep, ms: 30_000, attempts: None })).await;
+    let id = app.bench.enqueue(&ShortTimeoutProbe(FaultProbe { what: Probe::Sleep, ms: 30_000, attempts: None })).await;
     app.bench.execute("update jobs set crashes = 2 where id = $1", id.0).await;
     let _worker = app.worker(&[]).await;
-    let job = wait_until(&app, id, SOON, |job| job.state == "retryable").await;
+    let job = wait_until(&app, id, SOON, |job| job.state == JobState::Retryable).await;
     assert_eq!((job.failures, poison(&app, id).await), (1, 0));
     assert_eq!(outcomes(&app, id).await, [("retry".to_owned(), "timeout".to_owned())]);
 }
@@ -214,10 +214,10 @@ async fn cancel(app: &TestApp, id: JobId) {
 /// Cancels a running job by the API; answers how long it took to end.
 async fn cancel_running(app: &TestApp) -> Duration {
     let id = probe(app, Probe::Sleep, 30_000).await;
-    wait_until(app, id, SOON, |job| job.state == "executing").await;
+    wait_until(app, id, SOON, |job| job.state == JobState::Executing).await;
     let asked = Instant::now();
     cancel(app, id).await;
-    wait_until(app, id, SOON, |job| job.state == "cancelled").await;
+    wait_until(app, id, SOON, |job| job.state == JobState::Cancelled).await;
     asked.elapsed()
 }
 

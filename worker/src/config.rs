@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use jobs::{
     config::{EngineConfig, ServicesConfig},
-    engine::Queue,
+    queues,
     telemetry::LogConfig,
 };
 
@@ -52,7 +52,7 @@ fn slots(value: &str) -> Result<Slots, String> {
     let mut slots = BTreeMap::new();
     for entry in value.split(',') {
         let (name, count) = entry.trim().split_once(':').ok_or(hint)?;
-        let queue = Queue::from_name(name).ok_or(hint)?;
+        let queue = queues::named(name).ok_or(hint)?;
         let count: usize = count.parse().ok().filter(|count| (1..=1000).contains(count)).ok_or(hint)?;
         slots.insert(queue.name(), count);
     }

@@ -7,7 +7,7 @@ use std::{
 
 use jobs::engine::{
     self, Claimed, Window,
-    point::{self, Point},
+    failpoint::{self, Failpoint},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use uuid::Uuid;
@@ -77,7 +77,7 @@ struct Feeder {
 impl Feeder {
     async fn feed(&mut self, slots: Slots) {
         let stopping = self.process.stopping.clone();
-        // A claim is never cut: what the database counts to this process must be in hand.
+        // A claim is never cut: what the database counts to this process must be active.
         while let Some(Some(mut taken)) = stopping.run_until_cancelled(slots.take()).await {
             let Some(ids) = stopping.run_until_cancelled(self.next_ids(taken.num_permits())).await else {
                 return;
@@ -85,11 +85,11 @@ impl Feeder {
             // What there is no work for is free for the other feeder while this one claims.
             drop(taken.split(taken.num_permits().saturating_sub(ids.len())));
             for job in self.claim(&ids).await {
-                point::reach(Point::Claimed);
+                failpoint::reach(Failpoint::Claimed);
                 let Some(slot) = taken.split(1) else {
                     break;
                 };
-                let interrupt = self.process.in_hand.insert(job.attempt);
+                let interrupt = self.process.active.insert(job.attempt);
                 if slots.tickets.send(Ticket::new(job, interrupt, slot)).await.is_err() {
                     return;
                 }
@@ -103,7 +103,7 @@ impl Feeder {
         match self.window.pop(self.queue, count).await {
             Ok(ids) if !ids.is_empty() => {
                 self.last_pop = Instant::now();
-                point::reach(Point::Popped);
+                failpoint::reach(Failpoint::Popped);
                 return ids;
             }
             Ok(_) => {}
@@ -144,7 +144,7 @@ pub(crate) fn return_unstarted(process: &Process, tickets: &Tickets) {
     let mut tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
     let mut returned = process.returned.lock().unwrap_or_else(PoisonError::into_inner);
     while let Ok(ticket) = tickets.try_recv() {
-        process.in_hand.remove(ticket.job.attempt);
+        process.active.remove(ticket.job.attempt);
         returned.push(ticket.job.attempt);
     }
 }

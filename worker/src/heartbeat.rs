@@ -19,7 +19,7 @@ use crate::process::Process;
 /// Registering anew takes this long at most, and so does taking over.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Beats until the process has stopped. Loses everything in hand when the lease could not be renewed in time; takes a new
+/// Beats until the process has stopped. Loses all active attempts when the lease could not be renewed in time; takes a new
 /// id as soon as that is possible.
 pub(crate) async fn beat(process: Arc<Process>) {
     let mut db = process.engine.db.own_connection();
@@ -47,9 +47,9 @@ pub(crate) async fn beat(process: Arc<Process>) {
             continue;
         };
         let asked = Instant::now();
-        let in_hand = process.in_hand.list();
+        let active = process.active.list();
         let at_most = every.min(lease.mul_f64(0.8).saturating_sub(renewed.elapsed()));
-        let renewal = timeout(at_most, lease::renew(&db, id, lease, &in_hand, every * 2)).await;
+        let renewal = timeout(at_most, lease::renew(&db, id, lease, &active, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
                 (renewed, beats_in_time) = (asked, true);
@@ -78,18 +78,18 @@ pub(crate) async fn beat(process: Arc<Process>) {
 }
 
 fn obey(process: &Process, renewal: &Renewal) {
-    process.in_hand.interrupt(&renewal.superseded, Interrupt::Lost);
-    process.in_hand.interrupt(&renewal.cancelled, Interrupt::Cancelled);
+    process.active.interrupt(&renewal.superseded, Interrupt::Lost);
+    process.active.interrupt(&renewal.cancelled, Interrupt::Cancelled);
 }
 
 fn lose(process: &Process, id: WorkerId, why: &str) {
     if process.identity.send_replace(None).is_some() {
-        tracing::error!(worker_id = %id, why, "lost the lease; attempts in hand are dropped");
-        process.in_hand.interrupt_all(Interrupt::Lost);
+        tracing::error!(worker_id = %id, why, "lost the lease; active attempts are dropped");
+        process.active.interrupt_all(Interrupt::Lost);
     }
 }
 
-/// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not in hand, so
+/// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not active, so
 /// the next renewal hands it back at no cost.
 async fn register_anew(
     process: &Process,

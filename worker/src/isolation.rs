@@ -13,7 +13,7 @@ use std::{
 };
 
 pub(crate) use child::run_alone;
-use jobs::engine::{Cause, Claimed, Interrupt, JobError, Outcome};
+use jobs::engine::{AttemptEnd, Cause, CauseClass, Claimed, Interrupt, JobError};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     process::{Child, Command},
@@ -29,15 +29,19 @@ pub(crate) const AT_ONCE: usize = 2;
 const START_AGAIN: Duration = Duration::from_secs(10);
 
 /// Runs an attempt in a child, in its turn, and settles what the child leaves unsettled.
-pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::Receiver<Option<Interrupt>>) -> Outcome {
+pub(crate) async fn run(
+    process: &Process,
+    job: Claimed,
+    mut interrupt: watch::Receiver<Option<Interrupt>>,
+) -> AttemptEnd {
     let place = tokio::select! {
         biased;
         why = interrupted(&job, &mut interrupt) => return match why {
             Interrupt::Cancelled => process.engine.decline(&job, JobError::cancelled(), &interrupt).await,
-            Interrupt::Stopping => Outcome::Returned,
-            Interrupt::Lost => Outcome::Lost,
+            Interrupt::Stopping => AttemptEnd::Returned,
+            Interrupt::Lost => AttemptEnd::Lost,
         },
-        () = process.stopping.cancelled() => return Outcome::Returned,
+        () = process.stopping.cancelled() => return AttemptEnd::Returned,
         place = process.isolated.acquire() => place,
     };
     let end = match start(&job).await {
@@ -47,9 +51,10 @@ pub(crate) async fn run(process: &Process, job: Claimed, mut interrupt: watch::R
     drop(place);
     match end {
         End::Left(outcome) => outcome,
-        End::Died(how) => process.engine.mourn(&job, how, &interrupt).await,
+        End::Died(how) => process.engine.settle_crash(&job, how, &interrupt).await,
         End::NotBegun(error) => {
-            let cause = Cause::new("isolation", "The process in which it is to run alone did not start.", error);
+            let cause =
+                Cause::new(CauseClass::Isolation, "The process in which it is to run alone did not start.", error);
             process.engine.decline(&job, JobError::Later(START_AGAIN, cause), &interrupt).await
         }
     }
@@ -115,7 +120,7 @@ async fn changed(interrupt: &mut watch::Receiver<Option<Interrupt>>, told: Optio
 #[derive(Debug)]
 enum End {
     /// In order, or as it was told to.
-    Left(Outcome),
+    Left(AttemptEnd),
     /// By itself, while it ran the job.
     Died(String),
     /// Before it ran the job.
@@ -148,12 +153,12 @@ impl Report {
     }
 
     /// How the attempt left the child; none when it began.
-    fn outcome(self) -> Option<Outcome> {
+    fn outcome(self) -> Option<AttemptEnd> {
         match self {
             Self::Begun => None,
-            Self::Settled => Some(Outcome::Settled),
-            Self::Returned => Some(Outcome::Returned),
-            Self::Lost => Some(Outcome::Lost),
+            Self::Settled => Some(AttemptEnd::Settled),
+            Self::Returned => Some(AttemptEnd::Returned),
+            Self::Lost => Some(AttemptEnd::Lost),
         }
     }
 
@@ -180,8 +185,8 @@ fn end_of(reported: Option<Report>, told: Option<Interrupt>, status: std::io::Re
     }
     let how = status.map_or_else(|error| error.to_string(), |status| status.to_string());
     match told {
-        Some(Interrupt::Lost) => End::Left(Outcome::Lost),
-        Some(Interrupt::Stopping) => End::Left(Outcome::Returned),
+        Some(Interrupt::Lost) => End::Left(AttemptEnd::Lost),
+        Some(Interrupt::Stopping) => End::Left(AttemptEnd::Returned),
         Some(Interrupt::Cancelled) | None if reported.is_some() => End::Died(how),
         Some(Interrupt::Cancelled) | None => End::NotBegun(anyhow::anyhow!("it ended with {how}")),
     }

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use jobs::{
-    engine::{Attempt, Engine, InHand, Limiter, Settler, Window, lease},
+    engine::{ActiveAttempts, Attempt, Engine, Limiter, Settler, Window, lease},
     ids::WorkerId,
 };
 use tokio::sync::{Notify, Semaphore, watch};
@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct Process {
     pub(crate) engine: Engine,
     pub(crate) window: Window,
-    pub(crate) in_hand: InHand,
+    pub(crate) active: ActiveAttempts,
     /// Attempts to hand back at the end.
     pub(crate) returned: Mutex<Vec<Attempt>>,
     pub(crate) settler: Settler,

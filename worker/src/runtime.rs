@@ -23,7 +23,7 @@ use apalis_core::{
     layers::Identity,
 };
 use futures_util::FutureExt as _;
-use jobs::engine::Outcome;
+use jobs::engine::AttemptEnd;
 
 use crate::{
     isolation,
@@ -59,27 +59,27 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
     match lost_in_panic(AssertUnwindSafe(outcome_of(ticket, &process)).catch_unwind().await) {
-        Outcome::Completed(result) => process.settler.complete(attempt, result).await,
-        Outcome::Settled | Outcome::Lost => process.in_hand.remove(attempt),
-        Outcome::Returned => {
+        AttemptEnd::Completed(result) => process.settler.complete(attempt, result).await,
+        AttemptEnd::Settled | AttemptEnd::Lost => process.active.remove(attempt),
+        AttemptEnd::Returned => {
             process.returned.lock().unwrap_or_else(PoisonError::into_inner).push(attempt);
-            process.in_hand.remove(attempt);
+            process.active.remove(attempt);
         }
     }
 }
 
 /// What a kind does wrong the engine settles; a panic elsewhere is a bug of ours. Its attempt is let go, so that the next
 /// renewal of the lease hands it back.
-fn lost_in_panic(outcome: thread::Result<Outcome>) -> Outcome {
+fn lost_in_panic(outcome: thread::Result<AttemptEnd>) -> AttemptEnd {
     outcome.unwrap_or_else(|_| {
         tracing::error!("a handler panicked; its attempt is handed back");
-        Outcome::Lost
+        AttemptEnd::Lost
     })
 }
 
-async fn outcome_of(ticket: Ticket, process: &Process) -> Outcome {
-    if let Err(refused) = process.limiter.start(&process.engine.db, &ticket.job).await {
-        return process.engine.put_off(&ticket.job, refused, &ticket.interrupt).await;
+async fn outcome_of(ticket: Ticket, process: &Process) -> AttemptEnd {
+    if let Err(limited) = process.limiter.start(&process.engine.db, &ticket.job).await {
+        return process.engine.snooze(&ticket.job, limited, &ticket.interrupt).await;
     }
     if ticket.job.is_suspect() {
         let (job, interrupt) = ticket.leave_slot();
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_handler_that_panics_lets_go_of_its_attempt() {
-        assert!(matches!(lost_in_panic(std::panic::catch_unwind(|| panic!("a bug"))), Outcome::Lost));
-        assert!(matches!(lost_in_panic(Ok(Outcome::Settled)), Outcome::Settled));
+        assert!(matches!(lost_in_panic(std::panic::catch_unwind(|| panic!("a bug"))), AttemptEnd::Lost));
+        assert!(matches!(lost_in_panic(Ok(AttemptEnd::Settled)), AttemptEnd::Settled));
     }
 }

@@ -15,6 +15,6 @@ pub(crate) async fn obey_signals(process: Arc<Process>) {
 fn obey(process: &Process, signal: &Signal) {
     match signal {
         Signal::Wake => process.woken.notify_one(),
-        Signal::Cancelled(jobs) => process.in_hand.interrupt(jobs, Interrupt::Cancelled),
+        Signal::Cancelled(jobs) => process.active.interrupt(jobs, Interrupt::Cancelled),
     }
 }

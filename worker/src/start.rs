@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Context as _;
 use jobs::{
-    engine::{Attempt, Engine, InHand, Interrupt, Limiter, Settler, hand_back, lease},
+    engine::{ActiveAttempts, Attempt, Engine, Interrupt, Limiter, Settler, hand_back, lease},
     kinds,
     services::Services,
 };
@@ -61,14 +61,14 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     };
     let id =
         lease::register(&engine.db, &registration).await.context("could not register; was `admin migrate` run?")?;
-    let in_hand = InHand::default();
+    let active = ActiveAttempts::default();
     let stopped = CancellationToken::new();
-    let (settler, settling) = Settler::start(engine.db.clone(), in_hand.clone(), stopped.clone());
+    let (settler, settling) = Settler::start(engine.db.clone(), active.clone(), stopped.clone());
     let limiter = Limiter::new(window.clone());
     let process = Arc::new(Process {
         engine,
         window,
-        in_hand,
+        active,
         returned: Mutex::default(),
         settler,
         limiter,
@@ -144,12 +144,12 @@ async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
     for (_, tickets) in queues {
         feeder::return_unstarted(process, tickets);
     }
-    process.in_hand.interrupt_all(Interrupt::Stopping);
+    process.active.interrupt_all(Interrupt::Stopping);
     let begun = Instant::now();
-    while !process.in_hand.is_empty() && begun.elapsed() < LAST_CALLS {
+    while !process.active.is_empty() && begun.elapsed() < LAST_CALLS {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let mut returned = process.in_hand.list();
+    let mut returned = process.active.list();
     returned.append(&mut process.returned.lock().unwrap_or_else(PoisonError::into_inner));
     returned.sort_by_key(|attempt| attempt.job_id);
     returned.dedup();

@@ -1,6 +1,6 @@
 //! Whether the process, the database and Redis answer.
 
-use jobs::engine::gauges::{self, Trouble};
+use jobs::engine::stats::{self, Trouble};
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{ApiError, api::Tag, state::AppState};
@@ -48,7 +48,7 @@ impl HealthApi {
     #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
     async fn workers(&self) -> Result<Json<Health>, ApiError> {
         let mut tx = self.state.db.system().await?;
-        let troubles = gauges::find_troubles(&mut tx).await?;
+        let troubles = stats::find_troubles(&mut tx).await?;
         tx.commit().await?;
         if troubles.is_empty() {
             return Ok(ok());

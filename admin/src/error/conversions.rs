@@ -2,7 +2,7 @@
 
 use jobs::{
     assets::{PictureError, StorageError},
-    engine::{EnqueueError, ledger::Refused},
+    engine::{EnqueueError, ledger::ActionError},
     posts::ScheduleError,
     providers::NotOffered,
 };
@@ -53,88 +53,88 @@ impl From<NotOffered> for ApiError {
     }
 }
 
-impl From<Refused> for ApiError {
-    fn from(error: Refused) -> Self {
+impl From<ActionError> for ApiError {
+    fn from(error: ActionError) -> Self {
         let code = code_of(&error);
         let detail = match error {
-            Refused::Missing => return Self::not_found("job"),
-            Refused::NoEffect => return Self::not_found("effect"),
-            Refused::Database(error) => return error.into(),
-            Refused::State(state) => format!("The job is {state}, so that cannot be done to it."),
-            Refused::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
-            Refused::Happened(id) => {
+            ActionError::Missing => return Self::not_found("job"),
+            ActionError::NoEffect => return Self::not_found("effect"),
+            ActionError::Database(error) => return error.into(),
+            ActionError::State(state) => format!("The job is {state}, so that cannot be done to it."),
+            ActionError::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
+            ActionError::Happened(id) => {
                 format!("It happened: the provider answered that it is {id}. The job records that by itself.")
             }
-            refused @ (Refused::OpenEffect
-            | Refused::TooLate
-            | Refused::StillLooking
-            | Refused::NotLookedFor
-            | Refused::NotTwoClaims
-            | Refused::RemoteIdTaken
-            | Refused::LiveTwin
-            | Refused::Children
-            | Refused::TooManyChildren
-            | Refused::Changing) => words(&refused).to_owned(),
+            refused @ (ActionError::OpenEffect
+            | ActionError::TooLate
+            | ActionError::StillLooking
+            | ActionError::NotLookedFor
+            | ActionError::NotTwoClaims
+            | ActionError::RemoteIdTaken
+            | ActionError::LiveTwin
+            | ActionError::Children
+            | ActionError::TooManyChildren
+            | ActionError::Changing) => words(&refused).to_owned(),
         };
         Self::conflict(code, detail)
     }
 }
 
-fn code_of(refused: &Refused) -> ErrorCode {
+fn code_of(refused: &ActionError) -> ErrorCode {
     match refused {
-        Refused::Missing | Refused::NoEffect => ErrorCode::NotFound,
-        Refused::OpenEffect => ErrorCode::OutcomeUnknown,
-        Refused::TooLate => ErrorCode::TooLate,
-        Refused::Settled(_) => ErrorCode::EffectSettled,
-        Refused::Happened(_) => ErrorCode::EffectHappened,
-        Refused::StillLooking => ErrorCode::StillLooking,
-        Refused::NotLookedFor => ErrorCode::NotLookedFor,
-        Refused::NotTwoClaims => ErrorCode::NotTwoClaims,
-        Refused::RemoteIdTaken => ErrorCode::RemoteIdTaken,
-        Refused::State(_) => ErrorCode::WrongState,
-        Refused::LiveTwin => ErrorCode::LiveTwin,
-        Refused::Children => ErrorCode::ChildrenUnfinished,
-        Refused::TooManyChildren => ErrorCode::TooManyChildren,
-        Refused::Changing => ErrorCode::StateChanging,
-        Refused::Database(_) => ErrorCode::Internal,
+        ActionError::Missing | ActionError::NoEffect => ErrorCode::NotFound,
+        ActionError::OpenEffect => ErrorCode::OutcomeUnknown,
+        ActionError::TooLate => ErrorCode::TooLate,
+        ActionError::Settled(_) => ErrorCode::EffectSettled,
+        ActionError::Happened(_) => ErrorCode::EffectHappened,
+        ActionError::StillLooking => ErrorCode::StillLooking,
+        ActionError::NotLookedFor => ErrorCode::NotLookedFor,
+        ActionError::NotTwoClaims => ErrorCode::NotTwoClaims,
+        ActionError::RemoteIdTaken => ErrorCode::RemoteIdTaken,
+        ActionError::State(_) => ErrorCode::WrongState,
+        ActionError::LiveTwin => ErrorCode::LiveTwin,
+        ActionError::Children => ErrorCode::ChildrenUnfinished,
+        ActionError::TooManyChildren => ErrorCode::TooManyChildren,
+        ActionError::Changing => ErrorCode::StateChanging,
+        ActionError::Database(_) => ErrorCode::Internal,
     }
 }
 
-fn words(refused: &Refused) -> &'static str {
+fn words(refused: &ActionError) -> &'static str {
     match refused {
-        Refused::OpenEffect => {
+        ActionError::OpenEffect => {
             "A call of this job may have happened and is being looked for, or waits for a person to say what became of it: \
              acting now could repeat it. See its effects, and POST /jobs/{id}/effects/{effect_id}/resolve."
         }
-        Refused::TooLate => {
+        ActionError::TooLate => {
             "Too late: a call of this job has left already and cannot be taken back. The job ends by itself with what came \
              of it."
         }
-        Refused::StillLooking => {
+        ActionError::StillLooking => {
             "The call is on its way or being looked for right now: try again when the job is suspended and the provider's \
              time to show it is over."
         }
-        Refused::NotLookedFor => {
+        ActionError::NotLookedFor => {
             "The call has to be read back completely three times after the provider's time to show it, with nothing there that \
              may be it: look at the account, and resolve it by itself."
         }
-        Refused::NotTwoClaims => "Both calls have to be confirmed ones on the same account: see their effects.",
-        Refused::RemoteIdTaken => {
+        ActionError::NotTwoClaims => "Both calls have to be confirmed ones on the same account: see their effects.",
+        ActionError::RemoteIdTaken => {
             "Another call of that account is known to be remote_id: look again which one is this."
         }
-        Refused::LiveTwin => "An unfinished job does the same already: follow that one.",
-        Refused::Children => "The job goes on by itself when its children have ended: act on those.",
-        Refused::TooManyChildren => {
+        ActionError::LiveTwin => "An unfinished job does the same already: follow that one.",
+        ActionError::Children => "The job goes on by itself when its children have ended: act on those.",
+        ActionError::TooManyChildren => {
             "It has more than 1,000 unfinished descendants: cancel those first, by POST /jobs/bulk with a filter of its \
              parent_id."
         }
-        Refused::Changing => "The job is changing its state right now: try again.",
-        Refused::Missing
-        | Refused::NoEffect
-        | Refused::Database(_)
-        | Refused::State(_)
-        | Refused::Settled(_)
-        | Refused::Happened(_) => "That cannot be done now.",
+        ActionError::Changing => "The job is changing its state right now: try again.",
+        ActionError::Missing
+        | ActionError::NoEffect
+        | ActionError::Database(_)
+        | ActionError::State(_)
+        | ActionError::Settled(_)
+        | ActionError::Happened(_) => "That cannot be done now.",
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobs::engine::{Quota, Quotas, Taken, Window};
+use jobs::engine::{Limiter, Quota, Taken, Window};
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, Method},
@@ -31,13 +31,13 @@ const LOGIN_PATHS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
 /// Counts requests.
 #[derive(Debug)]
 pub(crate) struct RequestLimiter {
-    quotas: Quotas,
+    limiter: Limiter,
     rates: RateConfig,
 }
 
 impl RequestLimiter {
     pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
-        Self { quotas: Quotas::new(window), rates }
+        Self { limiter: Limiter::new(window), rates }
     }
 
     /// What a request is counted by.
@@ -78,7 +78,7 @@ pub(crate) async fn limit<E: Endpoint>(
     if quotas.is_empty() {
         return endpoint.call(request).await.map(poem::IntoResponse::into_response);
     }
-    let taken = limits.quotas.take(&quotas).await;
+    let taken = limits.limiter.take(&quotas).await;
     let mut response = if taken.wait.is_zero() {
         endpoint.call(request).await?.into_response()
     } else {

@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Overlay, Picture, PictureError,
+    Overlay, Picture,
     store::{self, AssetRow, NewAsset},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
     ids::AssetId,
+    queues,
+    services::Services,
     tenants::usage,
 };
 
@@ -31,8 +33,10 @@ pub struct RenderOverlay {
 }
 
 impl Job for RenderOverlay {
+    type Services = Services;
+
     const KIND: &'static str = "render_overlay";
-    const QUEUE: Queue = Queue::Media;
+    const QUEUE: Queue = queues::MEDIA;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_mins(2);
 
@@ -67,19 +71,14 @@ impl Job for RenderOverlay {
 /// Drawing takes a processor: it runs beside the tasks that wait for the network.
 async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), JobError> {
     tokio::task::spawn_blocking(move || {
-        let decoded = drawing::decode(&bytes)?;
-        overlay.draw(decoded).map_err(|error| {
-            JobError::Fail(Cause::new("permanent", "The text does not fit on the picture: shorten it.", error))
-        })
+        let fail = |words: &str, error: anyhow::Error| JobError::Fail(Cause::new(CauseClass::Permanent, words, error));
+        let decoded = drawing::decode(&bytes)
+            .map_err(|error| fail("The picture cannot be read: upload it again.", error.into()))?;
+        let drawn = overlay.draw(decoded);
+        drawn.map_err(|error| fail("The text does not fit on the picture: shorten it.", error))
     })
     .await
     .context("drawing was cut off")?
-}
-
-impl From<PictureError> for JobError {
-    fn from(error: PictureError) -> Self {
-        Self::Fail(Cause::new("permanent", "The picture cannot be read: upload it again.", error))
-    }
 }
 
 fn rendered(id: AssetId, source: AssetRow, picture: Picture, size_bytes: usize) -> NewAsset {
@@ -103,7 +102,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{assets::Position, testing::Bench};
+    use crate::{assets::Position, engine::JobState, testing::Bench};
 
     fn job(asset_id: AssetId, text: &str) -> RenderOverlay {
         let overlay = Overlay { text: text.to_owned(), position: Position::Top };
@@ -132,7 +131,7 @@ mod tests {
         let render = job(source, "Pizza night");
         let id = bench.enqueue(&render).await;
         bench.drain().await;
-        assert_eq!(bench.job(id).await.state, "completed");
+        assert_eq!(bench.job(id).await.state, JobState::Completed);
         let asset = rendered(&bench, render.rendered_id).await.unwrap();
         assert_eq!((asset.content_type.as_str(), asset.source_asset_id), ("image/jpeg", Some(source)));
         assert_eq!(asset.name, "photo-text.jpg");
@@ -160,7 +159,7 @@ mod tests {
         let id = bench.enqueue(&job(source, "x")).await;
         bench.drain().await;
         let row = bench.job(id).await;
-        assert_eq!(row.state, "discarded");
+        assert_eq!(row.state, JobState::Discarded);
         assert_eq!(row.error.unwrap()["message"], "The picture's file is gone: upload it again.");
     }
 
@@ -169,6 +168,6 @@ mod tests {
         let bench = Bench::new(pool).await;
         let id = bench.enqueue(&job(bench.picture().await, &"word ".repeat(3_000))).await;
         bench.drain().await;
-        assert_eq!((bench.job(id).await.state.as_str(), bench.job(id).await.attempt), ("discarded", 1));
+        assert_eq!((bench.job(id).await.state, bench.job(id).await.attempt), (JobState::Discarded, 1));
     }
 }

@@ -8,7 +8,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
 use url::Url;
 
-use crate::engine::{Cause, JobError};
+use crate::engine::{Cause, CauseClass, JobError};
 
 /// Deleted at once at most, which is what S3 takes in one request.
 const DELETED_AT_ONCE: usize = 1_000;
@@ -40,11 +40,13 @@ impl From<StorageError> for JobError {
     fn from(error: StorageError) -> Self {
         match error {
             StorageError::Missing => {
-                Self::Fail(Cause::new("permanent", "The picture's file is gone: upload it again.", error))
+                Self::Fail(Cause::new(CauseClass::Permanent, "The picture's file is gone: upload it again.", error))
             }
-            StorageError::Failed(_) => {
-                Self::Retry(Cause::new("storage", "The picture storage did not answer; it is tried again.", error))
-            }
+            StorageError::Failed(_) => Self::Retry(Cause::new(
+                CauseClass::Storage,
+                "The picture storage did not answer; it is tried again.",
+                error,
+            )),
         }
     }
 }

@@ -7,6 +7,8 @@ use super::{Actor, KnownHead, anchor, store};
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry},
     ids::TenantId,
+    queues,
+    services::Services,
 };
 
 /// Heads in one entry.
@@ -19,9 +21,11 @@ const AT_ONCE: i64 = 300;
 pub struct AnchorAuditLog {}
 
 impl Job for AnchorAuditLog {
+    type Services = Services;
+
     const KIND: &'static str = "anchor_audit_log";
-    const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let actor = Actor::job(cx.job_id(), Self::KIND);

@@ -11,9 +11,11 @@ use super::{
     store::{self, CalendarRow, CalendarState, PlannedPost},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, NewJob, OnFailed, Queue, Retry, Setback, Tx},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
+    queues,
+    services::Services,
     tenants,
 };
 
@@ -31,8 +33,10 @@ pub struct GenerateCalendar {
 }
 
 impl Job for GenerateCalendar {
+    type Services = Services;
+
     const KIND: &'static str = "generate_calendar";
-    const QUEUE: Queue = Queue::Ai;
+    const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
 
@@ -56,11 +60,21 @@ impl Job for GenerateCalendar {
         }
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(facts) => store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?,
-            Setback::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(facts) => {
+                store::mark_failed(tx, tenant_id, self.calendar_id, &facts.message).await?;
+            }
+            NotCompleted::Cancelled => store::mark_failed(tx, tenant_id, self.calendar_id, "cancelled").await?,
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => return Ok(()),
         }
         reserve::give_back(tx, tenant_id, self.calendar_id, i32::MAX).await
     }
@@ -134,7 +148,8 @@ fn question(calendar: &CalendarRow, business: &str) -> Question {
 
 /// What a schema cannot say: the number of posts, and that the dates lie in the month.
 fn check(plan: Suggestions, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
-    let wrong = |what: String| JobError::Retry(Cause::plain("unusable", format!("The plan cannot be used: {what}.")));
+    let wrong =
+        |what: String| JobError::Retry(Cause::plain(CauseClass::Unusable, format!("The plan cannot be used: {what}.")));
     if i32::try_from(plan.posts.len()) != Ok(calendar.post_count) {
         return Err(wrong(format!("{} posts instead of {}", plan.posts.len(), calendar.post_count)));
     }
@@ -163,7 +178,12 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{engine::events, ids::JobId, posts, services::Services, testing::Bench};
+    use crate::{
+        engine::{JobState, events},
+        ids::JobId,
+        posts,
+        testing::Bench,
+    };
 
     async fn calendar(bench: &Bench, posts: i32) -> (CalendarId, JobId) {
         let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
@@ -191,7 +211,7 @@ mod tests {
         let (id, job) = calendar(&bench, 8).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Ready, "completed"));
+        assert_eq!((calendar.state, bench.job(job).await.state), (CalendarState::Ready, JobState::Completed));
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let said = events::list_events(&mut tx, bench.tenant_id, job, 0, 10).await.unwrap();
         let said: Vec<_> = said.iter().map(|event| (event.done, event.total)).collect();
@@ -220,7 +240,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&GenerateCalendar { calendar_id: CalendarId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -229,10 +249,10 @@ mod tests {
         bench.sandbox.fault("chat_completion", json!({ "scenario": "rate_limited" })).await;
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
         bench.sandbox.fault("chat_completion", json!({ "scenario": "wrong_count" })).await;
         bench.drain_after(Duration::from_secs(31)).await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("retryable", 1));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Retryable, 1));
         bench.drain_after(Duration::from_secs(2)).await;
         assert_eq!(read(&bench, id).await.0.state, CalendarState::Ready);
     }
@@ -244,7 +264,7 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, _) = read(&bench, id).await;
-        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Failed, "discarded"));
+        assert_eq!((calendar.state, bench.job(job).await.state), (CalendarState::Failed, JobState::Discarded));
         assert!(calendar.error.unwrap().contains("change the brief"));
         bench.retry(job).await;
         bench.drain().await;
@@ -258,7 +278,7 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let (calendar, posts) = read(&bench, id).await;
-        assert_eq!((calendar.state, bench.job(job).await.state.as_str()), (CalendarState::Failed, "completed"));
+        assert_eq!((calendar.state, bench.job(job).await.state), (CalendarState::Failed, JobState::Completed));
         assert!(calendar.error.unwrap().starts_with("1 captions"));
         let missing = posts.iter().find(|post| post.caption.is_none()).unwrap().id;
         bench.enqueue(&WriteCaption { post_id: missing }).await;
@@ -276,7 +296,7 @@ mod tests {
         let (id, job) = calendar(&bench, 3).await;
         bench.drain().await;
         let row = bench.job(job).await;
-        assert_eq!((row.state.as_str(), row.failures), ("scheduled", 0));
+        assert_eq!((row.state, row.failures), (JobState::Scheduled, 0));
         assert!(row.error.unwrap()["message"].as_str().unwrap().contains("OPENAI_API_KEY"));
         bench.engine.services = configured;
         bench.drain_after(Duration::from_mins(16)).await;

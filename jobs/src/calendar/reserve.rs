@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use sqlx::PgConnection;
 
 use crate::{
-    engine::{Cause, JobError},
+    engine::{Cause, CauseClass, JobError},
     ids::{CalendarId, PostId, TenantId},
     tenants::{
         plans::PlansConfig,
@@ -176,9 +176,9 @@ impl From<UsageError> for JobError {
                     None => "ask for a larger plan, then retry the job".to_owned(),
                 };
                 let words = format!("The plan {plan} allows {limit} {what}, and this would be more: {when}.");
-                Self::Fail(Cause::plain("limit", words))
+                Self::Fail(Cause::plain(CauseClass::Limit, words))
             }
-            UsageError::NoTenant => Self::Fail(Cause::plain("permanent", "The tenant is being erased.")),
+            UsageError::NoTenant => Self::Fail(Cause::plain(CauseClass::Permanent, "The tenant is being erased.")),
             UsageError::Database(error) => error.into(),
         }
     }

@@ -10,9 +10,11 @@ use super::{
     store::{self, CaptionBrief},
 };
 use crate::{
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{PostId, TenantId},
     providers::ai::Question,
+    queues,
+    services::Services,
 };
 
 /// The longest caption that every network takes. Source: Instagram content publishing, caption <= 2200 characters.
@@ -28,8 +30,10 @@ pub struct WriteCaption {
 }
 
 impl Job for WriteCaption {
+    type Services = Services;
+
     const KIND: &'static str = "write_caption";
-    const QUEUE: Queue = Queue::Ai;
+    const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
 
@@ -64,10 +68,18 @@ impl Job for WriteCaption {
         tx.complete(json!({ "characters": caption.chars().count() })).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(_) | Setback::Cancelled => {}
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => return Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(_) | NotCompleted::Cancelled => {}
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => return Ok(()),
         }
         match reserve::calendar_of(tx, tenant_id, self.post_id).await? {
             Some(calendar_id) => reserve::give_back(tx, tenant_id, calendar_id, 1).await,
@@ -103,7 +115,7 @@ fn check(caption: &str) -> Result<&str, JobError> {
     }
     let words =
         format!("The caption has {length} characters instead of 1 to {MAX_CAPTION_CHARS}; it is written again.");
-    Err(JobError::Retry(Cause::plain("unusable", words)))
+    Err(JobError::Retry(Cause::plain(CauseClass::Unusable, words)))
 }
 
 #[cfg(test)]
@@ -115,6 +127,7 @@ mod tests {
     use super::*;
     use crate::{
         calendar::store::PlannedPost,
+        engine::JobState,
         ids::{CalendarId, JobId},
         testing::Bench,
     };
@@ -165,7 +178,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&WriteCaption { post_id: PostId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -177,10 +190,10 @@ mod tests {
         let (post, job) = planned(&bench).await;
         bench.drain().await;
         for wait_seconds in [2, 7, 26, 76] {
-            assert_eq!(bench.job(job).await.state, "retryable");
+            assert_eq!(bench.job(job).await.state, JobState::Retryable);
             bench.drain_after(Duration::from_secs(wait_seconds)).await;
         }
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("completed", 4));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Completed, 4));
         assert!(caption(&bench, post).await.is_some());
     }
 
@@ -191,10 +204,10 @@ mod tests {
         bench.sandbox.fault("chat_completion", json!({ "scenario": "content_filter", "nth": 2 })).await;
         let (_, job) = planned(&bench).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
         bench.drain_after(Duration::from_secs(31)).await;
         assert_eq!(
-            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
             ("discarded", "declined")
         );
     }

@@ -7,9 +7,11 @@ use serde_json::json;
 use super::{connection::Connection, store};
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
     providers::Provider,
+    queues,
+    services::Services,
 };
 
 /// Exchange the code that came with the login `state_id`.
@@ -24,8 +26,10 @@ pub struct ExchangeOauthCode {
 }
 
 impl Job for ExchangeOauthCode {
+    type Services = Services;
+
     const KIND: &'static str = "exchange_oauth_code";
-    const QUEUE: Queue = Queue::Oauth;
+    const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
 
     fn unique_key(&self) -> Option<String> {
@@ -51,10 +55,20 @@ impl Job for ExchangeOauthCode {
         tx.complete(result).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        match setback {
-            Setback::Discarded(_) | Setback::Cancelled => store::give_up_login(tx, tenant_id, self.state_id).await,
-            Setback::Again(_) | Setback::Reconciling(_) | Setback::Parked(_) | Setback::BroughtBack => Ok(()),
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        match not_completed {
+            NotCompleted::Discarded(_) | NotCompleted::Cancelled => {
+                store::give_up_login(tx, tenant_id, self.state_id).await
+            }
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::BroughtBack => Ok(()),
         }
     }
 }
@@ -93,7 +107,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::{store::AccountStatus, *};
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     async fn accounts(bench: &Bench) -> Vec<store::AccountRow> {
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -111,7 +125,7 @@ mod tests {
         let bench = Bench::new(pool.clone()).await;
         let job = bench.begin_login().await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         let accounts = accounts(&bench).await;
         assert_eq!((accounts.len(), accounts[0].status), (1, AccountStatus::Active));
         assert!(accounts[0].token_expires_at.is_some(), "a user token ends");
@@ -141,9 +155,9 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "retryable");
+        assert_eq!(bench.job(job).await.state, JobState::Retryable);
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         assert_eq!(bench.sandbox.calls("exchange_code").await, 1);
     }
 
@@ -152,7 +166,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&ExchangeOauthCode { state_id: OauthStateId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -161,7 +175,7 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.graph_error("exchange_code", 4, 0).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -170,7 +184,7 @@ mod tests {
         let job = bench.begin_login().await;
         bench.sandbox.graph_error("exchange_code", 100, 36_009).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.job(job).await.state, JobState::Discarded);
         assert_eq!(bench.error_class(job).await, "restart_login");
     }
 

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::{connection::Connection, store};
 use crate::{
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, Setback, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{TenantId, TokenId},
     mail::{self, Email},
-    providers::Class,
+    queues,
+    services::Services,
 };
 
 /// Refresh the user token `token_id`.
@@ -21,8 +22,10 @@ pub struct RefreshToken {
 }
 
 impl Job for RefreshToken {
+    type Services = Services;
+
     const KIND: &'static str = "refresh_token";
-    const QUEUE: Queue = Queue::Oauth;
+    const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::PATIENT;
 
     fn unique_key(&self) -> Option<String> {
@@ -45,11 +48,16 @@ impl Job for RefreshToken {
         tx.complete(json!({ "accounts": accounts })).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
-        let Setback::Discarded(facts) = setback else {
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
+        let NotCompleted::Discarded(facts) = not_completed else {
             return Ok(());
         };
-        if Class::needs_user(&facts.class) {
+        if facts.class.is_for_the_user() {
             let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
             let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
             let emails = marked.into_iter().map(|account_id| Email::AccountNeedsAttention { account_id });
@@ -68,7 +76,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     async fn connected(bench: &Bench) -> store::AccountRow {
         bench.connect_page().await;
@@ -94,7 +102,7 @@ mod tests {
         for _ in 0..2 {
             let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
             bench.drain().await;
-            assert_eq!(bench.job(job).await.state, "completed");
+            assert_eq!(bench.job(job).await.state, JobState::Completed);
         }
         let after = account(&bench).await;
         assert!(after.token_expires_at > before.token_expires_at);
@@ -106,7 +114,7 @@ mod tests {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&RefreshToken { token_id: TokenId::new() }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -116,7 +124,7 @@ mod tests {
         bench.sandbox.graph_error("exchange_token", 17, 0).await;
         let job = bench.enqueue(&RefreshToken { token_id: account.user_token_id }).await;
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
     }
 
     #[sqlx::test(migrations = "../migrations")]
@@ -126,7 +134,7 @@ mod tests {
         bench.sandbox.graph_error("exchange_token", 190, 463).await;
         let job = bench.enqueue(&RefreshToken { token_id: before.user_token_id }).await;
         bench.drain().await;
-        assert_eq!(bench.job(job).await.state, "discarded");
+        assert_eq!(bench.job(job).await.state, JobState::Discarded);
         let after = account(&bench).await;
         assert_eq!(after.status, store::AccountStatus::NeedsReauth);
         assert!(after.status_reason.unwrap().contains("connect the Page again"));

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{RefreshToken, store};
-use crate::engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Enqueued in one transaction.
 const BATCH: i64 = 500;
@@ -16,9 +20,11 @@ const BATCH: i64 = 500;
 pub struct RefreshTokens {}
 
 impl Job for RefreshTokens {
+    type Services = Services;
+
     const KIND: &'static str = "refresh_tokens";
-    const QUEUE: Queue = Queue::Oauth;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::OAUTH;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let upkeep = cx.services().upkeep;
@@ -45,7 +51,7 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::{ids::TokenId, testing::Bench};
+    use crate::{engine::JobState, ids::TokenId, testing::Bench};
 
     const DAY: Duration = Duration::from_hours(24);
 
@@ -58,7 +64,7 @@ mod tests {
     /// Runs the reconciler alone; answers for which tokens it enqueued jobs.
     async fn reconcile(bench: &Bench) -> Vec<TokenId> {
         let job = bench.enqueue_for_system(&RefreshTokens::default()).await;
-        assert_eq!(bench.run(job).await.state, "completed");
+        assert_eq!(bench.run(job).await.state, JobState::Completed);
         bench.enqueued::<RefreshToken>().await.into_iter().map(|job| job.token_id).collect()
     }
 

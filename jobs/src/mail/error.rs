@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, io};
 
 use lettre::transport::smtp;
 
-use crate::engine::{Cause, JobError};
+use crate::engine::{Cause, CauseClass, JobError};
 
 /// How far the conversation with the server had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,22 +139,22 @@ impl From<MailError> for JobError {
     fn from(error: MailError) -> Self {
         if error == MailError::NotConfigured {
             let words = "Mail cannot be sent: set SMTP_URL and MAIL_FROM, then retry this job.";
-            return Self::Fail(Cause::new("config", words, error));
+            return Self::Fail(Cause::new(CauseClass::Config, words, error));
         }
         if error.is_for_operator() {
             let words = "The mail server does not let us send: an operator has to look at SMTP_URL and MAIL_FROM.";
-            return Self::Retry(Cause::new("config", words, error));
+            return Self::Retry(Cause::new(CauseClass::Config, words, error));
         }
         match error {
             MailError::Refused { code: 500.., stage: Stage::Content, .. } => {
-                Self::Fail(Cause::new("permanent", "The mail server refused the email.", error))
+                Self::Fail(Cause::new(CauseClass::Permanent, "The mail server refused the email.", error))
             }
             MailError::Refused { code: 500.., .. } | MailError::BadAddress => {
-                Self::Fail(Cause::new("recipient", "The mail server takes no emails to this address.", error))
+                Self::Fail(Cause::new(CauseClass::Recipient, "The mail server takes no emails to this address.", error))
             }
             MailError::Refused { .. } | MailError::Broken(..) | MailError::Unfit(..) | MailError::NotConfigured => {
                 Self::Retry(Cause::new(
-                    "transient",
+                    CauseClass::Transient,
                     "The mail server did not take the email; it is tried again.",
                     error,
                 ))
@@ -175,22 +175,22 @@ mod tests {
     fn who_refuses_what_decides() {
         use Stage::{Connect, Content, Recipient, Sender, SignIn};
         let table = [
-            (refused(Connect, 421, "4.3.2 shutting down"), "again", "transient"),
-            (refused(Connect, 554, "no service for you"), "again", "config"),
-            (refused(SignIn, 454, "4.7.0 try later"), "again", "transient"),
-            (refused(SignIn, 535, "5.7.8 wrong password"), "again", "config"),
-            (refused(Sender, 553, "5.1.8 unknown sender"), "again", "config"),
-            (refused(Recipient, 451, "4.2.0 greylisted"), "again", "transient"),
-            (refused(Recipient, 550, "5.1.1 no such user"), "never", "recipient"),
-            (refused(Recipient, 550, "no such user"), "never", "recipient"),
-            (refused(Recipient, 530, "sign in first"), "again", "config"),
-            (refused(Recipient, 554, "5.7.1 relay access denied"), "again", "config"),
-            (refused(Content, 452, "4.3.1 disk full"), "again", "transient"),
-            (refused(Content, 554, "5.7.1 spam"), "never", "permanent"),
-            (MailError::Broken(Content, "reset".to_owned()), "again", "transient"),
-            (MailError::Unfit(Stage::Encrypt, "no STARTTLS".to_owned()), "again", "config"),
-            (MailError::BadAddress, "never", "recipient"),
-            (MailError::NotConfigured, "never", "config"),
+            (refused(Connect, 421, "4.3.2 shutting down"), "again", CauseClass::Transient),
+            (refused(Connect, 554, "no service for you"), "again", CauseClass::Config),
+            (refused(SignIn, 454, "4.7.0 try later"), "again", CauseClass::Transient),
+            (refused(SignIn, 535, "5.7.8 wrong password"), "again", CauseClass::Config),
+            (refused(Sender, 553, "5.1.8 unknown sender"), "again", CauseClass::Config),
+            (refused(Recipient, 451, "4.2.0 greylisted"), "again", CauseClass::Transient),
+            (refused(Recipient, 550, "5.1.1 no such user"), "never", CauseClass::Recipient),
+            (refused(Recipient, 550, "no such user"), "never", CauseClass::Recipient),
+            (refused(Recipient, 530, "sign in first"), "again", CauseClass::Config),
+            (refused(Recipient, 554, "5.7.1 relay access denied"), "again", CauseClass::Config),
+            (refused(Content, 452, "4.3.1 disk full"), "again", CauseClass::Transient),
+            (refused(Content, 554, "5.7.1 spam"), "never", CauseClass::Permanent),
+            (MailError::Broken(Content, "reset".to_owned()), "again", CauseClass::Transient),
+            (MailError::Unfit(Stage::Encrypt, "no STARTTLS".to_owned()), "again", CauseClass::Config),
+            (MailError::BadAddress, "never", CauseClass::Recipient),
+            (MailError::NotConfigured, "never", CauseClass::Config),
         ];
         for (error, again, class) in table {
             let words = error.to_string();

@@ -6,7 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Email, Recipient, rendered, store};
-use crate::engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Send an email: to the person it is for, or to `to`; an email to a tenant without `to` becomes one job a recipient.
 ///
@@ -27,8 +31,10 @@ pub struct SendMail {
 }
 
 impl Job for SendMail {
+    type Services = Services;
+
     const KIND: &'static str = "send_mail";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_mins(3);
     /// Whoever may enqueue jobs of a tenant must not have us write to people.

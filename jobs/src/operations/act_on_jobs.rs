@@ -15,6 +15,8 @@ use crate::{
         ledger::{self, Action, JobFilter},
     },
     kinds::KINDS,
+    queues,
+    services::Services,
 };
 
 /// Acted on in one transaction.
@@ -45,10 +47,12 @@ struct Progress {
 }
 
 impl Job for ActOnJobs {
+    type Services = Services;
+
     const KIND: &'static str = "act_on_jobs";
     /// Its payload says who wants it, which is for the audit log and not for the caller to say.
     const BY_HAND: bool = false;
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_hours(1);
     const REDACTED: &'static [&'static str] = &["remote_address"];

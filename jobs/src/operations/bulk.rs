@@ -9,7 +9,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{
         Kind, Tx,
-        ledger::{self, Acted, Action, Done, JobFilter},
+        ledger::{self, Acted, ActedJob, Action, JobFilter},
     },
     ids::{JobId, TenantId},
     secrets::Keyring,
@@ -149,7 +149,7 @@ pub struct Order<'a> {
 
 /// One entry for each tenant to whose jobs something was done.
 async fn record(tx: &mut Tx, order: &Order<'_>, acted: &Acted) -> Result<(), sqlx::Error> {
-    let mut tenants: BTreeMap<TenantId, Vec<&Done>> = BTreeMap::new();
+    let mut tenants: BTreeMap<TenantId, Vec<&ActedJob>> = BTreeMap::new();
     for done in acted.done.iter().chain(&acted.descendants) {
         tenants.entry(done.tenant_id).or_default().push(done);
     }

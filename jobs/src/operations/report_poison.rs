@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::{
-    engine::{Done, Job, JobContext, JobError, Queue, Retry, gauges},
-    mail,
+    engine::{Done, Job, JobContext, JobError, Queue, Retry, stats},
+    mail, queues,
+    services::Services,
 };
 
 /// Jobs named in one email.
@@ -20,13 +21,15 @@ const NAMED: i64 = 20;
 pub struct ReportPoison {}
 
 impl Job for ReportPoison {
+    type Services = Services;
+
     const KIND: &'static str = "report_poison";
-    const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;
-        let jobs = gauges::list_poisoned(&mut tx, NAMED).await?;
+        let jobs = stats::list_poisoned(&mut tx, NAMED).await?;
         if jobs.is_empty() {
             return Ok(Done::nothing("no job took down its process"));
         }
@@ -49,7 +52,7 @@ mod tests {
     use sqlx::PgPool;
 
     use super::*;
-    use crate::{ids::JobId, noop::Noop, testing::Bench};
+    use crate::{engine::JobState, ids::JobId, noop::Noop, testing::Bench};
 
     /// A job that ended because of its third death.
     async fn poisoned(bench: &Bench) -> JobId {
@@ -67,7 +70,7 @@ mod tests {
     async fn alerts(bench: &Bench) -> Vec<mail::SendMail> {
         let job = bench.enqueue_for_system(&ReportPoison::default()).await;
         let job = bench.run(job).await;
-        assert_eq!(job.state, "completed", "{:?}", job.error);
+        assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
         bench.enqueued::<mail::SendMail>().await
     }
 

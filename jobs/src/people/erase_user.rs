@@ -6,8 +6,10 @@ use serde_json::json;
 use super::store;
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
     ids::{TenantId, UserId},
+    queues,
+    services::Services,
     tenants::{self, members},
 };
 
@@ -21,8 +23,10 @@ pub struct EraseUser {
 }
 
 impl Job for EraseUser {
+    type Services = Services;
+
     const KIND: &'static str = "erase_user";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const BY_HAND: bool = false;
 
@@ -40,7 +44,7 @@ impl Job for EraseUser {
         let owned = members::list_owned_alone(&mut tx, self.user_id).await?;
         if owned.iter().any(|(_, others)| *others > 0) {
             let words = "The person is the last owner of a tenant with other people in it: make one of them an owner, then retry.";
-            return Err(JobError::Fail(Cause::plain("last_owner", words)));
+            return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
         for (tenant_id, _) in &owned {
@@ -65,7 +69,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
+    use crate::{engine::JobState, ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
 
     async fn person(bench: &Bench, email: &str, tenant_id: Option<(TenantId, Role)>) -> UserId {
         let mut tx = bench.engine.db.system().await.unwrap();
@@ -106,7 +110,7 @@ mod tests {
         let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
         for _ in 0..2 {
             let job = erase(&bench, user_id).await;
-            assert_eq!(bench.job(job).await.state, "completed");
+            assert_eq!(bench.job(job).await.state, JobState::Completed);
             assert!(!is_there(&bench, user_id).await && !tenant_is_there(&bench).await);
         }
     }
@@ -117,7 +121,7 @@ mod tests {
         let user_id = person(&bench, "ada@example.com", Some((bench.tenant_id, Role::Owner))).await;
         let other = person(&bench, "other@example.com", Some((bench.tenant_id, Role::Owner))).await;
         let job = erase(&bench, user_id).await;
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         assert!(!is_there(&bench, user_id).await && is_there(&bench, other).await && tenant_is_there(&bench).await);
     }
 
@@ -128,7 +132,7 @@ mod tests {
         person(&bench, "member@example.com", Some((bench.tenant_id, Role::Member))).await;
         let job = erase(&bench, user_id).await;
         assert_eq!(
-            (bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()),
+            (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
             ("discarded", "last_owner")
         );
         assert!(is_there(&bench, user_id).await && tenant_is_there(&bench).await);

@@ -4,7 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::store;
-use crate::engine::{Done, Job, JobContext, JobError, Queue, Retry};
+use crate::{
+    engine::{Done, Job, JobContext, JobError, Queue, Retry},
+    queues,
+    services::Services,
+};
 
 /// Rows of each sort removed in one transaction.
 const AT_ONCE: i64 = 1_000;
@@ -16,9 +20,11 @@ const AT_ONCE: i64 = 1_000;
 pub struct PrunePeople {}
 
 impl Job for PrunePeople {
+    type Services = Services;
+
     const KIND: &'static str = "prune_people";
-    const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut pruned = 0;

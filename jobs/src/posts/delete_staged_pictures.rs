@@ -9,6 +9,8 @@ use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry, Tx},
     ids::{AccountId, DeliveryId, TenantId},
     providers::RemoteAccount,
+    queues,
+    services::Services,
 };
 
 /// Delete the pictures staged for the delivery `delivery_id`.
@@ -22,9 +24,11 @@ pub struct DeleteStagedPictures {
 }
 
 impl Job for DeleteStagedPictures {
+    type Services = Services;
+
     const KIND: &'static str = "delete_staged_pictures";
-    const QUEUE: Queue = Queue::Posting;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::POSTING;
+    const RETRY: Retry = Retry::NEVER;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())
@@ -64,7 +68,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::testing::Bench;
+    use crate::{engine::JobState, testing::Bench};
 
     #[test]
     fn the_payload_keeps_its_form() {
@@ -76,6 +80,6 @@ mod tests {
     async fn a_delivery_that_is_gone_is_nothing_to_do(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let job = bench.enqueue(&DeleteStagedPictures { delivery_id: DeliveryId::new() }).await;
-        assert_eq!(bench.run(job).await.state, "completed");
+        assert_eq!(bench.run(job).await.state, JobState::Completed);
     }
 }

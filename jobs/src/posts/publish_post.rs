@@ -16,12 +16,14 @@ use super::{
 use crate::{
     connections::{self, store::AccountStatus},
     engine::{
-        Answer, Candidate, Cause, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext, JobError,
-        Likeness, NewJob, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Setback, Tx,
+        Answer, Candidate, Cause, CauseClass, Deadline, Done, Doubt, EffectSpec, EnqueueError, Facts, Job, JobContext,
+        JobError, Likeness, NewJob, NotCompleted, Parked, Queue, Receipt, Remote, Retry, SendError, Sent, Tx,
     },
     ids::{AccountId, DeliveryId, TenantId},
     mail::{self, Email},
-    providers::{Class, Provider, Publisher, RemoteAccount},
+    providers::{Provider, Publisher, RemoteAccount},
+    queues,
+    services::Services,
     tenants::settings::OnUnknown,
 };
 
@@ -42,8 +44,10 @@ pub struct PublishPost {
 }
 
 impl Job for PublishPost {
+    type Services = Services;
+
     const KIND: &'static str = "publish_post";
-    const QUEUE: Queue = Queue::Posting;
+    const QUEUE: Queue = queues::POSTING;
     const RETRY: Retry = Retry::PATIENT;
     const KEEPS_TIME: bool = true;
     /// An upload, a call and a look at the answer.
@@ -80,30 +84,35 @@ impl Job for PublishPost {
         record(cx, to, &delivery, answer).await
     }
 
-    async fn on_setback(&self, tenant_id: TenantId, tx: &mut Tx, setback: &Setback) -> Result<(), sqlx::Error> {
+    async fn on_not_completed(
+        &self,
+        tenant_id: TenantId,
+        tx: &mut Tx,
+        not_completed: &NotCompleted,
+    ) -> Result<(), sqlx::Error> {
         let id = self.delivery_id;
-        match setback {
-            Setback::Reconciling(facts) => {
+        match not_completed {
+            NotCompleted::Reconciling(facts) => {
                 store::mark_looked_for(tx, tenant_id, id, facts).await?;
                 // The token that does not open the Page for a look would not publish either.
-                if facts.class == Class::Reauth.name() { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if facts.class == CauseClass::Reauth { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
-            Setback::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
-            Setback::Parked(facts) => {
+            NotCompleted::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
+            NotCompleted::Parked(facts) => {
                 store::mark_waiting(tx, tenant_id, id, facts, Some(facts.message.as_str())).await?;
-                if Class::needs_user(&facts.class) { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
+                if facts.class.is_for_the_user() { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
-            Setback::Discarded(facts) => {
+            NotCompleted::Discarded(facts) => {
                 let is_news = store::mark_failed(tx, tenant_id, id, facts).await?;
                 let emails = is_news.then_some(Email::PostFailed { delivery_id: id });
                 mail::enqueue_all(tx, tenant_id, emails).await?;
                 self.delete_staged(tenant_id, tx).await
             }
-            Setback::Cancelled => {
+            NotCompleted::Cancelled => {
                 store::mark_cancelled(tx, tenant_id, id).await?;
                 self.delete_staged(tenant_id, tx).await
             }
-            Setback::BroughtBack => store::mark_brought_back(tx, tenant_id, id).await,
+            NotCompleted::BroughtBack => store::mark_brought_back(tx, tenant_id, id).await,
         }
     }
 }
@@ -163,7 +172,7 @@ async fn stage(
         let noun = to.provider.account_noun();
         let known = delivery.account_status_reason.clone();
         let words = known.unwrap_or_else(|| format!("The connection needs its user again: connect the {noun} again."));
-        let cause = Cause::plain(Class::Reauth.name(), words);
+        let cause = Cause::plain(CauseClass::Reauth, words);
         return Err(JobError::Park(Parked::Account(delivery.account_id), None, cause));
     }
     let (Some(key), Some(content_type)) = (&delivery.asset_key, &delivery.content_type) else {
@@ -303,10 +312,10 @@ async fn leave_unknown(
     match delivery.on_unknown.unwrap_or_default() {
         OnUnknown::Fail => {
             let words = format!("{what}. By your settings it counts as failed; it is not sent again by itself.");
-            Err(cx.give_up(receipt, Cause::plain("ambiguous", words)))
+            Err(cx.give_up(receipt, Cause::plain(CauseClass::Ambiguous, words)))
         }
         OnUnknown::Ask => {
-            let cause = Cause::plain("ambiguous", format!("{what}: look at the {noun}, then settle it."));
+            let cause = Cause::plain(CauseClass::Ambiguous, format!("{what}: look at the {noun}, then settle it."));
             let mut tx = cx.begin().await?;
             if store::mark_unknown(&mut tx, cx.tenant_id(), delivery.delivery_id, &cause.facts()).await? {
                 let email = Email::PostUnknown { delivery_id: delivery.delivery_id };

@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use super::redact::redact;
 use crate::{
-    engine::{Cause, JobError},
+    engine::{Cause, CauseClass, JobError},
     value_parsers::secret,
 };
 
@@ -202,25 +202,27 @@ impl From<AiError> for JobError {
         match &error {
             AiError::NotConfigured => {
                 let words = format!("No language model is set up here: an operator has to set {SETTING}.");
-                Self::Later(Duration::from_mins(15), Cause::new("config", words, error))
+                Self::Later(Duration::from_mins(15), Cause::new(CauseClass::Config, words, error))
             }
-            AiError::NoAnswer(_) => {
-                Self::Retry(Cause::new("transient", "The language model did not answer; it is tried again.", error))
-            }
+            AiError::NoAnswer(_) => Self::Retry(Cause::new(
+                CauseClass::Transient,
+                "The language model did not answer; it is tried again.",
+                error,
+            )),
             AiError::Rate(_) => {
                 let words = "The language model asks us to wait; it is tried again.";
-                Self::Later(Duration::from_secs(30), Cause::new("rate", words, error))
+                Self::Later(Duration::from_secs(30), Cause::new(CauseClass::Rate, words, error))
             }
             AiError::Config(_) => {
                 let words = "The language model refuses our account or request; an operator has to look.";
-                Self::Later(Duration::from_mins(15), Cause::new("config", words, error))
+                Self::Later(Duration::from_mins(15), Cause::new(CauseClass::Config, words, error))
             }
             AiError::Declined(_) => {
-                Self::Fail(Cause::new("declined", "The language model declined: change the brief.", error))
+                Self::Fail(Cause::new(CauseClass::Declined, "The language model declined: change the brief.", error))
             }
             AiError::Unusable(_) => {
                 let words = "The language model's answer could not be used; it is tried again.";
-                Self::Retry(Cause::new("unusable", words, error))
+                Self::Retry(Cause::new(CauseClass::Unusable, words, error))
             }
         }
     }

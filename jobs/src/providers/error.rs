@@ -4,7 +4,7 @@ use std::{error::Error as StdError, fmt, time::Duration};
 
 use super::Provider;
 use crate::{
-    engine::{Cause, JobError, Parked, SendError},
+    engine::{Cause, CauseClass, JobError, Parked, SendError},
     ids::AccountId,
 };
 
@@ -40,27 +40,20 @@ pub enum Class {
 }
 
 impl Class {
-    /// The stable word for it.
-    #[must_use]
-    pub fn name(self) -> &'static str {
+    /// The class of the failures that it makes.
+    fn cause(self) -> CauseClass {
         match self {
-            Self::Transient => "transient",
-            Self::Rate => "rate",
-            Self::Reauth => "reauth",
-            Self::Permission => "permission",
-            Self::Permanent => "permanent",
-            Self::Duplicate => "duplicate",
-            Self::Policy => "policy",
-            Self::Config => "config",
-            Self::Restart => "restart_login",
-            Self::Unknown => "unknown",
+            Self::Transient => CauseClass::Transient,
+            Self::Rate => CauseClass::Rate,
+            Self::Reauth => CauseClass::Reauth,
+            Self::Permission => CauseClass::Permission,
+            Self::Permanent => CauseClass::Permanent,
+            Self::Duplicate => CauseClass::Duplicate,
+            Self::Policy => CauseClass::Policy,
+            Self::Config => CauseClass::Config,
+            Self::Restart => CauseClass::RestartLogin,
+            Self::Unknown => CauseClass::Unknown,
         }
-    }
-
-    /// Whether the class of a failure says that the account needs its user.
-    #[must_use]
-    pub fn needs_user(class: &str) -> bool {
-        [Self::Reauth, Self::Permission].into_iter().any(|needing| needing.name() == class)
     }
 
     /// What the class says to people.
@@ -198,7 +191,7 @@ impl ProviderError {
     }
 
     fn into_cause(self) -> Cause {
-        Cause::new(self.class().name(), self.words(), self)
+        Cause::new(self.class().cause(), self.words(), self)
     }
 }
 
@@ -254,7 +247,7 @@ impl From<ReadError> for JobError {
         let words = format!("The {} could not be read: {}", error.provider.account_noun(), error.words());
         let (class, wait, account_id) = (error.class(), error.wait(), error.account_id);
         let is_refused = matches!(error.failure, Failure::Refused { .. });
-        let cause = Cause::new(class.name(), words, error);
+        let cause = Cause::new(class.cause(), words, error);
         match (class, account_id, wait) {
             (_, _, Some(wait)) if !is_refused => Self::Later(wait, cause),
             (_, _, None) if !is_refused => Self::Retry(cause),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Provider;
-use crate::engine::{Cause, JobError};
+use crate::engine::{Cause, CauseClass, JobError};
 
 /// How long a job waits until an operator may have set what is missing.
 const SETTING_WAIT: Duration = Duration::from_mins(15);
@@ -44,6 +44,6 @@ impl From<NotOffered> for JobError {
                 (SETTING_WAIT, format!("{} is not set up here: an operator has to set {setting}.", provider.label()))
             }
         };
-        Self::Later(wait, Cause::new("config", words, error))
+        Self::Later(wait, Cause::new(CauseClass::Config, words, error))
     }
 }

@@ -18,7 +18,7 @@ use crate::{
         self, CallbackError, CameBack, OpenError, Opened, RefreshToken,
         store::{self, AccountRow},
     },
-    engine::ledger,
+    engine::{EffectState, JobState, ledger},
     ids::{AccountId, JobId},
     posts,
     services::Services,
@@ -52,7 +52,7 @@ async fn connect_board(bench: &Bench) -> AccountRow {
     let job = bench.begin_login_at(PROVIDER).await;
     bench.drain().await;
     let job = bench.job(job).await;
-    assert_eq!((job.state.as_str(), &job.result.unwrap()["left_out"]), ("completed", &json!(["A board of others"])));
+    assert_eq!((job.state, &job.result.unwrap()["left_out"]), (JobState::Completed, &json!(["A board of others"])));
     account(bench).await
 }
 
@@ -68,7 +68,7 @@ async fn post(bench: &Bench, account_id: AccountId, with_picture: bool) -> JobId
 /// That a job waits at no cost, and says this about it.
 async fn assert_waits(bench: &Bench, job: JobId, words: &str) {
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), row.failures), ("scheduled", 0), "{:?}", row.error);
+    assert_eq!((row.state, row.failures), (JobState::Scheduled, 0), "{:?}", row.error);
     assert_eq!(bench.error_class(job).await, "config");
     let error = row.error.unwrap();
     assert!(error["message"].as_str().unwrap().contains(words), "{error}");
@@ -170,10 +170,10 @@ async fn another_provider_is_connected_published_to_and_refreshed_by_the_same_jo
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, job).await.unwrap();
     drop(tx);
-    assert_eq!((effects[0].operation.as_str(), effects[0].state.as_str()), ("board.publish", "confirmed"));
+    assert_eq!((effects[0].operation.as_str(), effects[0].state), ("board.publish", EffectState::Confirmed));
     let refresh = bench.enqueue(&RefreshToken { token_id: account.user_token_id }).await;
     bench.drain().await;
-    assert_eq!(bench.job(refresh).await.state, "completed");
+    assert_eq!(bench.job(refresh).await.state, JobState::Completed);
     assert_eq!(board.posts.lock().unwrap().len(), 1);
     assert_eq!(bench.sandbox.effects().await.len(), 0, "nothing went anywhere else");
 }
@@ -230,7 +230,7 @@ async fn what_a_missing_setting_keeps_from_going_out_waits_and_names_it(pool: Pg
     bench.engine.services = configured;
     bench.drain_after(Duration::from_mins(16)).await;
     for job in [login, job, refresh] {
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
 }
 
@@ -264,7 +264,7 @@ async fn what_a_newer_version_wrote_is_listed_and_waits_for_it(pool: PgPool) {
     bench.execute("update oauth_state set provider = 'facebook' where tenant_id = $1", bench.tenant_id.0).await;
     bench.drain_after(Duration::from_mins(2)).await;
     for job in [login, job, refresh] {
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
     }
     assert_eq!(bench.sandbox.effects().await.len(), 1);
 }

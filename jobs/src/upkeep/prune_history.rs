@@ -5,9 +5,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::engine::{
-    Done, Job, JobContext, JobError, Queue, Retry,
-    retention::{self, Keep},
+use crate::{
+    engine::{
+        Done, Job, JobContext, JobError, Queue, Retry,
+        retention::{self, Keep},
+    },
+    queues,
+    services::Services,
 };
 
 /// Found by one look at the history: where rows were deleted, later looks read further.
@@ -26,9 +30,11 @@ const EFFECTS_AT_ONCE: i64 = 1_000;
 pub struct PruneHistory {}
 
 impl Job for PruneHistory {
+    type Services = Services;
+
     const KIND: &'static str = "prune_history";
-    const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::NEVER;
     const TIMEOUT: Duration = Duration::from_mins(10);
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

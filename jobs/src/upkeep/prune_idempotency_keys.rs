@@ -8,6 +8,8 @@ use serde_json::json;
 use crate::{
     engine::{Done, Job, JobContext, JobError, Queue, Retry},
     idempotency::store,
+    queues,
+    services::Services,
 };
 
 /// Deleted in one transaction.
@@ -20,9 +22,11 @@ const KEYS_AT_ONCE: i64 = 1_000;
 pub struct PruneIdempotencyKeys {}
 
 impl Job for PruneIdempotencyKeys {
+    type Services = Services;
+
     const KIND: &'static str = "prune_idempotency_keys";
-    const QUEUE: Queue = Queue::Default;
-    const RETRY: Retry = Retry::ONCE;
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::NEVER;
     const TIMEOUT: Duration = Duration::from_mins(10);
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

@@ -82,7 +82,7 @@ pub(crate) async fn wait_until_worked_off(stage: &Stage) -> anyhow::Result<()> {
 /// What does not hold.
 pub(crate) fn ensure_delivered(run: &Run, all: u32) -> anyhow::Result<()> {
     ensure!(run.all == i64::from(all), "there are {} jobs instead of {all}", run.all);
-    ensure!(run.set_back == 0, "{} attempts did not complete their job", run.set_back);
+    ensure!(run.not_completed == 0, "{} attempts did not complete their job", run.not_completed);
     ensure!(run.at_once == run.ended, "{} of {} jobs took one attempt", run.at_once, run.ended);
     Ok(())
 }

@@ -174,7 +174,7 @@ pub(crate) struct Run {
     /// Those among them that completed at their first attempt.
     pub(crate) at_once: i64,
     /// Attempts that did not complete their job.
-    pub(crate) set_back: i64,
+    pub(crate) not_completed: i64,
     /// All jobs there are, whatever their state; one that stood there twice counts once.
     pub(crate) all: i64,
     /// From the worker's registration to the last end.
@@ -194,7 +194,7 @@ pub(crate) async fn get_run(conn: &mut PgConnection) -> Result<Run, sqlx::Error>
         select
           count(*) filter (where ended_at is not null and started_at is not null) as "ended!",
           count(*) filter (where state = 'completed' and started_at is not null and attempt = 1) as "at_once!",
-          (select count(*) from job_attempts) as "set_back!",
+          (select count(*) from job_attempts) as "not_completed!",
           count(distinct id) as "all!",
           coalesce(extract(epoch from max(ended_at) filter (where started_at is not null)
             - (select min(started_at) from workers))::float8, 0) as "seconds!",

@@ -11,6 +11,8 @@ use jobs::{
     engine::{Done, Engine, Job, JobContext, JobError, Kind, Level, Queue, Retry, Window},
     kinds::PERIODIC,
     noop::Noop,
+    queues,
+    services::Services,
     tenants::{self, permissions::Permissions},
 };
 use reqwest::Method;
@@ -27,8 +29,10 @@ use self::stream::{Message, Stream};
 struct Talk {}
 
 impl Job for Talk {
+    type Services = Services;
+
     const KIND: &'static str = "talk";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {

@@ -66,7 +66,7 @@ async fn each_tick_is_one_job_with_three_workers_whose_leader_dies(pool: PgPool)
 #[sqlx::test(migrations = "../migrations")]
 async fn a_leader_that_stopped_over_a_tick_does_not_take_it_after_its_successor(pool: PgPool) {
     let app = app(pool).await;
-    let leader = app.worker(&[("LINECOOK_POINTS", "before_tick:stop")]).await;
+    let leader = app.worker(&[("LINECOOK_FAILPOINTS", "before_tick:stop")]).await;
     leads(&app, &leader).await;
     let follower = app.worker(&[]).await;
     make_a_tick_due(&app).await;

@@ -4,11 +4,11 @@
 
 mod clock;
 mod exam;
+mod failpoints;
 mod fairness;
 mod kinds;
 mod leader;
 mod pauses;
-mod points;
 mod poison;
 mod postgres;
 mod redis;

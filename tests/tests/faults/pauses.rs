@@ -18,7 +18,7 @@ const ONE_POST: Load = Load { posts: 1, noops: 5, later: 0, failing: 0 };
 /// A worker that stops at the point, and one that takes over. Answers both once the first attempt at the post was rescued.
 async fn stopped_at(trial: &mut FaultTrial, point: &str) -> (Worker, Worker) {
     trial.begin(ONE_POST).await;
-    let stopped = trial.app.launch(&[("LINECOOK_POINTS", &format!("{point}:stop"))]);
+    let stopped = trial.app.launch(&[("LINECOOK_FAILPOINTS", &format!("{point}:stop"))]);
     stopped.stops().await;
     let successor = trial.app.worker(&[]).await;
     let already = rescued(trial).await;

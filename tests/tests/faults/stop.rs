@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jobs::{
-    engine::{NewJob, Window, dispatch::Released},
+    engine::{JobState, NewJob, Window, dispatch::Released},
     fault_probe::{FaultProbe, Probe},
     noop::Noop,
 };
@@ -126,7 +126,7 @@ async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool
     sqlx::query("rollback").execute(&mut leases).await.unwrap();
     worker.ended(Duration::from_mins(1)).await;
     let job = app.bench.job(id).await;
-    assert_eq!((job.state.as_str(), job.attempt, job.crashes), ("available", 1, 0));
+    assert_eq!((job.state, job.attempt, job.crashes), (JobState::Available, 1, 0));
 }
 
 /// A transaction that holds a lock.

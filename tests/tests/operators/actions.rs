@@ -1,6 +1,6 @@
 //! Retry, cancel, discard, run now: one job.
 
-use jobs::{ids::DeliveryId, noop::Noop, operations::ActOnJobs, posts::PublishPost};
+use jobs::{engine::JobState, ids::DeliveryId, noop::Noop, operations::ActOnJobs, posts::PublishPost};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::TestApp;
@@ -39,7 +39,7 @@ async fn a_scheduled_job_runs_now_when_told_to(pool: PgPool) {
     app.bench.drain().await;
     assert_eq!(do_to(&app, id, "run-now").await.1["state"], "available");
     app.bench.drain().await;
-    assert_eq!(app.bench.job(id).await.state, "completed");
+    assert_eq!(app.bench.job(id).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]

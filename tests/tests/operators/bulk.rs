@@ -1,6 +1,6 @@
 //! One action on many jobs.
 
-use jobs::{ids::DeliveryId, noop::Noop, posts::PublishPost};
+use jobs::{engine::JobState, ids::DeliveryId, noop::Noop, posts::PublishPost};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::TestApp;
@@ -25,14 +25,14 @@ async fn by_ids_each_is_done_or_counted_with_the_reason(pool: PgPool) {
     later(&app, &twin).await;
     let body = json!({ "action": "retry", "ids": [first, ended, waiting, Uuid::now_v7()] });
     let dry = bulk(&app, json!({ "action": "retry", "ids": body["ids"], "dry_run": true })).await;
-    assert_eq!(app.bench.job(ended).await.state, "discarded");
+    assert_eq!(app.bench.job(ended).await.state, JobState::Discarded);
     let wet = bulk(&app, body).await;
     for view in [&dry, &wet] {
         assert_eq!((&view["matched"], &view["done"]), (&json!(4), &json!({ "available": 1 })));
         assert_eq!(view["skipped"], json!({ "live_twin": 1, "not_found": 1, "wrong_state": 1 }));
     }
     assert_eq!((&dry["dry_run"], &wet["dry_run"]), (&json!(true), &json!(false)));
-    assert_eq!(app.bench.job(ended).await.state, "available");
+    assert_eq!(app.bench.job(ended).await.state, JobState::Available);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -46,7 +46,7 @@ async fn by_filter_up_to_a_thousand_at_once(pool: PgPool) {
     let done = bulk(&app, json!({ "action": "discard", "filter": filter })).await;
     assert_eq!(done["done"], json!({ "discarded": 1_000 }));
     assert_eq!(app.count_jobs("noop").await, [("discarded".to_owned(), 1_000)]);
-    assert_eq!(app.bench.job(other).await.state, "scheduled");
+    assert_eq!(app.bench.job(other).await.state, JobState::Scheduled);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -62,7 +62,7 @@ async fn past_a_thousand_as_a_job_of_its_own(pool: PgPool) {
     assert_eq!((&job["state"], &job["kind"]), (&json!("completed"), &json!("act_on_jobs")));
     assert_eq!(job["tenant_id"], json!(Uuid::nil()), "it concerns every tenant");
     assert_eq!(job["result"]["done"], json!({ "cancelled": 1_001 }));
-    assert_eq!(app.bench.job(after).await.state, "scheduled", "made after the request");
+    assert_eq!(app.bench.job(after).await.state, JobState::Scheduled, "made after the request");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jobs::{
+    engine::JobState,
     engine::NewJob,
     fault_probe::{FaultProbe, Probe},
     noop::Noop,
@@ -57,7 +58,7 @@ async fn a_paused_queue_gives_nothing_out_until_it_goes_on(pool: PgPool) {
     let (_, resumed) = app.post("/api/v1/queues/default/resume", json!({})).await;
     assert_eq!(resumed["paused_at"], json!(null));
     app.bench.drain().await;
-    assert_eq!(app.bench.job(job).await.state, "completed");
+    assert_eq!(app.bench.job(job).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]

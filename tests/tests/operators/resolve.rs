@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jobs::ids::JobId;
+use jobs::{engine::JobState, ids::JobId};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use tests::TestApp;
@@ -49,7 +49,7 @@ async fn what_happened_is_recorded_and_written_down(pool: PgPool) {
     assert_eq!((status.as_u16(), &view["state"]), (200, &json!("available")));
     assert_problem(&app.post(&path, json!({ "outcome": "happened", "remote_id": "1_2" })).await, 409, "effect_settled");
     app.bench.drain().await;
-    assert_eq!((app.bench.job(job).await.state.as_str(), post_state(&app).await), ("completed", json!("published")));
+    assert_eq!((app.bench.job(job).await.state, post_state(&app).await), (JobState::Completed, json!("published")));
     let log = app.get(&format!("/api/v1/tenants/{}/audit-log", app.bench.tenant_id)).await;
     let entry = &log["items"][0];
     assert_eq!((&entry["action"], &entry["actor_name"]), (&json!("effect.resolve"), &json!("test")));
@@ -64,7 +64,7 @@ async fn what_did_not_happen_is_done_now(pool: PgPool) {
     let (status, _) = app.post(&path, json!({ "outcome": "did_not_happen", "send_again": true })).await;
     assert_eq!(status, 200);
     app.bench.drain().await;
-    assert_eq!((app.bench.job(job).await.state.as_str(), post_state(&app).await), ("completed", json!("published")));
+    assert_eq!((app.bench.job(job).await.state, post_state(&app).await), (JobState::Completed, json!("published")));
     assert_eq!(app.bench.sandbox.effects().await.len(), 1);
 }
 
@@ -74,7 +74,7 @@ async fn what_did_not_happen_is_given_up(pool: PgPool) {
     let (job, path) = unknown(&app).await;
     app.post(&path, json!({ "outcome": "did_not_happen", "send_again": false })).await;
     app.bench.drain().await;
-    assert_eq!((app.bench.job(job).await.state.as_str(), post_state(&app).await), ("discarded", json!("failed")));
+    assert_eq!((app.bench.job(job).await.state, post_state(&app).await), (JobState::Discarded, json!("failed")));
     assert_eq!(app.bench.sandbox.effects().await.len(), 0);
 }
 

@@ -1,6 +1,6 @@
 //! What a tenant's key sees and does, and what it does not.
 
-use jobs::noop::Noop;
+use jobs::{engine::JobState, noop::Noop};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -78,7 +78,7 @@ async fn another_tenants_job_and_a_missing_one_look_the_same(pool: PgPool) {
     }
     let filter = format!("/api/v1/jobs?tenant_id={}", app.bench.tenant_id);
     assert_problem(&with(&app, &key, Method::GET, &filter, json!({})).await, 404, "not_found");
-    assert_eq!(app.bench.job(id).await.state, "scheduled");
+    assert_eq!(app.bench.job(id).await.state, JobState::Scheduled);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -133,7 +133,7 @@ async fn in_bulk_a_tenant_reaches_its_own_jobs_only(pool: PgPool) {
     assert_eq!((&by_ids["done"], &by_ids["skipped"]), (&json!({ "available": 1 }), &json!({ "not_found": 1 })));
     let by_filter = act(json!({ "action": "cancel", "filter": { "kind": "noop" } })).await;
     assert_eq!(by_filter["done"], json!({ "cancelled": 2 }));
-    assert_eq!(app.bench.job(anothers).await.state, "scheduled");
+    assert_eq!(app.bench.job(anothers).await.state, JobState::Scheduled);
     let (_, log) = with(&app, &key, Method::GET, &format!("/api/v1/tenants/{other}/audit-log"), json!({})).await;
     assert_eq!(log["items"].as_array().unwrap().len(), 2);
     assert_eq!(log["items"][0]["actor_name"], "a tenant's");
@@ -151,7 +151,7 @@ async fn a_tenants_bulk_job_reaches_its_own_jobs_only(pool: PgPool) {
     assert_eq!(status, 202);
     app.bench.drain().await;
     assert_eq!(app.count_jobs("noop").await, [("cancelled".to_owned(), 1_001), ("scheduled".to_owned(), 1)]);
-    assert_eq!(app.bench.job(anothers).await.state, "scheduled");
+    assert_eq!(app.bench.job(anothers).await.state, JobState::Scheduled);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -92,7 +92,7 @@ impl QueueWindow {
 
 #[cfg(test)]
 mod tests {
-    use jobs::engine::dispatch::Limits;
+    use jobs::engine::dispatch::QueueLimits;
 
     use super::*;
 
@@ -100,7 +100,7 @@ mod tests {
         QueueState {
             name: "default".to_owned(),
             is_paused: false,
-            limits: Limits::default(),
+            limits: QueueLimits::default(),
             at_once: None,
             marked: 0,
             executing: 0,
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn a_limit_counts_what_runs_and_what_is_about_to() {
         let mut window = QueueWindow::default();
-        let limits = Limits { max_running: Some(10), ..Limits::default() };
+        let limits = QueueLimits { max_running: Some(10), ..QueueLimits::default() };
         let busy = QueueState { limits, executing: 4, marked: 3, ..queue(&[2]) };
         assert_eq!(window.shares(&busy, 40), [(2, 3)]);
     }

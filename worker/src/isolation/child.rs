@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, Write as _};
 
 use anyhow::Context as _;
 use jobs::{
-    engine::{Attempt, Claimed, Engine, InHand, Interrupt, Outcome, Settler},
+    engine::{ActiveAttempts, Attempt, AttemptEnd, Claimed, Engine, Interrupt, Settler},
     kinds::KINDS,
     services::Services,
 };
@@ -27,10 +27,10 @@ pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().read_line(&mut line).context("could not read the job")?;
     let job: Claimed = serde_json::from_str(&line).context("what stands on standard input is no job")?;
-    let in_hand = InHand::default();
-    let interrupt = in_hand.insert(job.attempt);
+    let active = ActiveAttempts::default();
+    let interrupt = active.insert(job.attempt);
     // A thread of its own: it ends this process with its worker even if the job blocks the runtime.
-    let (attempt, held) = (job.attempt, in_hand.clone());
+    let (attempt, held) = (job.attempt, active.clone());
     std::thread::Builder::new().name("obey".to_owned()).spawn(move || obey(attempt, &held))?;
 
     let services = Services::new(&config.services)?;
@@ -39,10 +39,10 @@ pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
     let engine = Engine { db, services, kinds: KINDS };
     say(Report::Begun);
     let report = match engine.run(job, interrupt.clone()).await {
-        Outcome::Completed(result) => complete(&engine, in_hand, attempt, result, interrupt).await,
-        Outcome::Settled => Report::Settled,
-        Outcome::Returned => Report::Returned,
-        Outcome::Lost => Report::Lost,
+        AttemptEnd::Completed(result) => complete(&engine, active, attempt, result, interrupt).await,
+        AttemptEnd::Settled => Report::Settled,
+        AttemptEnd::Returned => Report::Returned,
+        AttemptEnd::Lost => Report::Lost,
     };
     say(report);
     // Not by returning: that would wait for what the job left running in the background.
@@ -59,12 +59,12 @@ fn leave_signals_to_the_worker() -> io::Result<()> {
 }
 
 /// Passes interruptions on to the job. The end of the input is the end of the worker, and so of this process.
-fn obey(attempt: Attempt, in_hand: &InHand) {
+fn obey(attempt: Attempt, active: &ActiveAttempts) {
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
         let known = [Interrupt::Cancelled, Interrupt::Stopping, Interrupt::Lost];
         if let Some(why) = known.into_iter().find(|&why| word(why) == line) {
-            in_hand.interrupt(&[attempt.job_id], why);
+            active.interrupt(&[attempt.job_id], why);
         }
     }
     std::process::exit(1);
@@ -73,12 +73,12 @@ fn obey(attempt: Attempt, in_hand: &InHand) {
 /// Settles a completed attempt, for as long as it may.
 async fn complete(
     engine: &Engine,
-    in_hand: InHand,
+    active: ActiveAttempts,
     attempt: Attempt,
     result: Value,
     mut interrupt: watch::Receiver<Option<Interrupt>>,
 ) -> Report {
-    let (settler, mut settling) = Settler::start(engine.db.clone(), in_hand, CancellationToken::new());
+    let (settler, mut settling) = Settler::start(engine.db.clone(), active, CancellationToken::new());
     settler.complete(attempt, result).await;
     drop(settler);
     let stopped = interrupt.wait_for(|why| matches!(why, Some(Interrupt::Stopping | Interrupt::Lost)));

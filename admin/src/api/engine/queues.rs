@@ -7,8 +7,8 @@ use jobs::{
     audit::Entry,
     engine::{
         Tx,
-        gauges::{self, Count},
         queues::{self, LimitChanges, QueueRow},
+        stats::{self, Count},
     },
     ids::TenantId,
 };
@@ -218,9 +218,9 @@ async fn lock(tx: &mut Tx, name: &str) -> Result<QueueRow, ApiError> {
 }
 
 async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
-    let depths = gauges::depths(tx).await?;
+    let depths = stats::depths(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
-    for worker in gauges::list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
+    for worker in stats::list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
         for (queue, count) in worker.queues.0 {
             *slots.entry(queue).or_default() += count;
         }
@@ -230,13 +230,13 @@ async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
         let depth: BTreeMap<String, CountView> = depths
             .iter()
             .filter(|((name, _), _)| *name == queue.name)
-            .map(|((_, state), count)| (state.clone(), (*count).into()))
+            .map(|((_, state), count)| (state.name().to_owned(), (*count).into()))
             .collect();
         states.push(QueueState {
             running: depth.get("executing").map_or(0, |running| running.count),
             depth,
             slots: slots.get(&queue.name).copied().unwrap_or(0),
-            latency_seconds: gauges::oldest_due(tx, &queue.name).await?.map(|waited| waited.as_secs_f64()),
+            latency_seconds: stats::oldest_due(tx, &queue.name).await?.map(|waited| waited.as_secs_f64()),
             queue: queue.into(),
         });
     }

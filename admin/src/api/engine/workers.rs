@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use jobs::engine::gauges::{self, Running, WorkerRow};
+use jobs::engine::stats::{self, Running, WorkerRow};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
@@ -118,9 +118,9 @@ impl WorkersApi {
     async fn list(&self, caller: Caller) -> Result<Json<WorkerList>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
-        let workers = gauges::list_workers(&mut tx).await?;
+        let workers = stats::list_workers(&mut tx).await?;
         let mut running: BTreeMap<Uuid, Vec<RunningView>> = BTreeMap::new();
-        for job in gauges::list_running(&mut tx).await? {
+        for job in stats::list_running(&mut tx).await? {
             running.entry(job.worker_id).or_default().push(job.into());
         }
         tx.commit().await?;
@@ -137,12 +137,12 @@ impl WorkersApi {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();
-        for ((queue, state), count) in gauges::depths(&mut tx).await? {
-            queues.entry(queue).or_default().insert(state, count.into());
+        for ((queue, state), count) in stats::depths(&mut tx).await? {
+            queues.entry(queue).or_default().insert(state.name().to_owned(), count.into());
         }
-        let finished = gauges::finished_lately(&mut tx).await?;
-        let sizes = gauges::sizes(&mut tx).await?;
-        let workers = gauges::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
+        let finished = stats::finished_lately(&mut tx).await?;
+        let sizes = stats::sizes(&mut tx).await?;
+        let workers = stats::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
         tx.commit().await?;
         Ok(Json(Stats {
             queues,

@@ -66,7 +66,7 @@ fn entry(action: Action, before: &JobRow, acted: &Acted) -> Entry {
         object_id: before.id.to_string(),
         details: json!({
             "kind": before.kind,
-            "before": before.state,
+            "before": before.state.name(),
             "outcome": acted.done.first().map(|done| done.outcome),
             "descendants": descendants,
         }),

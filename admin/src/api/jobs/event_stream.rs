@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use jobs::{
     engine::{
-        Db, Scope,
+        Db, JobState, Scope,
         events::{self, EventRow},
         ledger::{self, JobRow},
     },
@@ -99,7 +99,7 @@ impl JobEventView {
             total: None,
             level: None,
             message: None,
-            state: Some(job.state.clone()),
+            state: Some(job.state.name().to_owned()),
             pending: (job.pending > 0).then_some(job.pending),
             error: job.error.clone().map(|error| audience.facts(error)),
             created_at: None,
@@ -170,7 +170,7 @@ struct Reader {
     /// The last number that was read.
     after: i32,
     /// State, attempt and children left as last said.
-    last_state: Option<(String, i32, i32)>,
+    last_state: Option<(JobState, i32, i32)>,
     /// There is more to read than the last reading brought.
     is_behind: bool,
     unsent: VecDeque<JobEventView>,
@@ -220,7 +220,7 @@ impl Reader {
         self.is_behind = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
         self.after = events.last().map_or(self.after, |event| event.seq);
         let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());
-        let state = unfinished.map(|job| (job.state.clone(), job.attempt, job.pending));
+        let state = unfinished.map(|job| (job.state, job.attempt, job.pending));
         if let Some(job) = unfinished.filter(|_| state != self.last_state) {
             self.unsent.push_back(JobEventView::state("state", job, self.audience));
             self.last_state = state;

@@ -1,7 +1,10 @@
 //! Which jobs are meant, in lists and in bulk.
 
 use chrono::{DateTime, Utc};
-use jobs::{engine::ledger::JobFilter, ids::JobId};
+use jobs::{
+    engine::{self, ledger::JobFilter},
+    ids::JobId,
+};
 use poem_openapi::{Enum, Object};
 use uuid::Uuid;
 
@@ -21,17 +24,17 @@ pub(crate) enum JobState {
     Discarded,
 }
 
-impl JobState {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Scheduled => "scheduled",
-            Self::Available => "available",
-            Self::Executing => "executing",
-            Self::Retryable => "retryable",
-            Self::Suspended => "suspended",
-            Self::Completed => "completed",
-            Self::Cancelled => "cancelled",
-            Self::Discarded => "discarded",
+impl From<JobState> for engine::JobState {
+    fn from(state: JobState) -> Self {
+        match state {
+            JobState::Scheduled => Self::Scheduled,
+            JobState::Available => Self::Available,
+            JobState::Executing => Self::Executing,
+            JobState::Retryable => Self::Retryable,
+            JobState::Suspended => Self::Suspended,
+            JobState::Completed => Self::Completed,
+            JobState::Cancelled => Self::Cancelled,
+            JobState::Discarded => Self::Discarded,
         }
     }
 }
@@ -93,7 +96,7 @@ impl FilterBody {
         };
         Ok(JobFilter {
             tenant_id,
-            state: self.state.map(|state| state.name().to_owned()),
+            state: self.state.map(engine::JobState::from),
             kind: self.kind,
             queue: self.queue,
             parent_id: self.parent_id.map(JobId),

@@ -69,7 +69,7 @@ impl JobView {
             args: kinds::shown(&row.kind, row.args),
             kind: row.kind,
             queue: row.queue,
-            state: row.state,
+            state: row.state.name().to_owned(),
             priority: row.priority,
             account_id: row.account_id,
             run_at: row.run_at,
@@ -111,7 +111,7 @@ impl AttemptView {
     pub(super) fn of(row: AttemptRow, audience: Audience) -> Self {
         Self {
             attempt: row.attempt,
-            outcome: row.outcome,
+            outcome: row.outcome.name().to_owned(),
             error: row.error.map(|error| audience.facts(error)),
             worker_id: row.worker_id,
             started_at: row.started_at,
@@ -161,7 +161,7 @@ impl EffectView {
             key: row.key,
             operation: row.operation,
             account_id: row.account_id,
-            state: row.state,
+            state: row.state.name().to_owned(),
             attempt: row.attempt,
             sent_at: row.sent_at,
             remote_id: row.remote_id,
@@ -193,7 +193,7 @@ pub(crate) struct ChildrenView {
 impl ChildrenView {
     pub(super) fn of(children: Children, audience: Audience) -> Self {
         Self {
-            counts: children.counts.into_iter().collect(),
+            counts: children.counts.into_iter().map(|(state, count)| (state.name().to_owned(), count)).collect(),
             items: children.newest.into_iter().map(|job| JobView::of(job, audience)).collect(),
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::*;
-use crate::{secrets::Keyring, tenants, testing::Bench};
+use crate::{engine::JobState, secrets::Keyring, tenants, testing::Bench};
 
 /// A bench whose tenant has a log.
 pub(super) struct Log {
@@ -103,7 +103,7 @@ impl Log {
     pub(super) async fn anchor(&self) -> Value {
         let job = self.bench.enqueue_for_system(&AnchorAuditLog::default()).await;
         let job = self.bench.run(job).await;
-        assert_eq!(job.state, "completed", "{:?}", job.error);
+        assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
         job.result.unwrap()
     }
 }

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 use super::*;
 use crate::{
     audit,
+    engine::JobState,
     engine::NewJob,
     ids::{JobId, TenantId},
     noop::Noop,
@@ -68,10 +69,10 @@ async fn every_job_that_matches_is_met_once(pool: PgPool) {
     let row = bench.job(job).await;
     let result = row.result.unwrap();
     assert_eq!(
-        (row.state.as_str(), &result["matched"], &result["done"]["cancelled"]),
-        ("completed", &json!(1_100), &json!(1_100))
+        (row.state, &result["matched"], &result["done"]["cancelled"]),
+        (JobState::Completed, &json!(1_100), &json!(1_100))
     );
-    assert_eq!((count(&bench, "cancelled").await, bench.job(after).await.state.as_str()), (1_100, "scheduled"));
+    assert_eq!((count(&bench, "cancelled").await, bench.job(after).await.state.name()), (1_100, "scheduled"));
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let entries = audit::store::list(&mut tx, Some(bench.tenant_id), None, 10).await.unwrap();
     assert_eq!(entries.len(), 3, "one for each chunk");

@@ -11,7 +11,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
-    engine::ledger::{self, Refused},
+    engine::{
+        JobState,
+        ledger::{self, ActionError},
+    },
     ids::JobId,
     posts::{self, DeliveryState},
     testing::Bench,
@@ -44,7 +47,7 @@ async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {
 async fn effect_state(bench: &Bench, job_id: JobId) -> String {
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let effects = ledger::list_effects(&mut tx, bench.tenant_id, job_id).await.unwrap();
-    effects[0].state.clone()
+    effects[0].state.name().to_owned()
 }
 
 #[test]
@@ -66,7 +69,7 @@ async fn a_post_with_a_picture_goes_out(pool: PgPool) {
     let delivery = delivery(&bench, job).await;
     assert_eq!((delivery.state.name(), delivery.remote_id.as_deref()), ("published", effects[0]["post_id"].as_str()));
     assert_eq!(
-        (bench.job(job).await.state.as_str(), effect_state(&bench, job).await.as_str()),
+        (bench.job(job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("completed", "confirmed")
     );
 }
@@ -80,7 +83,7 @@ async fn a_published_post_is_not_published_again(pool: PgPool) {
     assert_ne!(again, job);
     bench.drain().await;
     assert_eq!(bench.sandbox.effects().await.len(), 1);
-    assert_eq!(bench.job(again).await.state, "completed");
+    assert_eq!(bench.job(again).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -90,7 +93,7 @@ async fn nothing_is_sent_for_a_delivery_that_is_gone(pool: PgPool) {
     let id = delivery(&bench, job).await.id;
     bench.execute("delete from post_history where id = $1", id.0).await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(bench.sandbox.effects().await.len(), 0);
 }
 
@@ -101,14 +104,14 @@ async fn a_rate_limit_puts_it_off_at_no_cost(pool: PgPool) {
     bench.sandbox.graph_error("publish_feed", 32, 0).await;
     bench.drain().await;
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), row.failures), ("suspended", 0));
+    assert_eq!((row.state, row.failures), (JobState::Suspended, 0));
     assert!(row.suspended_on.unwrap().starts_with("account:"), "the limit is the account's");
     assert_eq!(
         (delivery(&bench, job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("scheduled", "intended")
     );
     bench.drain_after(Duration::from_secs(601)).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(bench.sandbox.effects().await.len(), 1);
 }
 
@@ -118,7 +121,7 @@ async fn a_refusal_of_the_content_fails_it_for_good(pool: PgPool) {
     let job = due(&bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "discarded");
+    assert_eq!(bench.job(job).await.state, JobState::Discarded);
     assert_eq!(
         (delivery(&bench, job).await.state.name(), effect_state(&bench, job).await.as_str()),
         ("failed", "failed")
@@ -135,12 +138,12 @@ async fn a_dead_token_parks_it_until_the_page_is_connected_again(pool: PgPool) {
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
     bench.drain().await;
     let row = bench.job(job).await;
-    assert_eq!(row.state, "suspended");
+    assert_eq!(row.state, JobState::Suspended);
     assert!(row.suspended_on.unwrap().starts_with("account:"));
     assert!(delivery(&bench, job).await.blocked_by.is_some());
     bench.connect_page().await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(bench.sandbox.effects().await.len(), 1);
 }
 
@@ -151,10 +154,10 @@ async fn a_lost_reply_is_found_by_reading_back(pool: PgPool) {
     bench.sandbox.fault("publish_feed", json!({ "drop": "after" })).await;
     bench.drain().await;
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), row.suspended_on.as_deref()), ("suspended", Some("reconcile")));
+    assert_eq!((row.state, row.suspended_on.as_deref()), (JobState::Suspended, Some("reconcile")));
     bench.drain_after(Duration::from_secs(2)).await;
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), &row.result.unwrap()["read_back"]), ("completed", &json!(true)));
+    assert_eq!((row.state, &row.result.unwrap()["read_back"]), (JobState::Completed, &json!(true)));
     assert_eq!(bench.sandbox.effects().await.len(), 1);
     assert_eq!((bench.sandbox.calls("stage_photo").await, bench.sandbox.calls("publish_feed").await), (1, 1));
 }
@@ -170,7 +173,7 @@ async fn reading_back_waits_for_a_new_login_and_then_finds_it(pool: PgPool) {
     assert!(bench.job(job).await.suspended_on.unwrap().starts_with("account:"));
     bench.connect_page().await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!((bench.sandbox.effects().await.len(), bench.sandbox.calls("publish_feed").await), (1, 1));
 }
 
@@ -182,7 +185,7 @@ async fn a_picture_that_is_gone_does_not_keep_a_sent_post_from_being_found(pool:
     bench.drain().await;
     bench.execute("update brand_assets set storage_key = 'gone' where tenant_id = $1", bench.tenant_id.0).await;
     bench.drain_after(Duration::from_secs(2)).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -193,12 +196,12 @@ async fn a_picture_that_is_gone_burns_no_effect(pool: PgPool) {
         .execute("update brand_assets set storage_key = storage_key || '-gone' where tenant_id = $1", bench.tenant_id.0)
         .await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.calls("publish_feed").await), ("discarded", 0));
+    assert_eq!((bench.job(job).await.state, bench.sandbox.calls("publish_feed").await), (JobState::Discarded, 0));
     let restore = "update brand_assets set storage_key = replace(storage_key, '-gone', '') where tenant_id = $1";
     bench.execute(restore, bench.tenant_id.0).await;
     bench.retry(job).await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.effects().await.len()), ("completed", 1));
+    assert_eq!((bench.job(job).await.state, bench.sandbox.effects().await.len()), (JobState::Completed, 1));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -211,7 +214,7 @@ async fn a_known_answer_survives_that_it_could_not_be_recorded(pool: PgPool) {
     assert_eq!(bench.job(job).await.suspended_on.as_deref(), Some("reconcile"));
     sqlx::query("alter table post_history drop constraint no_more").execute(&pool).await.unwrap();
     bench.drain_after(Duration::from_secs(31)).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(bench.sandbox.calls("read_feed").await, 0, "the id was known");
 }
 
@@ -222,7 +225,7 @@ async fn an_error_after_it_was_published_does_not_publish_it_twice(pool: PgPool)
     bench.sandbox.fault("publish_feed", json!({ "status": 500, "after_effect": true })).await;
     bench.drain().await;
     bench.drain_after(Duration::from_secs(2)).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(bench.sandbox.effects().await.len(), 1);
 }
 
@@ -245,8 +248,8 @@ async fn what_cannot_be_found_is_unknown_and_never_sent_again(pool: PgPool) {
         ("unknown", "unknown")
     );
     let mut tx = bench.engine.db.system().await.unwrap();
-    assert!(matches!(ledger::retry(&mut tx, job).await, Err(Refused::OpenEffect)));
-    assert!(matches!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await, Err(Refused::OpenEffect)));
+    assert!(matches!(ledger::retry(&mut tx, job).await, Err(ActionError::OpenEffect)));
+    assert!(matches!(ledger::cancel(&mut tx, crate::kinds::KINDS, job).await, Err(ActionError::OpenEffect)));
     assert_eq!(bench.sandbox.calls("publish_feed").await, 1);
 }
 
@@ -261,7 +264,7 @@ async fn two_posts_with_one_text_and_lost_replies_are_each_found_as_themselves(p
     }
     let mut found = Vec::new();
     for job in jobs {
-        assert_eq!(bench.job(job).await.state, "completed");
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
         found.push(delivery(&bench, job).await.remote_id.unwrap());
     }
     assert_ne!(found[0], found[1]);

@@ -254,22 +254,22 @@ async fn mark(
     let is_news = sqlx::query_scalar!(
         r#"
         with before as (
-          select id, told_of
+          select id, notified_of
           from post_history
           where tenant_id = $1 and id = $2 and state in ('scheduled', 'submitting')
           for update
         )
         update post_history delivery
         set state = $3, error_class = $4, error = $5, blocked_by = $6,
-          told_of = case when $3 in ('failed', 'unknown') then $3 else delivery.told_of end
+          notified_of = case when $3 in ('failed', 'unknown') then $3 else delivery.notified_of end
         from before
         where delivery.tenant_id = $1 and delivery.id = before.id
-        returning $3 in ('failed', 'unknown') and before.told_of is distinct from $3 as "is_news!"
+        returning $3 in ('failed', 'unknown') and before.notified_of is distinct from $3 as "is_news!"
         "#,
         tenant_id.0,
         id.0,
         state.name(),
-        facts.map(|facts| facts.class.as_str()),
+        facts.map(|facts| facts.class.name()),
         facts.map(|facts| facts.message.as_str()),
         blocked_by
     )

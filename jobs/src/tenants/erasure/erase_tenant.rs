@@ -10,8 +10,10 @@ use serde_json::json;
 use super::store::{self, TABLES};
 use crate::{
     audit::{self, Actor},
-    engine::{Cause, Done, Job, JobContext, JobError, Queue, Retry, eviction},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry, purge},
     ids::TenantId,
+    queues,
+    services::Services,
 };
 
 /// Rows deleted in one transaction.
@@ -58,8 +60,10 @@ struct Progress {
 }
 
 impl Job for EraseTenant {
+    type Services = Services;
+
     const KIND: &'static str = "erase_tenant";
-    const QUEUE: Queue = Queue::Default;
+    const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const BY_HAND: bool = false;
     const TIMEOUT: Duration = Duration::from_hours(1);
@@ -71,7 +75,7 @@ impl Job for EraseTenant {
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut erasing = Erasing { cx, tenant_id: self.tenant_id, progress: read_progress(cx).await? };
         if cx.tenant_id() != TenantId::SYSTEM {
-            return Err(JobError::Fail(Cause::plain("permanent", "Only the system erases tenants.")));
+            return Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "Only the system erases tenants.")));
         }
         let mut tx = cx.begin().await?;
         let is_there = store::is_there(&mut tx, self.tenant_id).await?;
@@ -116,10 +120,10 @@ impl Erasing<'_> {
         loop {
             self.say(0, &format!("{} jobs ended", self.progress.jobs));
             let mut tx = self.cx.begin().await?;
-            let evicted = eviction::evict(&mut tx, self.tenant_id, ROWS_AT_ONCE).await?;
-            self.progress.jobs += evicted.deleted;
+            let purged = purge::purge(&mut tx, self.tenant_id, ROWS_AT_ONCE).await?;
+            self.progress.jobs += purged.deleted;
             tx.checkpoint(&json!(self.progress)).await?;
-            match (evicted.deleted, evicted.running) {
+            match (purged.deleted, purged.running) {
                 (0, 0) => return Ok(()),
                 (0, _) => return Err(look_again("Jobs of the tenant are asked to stop and have not ended yet.")),
                 (_, _) => {}
@@ -175,7 +179,7 @@ impl Erasing<'_> {
 }
 
 fn look_again(words: &str) -> JobError {
-    JobError::Later(LOOK_AGAIN, Cause::plain("busy", words))
+    JobError::Later(LOOK_AGAIN, Cause::plain(CauseClass::Busy, words))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use sqlx::PgPool;
 use super::*;
 use crate::{
     calendar::{GenerateCalendar, reserve, store as calendars},
+    engine::JobState,
     ids::{CalendarId, JobId},
     tenants::settings::{self, Settings},
     testing::Bench,
@@ -146,7 +147,7 @@ async fn what_was_not_written_is_given_back_and_counted_when_it_is_written_after
     bench.sandbox.fault("chat_completion", json!({ "scenario": "refusal" })).await;
     let (_, plan) = calendar(&bench).await.unwrap();
     bench.drain().await;
-    assert_eq!((bench.job(plan).await.state.as_str(), used(&bench).await.generations.used), ("discarded", 0));
+    assert_eq!((bench.job(plan).await.state, used(&bench).await.generations.used), (JobState::Discarded, 0));
     bench.sandbox.fault("chat_completion", json!({ "scenario": "refusal", "nth": 3 })).await;
     bench.retry(plan).await;
     bench.drain().await;
@@ -193,7 +194,7 @@ async fn calendars_that_are_cancelled_and_retried_are_counted_again_up_to_the_li
     for (id, job) in made {
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
         let calendar = calendars::get(&mut tx, id).await.unwrap().unwrap();
-        if bench.job(job).await.state == "discarded" {
+        if bench.job(job).await.state == JobState::Discarded {
             failed.push((bench.error_class(job).await, calendar.state, calendar.error.unwrap()));
         } else {
             assert_eq!(calendar.state.name(), "ready");
@@ -232,6 +233,6 @@ async fn captions_that_are_retried_are_counted_up_to_the_limit(pool: PgPool) {
     states.sort();
     assert_eq!(
         (states, used(&bench).await.generations.used),
-        (["completed", "discarded", "discarded"].map(str::to_owned).to_vec(), 10)
+        (vec![JobState::Completed, JobState::Discarded, JobState::Discarded], 10)
     );
 }

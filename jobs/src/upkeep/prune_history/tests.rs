@@ -5,7 +5,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::PruneHistory;
-use crate::{ids::JobId, noop::Noop, testing::Bench};
+use crate::{engine::JobState, ids::JobId, noop::Noop, testing::Bench};
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -47,7 +47,7 @@ async fn rows(bench: &Bench) -> (i64, i64, i64) {
 async fn prune(bench: &Bench) -> serde_json::Value {
     let job = bench.enqueue_for_system(&PruneHistory::default()).await;
     let job = bench.run(job).await;
-    assert_eq!(job.state, "completed", "{:?}", job.error);
+    assert_eq!(job.state, JobState::Completed, "{:?}", job.error);
     job.result.unwrap()
 }
 
@@ -92,7 +92,7 @@ async fn an_unfinished_job_loses_nothing_however_old_it_is(pool: PgPool) {
     bench.engine.db.shift_clock(1_000 * DAY);
     prune(&bench).await;
     assert_eq!(rows(&bench).await, (0, 1, 1));
-    assert_eq!(bench.job(job).await.state, "available");
+    assert_eq!(bench.job(job).await.state, JobState::Available);
     assert_eq!(effects(&bench, job).await, 5, "its effects stay too");
 }
 
@@ -128,7 +128,7 @@ async fn effects_outlive_their_jobs_and_open_ones_stay_for_good(pool: PgPool) {
     let job = bench.enqueue(&Noop::default()).await;
     unfinished_rows(&bench, job).await;
     bench.execute("delete from effects where state <> 'confirmed' and job_id = $1", job.0).await;
-    assert_eq!(bench.run(job).await.state, "completed");
+    assert_eq!(bench.run(job).await.state, JobState::Completed);
     bench.engine.db.shift_clock(399 * DAY);
     assert_eq!(prune(&bench).await, json!({ "jobs": 1, "effects": 0, "taken": 0 }));
     bench.engine.db.shift_clock(2 * DAY);

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use chrono::{DateTime, Utc};
 use jobs::{
     connections,
+    engine::JobState,
     ids::{AccountId, AssetId},
     tenants,
-    testing::{Bench, Sandbox},
+    testing::Bench,
 };
 use rand::{RngExt as _, rngs::StdRng};
 use serde_json::{Value, json};
@@ -74,7 +75,7 @@ impl Stage {
                 tenants::store::insert(&mut tx, "Aurora", &email, tenants::plans::Plan::Pro).await.unwrap().id;
             tx.commit().await.unwrap();
             app.bench.sandbox.control("login", json!({ "person_id": person })).await;
-            let bench = Bench { engine: app.bench.engine.clone(), sandbox: Sandbox::new(), tenant_id };
+            let bench = app.bench.beside(tenant_id);
             let account_id = bench.connect_page().await;
             benches.push((bench, account_id));
         }
@@ -148,7 +149,7 @@ impl Stage {
         let points = ["claimed", "started", "before_sent", "sent", "answered", "before_record", "recorded"];
         let plan = format!("{}:kill@{}", one_of(random, &points), random.random_range(1..=4));
         let is_planned = random.random::<bool>();
-        let settings: &[(&str, &str)] = if is_planned { &[("LINECOOK_POINTS", &plan)] } else { &[] };
+        let settings: &[(&str, &str)] = if is_planned { &[("LINECOOK_FAILPOINTS", &plan)] } else { &[] };
         println!("exam: {}", if is_planned { &plan } else { "killed at some time" });
         let victim = self.app.launch(settings);
         for wish in &self.wishes {
@@ -250,7 +251,7 @@ impl Stage {
                 self.app.bench.sandbox.control("login", json!({ "person_id": person })).await;
                 let job = bench.begin_login().await;
                 until("the Page is connected", Duration::from_mins(1), async || {
-                    (bench.job(job).await.state == "completed").then_some(())
+                    (bench.job(job).await.state == JobState::Completed).then_some(())
                 })
                 .await;
             }

@@ -5,7 +5,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::*;
 use crate::{
-    engine::ledger,
+    engine::{JobState, ledger},
     ids::{AssetId, EffectId, JobId},
     posts,
     testing::Bench,
@@ -55,7 +55,7 @@ async fn equal_texts_with_other_pictures_are_each_found_as_themselves(pool: PgPo
     let second = post(&bench, CAPTION, Some(out)).await;
     bench.drain().await;
     bench.drain_after(Duration::from_secs(6)).await;
-    assert_eq!((bench.job(second).await.state.as_str(), remote_id(&bench, first).await), ("completed", None));
+    assert_eq!((bench.job(second).await.state, remote_id(&bench, first).await), (JobState::Completed, None));
     assert_eq!(remote_id(&bench, second).await.as_deref(), bench.sandbox.effects().await[0]["post_id"].as_str());
     assert_eq!(bench.job(first).await.suspended_on.as_deref(), Some("reconcile"), "its own picture is nowhere");
 }
@@ -76,7 +76,7 @@ async fn a_post_with_hidden_pictures_is_not_taken_for_an_equal_text_with_another
             bench.drain_after(Duration::from_secs(6)).await;
         }
         assert_eq!(remote_id(&bench, first).await, None, "{hidden}: its own is nowhere");
-        assert_eq!(bench.job(second).await.state, "completed", "{hidden}: found by its picture");
+        assert_eq!(bench.job(second).await.state, JobState::Completed, "{hidden}: found by its picture");
         bench.drain_after(Duration::from_mins(11)).await;
         assert_eq!(effect_state(&bench, first).await, "unknown", "{hidden}");
     }
@@ -97,7 +97,7 @@ async fn a_picture_is_found_whatever_the_feed_hides(pool: PgPool) {
         let job = due(&bench, true).await;
         bench.drain().await;
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(bench.job(job).await.state, "completed", "{hidden}");
+        assert_eq!(bench.job(job).await.state, JobState::Completed, "{hidden}");
     }
     assert_eq!(bench.sandbox.calls("publish_feed").await, 4);
 }
@@ -111,7 +111,7 @@ async fn equal_texts_whose_pictures_nothing_shows_are_for_a_person(pool: PgPool)
     let first = post(&bench, CAPTION, Some(out)).await;
     bench.drain().await;
     bench.drain_after(Duration::from_secs(30)).await;
-    assert_eq!(bench.job(first).await.state, "completed", "no other call had this text");
+    assert_eq!(bench.job(first).await.state, JobState::Completed, "no other call had this text");
     lose(&bench, "before").await;
     let second = post(&bench, CAPTION, Some(never_left)).await;
     bench.drain().await;
@@ -153,7 +153,7 @@ async fn a_staged_picture_is_used_again_and_one_of_a_cancelled_post_is_deleted(p
     bench.sandbox.graph_error("publish_feed", 32, 0).await;
     bench.drain().await;
     bench.drain_after(Duration::from_mins(11)).await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.calls("stage_photo").await), ("completed", 1));
+    assert_eq!((bench.job(job).await.state, bench.sandbox.calls("stage_photo").await), (JobState::Completed, 1));
 
     let cancelled = due(&bench, true).await;
     bench.sandbox.graph_error("publish_feed", 32, 0).await;
@@ -165,7 +165,7 @@ async fn a_staged_picture_is_used_again_and_one_of_a_cancelled_post_is_deleted(p
     assert_eq!(bench.sandbox.calls("delete_post").await, 1);
     bench.retry(cancelled).await;
     bench.drain().await;
-    assert_eq!((bench.job(cancelled).await.state.as_str(), bench.sandbox.calls("stage_photo").await), ("completed", 3));
+    assert_eq!((bench.job(cancelled).await.state, bench.sandbox.calls("stage_photo").await), (JobState::Completed, 3));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -177,7 +177,7 @@ async fn a_picture_that_was_staged_days_ago_is_uploaded_again(pool: PgPool) {
     bench.engine.db.shift_clock(Duration::from_hours(50));
     bench.connect_page().await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.calls("stage_photo").await), ("completed", 2));
+    assert_eq!((bench.job(job).await.state, bench.sandbox.calls("stage_photo").await), (JobState::Completed, 2));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -192,7 +192,7 @@ async fn somebody_elses_equal_post_is_not_taken_for_ours(pool: PgPool) {
     planted(&bench, json!({ "from": { "id": "7", "name": "Eve" } })).await;
     planted(&bench, json!({})).await;
     bench.drain_after(Duration::from_secs(2)).await;
-    assert_eq!((bench.job(job).await.state.as_str(), remote_id(&bench, job).await), ("suspended", None));
+    assert_eq!((bench.job(job).await.state, remote_id(&bench, job).await), (JobState::Suspended, None));
     bench.drain_after(Duration::from_mins(11)).await;
     assert_eq!(effect_state(&bench, job).await, "unknown");
 }
@@ -224,7 +224,7 @@ async fn a_provider_an_hour_off_is_read_by_its_own_clock(pool: PgPool) {
         let job = due(&bench, false).await;
         bench.drain().await;
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(bench.job(job).await.state, "completed", "{seconds}");
+        assert_eq!(bench.job(job).await.state, JobState::Completed, "{seconds}");
     }
 }
 
@@ -247,7 +247,7 @@ async fn texts_are_found_as_networks_show_them(pool: PgPool) {
         let job = post(&bench, caption, None).await;
         bench.drain().await;
         bench.drain_after(Duration::from_secs(2)).await;
-        assert_eq!(bench.job(job).await.state, "completed", "{alteration}");
+        assert_eq!(bench.job(job).await.state, JobState::Completed, "{alteration}");
     }
 }
 
@@ -263,7 +263,7 @@ async fn a_feed_without_cursors_is_followed_to_its_end(pool: PgPool) {
         planted(&bench, json!({ "message": format!("Something else {number}") })).await;
     }
     bench.drain_after(Duration::from_secs(2)).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -275,7 +275,7 @@ async fn two_tenants_with_one_page_do_not_claim_one_post(pool: PgPool) {
     let other = other_tenant(&bench, pool).await;
     let answered = due(&other, false).await;
     other.drain().await;
-    assert_eq!(other.job(answered).await.state, "completed");
+    assert_eq!(other.job(answered).await.state, JobState::Completed);
     bench.drain_after(Duration::from_secs(2)).await;
     assert_eq!(bench.job(lost).await.suspended_on.as_deref(), Some("reconcile"), "that one is the other tenant's");
     other.execute("delete from effects where tenant_id = $1", other.tenant_id.0).await;

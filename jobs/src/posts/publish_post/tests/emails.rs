@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::{
+    engine::JobState,
     ids::JobId,
     posts,
     testing::{Bench, emails_to},
@@ -27,7 +28,7 @@ fn subjects(emails: &[Value]) -> Vec<&str> {
 async fn refused(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;
-    assert_eq!(bench.run(job).await.state, "discarded");
+    assert_eq!(bench.run(job).await.state, JobState::Discarded);
     job
 }
 
@@ -44,7 +45,7 @@ async fn of_a_post_that_failed_its_tenant_is_told_once_however_often_it_is_retri
     assert!(text.contains("Two for one on Tuesday #pizza") && text.contains(&reason), "{text}");
     bench.retry(job).await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), emails_to(&address).len()), ("discarded", 1));
+    assert_eq!((bench.job(job).await.state, emails_to(&address).len()), (JobState::Discarded, 1));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -75,7 +76,7 @@ async fn an_account_that_needs_its_user_is_written_about_once_each_time(pool: Pg
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
     bench.drain().await;
     for job in jobs {
-        assert_eq!(bench.job(job).await.state, "suspended");
+        assert_eq!(bench.job(job).await.state, JobState::Suspended);
     }
     assert_eq!(emails_to(&address).len(), 1);
     assert!(subjects(&emails_to(&address))[0].ends_with("has to be connected again"));

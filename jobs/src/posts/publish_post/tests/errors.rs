@@ -4,10 +4,18 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::*;
-use crate::{engine::ledger, ids::JobId, testing::Bench};
+use crate::{
+    engine::{AttemptOutcome, ledger},
+    ids::JobId,
+    testing::Bench,
+};
 
 async fn states(bench: &Bench, job: JobId) -> [String; 3] {
-    [bench.job(job).await.state, delivery(bench, job).await.state.name().to_owned(), effect_state(bench, job).await]
+    [
+        bench.job(job).await.state.name().to_owned(),
+        delivery(bench, job).await.state.name().to_owned(),
+        effect_state(bench, job).await,
+    ]
 }
 
 /// A post that is out and whose answer was lost.
@@ -79,7 +87,7 @@ async fn an_error_of_a_look_says_nothing_about_the_post(pool: PgPool) {
             ("submitting", "sent"),
             "{code}"
         );
-        assert_eq!((looked_for.blocked_by, bench.job(job).await.state.as_str()), (None, "suspended"), "{code}");
+        assert_eq!((looked_for.blocked_by, bench.job(job).await.state), (None, JobState::Suspended), "{code}");
         assert!(looked_for.error.unwrap().starts_with("The Page could not be read"), "{code}");
         assert!(looked_for.looked_for_since < looked_for.next_look_at, "{code}");
         if code == 190 {
@@ -107,7 +115,7 @@ async fn looks_become_rarer_and_are_one_attempt(pool: PgPool) {
     assert!(waits.is_sorted() && waits[4] > 60, "{waits:?}");
     let mut tx = bench.engine.db.system().await.unwrap();
     let attempts = ledger::list_attempts(&mut tx, bench.tenant_id, job).await.unwrap();
-    assert_eq!((attempts.len(), attempts[0].outcome.as_str(), attempts[0].looks), (1, "reconcile", 5));
+    assert_eq!((attempts.len(), attempts[0].outcome, attempts[0].looks), (1, AttemptOutcome::Reconcile, 5));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -162,6 +170,6 @@ async fn an_account_is_parked_for_as_long_as_the_network_says(pool: PgPool) {
         let left = parked_until(&bench).await.unwrap() - bench.now().await;
         assert!((left.num_seconds() - minutes * 60).abs() < 60, "{usage}: {left}");
         bench.drain_after(Duration::from_secs(u64::try_from(minutes).unwrap() * 60 + 1)).await;
-        assert_eq!(bench.job(job).await.state, "completed", "{usage}");
+        assert_eq!(bench.job(job).await.state, JobState::Completed, "{usage}");
     }
 }

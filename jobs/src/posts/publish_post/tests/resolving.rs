@@ -29,7 +29,11 @@ async fn resolve(bench: &Bench, job: JobId, resolution: Resolution) {
 }
 
 async fn states(bench: &Bench, job: JobId) -> [String; 3] {
-    [bench.job(job).await.state, delivery(bench, job).await.state.name().to_owned(), effect_state(bench, job).await]
+    [
+        bench.job(job).await.state.name().to_owned(),
+        delivery(bench, job).await.state.name().to_owned(),
+        effect_state(bench, job).await,
+    ]
 }
 
 #[sqlx::test(migrations = "../migrations")]

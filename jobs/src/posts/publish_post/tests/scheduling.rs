@@ -5,7 +5,7 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::{
-    engine::{Enqueued, ledger},
+    engine::{Enqueued, JobState, ledger},
     ids::{AssetId, JobId, PostId},
     kinds::KINDS,
     posts::{self, DeliveryState, Placement},
@@ -85,12 +85,12 @@ async fn a_cancelled_delivery_that_is_retried_keeps_its_time(pool: PgPool) {
     assert_eq!(delivery(&bench, job).await.state, DeliveryState::Cancelled);
     retry(&bench, job).await;
     let row = bench.job(job).await;
-    assert_eq!((row.state.as_str(), row.run_at), ("scheduled", before));
+    assert_eq!((row.state, row.run_at), (JobState::Scheduled, before));
     assert_eq!(delivery(&bench, job).await.state, DeliveryState::Scheduled);
     bench.drain().await;
     assert_eq!(bench.sandbox.effects().await.len(), 0);
     bench.drain_after(Duration::from_hours(73)).await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.sandbox.effects().await.len()), ("completed", 1));
+    assert_eq!((bench.job(job).await.state, bench.sandbox.effects().await.len()), (JobState::Completed, 1));
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -100,7 +100,7 @@ async fn a_delivery_that_was_to_go_out_at_once_does_so_when_it_is_retried(pool: 
     cancel(&bench, job).await;
     retry(&bench, job).await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
 }
 
 async fn due_at(bench: &Bench, job: JobId) -> DateTime<Utc> {
@@ -123,12 +123,12 @@ async fn a_retry_does_not_give_a_blocked_job_its_time_anew(pool: PgPool) {
         ledger::act_on(&mut tx, KINDS, ledger::Action::RunNow, job).await.unwrap();
         tx.commit().await.unwrap();
         bench.drain().await;
-        assert_eq!((bench.job(job).await.state.as_str(), due_at(&bench, job).await), ("scheduled", first_due));
+        assert_eq!((bench.job(job).await.state, due_at(&bench, job).await), (JobState::Scheduled, first_due));
     }
     bench.drain_after(Duration::from_hours(72)).await;
-    assert_eq!(bench.job(job).await.state, "discarded");
+    assert_eq!(bench.job(job).await.state, JobState::Discarded);
     retry(&bench, job).await;
     assert_eq!(delivery(&bench, job).await.state, DeliveryState::Scheduled, "it runs again");
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "discarded", "after one attempt");
+    assert_eq!(bench.job(job).await.state, JobState::Discarded, "after one attempt");
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
     connections::store::{token_place, user_token_place},
-    engine::{Cause, JobError},
+    engine::{Cause, CauseClass, JobError},
     ids::{OauthStateId, TokenId},
     providers::{Class, Connector, NotOffered, ProviderError, StoredProvider},
     tenants::erasure::store::{self, KeptLogin, Revocable},
@@ -40,7 +40,8 @@ impl Erasing<'_> {
         self.progress.is_revoked = !again;
         self.cx.begin().await?.checkpoint(&json!(self.progress)).await?;
         if again {
-            let cause = Cause::plain("transient", "Not every connection could be revoked; it is tried again.");
+            let cause =
+                Cause::plain(CauseClass::Transient, "Not every connection could be revoked; it is tried again.");
             return Err(JobError::Later(REVOKE_AGAIN, cause));
         }
         Ok(())

@@ -9,7 +9,7 @@ use crate::{
     assets::{Overlay, Position, RenderOverlay},
     audit::Entry,
     connections::{self, CameBack},
-    engine::{NewJob, ledger::JobRow},
+    engine::{JobState, NewJob, ledger::JobRow},
     ids::{AccountId, AssetId, JobId},
     noop::Noop,
     posts,
@@ -35,7 +35,7 @@ async fn erase(bench: &Bench, tenant_id: TenantId) -> JobId {
 async fn run_out(bench: &Bench, job: JobId) -> JobRow {
     bench.drain().await;
     let job = bench.job(job).await;
-    assert_eq!(job.state, "completed", "{job:?}");
+    assert_eq!(job.state, JobState::Completed, "{job:?}");
     job
 }
 
@@ -217,7 +217,7 @@ async fn a_tenants_own_job_erases_nobody(pool: PgPool) {
     let bench = Bench::new(pool).await;
     let job = bench.enqueue(&EraseTenant { tenant_id: other_tenant(&bench).await }).await;
     bench.drain().await;
-    assert_eq!(bench.job(job).await.state, "discarded");
+    assert_eq!(bench.job(job).await.state, JobState::Discarded);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -231,12 +231,12 @@ async fn a_job_that_runs_is_asked_to_stop_and_waited_for(pool: PgPool) {
     bench.execute(begin, running.0).await;
     let job = erase(&bench, bench.tenant_id).await;
     bench.drain().await;
-    assert_eq!((bench.job(job).await.state.as_str(), bench.error_class(job).await.as_str()), ("scheduled", "busy"));
+    assert_eq!((bench.job(job).await.state, bench.error_class(job).await.as_str()), (JobState::Scheduled, "busy"));
     assert!(bench.job(running).await.cancel_requested_at.is_some());
     let end = "update jobs set state = 'available', worker_id = null, run_at = now() where id = $1";
     bench.execute(end, running.0).await;
     bench.drain_after(LOOK_AGAIN * 2).await;
-    assert_eq!(bench.job(job).await.state, "completed");
+    assert_eq!(bench.job(job).await.state, JobState::Completed);
     assert_eq!(count(&bench, bench.tenant_id).await.into_values().sum::<i64>(), 0);
 }
 
@@ -247,7 +247,7 @@ async fn a_call_that_may_have_happened_is_not_made_again(pool: PgPool) {
     bench.sandbox.fault("publish_feed", json!({ "drop": "before" })).await;
     let post = publish(&bench, account, None).await;
     bench.drain().await;
-    assert_eq!(bench.job(post).await.state, "suspended", "it is being looked for");
+    assert_eq!(bench.job(post).await.state, JobState::Suspended, "it is being looked for");
     let job = erase(&bench, bench.tenant_id).await;
     run_out(&bench, job).await;
     bench.drain_after(Duration::from_hours(2)).await;
@@ -275,7 +275,7 @@ async fn the_connection_of_somebody_with_another_tenant_stays(pool: PgPool) {
     assert_eq!((&result["kept_for_others"], bench.sandbox.calls("revoke_permissions").await), (&json!(1), 0));
     let post = publish(&bench, account, None).await;
     bench.drain().await;
-    assert_eq!(bench.job(post).await.state, "completed");
+    assert_eq!(bench.job(post).await.state, JobState::Completed);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -286,7 +286,7 @@ async fn a_provider_that_does_not_revoke_holds_nothing_up_for_ever(pool: PgPool)
     let job = erase(&bench, bench.tenant_id).await;
     bench.drain().await;
     for _ in 1..REVOKING_TRIES {
-        assert_eq!((bench.job(job).await.state.as_str(), bench.job(job).await.failures), ("scheduled", 0));
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Scheduled, 0));
         bench.drain_after(REVOKE_AGAIN).await;
     }
     let result: Value = run_out(&bench, job).await.result.unwrap();
@@ -325,7 +325,7 @@ async fn a_login_that_was_exchanged_and_connected_nothing_is_revoked(pool: PgPoo
     bench.sandbox.fault("list_accounts", json!({ "status": 503, "body": "<html>" })).await;
     let login = bench.begin_login().await;
     bench.drain().await;
-    assert_eq!(bench.job(login).await.state, "retryable");
+    assert_eq!(bench.job(login).await.state, JobState::Retryable);
     let job = erase(&bench, bench.tenant_id).await;
     assert_eq!(run_out(&bench, job).await.result.unwrap()["revoked"], 1);
     assert_eq!(bench.sandbox.calls("revoke_permissions").await, 1);
@@ -343,10 +343,7 @@ async fn a_connection_that_came_after_the_others_were_revoked_is_revoked(pool: P
     sqlx::query(AssertSqlSafe(place)).bind(job.0).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
     bench.drain().await;
-    assert_eq!(
-        (bench.job(job).await.state.as_str(), bench.sandbox.calls("revoke_permissions").await),
-        ("scheduled", 0)
-    );
+    assert_eq!((bench.job(job).await.state.name(), bench.sandbox.calls("revoke_permissions").await), ("scheduled", 0));
     bench.drain_after(LOOK_AGAIN * 2).await;
     assert_eq!(run_out(&bench, job).await.result.unwrap()["revoked"], 3);
     assert_eq!(bench.sandbox.calls("revoke_permissions").await, 1);

@@ -1,0 +1,283 @@
+//! What a running attempt works with: its scope, what all jobs share, and transactions that are fenced.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Attempt, Cause, CauseClass, Claimed, Db, Done, JobError, OnFailed, Scope, Tx,
+    effects::CallOutcome,
+    events::Reporter,
+    failpoint::{self, Failpoint},
+    settle,
+};
+use crate::ids::{JobId, TenantId};
+
+/// The context of one attempt: what it does by itself ([`AttemptContext`]), and what it shares with all jobs.
+#[derive(Debug)]
+pub struct JobContext<S> {
+    attempt: AttemptContext,
+    services: Arc<S>,
+}
+
+impl<S> JobContext<S> {
+    pub(super) fn new(job: &Claimed, db: Db, services: Arc<S>) -> Self {
+        Self { attempt: AttemptContext::new(job, db), services }
+    }
+
+    /// What all jobs share: see [`super::Job::Services`].
+    #[must_use]
+    pub fn services(&self) -> &S {
+        &self.services
+    }
+}
+
+impl<S> Deref for JobContext<S> {
+    type Target = AttemptContext;
+
+    fn deref(&self) -> &AttemptContext {
+        &self.attempt
+    }
+}
+
+/// One attempt that runs.
+#[derive(Debug)]
+pub struct AttemptContext {
+    attempt: Attempt,
+    failed_children: u32,
+    pub(super) events: Reporter,
+    db: Db,
+    shielded: Arc<AtomicBool>,
+    cancelled: CancellationToken,
+    outcome: Mutex<Option<CallOutcome>>,
+}
+
+impl AttemptContext {
+    pub(super) fn new(job: &Claimed, db: Db) -> Self {
+        Self {
+            attempt: job.attempt,
+            failed_children: job.failed_children,
+            events: Reporter::new(job.attempt, db.clone()),
+            db,
+            shielded: Arc::default(),
+            cancelled: CancellationToken::new(),
+            outcome: Mutex::new(None),
+        }
+    }
+
+    /// Whose job it is.
+    #[must_use]
+    pub fn tenant_id(&self) -> TenantId {
+        self.attempt.tenant_id
+    }
+
+    /// The job.
+    #[must_use]
+    pub fn job_id(&self) -> JobId {
+        self.attempt.job_id
+    }
+
+    /// The attempt, as for [`super::NewJob::child_of`].
+    #[must_use]
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
+    }
+
+    /// How many of its children, ended so far, did not complete.
+    #[must_use]
+    pub fn failed_children(&self) -> u32 {
+        self.failed_children
+    }
+
+    /// Opens a transaction in the job's scope. No network call while it is open: *claim, act, record*.
+    ///
+    /// # Errors
+    /// The database is away.
+    pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
+        let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
+        let shielded = Arc::clone(&self.shielded);
+        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone(), shielded })
+    }
+
+    /// Waits until somebody cancels the job; answers the error to return then. A job that returns it within half a second has
+    /// tidied up; after that it is dropped where it waits.
+    pub async fn cancelled(&self) -> JobError {
+        self.cancelled.cancelled().await;
+        JobError::cancelled()
+    }
+
+    /// Whether somebody cancelled the job, for loops that do not wait.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.is_cancelled()
+    }
+
+    /// Tells the job that it is cancelled; answers when that was.
+    pub(super) fn tell_cancelled(&self) -> Instant {
+        self.cancelled.cancel();
+        Instant::now()
+    }
+
+    /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded. That
+    /// ends when the call was refused, and with the next commit.
+    pub(super) fn shield(&self) {
+        self.shielded.store(true, Ordering::Release);
+    }
+
+    pub(super) fn unshield(&self) {
+        self.shielded.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_shielded(&self) -> bool {
+        self.shielded.load(Ordering::Acquire)
+    }
+
+    pub(super) fn note_outcome(&self, outcome: CallOutcome) {
+        *self.outcome.lock().expect("no holder panics") = Some(outcome);
+    }
+
+    pub(super) fn take_outcome(&self) -> Option<CallOutcome> {
+        self.outcome.lock().expect("no holder panics").take()
+    }
+}
+
+/// A transaction of one attempt: it commits only while no later attempt exists.
+#[derive(Debug)]
+pub struct AttemptTx {
+    tx: Tx,
+    attempt: Attempt,
+    events: Reporter,
+    shielded: Arc<AtomicBool>,
+}
+
+impl AttemptTx {
+    /// Locks the job's row before anything else. Staff who act on a job lock its row and then the audit log: a transaction that
+    /// writes to the audit log begins with this, or the two may wait for each other.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn hold(&mut self) -> Result<(), JobError> {
+        self.fence().await.map(|_| ())
+    }
+
+    /// Commits writes that do not complete the job, such as claiming a row.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn commit(mut self) -> Result<(), JobError> {
+        self.fence().await?;
+        self.tx.commit().await?;
+        self.shielded.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    /// Commits that a call may leave, unless somebody asked to cancel before.
+    pub(super) async fn commit_to_send(mut self) -> Result<(), JobError> {
+        if self.fence().await? {
+            let cause = Cause::plain(CauseClass::Cancelled, "Cancelled before anything was sent.");
+            return Err(JobError::Later(Duration::ZERO, cause));
+        }
+        Ok(self.tx.commit().await?)
+    }
+
+    /// Commits the job's writes together with its completion.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], or the database refused.
+    pub async fn complete(mut self, result: Value) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
+        let settled = settle::complete(&mut self.tx, &[(self.attempt, result)]).await?;
+        self.end(!settled.is_empty()).await
+    }
+
+    /// Commits the job's writes and waits: the job runs again when the children it enqueued have all ended.
+    ///
+    /// # Errors
+    /// [`JobError::Superseded`], somebody asked to cancel the job, or the database refused.
+    pub async fn wait_for_children(mut self, on_failed: OnFailed) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
+        let settled = settle::wait_for_children(&mut self.tx, self.attempt, on_failed).await?;
+        if !settled && is_cancel_requested(&mut self.tx, self.attempt).await? {
+            return Err(JobError::cancelled());
+        }
+        self.end(settled).await
+    }
+
+    pub(super) async fn suspend(mut self, verdict: &settle::Verdict, facts: &super::Facts) -> Result<Done, JobError> {
+        self.events.write_rest(&mut self.tx).await?;
+        let attempt = self.attempt;
+        let cancel = is_cancel_requested(&mut self.tx, attempt).await?;
+        let settled = settle::apply_verdict(&mut self.tx, attempt, verdict, Some(facts), cancel).await?;
+        self.end(settled).await
+    }
+
+    async fn end(self, settled: bool) -> Result<Done, JobError> {
+        if !settled {
+            return Err(JobError::Superseded);
+        }
+        failpoint::reach(Failpoint::BeforeRecord);
+        self.tx.commit().await?;
+        self.shielded.store(false, Ordering::Release);
+        failpoint::reach(Failpoint::Recorded);
+        self.events.committed();
+        Ok(Done { result: Value::Null, settled: true })
+    }
+
+    /// The last statement before a commit: it holds the row against a rescue until the commit, and no longer. Answers
+    /// whether somebody asked to cancel.
+    async fn fence(&mut self) -> Result<bool, JobError> {
+        sqlx::query_scalar!(
+            r#"
+            select cancel_requested_at is not null as "cancel_requested!"
+            from jobs
+            where id = $1 and attempt = $2 and state is not distinct from 'executing'
+            for share
+            "#,
+            self.attempt.job_id.0,
+            self.attempt.number
+        )
+        .fetch_optional(&mut *self.tx as &mut sqlx::PgConnection)
+        .await?
+        .ok_or(JobError::Superseded)
+    }
+
+    pub(super) fn attempt(&self) -> Attempt {
+        self.attempt
+    }
+}
+
+pub(super) async fn is_cancel_requested(tx: &mut Tx, attempt: Attempt) -> Result<bool, sqlx::Error> {
+    let requested = sqlx::query_scalar!(
+        r#"
+        select cancel_requested_at is not null as "requested!"
+        from jobs
+        where id = $1
+        "#,
+        attempt.job_id.0
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(requested.unwrap_or(false))
+}
+
+impl Deref for AttemptTx {
+    type Target = Tx;
+
+    fn deref(&self) -> &Self::Target {
+        &self.tx
+    }
+}
+
+impl DerefMut for AttemptTx {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.tx
+    }
+}

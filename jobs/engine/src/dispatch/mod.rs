@@ -1,0 +1,249 @@
+//! Dispatching: one process at a time promotes what is due and releases a fair batch of it into Redis' window.
+//!
+//! Every step is a compare-and-set of its own and stays right with two leaders; leadership only saves work.
+
+mod release;
+mod survey;
+mod turns;
+
+use std::{collections::BTreeMap, time::Duration};
+
+pub use self::{
+    release::{Cursor, Order, Released, mark, release},
+    survey::{QueueLimits, QueueState, survey},
+};
+use super::{
+    Db, Tx,
+    failpoint::{self, Failpoint},
+};
+use crate::ids::WorkerId;
+
+/// Promoted in one statement at most.
+const PROMOTED_AT_ONCE: i64 = 500;
+
+/// Lanes that are forgotten in one statement at most.
+const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
+
+/// Takes or keeps the leadership for `lease`, by the database's clock.
+///
+/// # Errors
+/// The database refused.
+pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let row = sqlx::query!(
+        "
+        insert into leadership as current (name, holder, epoch, expires_at)
+        values ('dispatcher', $1, 1, clock_timestamp() + make_interval(secs => $2))
+        on conflict (name) do update set
+          holder = excluded.holder,
+          epoch = current.epoch + (current.holder <> excluded.holder)::int,
+          expires_at = excluded.expires_at
+        where current.holder = excluded.holder or current.expires_at < clock_timestamp()
+        returning epoch
+        ",
+        holder.0,
+        lease.as_secs_f64()
+    )
+    .fetch_optional(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(row.is_some())
+}
+
+/// Gives the leadership up, for a process that stops.
+///
+/// # Errors
+/// The database refused; the leadership then ends by itself.
+pub async fn step_down(db: &Db, holder: WorkerId) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("delete from leadership where holder = $1", holder.0).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// Opens a transaction for promoting and releasing, in which rows are read in the order of an index and never sorted: a lane
+/// may hold a million jobs, whatever the statistics say.
+///
+/// # Errors
+/// The database refused.
+pub async fn begin(db: &Db) -> Result<Tx, sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("set local enable_bitmapscan = off").execute(&mut *tx).await?;
+    Ok(tx)
+}
+
+/// Makes jobs available whose time has come, earliest first. Answers whether there may be more.
+///
+/// # Errors
+/// The database refused.
+pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
+    let promoted = sqlx::query!(
+        "
+        update jobs
+        set state = 'available', suspended_on = null, dispatched_at = null
+        where id in (
+          select id
+          from jobs
+          where state in ('scheduled', 'retryable', 'suspended') and run_at <= engine_now()
+          order by run_at
+          limit $1
+          for update skip locked
+        )
+        ",
+        PROMOTED_AT_ONCE
+    )
+    .execute(&mut **tx)
+    .await?;
+    if promoted.rows_affected() > 0 {
+        failpoint::reach(Failpoint::Promoted);
+    }
+    Ok(promoted.rows_affected() >= PROMOTED_AT_ONCE.unsigned_abs())
+}
+
+/// Makes jobs available that waited for somebody who runs their kind, in chunks; answers how many.
+///
+/// # Errors
+/// The database refused.
+pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error> {
+    let waits: Vec<String> = kinds.iter().map(|kind| format!("kind:{kind}")).collect();
+    let mut tx = db.system().await?;
+    let resumed = sqlx::query!(
+        "
+        update jobs
+        set state = 'available', suspended_on = null, run_at = due_at
+        where id in (
+          select id
+          from jobs
+          where state = 'suspended' and suspended_on = any($1)
+          limit $2
+          for update skip locked
+        )
+        ",
+        &waits,
+        PROMOTED_AT_ONCE
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(resumed.rows_affected())
+}
+
+/// Forgets lanes that have rested, in chunks.
+///
+/// # Errors
+/// The database refused.
+pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "
+        delete from resting_lanes
+        where (queue, tenant_id, lane) in (
+          select queue, tenant_id, lane
+          from resting_lanes
+          where until <= engine_now()
+          order by until
+          limit $1
+          for update skip locked
+        )
+        ",
+        RESTS_FORGOTTEN_AT_ONCE
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// How long until the next job's time comes or the next lane has rested, if there is one.
+///
+/// # Errors
+/// The database refused.
+pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        select extract(epoch from least(
+          (
+            select run_at
+            from jobs
+            where state in ('scheduled', 'retryable', 'suspended') and run_at is not null
+            order by run_at
+            limit 1
+          ),
+          (select until from resting_lanes where until > engine_now() order by until limit 1)
+        ) - engine_now())::float8
+        "#
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
+/// The place in the window of what is released now: microseconds of the database's clock.
+///
+/// # Errors
+/// The database refused.
+pub async fn place(tx: &mut Tx) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(r#"select (extract(epoch from engine_now()) * 1000000)::bigint as "place!""#)
+        .fetch_one(&mut **tx)
+        .await
+}
+
+/// What live workers can take.
+#[derive(Debug, Default)]
+pub struct Capacity {
+    /// Slots by queue.
+    pub slots: BTreeMap<String, usize>,
+    /// Kinds that at least one of them runs; others are not released.
+    pub kinds: Vec<String>,
+}
+
+/// Reads what live workers can take.
+///
+/// # Errors
+/// The database refused.
+pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let rows = sqlx::query!(
+        r#"
+        select queues as "queues: sqlx::types::Json<BTreeMap<String, usize>>", kinds
+        from workers
+        where expires_at > clock_timestamp()
+        "#
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let mut capacity = Capacity::default();
+    for row in rows {
+        for (queue, slots) in row.queues.0 {
+            *capacity.slots.entry(queue).or_default() += slots;
+        }
+        capacity.kinds.extend(row.kinds);
+    }
+    capacity.kinds.sort();
+    capacity.kinds.dedup();
+    Ok(capacity)
+}
+
+/// Ids that are marked as released for over two seconds: pushed again, in case Redis lost them.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_to_push_again(db: &Db) -> Result<BTreeMap<String, Vec<Released>>, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let rows = sqlx::query!(
+        r#"
+        select queue, id, (extract(epoch from dispatched_at) * 1000000)::bigint as "place!"
+        from jobs
+        where state = 'available' and dispatched_at < engine_now() - interval '2 seconds'
+        order by queue, dispatched_at
+        limit 20000
+        "#
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    let mut ids: BTreeMap<String, Vec<Released>> = BTreeMap::new();
+    for row in rows {
+        ids.entry(row.queue).or_default().push(Released { id: row.id, place: row.place });
+    }
+    Ok(ids)
+}

@@ -1,0 +1,93 @@
+//! Whose turn it is: what of the due jobs is released, and in which order.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
+/// A tenant and its account.
+pub(super) type Lane = (Uuid, Uuid);
+
+/// A job that could be released.
+#[derive(Debug, Clone)]
+pub(super) struct DueJob {
+    pub(super) id: Uuid,
+    pub(super) lane: Lane,
+    pub(super) run_at: DateTime<Utc>,
+    /// Until when its account is parked.
+    pub(super) parked_until: Option<DateTime<Utc>>,
+    /// A live worker runs its kind.
+    pub(super) is_known: bool,
+    /// How many of its lane were asked for.
+    pub(super) share: usize,
+    /// How many of its tenant may be released; `None`: no limit.
+    pub(super) tenant_room: Option<i64>,
+    /// Its place among those of its lane, from 0.
+    pub(super) turn: usize,
+    /// Its lane has no more than was asked for.
+    pub(super) is_last: bool,
+}
+
+/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
+/// leaves.
+pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
+    picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
+    for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
+        let has_less = lane.len() < lane[0].share;
+        for (turn, job) in lane.iter_mut().enumerate() {
+            (job.turn, job.is_last) = (turn, has_less);
+        }
+    }
+    picked.sort_by_key(|job| (job.turn, job.lane));
+    let mut taken: BTreeMap<Uuid, i64> = BTreeMap::new();
+    picked.retain(|job| {
+        let Some(most) = job.tenant_room else {
+            return true;
+        };
+        let taken = taken.entry(job.lane.0).or_default();
+        *taken += 1;
+        *taken <= most
+    });
+    picked.truncate(room);
+    picked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Jobs `count` of a tenant's lane, of `share` that were asked for.
+    fn lane(tenant: u128, lane: u128, count: usize, share: usize, tenant_room: Option<i64>) -> Vec<DueJob> {
+        let job = |number| DueJob {
+            id: Uuid::from_u128(lane * 100 + number as u128),
+            lane: (Uuid::from_u128(tenant), Uuid::from_u128(lane)),
+            run_at: DateTime::UNIX_EPOCH,
+            parked_until: None,
+            is_known: true,
+            share,
+            tenant_room,
+            turn: 0,
+            is_last: false,
+        };
+        (0..count).rev().map(job).collect()
+    }
+
+    fn ids(chosen: &[DueJob]) -> Vec<u128> {
+        chosen.iter().map(|job| job.id.as_u128()).collect()
+    }
+
+    #[test]
+    fn lanes_take_turns_until_there_is_no_room() {
+        let picked = [lane(1, 1, 3, 3, None), lane(2, 2, 1, 3, None), lane(2, 3, 3, 3, None)].concat();
+        let chosen = choose(picked, 6);
+        assert_eq!(ids(&chosen), [100, 200, 300, 101, 301, 102]);
+        let last: Vec<u128> = chosen.iter().filter(|job| job.is_last).map(|job| job.id.as_u128()).collect();
+        assert_eq!(last, [200], "less than was asked for");
+    }
+
+    #[test]
+    fn a_tenants_limit_holds_over_its_lanes() {
+        let picked = [lane(1, 1, 3, 3, Some(2)), lane(1, 2, 3, 3, Some(2)), lane(2, 3, 2, 3, Some(0))].concat();
+        assert_eq!(ids(&choose(picked, 10)), [100, 200]);
+    }
+}

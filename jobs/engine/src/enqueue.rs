@@ -1,0 +1,234 @@
+//! Enqueueing: a job exists iff the transaction that asked for it committed.
+
+mod insert;
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use uuid::Uuid;
+
+use self::insert::{Inserted, insert};
+use super::{Attempt, Job, KindSpec, Priority, Tx};
+use crate::ids::{AccountId, JobId, TenantId};
+
+/// A job to enqueue.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    tenant_id: TenantId,
+    kind: &'static str,
+    queue: &'static str,
+    args: Value,
+    unique_key: Option<String>,
+    priority: Priority,
+    account_id: Option<AccountId>,
+    run_at: Option<DateTime<Utc>>,
+    parent: Option<(JobId, i16)>,
+}
+
+impl NewJob {
+    /// A job of `tenant_id`, due at once.
+    ///
+    /// # Panics
+    /// If the payload does not serialize to JSON, which no plain struct does.
+    #[must_use]
+    pub fn new<J: Job>(tenant_id: TenantId, job: &J) -> Self {
+        Self {
+            tenant_id,
+            kind: J::KIND,
+            queue: J::QUEUE.name(),
+            args: serde_json::to_value(job).expect("payloads are plain structs"),
+            unique_key: job.unique_key(),
+            priority: J::PRIORITY,
+            account_id: None,
+            run_at: None,
+            parent: None,
+        }
+    }
+
+    /// A job of a kind that is only known by its value.
+    ///
+    /// # Errors
+    /// The payload is not one of that kind.
+    pub fn of_kind(tenant_id: TenantId, kind: &KindSpec, args: Value) -> Result<Self, serde_json::Error> {
+        let (args, unique_key) = (kind.check)(args)?;
+        Ok(Self {
+            tenant_id,
+            kind: kind.name,
+            queue: kind.queue.name(),
+            args,
+            unique_key,
+            priority: kind.priority,
+            account_id: None,
+            run_at: None,
+            parent: None,
+        })
+    }
+
+    /// With this unique key in the place of the payload's.
+    #[must_use]
+    pub(super) fn keyed(mut self, key: &str) -> Self {
+        self.unique_key = Some(key.to_owned());
+        self
+    }
+
+    /// Due at this time of the database's clock instead of at once.
+    #[must_use]
+    pub fn at(mut self, time: DateTime<Utc>) -> Self {
+        self.run_at = Some(time);
+        self
+    }
+
+    /// Before or after other work, other than its kind says.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// Acts on an account: takes turns with the tenant's other accounts, counts against the account's limit and waits while
+    /// it is parked.
+    #[must_use]
+    pub fn on_account(mut self, account_id: AccountId) -> Self {
+        self.account_id = Some(account_id);
+        self
+    }
+
+    /// On the account that its kind names, if it names one: see [`Job::account`].
+    ///
+    /// # Errors
+    /// The database refused.
+    pub async fn on_its_account(mut self, kind: &KindSpec, tx: &mut Tx) -> Result<Self, sqlx::Error> {
+        self.account_id = (kind.account)(self.tenant_id, self.args.clone(), tx).await?.or(self.account_id);
+        Ok(self)
+    }
+
+    /// A child of the job that `parent` is an attempt of: see [`super::AttemptTx::wait_for_children`].
+    #[must_use]
+    pub fn child_of(mut self, parent: &Attempt) -> Self {
+        self.parent = Some((parent.job_id, parent.depth + 1));
+        self
+    }
+}
+
+/// What became of a request to enqueue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enqueued {
+    /// The new job, or the unfinished one with the same unique key.
+    pub id: JobId,
+    /// Whether a job was made.
+    pub is_new: bool,
+}
+
+/// Why nothing was enqueued.
+#[derive(Debug, thiserror::Error)]
+pub enum EnqueueError {
+    /// A suspended job has the same unique key; it has to be resumed or cancelled first.
+    #[error("job {job_id} with the same key is suspended on {suspended_on}")]
+    Suspended {
+        /// That job.
+        job_id: JobId,
+        /// What it waits for.
+        suspended_on: String,
+    },
+    /// Somebody asked to cancel the job whose child it would be.
+    #[error("the job whose child it would be is to be cancelled")]
+    ParentCancelled,
+    /// The database refused.
+    #[error("could not enqueue")]
+    Database(#[from] sqlx::Error),
+}
+
+impl From<EnqueueError> for super::JobError {
+    fn from(error: EnqueueError) -> Self {
+        match error {
+            EnqueueError::ParentCancelled => Self::cancelled(),
+            EnqueueError::Suspended { .. } | EnqueueError::Database(_) => Self::Retry(super::Cause::new(
+                super::CauseClass::Enqueue,
+                "A follow-up job could not be enqueued; it is tried again.",
+                error,
+            )),
+        }
+    }
+}
+
+impl Tx {
+    /// Enqueues one job.
+    ///
+    /// # Errors
+    /// [`EnqueueError::Suspended`], for a child [`EnqueueError::ParentCancelled`], or the database refused.
+    pub async fn enqueue(&mut self, job: NewJob) -> Result<Enqueued, EnqueueError> {
+        let enqueued = self.enqueue_all(vec![job]).await?;
+        Ok(enqueued[0])
+    }
+
+    /// Enqueues many jobs in one statement; answers them in their order. Of jobs that share a unique key the first counts, and
+    /// they have one answer. With a waiting job of the same key the earlier time and the higher priority count, and an earlier
+    /// request to cancel it does not; an executing one runs once more.
+    ///
+    /// # Errors
+    /// As [`Tx::enqueue`].
+    pub async fn enqueue_all(&mut self, mut jobs: Vec<NewJob>) -> Result<Vec<Enqueued>, EnqueueError> {
+        let mut seen = HashSet::new();
+        jobs.retain(|job| job.unique_key.is_none() || seen.insert((job.tenant_id, job.kind, job.unique_key.clone())));
+        let enqueued = insert(self, &jobs).await?;
+        if enqueued.len() < jobs.len() {
+            return Err(find_suspended(self, &jobs).await?);
+        }
+        count_children(self, &jobs, &enqueued).await?;
+        if enqueued.iter().any(|job| job.is_due) {
+            self.wake_after_commit();
+        }
+        Ok(enqueued.into_iter().map(|job| Enqueued { id: job.id, is_new: job.is_new }).collect())
+    }
+}
+
+async fn find_suspended(tx: &mut Tx, jobs: &[NewJob]) -> Result<EnqueueError, sqlx::Error> {
+    let tenants: Vec<Uuid> = jobs.iter().map(|job| job.tenant_id.0).collect();
+    let kinds: Vec<String> = jobs.iter().map(|job| job.kind.to_owned()).collect();
+    let keys: Vec<Option<String>> = jobs.iter().map(|job| job.unique_key.clone()).collect();
+    let job = sqlx::query!(
+        r#"
+        select j.id as "id: JobId", j.suspended_on as "suspended_on!"
+        from jobs j
+        join unnest($1::uuid[], $2::text[], $3::text[]) as asked (tenant_id, kind, unique_key)
+          on j.tenant_id = asked.tenant_id and j.kind = asked.kind and j.unique_key = asked.unique_key
+        where j.state = 'suspended'
+        limit 1
+        "#,
+        &tenants,
+        &kinds,
+        &keys as &[Option<String>]
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(EnqueueError::Suspended { job_id: job.id, suspended_on: job.suspended_on })
+}
+
+/// Adds the children that were really made to their parents' `pending`. The parents are executing in this very
+/// transaction's attempt, so their rows are not settled before it ends, and a request to cancel waits for it and then finds
+/// the children. After such a request there are none.
+async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> Result<(), EnqueueError> {
+    if jobs.iter().all(|job| job.parent.is_none()) {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = enqueued.iter().filter(|job| job.is_new).map(|job| job.id.0).collect();
+    let cancelled = sqlx::query_scalar!(
+        r#"
+        update jobs parent
+        set pending = pending + children.count
+        from (
+          select tenant_id, parent_id, count(*)::int as count
+          from jobs
+          where id = any($1) and parent_id is not null
+          group by tenant_id, parent_id
+        ) children
+        where parent.tenant_id = children.tenant_id and parent.id = children.parent_id
+        returning parent.cancel_requested_at is not null as "cancelled!"
+        "#,
+        &ids
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    if cancelled.contains(&true) { Err(EnqueueError::ParentCancelled) } else { Ok(()) }
+}

@@ -1,0 +1,186 @@
+//! Liveness: one row a process in `workers`, renewed on a connection of its own.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use super::{Attempt, Db};
+use crate::ids::{JobId, WorkerId};
+
+/// What a process tells about itself.
+#[derive(Debug, Clone)]
+pub struct Registration {
+    /// A name for people: host and process number.
+    pub name: String,
+    /// Slots by queue.
+    pub queues: BTreeMap<&'static str, usize>,
+    /// Kinds that it runs.
+    pub kinds: Vec<String>,
+    /// How long it is taken for alive without a renewal.
+    pub lease: Duration,
+}
+
+/// What a renewal found out.
+#[derive(Debug, Default)]
+pub struct Renewal {
+    /// Whether the lease still stood; an expired one is never renewed, the process takes a new id.
+    pub is_alive: bool,
+    /// Active attempts that another attempt has overtaken, or that were settled by somebody else.
+    pub superseded: Vec<JobId>,
+    /// Active attempts whose job somebody wants cancelled.
+    pub cancelled: Vec<JobId>,
+}
+
+/// Registers a process under a new id.
+///
+/// # Errors
+/// The database refused.
+pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, sqlx::Error> {
+    let id = WorkerId::new();
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "
+        insert into workers (id, name, queues, kinds, expires_at)
+        values ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))
+        ",
+        id.0,
+        registration.name,
+        json!(registration.queues),
+        &registration.kinds,
+        registration.lease.as_secs_f64()
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await?;
+    Ok(id)
+}
+
+/// Renews a lease. Attempts executing under it since before `renewed_before` that are not active here (a claim whose answer
+/// was lost) are handed back without cost.
+///
+/// # Errors
+/// The database refused.
+pub async fn renew(
+    db: &Db,
+    id: WorkerId,
+    lease: Duration,
+    active: &[Attempt],
+    previous: Duration,
+) -> Result<Renewal, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let renewed = sqlx::query!(
+        "
+        update workers
+        set renewed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $2)
+        where id = $1 and expires_at > clock_timestamp()
+        ",
+        id.0,
+        lease.as_secs_f64()
+    )
+    .execute(&mut *tx)
+    .await?;
+    if renewed.rows_affected() == 0 {
+        return Ok(Renewal::default());
+    }
+    let (ids, attempts): (Vec<Uuid>, Vec<i32>) = active.iter().map(|a| (a.job_id.0, a.number)).unzip();
+    let rows = sqlx::query!(
+        r#"
+        select mine.id as "id!: JobId", j.id is null as "superseded!",
+          coalesce(j.cancel_requested_at is not null, false) as "cancelled!"
+        from unnest($1::uuid[], $2::int[]) as mine (id, attempt)
+        left join jobs j on j.id = mine.id and j.attempt = mine.attempt and j.state is not distinct from 'executing'
+        where j.id is null or j.cancel_requested_at is not null
+        "#,
+        &ids,
+        &attempts
+    )
+    .fetch_all(&mut *tx)
+    .await?;
+    hand_back_strays(&mut tx, id, &ids, previous).await?;
+    tx.commit().await?;
+    Ok(Renewal {
+        is_alive: true,
+        superseded: rows.iter().filter(|row| row.superseded).map(|row| row.id).collect(),
+        cancelled: rows.iter().filter(|row| row.cancelled).map(|row| row.id).collect(),
+    })
+}
+
+async fn hand_back_strays(
+    tx: &mut super::Tx,
+    id: WorkerId,
+    active: &[Uuid],
+    since: Duration,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update jobs
+        set state = 'available', worker_id = null
+        where id in (
+          select id
+          from jobs
+          where worker_id = $1
+            and state = 'executing'
+            and id <> all($2)
+            and started_at < engine_stamp() - make_interval(secs => $3)
+          order by depth desc, id
+          for update skip locked
+        )
+        ",
+        id.0,
+        active,
+        since.as_secs_f64()
+    )
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Moves what a process was executing under an id whose lease ended to its new one, unless it was rescued.
+///
+/// # Errors
+/// The database refused; the rescue then finds it.
+pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!(
+        "
+        update jobs
+        set worker_id = $2
+        where id in (
+          select id
+          from jobs
+          where worker_id = $1 and state = 'executing'
+          order by depth desc, id
+          for update skip locked
+        )
+        ",
+        from.0,
+        to.0
+    )
+    .execute(&mut *tx)
+    .await?;
+    tx.commit().await
+}
+
+/// Ends a lease: what the process still executes is orphaned at once.
+///
+/// # Errors
+/// The database refused; the lease then ends by itself.
+pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// How many processes are alive.
+///
+/// # Errors
+/// The database refused.
+pub(super) async fn count_live(db: &Db) -> Result<u32, sqlx::Error> {
+    let mut tx = db.system().await?;
+    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from workers where expires_at > clock_timestamp()"#)
+        .fetch_one(&mut *tx)
+        .await?;
+    tx.commit().await?;
+    Ok(u32::try_from(count).unwrap_or(u32::MAX))
+}

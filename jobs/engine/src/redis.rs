@@ -1,0 +1,74 @@
+//! Redis: the window of due jobs, signals between processes, and counts of how often something may happen. All of it can be
+//! lost at any moment; the dispatcher fills the window again from PostgreSQL.
+
+mod limiter;
+mod ready_queue;
+mod signals;
+
+use std::{sync::Arc, time::Duration};
+
+use redis::{
+    Client, RedisResult,
+    aio::{ConnectionManager, ConnectionManagerConfig},
+};
+
+pub use self::{
+    limiter::{Left, Limiter, Quota, RateLimited, Taken},
+    signals::{SUBSCRIPTION_LIFE, Signal, listen},
+};
+pub(super) use limiter::at_once;
+
+/// How long a pop waits for an id before it answers none.
+const POP_WAIT: Duration = Duration::from_secs(1);
+
+/// A handle on the window; clones share a connection that reconnects by itself.
+#[derive(Clone)]
+pub struct Window {
+    client: Client,
+    shared: ConnectionManager,
+    prefix: Arc<str>,
+}
+
+impl std::fmt::Debug for Window {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Window").field("prefix", &self.prefix).finish_non_exhaustive()
+    }
+}
+
+impl Window {
+    /// A window under the key prefix `prefix`. Connects when first used, so that a program starts while Redis is away.
+    ///
+    /// # Errors
+    /// The URL is malformed.
+    pub fn open(url: &str, prefix: &str) -> RedisResult<Self> {
+        let client = Client::open(url)?;
+        let shared = lazy_connection(&client)?;
+        Ok(Self { client, shared, prefix: prefix.into() })
+    }
+
+    /// The same window over a connection of its own, for pops that wait.
+    ///
+    /// # Errors
+    /// The connection cannot be set up.
+    pub fn own_connection(&self) -> RedisResult<Self> {
+        let shared = lazy_connection(&self.client)?;
+        Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })
+    }
+
+    /// Whether Redis answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> RedisResult<()> {
+        redis::cmd("PING").query_async(&mut self.shared.clone()).await
+    }
+}
+
+fn lazy_connection(client: &Client) -> RedisResult<ConnectionManager> {
+    let config = ConnectionManagerConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_response_timeout(Some(POP_WAIT + Duration::from_secs(2)))
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_secs(1));
+    ConnectionManager::new_lazy_with_config(client.clone(), config)
+}

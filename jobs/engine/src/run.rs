@@ -1,0 +1,240 @@
+//! Running one claimed job: the attempt from its start to its settlement.
+
+use std::{
+    any::Any,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::anyhow;
+use futures_util::FutureExt as _;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::{
+    AttemptContext, Cause, CauseClass, Claimed, Db, Done, JobContext, JobError, Kind, KindSpec, RateLimited,
+    failpoint::{self, Failpoint},
+    settle::{Ending, read_situation, settle_failed},
+};
+
+/// A job that was told that somebody cancelled it has this long to tidy up; then it is dropped where it waits.
+const TIDY_UP: Duration = Duration::from_millis(500);
+
+/// Why a running attempt is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interrupt {
+    /// Somebody cancelled the job.
+    Cancelled,
+    /// The process stops: the attempt is handed back at no cost.
+    Stopping,
+    /// The process lost its lease or the attempt was overtaken: nothing may be written any more.
+    Lost,
+}
+
+/// How an attempt left its worker.
+#[derive(Debug)]
+pub enum AttemptEnd {
+    /// It completed without writes of its own; the caller settles it, in a batch.
+    Completed(Value),
+    /// It is settled.
+    Settled,
+    /// It is to be handed back.
+    Returned,
+    /// It must not write anything any more.
+    Lost,
+}
+
+/// What runs jobs: the ledger, what jobs share, and the kinds.
+#[derive(Debug)]
+pub struct Engine<S: 'static> {
+    /// The ledger.
+    pub db: Db,
+    /// What all jobs share.
+    pub services: Arc<S>,
+    /// Every kind that this process runs.
+    pub kinds: &'static [Kind<S>],
+}
+
+impl<S> Clone for Engine<S> {
+    fn clone(&self) -> Self {
+        Self { db: self.db.clone(), services: Arc::clone(&self.services), kinds: self.kinds }
+    }
+}
+
+impl<S> Engine<S> {
+    /// The names of the kinds that this process runs.
+    #[must_use]
+    pub fn kind_names(&self) -> Vec<String> {
+        self.kinds.iter().map(|kind| kind.name.to_owned()).collect()
+    }
+
+    fn kind(&self, name: &str) -> Option<&'static Kind<S>> {
+        self.kinds.iter().find(|kind| kind.name == name)
+    }
+
+    /// Runs an attempt and settles what did not complete.
+    pub async fn run(&self, job: Claimed, interrupt: watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
+        let Some(kind) = self.kind(&job.kind) else {
+            return AttemptEnd::Returned;
+        };
+        let cx = JobContext::new(&job, self.db.clone(), self.services.clone());
+        let ended = attempt(kind, &job, &cx, interrupt.clone()).await;
+        cx.events.flush().await;
+        let error = match ended {
+            Ok(Done { settled: true, .. }) => return AttemptEnd::Settled,
+            Ok(Done { result, .. }) => return AttemptEnd::Completed(result),
+            Err(Stop::Failed(error)) => error,
+            Err(Stop::Interrupted(Interrupt::Stopping)) => {
+                cx.keep_outcome().await;
+                return AttemptEnd::Returned;
+            }
+            Err(Stop::Interrupted(Interrupt::Lost)) => return AttemptEnd::Lost,
+            Err(Stop::Interrupted(Interrupt::Cancelled)) => JobError::cancelled(),
+        };
+        settle_failed(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
+    }
+
+    /// Settles an attempt that is not begun, as if the job itself had decided `error`.
+    pub async fn decline(
+        &self,
+        job: &Claimed,
+        error: JobError,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
+    ) -> AttemptEnd {
+        self.end(job, Ending::Decided(error), interrupt).await
+    }
+
+    /// Settles an attempt that a rate does not let start, and has the job's lane rest. The job keeps its place, costs no
+    /// failure and is not given up for it.
+    pub async fn snooze(
+        &self,
+        job: &Claimed,
+        limited: RateLimited,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
+    ) -> AttemptEnd {
+        self.end(job, Ending::RateLimited(limited), interrupt).await
+    }
+
+    /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.
+    pub async fn settle_crash(
+        &self,
+        job: &Claimed,
+        how: String,
+        interrupt: &watch::Receiver<Option<Interrupt>>,
+    ) -> AttemptEnd {
+        self.end(job, Ending::Died(how), interrupt).await
+    }
+
+    /// Settles an attempt that did not run here.
+    async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
+        match self.kind(&job.kind) {
+            Some(kind) => settle_failed(&self.db, kind, job, None, ending, interrupt).await,
+            None => AttemptEnd::Returned,
+        }
+    }
+}
+
+/// With this many crashes it may be the job that kills.
+pub(super) const SUSPECT: i32 = 2;
+
+impl Claimed {
+    /// Whether it is to run in a process of its own.
+    #[must_use]
+    pub fn is_suspect(&self) -> bool {
+        self.crashes >= SUSPECT
+    }
+
+    /// Whether an interruption concerns it: a request to cancel that came before an open effect is read back does not cut
+    /// the reading.
+    #[must_use]
+    pub fn heeds(&self, interrupt: Interrupt) -> bool {
+        !(interrupt == Interrupt::Cancelled && self.cancel_requested)
+    }
+}
+
+enum Stop {
+    Failed(JobError),
+    Interrupted(Interrupt),
+}
+
+/// Runs the job until it ends, panics, takes too long or is interrupted; while a call of an effect is on its way it is
+/// left alone, as the call has a time limit of its own.
+async fn attempt<S>(
+    kind: &Kind<S>,
+    job: &Claimed,
+    cx: &JobContext<S>,
+    mut interrupt: watch::Receiver<Option<Interrupt>>,
+) -> Result<Done, Stop> {
+    if job.cancel_requested && !has_open_effect(cx, job).await? {
+        return Err(Stop::Failed(JobError::cancelled()));
+    }
+    if job.fails_with_children && job.failed_children > 0 {
+        return Err(Stop::Failed(children_failed(job.failed_children)));
+    }
+    failpoint::reach(Failpoint::Started);
+    let mut run = AssertUnwindSafe((kind.run)(job.args.clone(), cx)).catch_unwind();
+    let timeout = tokio::time::sleep(kind.timeout);
+    tokio::pin!(timeout);
+    let mut over = false;
+    let mut stop = None;
+    let mut told: Option<Instant> = None;
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut run => {
+                return match result {
+                    Ok(done) => done.map_err(Stop::Failed),
+                    Err(panic) => Err(Stop::Failed(panicked(panic.as_ref()))),
+                };
+            }
+            changed = interrupt.wait_for(Option::is_some), if stop.is_none() => {
+                stop = changed.ok().and_then(|seen| *seen).or(Some(Interrupt::Lost));
+            }
+            () = &mut timeout, if !over => over = true,
+            // Shielded: look again soon.
+            () = tokio::time::sleep(Duration::from_millis(20)), if over || stop.is_some() => {}
+        }
+        if cx.is_shielded() {
+            continue;
+        }
+        if stop == Some(Interrupt::Cancelled) {
+            stop = *interrupt.borrow();
+        }
+        match stop.filter(|&interrupt| job.heeds(interrupt)) {
+            Some(Interrupt::Cancelled) if told.get_or_insert_with(|| cx.tell_cancelled()).elapsed() < TIDY_UP => {}
+            Some(interrupt) => return Err(Stop::Interrupted(interrupt)),
+            None => {}
+        }
+        if over {
+            return Err(Stop::Failed(timed_out(kind)));
+        }
+    }
+}
+
+async fn has_open_effect(cx: &AttemptContext, job: &Claimed) -> Result<bool, Stop> {
+    let read = async {
+        let mut tx = cx.begin().await?;
+        let situation = read_situation(&mut tx, job).await?;
+        Ok::<_, sqlx::Error>(situation.is_some_and(|s| s.open_effect.is_some() || s.unknown_effect))
+    };
+    read.await.map_err(|error| Stop::Failed(error.into()))
+}
+
+fn children_failed(count: u32) -> JobError {
+    JobError::Fail(Cause::plain(CauseClass::Children, format!("{count} of its children did not complete.")))
+}
+
+fn timed_out(kind: &KindSpec) -> JobError {
+    let message = format!("It took longer than {} seconds.", kind.timeout.as_secs());
+    JobError::Retry(Cause::plain(CauseClass::Timeout, message))
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> JobError {
+    let words = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no words".to_owned());
+    JobError::Retry(Cause::new(CauseClass::Panic, "A bug on our side stopped it; it is tried again.", anyhow!(words)))
+}

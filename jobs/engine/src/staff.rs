@@ -1,0 +1,6 @@
+//! What operators see and do: jobs, queues, workers, parked accounts.
+
+pub mod ledger;
+pub mod parked;
+pub mod queues;
+pub mod stats;

@@ -1,0 +1,228 @@
+//! How much waits in each queue, for how long, and what has ended lately.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::MAX_COUNT;
+use crate::{JobState, Tx};
+
+/// Lanes whose oldest job is looked at, in each queue.
+const MAX_LANES: i64 = 5_000;
+
+/// What ended within this time counts as lately.
+const LATELY_SECONDS: f64 = 3600.0;
+
+/// Jobs that ended lately are counted up to this.
+const MAX_FINISHED: i64 = 100_000;
+
+/// A count that ends somewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// So many, or more.
+    pub count: i64,
+    /// Whether there are exactly so many.
+    pub is_exact: bool,
+}
+
+/// Counts of unfinished jobs by queue and state.
+pub type Depths = BTreeMap<(String, JobState), Count>;
+
+/// Counts unfinished jobs by queue and state. Available ones are counted up to [`MAX_COUNT`] in each queue; of the scheduled,
+/// retryable and suspended ones the first [`MAX_COUNT`] of the installation are looked at.
+///
+/// # Errors
+/// The database refused.
+pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
+    plan_by_index(tx).await?;
+    let mut depths = Depths::new();
+    count_available(tx, &mut depths).await?;
+    count_others(tx, &mut depths).await?;
+    Ok(depths)
+}
+
+/// The statistics of a table whose rows change state all the time are stale more often than not: a plan that reads the whole
+/// table is never the one that is wanted here.
+pub(super) async fn plan_by_index(tx: &mut Tx) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        select count(set_config(name, 'off', true)) as settings
+        from (values ('enable_seqscan'), ('jit')) as setting (name)
+        "
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select q.name, waiting.count + dispatched.count as "count!", waiting.count <= $1::bigint as "is_exact!"
+        from queues q
+        cross join lateral (
+          select count(*)
+          from (
+            select
+            from jobs
+            where queue = q.name and state = 'available' and dispatched_at is null
+            limit $1::bigint + 1
+          ) found
+        ) waiting
+        cross join lateral (
+          select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
+        ) dispatched
+        "#,
+        MAX_COUNT
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in rows {
+        depths.insert((row.name, JobState::Available), Count { count: row.count, is_exact: row.is_exact });
+    }
+    Ok(())
+}
+
+async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"
+        select queue as "queue!", state as "state!: JobState", count(*) as "count!",
+          sum(count(*)) over (partition by state) <= $1::bigint as "is_exact!"
+        from (
+          (
+            select queue, state
+            from jobs
+            where state = 'scheduled' and run_at is not null
+            order by run_at
+            limit $1::bigint + 1
+          )
+          union all
+          (select queue, state from jobs where state = 'retryable' order by created_at desc limit $1::bigint + 1)
+          union all
+          (select queue, state from jobs where state = 'suspended' order by created_at desc limit $1::bigint + 1)
+          union all
+          (select queue, state from jobs where state = 'executing')
+        ) found
+        group by queue, state
+        "#,
+        MAX_COUNT
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in rows {
+        let is_exact = row.is_exact || row.state == JobState::Executing;
+        depths.insert((row.queue, row.state), Count { count: row.count, is_exact });
+    }
+    Ok(())
+}
+
+/// How long the oldest due job of a queue has waited; `None` without due work. Looks at the first job of each lane, of 5,000
+/// lanes at most.
+///
+/// # Errors
+/// The database refused.
+pub async fn oldest_due(tx: &mut Tx, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        with recursive lanes as (
+          (
+            select priority, tenant_id, lane, run_at, 1 as number
+            from jobs
+            where queue = $1 and state = 'available' and dispatched_at is null
+            order by priority, tenant_id, lane, run_at
+            limit 1
+          )
+          union all
+          select next.priority, next.tenant_id, next.lane, next.run_at, number + 1
+          from lanes
+          cross join lateral (
+            select j.priority, j.tenant_id, j.lane, j.run_at
+            from jobs j
+            where j.queue = $1 and j.state = 'available' and j.dispatched_at is null
+              and (j.priority, j.tenant_id, j.lane) > (lanes.priority, lanes.tenant_id, lanes.lane)
+            order by j.priority, j.tenant_id, j.lane, j.run_at
+            limit 1
+          ) next
+          where number < $2
+        )
+        select extract(epoch from engine_now() - min(run_at))::float8 as seconds
+        from (
+          select run_at from lanes
+          union all
+          (select run_at from jobs where queue = $1 and state = 'available' and dispatched_at is not null)
+        ) due
+        "#,
+        queue,
+        i32::try_from(MAX_LANES).unwrap_or(i32::MAX)
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}
+
+/// Jobs that ended within the last hour.
+#[derive(Debug, Clone, Copy)]
+#[expect(missing_docs, reason = "the states")]
+pub struct Finished {
+    pub completed: i64,
+    pub cancelled: i64,
+    pub discarded: i64,
+    /// Whether all were counted: they are up to 100,000.
+    pub is_exact: bool,
+}
+
+/// Counts jobs that ended within the last hour.
+///
+/// # Errors
+/// The database refused.
+pub async fn finished_lately(tx: &mut Tx) -> Result<Finished, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"
+        select count(*) filter (where state = 'completed') as "completed!",
+          count(*) filter (where state = 'cancelled') as "cancelled!",
+          count(*) filter (where state = 'discarded') as "discarded!",
+          count(*) <= $2::bigint as "is_exact!"
+        from (
+          select state
+          from job_history
+          where ended_at > engine_now() - make_interval(secs => $1)
+          limit $2::bigint + 1
+        ) found
+        "#,
+        LATELY_SECONDS,
+        MAX_FINISHED
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(Finished {
+        completed: row.completed,
+        cancelled: row.cancelled,
+        discarded: row.discarded,
+        is_exact: row.is_exact,
+    })
+}
+
+/// How many rows the tables hold, as the database's statistics say.
+#[derive(Debug, Clone, Copy)]
+pub struct Sizes {
+    /// Unfinished jobs.
+    pub jobs: i64,
+    /// Finished jobs.
+    pub job_history: i64,
+}
+
+/// Estimates how many jobs there are.
+///
+/// # Errors
+/// The database refused.
+pub async fn sizes(tx: &mut Tx) -> Result<Sizes, sqlx::Error> {
+    sqlx::query_as!(
+        Sizes,
+        r#"
+        select coalesce(max(greatest(reltuples, 0)) filter (where oid = 'jobs'::regclass), 0)::bigint as "jobs!",
+          coalesce(max(greatest(reltuples, 0)) filter (where oid = 'job_history'::regclass), 0)::bigint as "job_history!"
+        from pg_class
+        where oid in ('jobs'::regclass, 'job_history'::regclass)
+        "#
+    )
+    .fetch_one(&mut **tx)
+    .await
+}

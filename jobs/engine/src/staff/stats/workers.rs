@@ -1,0 +1,91 @@
+//! Who works, and on what.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::{
+    Tx,
+    ids::{JobId, TenantId},
+};
+
+/// Workers that are listed at most.
+const MAX_WORKERS: i64 = 500;
+
+/// Running jobs that are listed at most.
+const MAX_RUNNING: i64 = 10_000;
+
+/// A worker process.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct WorkerRow {
+    pub id: Uuid,
+    pub name: String,
+    /// Slots by queue.
+    pub queues: Json<BTreeMap<String, i64>>,
+    pub kinds: Vec<String>,
+    pub started_at: DateTime<Utc>,
+    /// Seconds since it last renewed its lease.
+    pub heartbeat_seconds: f64,
+    /// How long a lease lasts.
+    pub lease_seconds: f64,
+    /// Whether its lease stands.
+    pub is_alive: bool,
+}
+
+/// The workers of the last hour, the living first.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
+    sqlx::query_as!(
+        WorkerRow,
+        r#"
+        select id, name, queues as "queues: Json<BTreeMap<String, i64>>", kinds, started_at,
+          extract(epoch from clock_timestamp() - renewed_at)::float8 as "heartbeat_seconds!",
+          greatest(0, extract(epoch from expires_at - renewed_at))::float8 as "lease_seconds!",
+          expires_at > clock_timestamp() as "is_alive!"
+        from workers
+        order by expires_at > clock_timestamp() desc, renewed_at desc
+        limit $1
+        "#,
+        MAX_WORKERS
+    )
+    .fetch_all(&mut **tx)
+    .await
+}
+
+/// A job that runs.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct Running {
+    pub id: JobId,
+    pub tenant_id: TenantId,
+    pub worker_id: Uuid,
+    pub kind: String,
+    pub queue: String,
+    pub attempt: i32,
+    pub started_at: Option<DateTime<Utc>>,
+}
+
+/// What runs, the longest first.
+///
+/// # Errors
+/// The database refused.
+pub async fn list_running(tx: &mut Tx) -> Result<Vec<Running>, sqlx::Error> {
+    sqlx::query_as!(
+        Running,
+        r#"
+        select id as "id: JobId", tenant_id as "tenant_id: TenantId", worker_id as "worker_id!", kind, queue, attempt, started_at
+        from jobs
+        where state = 'executing'
+        order by started_at
+        limit $1
+        "#,
+        MAX_RUNNING
+    )
+    .fetch_all(&mut **tx)
+    .await
+}

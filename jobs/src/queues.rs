@@ -1,0 +1,36 @@
+//! The queues of our jobs: each has slots of its own in a worker, so that slow work holds up none of another sort.
+
+use crate::engine::Queue;
+
+/// Publishing to social networks.
+pub const POSTING: Queue = Queue::new("posting");
+/// Exchanging codes and refreshing tokens.
+pub const OAUTH: Queue = Queue::new("oauth");
+/// Calls of language models: slow, few at once.
+pub const AI: Queue = Queue::new("ai");
+/// Drawing pictures: takes a processor.
+pub const MEDIA: Queue = Queue::new("media");
+/// Everything else.
+pub const DEFAULT: Queue = Queue::new("default");
+
+/// All of them; the migrations give each a row.
+pub const ALL: [Queue; 5] = [POSTING, OAUTH, AI, MEDIA, DEFAULT];
+
+/// The queue of that name.
+#[must_use]
+pub fn named(name: &str) -> Option<Queue> {
+    ALL.into_iter().find(|queue| queue.name() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_are_found_by_their_names() {
+        for queue in ALL {
+            assert_eq!(named(queue.name()), Some(queue));
+        }
+        assert_eq!(named("nope"), None);
+    }
+}
