@@ -7,6 +7,7 @@ mod describe;
 mod headers;
 mod idempotency;
 mod limits;
+mod openapi_31;
 mod operations;
 mod parameters;
 mod reference;
