@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{openapi_31, operations::Operations};
+use super::{examples::add_examples, openapi_31, operations::Operations};
 use crate::page;
 
 /// Completes the description that the framework writes, and makes it OpenAPI 3.1.
@@ -44,6 +44,7 @@ pub(crate) fn describe(plain: &str) -> Value {
         }
     }
     openapi_31::convert(&mut document);
+    add_examples(&mut document);
     document
 }
 

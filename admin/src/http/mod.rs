@@ -4,6 +4,7 @@ mod body;
 mod config;
 mod cors;
 mod describe;
+mod examples;
 mod headers;
 mod idempotency;
 mod limits;

@@ -70,7 +70,7 @@ fn add_null(fields: &mut Map<String, Value>) {
 mod tests {
     use super::*;
 
-    fn converted(schema: Value) -> Value {
+    fn converted(schema: &Value) -> Value {
         let mut document = json!({ "openapi": "3.0.0", "components": { "schemas": { "One": schema } } });
         convert(&mut document);
         assert_eq!(document["openapi"], "3.1.0");
@@ -109,7 +109,7 @@ mod tests {
                 json!({ "type": "object", "properties": { "nullable": { "type": ["boolean", "null"] } } }),
             ),
         ] {
-            assert_eq!(converted(before.clone()), after, "{before}");
+            assert_eq!(converted(&before), after, "{before}");
         }
     }
 }
