@@ -111,6 +111,24 @@ sandbox_announced() {
   grep -q '^sandbox listening on http:' "$1"
 }
 
+# start_private_api NAME builds and starts everything in the instance, with no limits of requests, and exports API_URL and
+# API_KEY, an operator's key. Nothing that is sent there reaches a real installation.
+start_private_api() {
+  forget_settings
+  build_programs -p worker -p admin -p sandbox
+  start_servers "$1"
+  start_sandbox "$1"
+  sandbox_environment private
+  program_environment "$1"
+  export RATE_LIMIT_BASIC=none RATE_LIMIT_CLIENT=none HOST=127.0.0.1
+  "$LINECOOK_BIN_DIR/admin" migrate >"$(instance_dir "$1")/log/migrate.log" 2>&1 || die_of "$1" migrate
+  start_admin "$1"
+  # Without one, /health/workers rightly answers 503.
+  start_worker "$1"
+  API_KEY=$("$LINECOOK_BIN_DIR/admin" create-operator --name private | grep '^lk_')
+  export API_KEY
+}
+
 # start_admin NAME sees that the API runs, on PORT if that is given, else on a free port, and exports PORT and API_URL.
 start_admin() {
   local dir try

@@ -3,6 +3,7 @@
 
 POSTGRES_OLDEST=15
 SCHEMATHESIS_VERSION=4.32.5
+CLIENT_GENERATORS_VERSION=1 # another number installs them anew
 
 # Tell the user something. On stderr, so that functions whose output is read can speak too.
 say() {
@@ -79,8 +80,27 @@ ensure_schemathesis() {
   export SCHEMATHESIS
 }
 
+# Export PYTHON_TOOLS and NODE_TOOLS, folders with the programs that make clients from the API's description, under .dev. They
+# come from PyPI and npm.
+ensure_client_generators() {
+  local folder=$DEV_DIR/tools/clients-$CLIENT_GENERATORS_VERSION
+  PYTHON_TOOLS=$folder/python/bin
+  NODE_TOOLS=$folder/node_modules/.bin
+  export PYTHON_TOOLS NODE_TOOLS
+  if [ -e "$folder/is-whole" ]; then return 0; fi
+  ensure_installed python node
+  say "Installing generators of clients into ${folder#"$ROOT"/}."
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  python3 -m venv "$folder/python"
+  "$PYTHON_TOOLS/pip" install --quiet --disable-pip-version-check openapi-python-client==0.29.1 httpx==0.28.1 attrs==26.1.0
+  npm install --silent --no-fund --no-audit --prefix "$folder" @redocly/cli@1.34.5 openapi-typescript@7.13.0 \
+    openapi-fetch@0.17.0 typescript@5.9.3 @types/node@22.19.1
+  touch "$folder/is-whole"
+}
+
 # Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl, shellcheck, faketime,
-# pgbouncer, python.
+# pgbouncer, python, node.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -104,6 +124,7 @@ tool_is_there() {
     postgresql) find_postgres >/dev/null ;;
     redis) has redis-server && has redis-cli ;;
     python) has_python ;;
+    node) has node && has npm ;;
     faketime) find_faketime >/dev/null ;;
     pgbouncer) find_pgbouncer >/dev/null ;;
     *) has "$1" ;;
@@ -194,6 +215,7 @@ install_with_apt() {
       compiler) packages="$packages gcc libc6-dev" ;;
       redis) packages="$packages redis-server" ;;
       python) packages="$packages python3 python3-venv" ;;
+      node) packages="$packages nodejs npm" ;;
       curl) packages="$packages curl ca-certificates" ;;
       *) packages="$packages $tool" ;;
     esac

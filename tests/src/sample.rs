@@ -26,20 +26,35 @@ pub fn query(operation: &Value) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
+/// The schema with what its reference leads to, and without null where it takes that beside something else.
+///
+/// # Panics
+/// If the reference leads nowhere.
+#[must_use]
+pub fn resolved(spec: &Value, schema: &Value) -> Value {
+    let mut whole = schema.clone();
+    if let Some(kinds) = schema["type"].as_array() {
+        whole["type"] = kinds.iter().find(|kind| **kind != "null").cloned().unwrap_or_default();
+    }
+    let either = schema["anyOf"].as_array().into_iter().flatten().find(|part| part["type"] != "null");
+    for part in [either, Some(schema)].into_iter().flatten() {
+        if let Some(target) = part["$ref"].as_str() {
+            let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
+            whole.as_object_mut().expect("a schema").extend(object_of(resolved(spec, target)));
+        }
+    }
+    whole
+}
+
+fn object_of(schema: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = schema { fields } else { Map::new() }
+}
+
 fn value(spec: &Value, schema: &Value, name: &str, tenant_id: &str) -> Value {
     if name == "tenant_id" {
         return json!(tenant_id);
     }
-    if let Some(target) = schema["$ref"].as_str() {
-        let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
-        return value(spec, target, name, tenant_id);
-    }
-    if let Some(parts) = schema["allOf"].as_array() {
-        // What only describes says nothing of the value.
-        let telling = parts.iter().filter(|part| part.get("$ref").is_some() || part.get("type").is_some());
-        let values = telling.map(|part| value(spec, part, name, tenant_id));
-        return values.reduce(merge).unwrap_or_default();
-    }
+    let schema = &resolved(spec, schema);
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
     }
@@ -84,12 +99,4 @@ fn text(name: &str) -> &'static str {
         "remote_id" => "100_200",
         _ => "some words",
     }
-}
-
-/// Of two objects one with the fields of both.
-fn merge(mut whole: Value, part: Value) -> Value {
-    if let (Value::Object(whole), Value::Object(part)) = (&mut whole, part) {
-        whole.extend(part);
-    }
-    whole
 }

@@ -3,15 +3,20 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    examples::add_examples,
+    openapi_31,
     operations::Operations,
     paging::{DEFAULT_LIMIT, MAX_LIMIT},
     per_provider,
 };
 
-/// Completes the description.
+/// Completes the description that the framework writes, and makes it OpenAPI 3.1.
 pub(crate) fn describe(plain: &str) -> Value {
     let mut document: Value = serde_json::from_str(plain).unwrap_or_default();
     per_provider::write_out(&mut document);
+    document["servers"] = json!([{ "url": "/", "description": "The server that this description comes from." }]);
+    let license = env!("CARGO_PKG_LICENSE");
+    document["info"]["license"] = json!({ "name": license, "identifier": license });
     let operations = Operations::described_by(&document);
     for (path, item) in fields_mut(&mut document, "paths") {
         for (method, described) in item.as_object_mut().into_iter().flatten() {
@@ -23,8 +28,11 @@ pub(crate) fn describe(plain: &str) -> Value {
             if operation.is_some_and(|operation| operation.takes_credentials) {
                 add_rates(described);
             }
+            if described.get("security").is_none() {
+                described["security"] = json!([]);
+            }
             add_pages(described);
-            name_messages(described);
+            describe_messages(described);
             if let Some(form) = described.pointer_mut("/requestBody/content/multipart~1form-data/schema") {
                 close(form);
             }
@@ -41,6 +49,8 @@ pub(crate) fn describe(plain: &str) -> Value {
             close(schema);
         }
     }
+    openapi_31::convert(&mut document);
+    add_examples(&mut document);
     document
 }
 
@@ -105,13 +115,12 @@ fn add_pages(described: &mut Value) {
     }
 }
 
-/// The framework describes a stream as a list of what it says; what arrives are messages with that in them.
-fn name_messages(described: &mut Value) {
+/// The framework describes a stream as a list of its events; each event arrives as the JSON text of a message.
+fn describe_messages(described: &mut Value) {
     let Some(stream) = described.pointer_mut("/responses/200/content/text~1event-stream/schema") else {
         return;
     };
-    let item = stream.get("items").and_then(|items| items["$ref"].as_str()?.rsplit('/').next());
-    let words = format!("A {} as JSON.", item.unwrap_or("value"));
+    let event = stream.get("items").cloned().unwrap_or_default();
     *stream = json!({
         "type": "object",
         "description": "One message of the stream.",
@@ -119,7 +128,12 @@ fn name_messages(described: &mut Value) {
         "properties": {
             "id": { "type": "string", "description": "What to send as `Last-Event-ID`." },
             "event": { "type": "string", "description": "What sort of message it is." },
-            "data": { "type": "string", "description": words },
+            "data": {
+                "type": "string",
+                "description": "The event as JSON.",
+                "contentMediaType": "application/json",
+                "contentSchema": event,
+            },
         },
     });
 }
@@ -141,14 +155,7 @@ fn may_be_null(schema: &mut Value) {
         if is_required(name) {
             continue;
         }
-        if property.get("$ref").is_some() {
-            *property = json!({ "allOf": [property.take()] });
-        }
         property["nullable"] = json!(true);
-        // What is one of these texts is not null, unless that is one of them.
-        if let Some(values) = property.get_mut("enum").and_then(Value::as_array_mut) {
-            values.push(Value::Null);
-        }
     }
     for part in items_mut(schema, "allOf") {
         may_be_null(part);
@@ -225,9 +232,8 @@ mod tests {
         assert_eq!(schemas["New"]["additionalProperties"], false);
         assert_eq!(schemas["Inner"]["additionalProperties"], false);
         assert!(schemas["View"].get("additionalProperties").is_none());
-        assert!(schemas["New"]["properties"]["name"].get("nullable").is_none());
-        assert!(!document.to_string().contains("null,") && !document.to_string().contains("null}"), "{document}");
-        assert_eq!(schemas["New"]["properties"]["inner"]["nullable"], true);
-        assert_eq!(schemas["View"]["properties"]["y"]["nullable"], true);
+        assert_eq!(schemas["New"]["properties"]["name"]["type"], "string");
+        assert_eq!(schemas["New"]["properties"]["inner"]["anyOf"][1]["type"], "null");
+        assert_eq!(schemas["View"]["properties"]["y"]["type"], json!(["string", "null"]));
     }
 }

@@ -3,10 +3,12 @@
 mod body;
 mod cors;
 mod describe;
+mod examples;
 mod headers;
 mod idempotency;
 mod json_body;
 mod limits;
+mod openapi_31;
 mod operations;
 pub(crate) mod paging;
 mod parameters;

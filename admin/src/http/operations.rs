@@ -97,7 +97,7 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
     let in_query = |parameter: &&Value| parameter["in"] == "query";
     let query = |parameter: &Value| Parameter {
         name: parameter["name"].as_str().unwrap_or_default().to_owned(),
-        is_list: parameter["schema"]["type"] == "array",
+        is_list: is_array(&parameter["schema"]["type"]),
         is_time: parameter["schema"]["format"] == "date-time",
     };
     Operation {
@@ -114,6 +114,11 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
             .map(query)
             .collect(),
     }
+}
+
+/// The type of a schema: one, or several where null is one of them.
+fn is_array(kind: &Value) -> bool {
+    kind == "array" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "array"))
 }
 
 #[cfg(test)]

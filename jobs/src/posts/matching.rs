@@ -33,9 +33,9 @@ pub(super) fn candidates(posts: Vec<ShownPost>, window: &SentWindow, wanted: &Wa
     let text = canonical(wanted.caption);
     // Where pictures of others are shown, a post without any has none.
     let shows_pictures = posts.iter().any(|post| post.pictures != Pictures::NotShown);
-    let pictures = |post: &ShownPost| match &post.pictures {
-        Pictures::NotShown if shows_pictures => Pictures::None,
-        pictures => pictures.clone(),
+    let pictures = |post: &ShownPost| {
+        let has_none = shows_pictures && post.pictures == Pictures::NotShown;
+        if has_none { Pictures::None } else { post.pictures.clone() }
     };
     let fits = |post: ShownPost| Some((fit(&post, &pictures(&post), window, wanted, &text)?, post));
     let fitting: Vec<(Fit, ShownPost)> = posts.into_iter().filter_map(fits).collect();

@@ -5,22 +5,8 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use tests::{TestApp, answer};
+use tests::{TestApp, answer, sample::resolved};
 use uuid::Uuid;
-
-/// What stands behind a reference, with what stands beside it.
-fn resolved(schema: &Value, document: &Value) -> Value {
-    let mut whole = schema.clone();
-    let parts = schema["allOf"].as_array().cloned().unwrap_or_default();
-    for part in parts.into_iter().chain([schema.clone()]) {
-        let Some(name) = part["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) else { continue };
-        let target = resolved(&document["components"]["schemas"][name], document);
-        for (key, value) in target.as_object().unwrap() {
-            whole[key] = value.clone();
-        }
-    }
-    whole
-}
 
 /// A bound; some are written as fractions.
 fn number(bound: &Value) -> Option<i64> {
@@ -33,7 +19,7 @@ fn letters(count: i64) -> Value {
 
 /// A value that a schema takes.
 fn right(schema: &Value, document: &Value) -> Value {
-    let schema = resolved(schema, document);
+    let schema = resolved(document, schema);
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
     }
@@ -64,7 +50,7 @@ fn right(schema: &Value, document: &Value) -> Value {
 
 /// Values that a schema does not take.
 fn wrong(schema: &Value, document: &Value) -> Vec<Value> {
-    let schema = resolved(schema, document);
+    let schema = resolved(document, schema);
     let bound = |name: &str| number(&schema[name]);
     let mut values = match (schema["type"].as_str(), schema["format"].as_str()) {
         (Some("string"), Some("uuid")) => vec![json!("nonsense"), json!(1)],
@@ -105,7 +91,7 @@ fn bodies(id: &str, operation: &Value, document: &Value) -> Vec<(String, Value)>
         return Vec::new();
     }
     let whole = right(schema, document);
-    let schema = resolved(schema, document);
+    let schema = resolved(document, schema);
     let mut bodies = vec![("nonsense".to_owned(), json!({ "nonsense": 1 }))];
     if let Some(fields) = whole.as_object() {
         let mut more = fields.clone();
@@ -166,7 +152,8 @@ fn addresses(path: &str, operation: &Value, document: &Value) -> Vec<(String, St
     for parameter in &parameters {
         let name = parameter["name"].as_str().unwrap();
         // In an address everything is a text.
-        let is_wrong = |value: &Value| parameter["schema"]["type"] != "string" || value.is_string();
+        let is_wrong =
+            |value: &Value| resolved(document, &parameter["schema"])["type"] != "string" || value.is_string();
         let values = wrong(&parameter["schema"], document).into_iter().filter(is_wrong);
         match parameter["in"].as_str() {
             Some("query") => {
@@ -190,7 +177,7 @@ fn attempts(document: &Value) -> Vec<Attempt> {
     let mut attempts = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            let is_open = operation["security"].is_null();
+            let is_open = operation["security"] == json!([]);
             let id = operation["operationId"].as_str().unwrap().to_owned();
             let method: Method = method.to_uppercase().parse().unwrap();
             let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
