@@ -3,6 +3,8 @@
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::describe::{fields_mut, items_mut};
+
 const ID: &str = "0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14";
 const TIME: &str = "2026-11-26T12:00:00Z";
 
@@ -68,7 +70,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("url", "https://linecook.example.com/connect/ticket"),
 ];
 
-/// Adds an example to each body, answer and parameter that has none.
+/// Gives each body, answer and parameter an example.
 pub(super) fn add_examples(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     let maker = Maker { schemas: &schemas };
@@ -78,13 +80,13 @@ pub(super) fn add_examples(document: &mut Value) {
         .flatten()
         .flat_map(|(_, item)| item.as_object_mut().into_iter().flatten().map(|(_, operation)| operation));
     for operation in operations {
-        for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        for parameter in items_mut(operation, "parameters") {
             let name = parameter["name"].as_str().unwrap_or_default().to_owned();
             let example = maker.example(&parameter["schema"], &name);
             parameter["example"] = example;
         }
         maker.add_to(operation.pointer_mut("/requestBody/content"), None);
-        for (status, answer) in operation["responses"].as_object_mut().into_iter().flatten() {
+        for (status, answer) in fields_mut(operation, "responses") {
             maker.add_to(answer.get_mut("content"), status.parse().ok());
         }
     }
