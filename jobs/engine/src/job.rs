@@ -111,7 +111,7 @@ impl Priority {
 /// What a parent does when its children ended and one of them did not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailed {
-    /// It goes on; [`JobContext::failed_children`] tells how many.
+    /// It goes on; [`super::AttemptContext::failed_children`] tells how many.
     GoOn,
     /// It fails.
     Fail,
