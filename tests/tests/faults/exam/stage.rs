@@ -213,7 +213,6 @@ impl Stage {
             if self.reconnect().await {
                 self.rest().await;
             }
-            self.wait_for_the_provider().await;
             let db = &self.app.bench.engine.db;
             let Some(wait) = ledger::next_due(db).await.unwrap() else {
                 let open = ledger::list_open(db, Some(Uuid::nil())).await.unwrap();
@@ -224,6 +223,8 @@ impl Stage {
             for worker in self.workers.drain(..) {
                 worker.terminate().await;
             }
+            // Only now: until they end, workers call it.
+            self.wait_for_the_provider().await;
             self.app.shift_clock(wait.max(SHORTEST_JUMP));
             self.start_workers().await;
         }
