@@ -17,39 +17,46 @@ pub(super) struct Inserted {
     pub(super) id: JobId,
     pub(super) is_new: bool,
     pub(super) is_due: bool,
-    tenant_id: TenantId,
-    kind: String,
+    /// Of a job that was there before; so are kind and key.
+    tenant_id: Option<TenantId>,
+    kind: Option<String>,
     unique_key: Option<String>,
 }
 
 /// Inserts jobs, or finds those that have their keys; answers them in their order.
 pub(super) async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Error> {
-    let mut rows: Vec<(Uuid, &NewJob)> = jobs.iter().map(|job| (Uuid::now_v7(), job)).collect();
-    let places = Places::of(&rows);
+    let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
+    let mut rows: Vec<(Uuid, &NewJob)> = ids.iter().copied().zip(jobs).collect();
     // Sorted, so that two transactions that insert the same keys cannot deadlock.
     rows.sort_by(|(_, a), (_, b)| (a.kind, &a.unique_key).cmp(&(b.kind, &b.unique_key)));
     let mut inserted = insert_rows(tx, &rows).await?;
-    inserted.sort_by_key(|row| places.of_row(row));
+    // The database answers in an order of its own. New ids rise in the order in which they were made.
+    if inserted.iter().all(|row| row.is_new) {
+        inserted.sort_by_key(|row| row.id);
+    } else {
+        let places = Places::of(&ids, jobs);
+        inserted.sort_by_cached_key(|row| places.of_row(row));
+    }
     Ok(inserted)
 }
 
-/// Where jobs stand that are inserted: the database answers in an order of its own.
+/// Where jobs stand that are inserted.
 struct Places<'a> {
     new: HashMap<Uuid, usize>,
     keyed: HashMap<(TenantId, &'a str, &'a str), usize>,
 }
 
 impl<'a> Places<'a> {
-    fn of(rows: &[(Uuid, &'a NewJob)]) -> Self {
-        let keyed = rows.iter().enumerate().filter_map(|(place, (_, job))| {
+    fn of(ids: &[Uuid], jobs: &'a [NewJob]) -> Self {
+        let keyed = jobs.iter().enumerate().filter_map(|(place, job)| {
             let key = job.unique_key.as_deref()?;
             Some(((job.tenant_id, job.kind, key), place))
         });
-        Self { new: rows.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect(), keyed: keyed.collect() }
+        Self { new: ids.iter().enumerate().map(|(place, id)| (*id, place)).collect(), keyed: keyed.collect() }
     }
 
     fn of_row(&self, row: &Inserted) -> Option<usize> {
-        let by_key = || self.keyed.get(&(row.tenant_id, row.kind.as_str(), row.unique_key.as_deref()?));
+        let by_key = || self.keyed.get(&(row.tenant_id?, row.kind.as_deref()?, row.unique_key.as_deref()?));
         self.new.get(&row.id.0).or_else(by_key).copied()
     }
 }
@@ -90,7 +97,9 @@ async fn insert_rows(tx: &mut Tx, rows: &[(Uuid, &NewJob)]) -> Result<Vec<Insert
           cancel_requested_at = case when existing.state = 'executing' then existing.cancel_requested_at end
         where existing.state <> 'suspended'
         returning id as "id: JobId", xmax = 0 as "is_new!", state = 'available' as "is_due!",
-          tenant_id as "tenant_id: TenantId", kind, unique_key
+          case when xmax <> 0 then tenant_id end as "tenant_id: TenantId",
+          case when xmax <> 0 then kind end as kind,
+          case when xmax <> 0 then unique_key end as unique_key
         "#,
         &ids,
         &tenants,
