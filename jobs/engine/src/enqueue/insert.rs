@@ -12,7 +12,7 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// What a row of the statement answers.
+/// A row that the statement returns.
 pub(super) struct Inserted {
     pub(super) id: JobId,
     pub(super) is_new: bool,
@@ -40,7 +40,7 @@ pub(super) async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>
     Ok(inserted)
 }
 
-/// Where jobs stand that are inserted.
+/// The places of the jobs in the input, by id and by key.
 struct Places<'a> {
     new: HashMap<Uuid, usize>,
     keyed: HashMap<(TenantId, &'a str, &'a str), usize>,
