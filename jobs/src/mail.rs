@@ -23,17 +23,11 @@ use crate::{
 
 /// Has an email sent. `tenant_id` is whom it is about; emails to persons and operators belong to the system's tenant, whatever
 /// it is, so their transaction must be one of the system.
-///
-/// # Errors
-/// The database refused.
 pub async fn enqueue(tx: &mut Tx, tenant_id: TenantId, email: Email) -> Result<(), sqlx::Error> {
     enqueue_all(tx, tenant_id, [email]).await
 }
 
 /// Has emails sent, as [`enqueue`] does.
-///
-/// # Errors
-/// The database refused.
 pub async fn enqueue_all(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -55,9 +49,6 @@ fn job(tenant_id: TenantId, email: Email) -> NewJob {
 
 /// Tells the operators something, at most once an hour for each sort; answers whether they are told. Needs a transaction of
 /// the system. Neither text may hold a secret: both are in the payload.
-///
-/// # Errors
-/// The database refused.
 pub async fn alert(tx: &mut Tx, sort: &str, words: &str) -> Result<bool, sqlx::Error> {
     if !store::claim_alert(tx, sort).await? {
         return Ok(false);

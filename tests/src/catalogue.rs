@@ -180,9 +180,6 @@ const COMPLAINTS: &str = r"
     ";
 
 /// Everything in the catalogue through which a tenant could meet another one's rows, sorted.
-///
-/// # Errors
-/// The database refused.
 pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let names: Vec<&str> = WITHOUT_TENANT.iter().map(|(name, _, _)| *name).collect();
     let seen_by: Vec<&str> = WITHOUT_TENANT.iter().map(|(_, seen_by, _)| seen_by.name()).collect();

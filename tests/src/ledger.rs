@@ -1,8 +1,4 @@
 //! What the ledger says: the SQL about jobs that tests of the whole have.
-//!
-//! # Errors
-//! All of it fails when the database refuses.
-#![expect(clippy::missing_errors_doc, reason = "said once above")]
 
 use std::time::Duration;
 

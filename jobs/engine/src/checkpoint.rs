@@ -6,9 +6,6 @@ use super::{AttemptContext, AttemptTx, JobError};
 
 impl AttemptContext {
     /// What earlier transactions of this job left by [`AttemptTx::checkpoint`].
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn last_checkpoint(&self) -> Result<Option<Value>, JobError> {
         let mut tx = self.begin().await?;
         let place =

@@ -196,9 +196,6 @@ async fn give_up_refused(
 }
 
 /// Ids that are marked as released: work for a process that Redis brings none.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_marked(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid>, sqlx::Error> {
     let mut tx = db.system().await?;
     let ids = sqlx::query_scalar!(

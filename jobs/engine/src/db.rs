@@ -242,9 +242,6 @@ impl Tx {
     }
 
     /// The database's time.
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn now(&mut self) -> Result<DateTime<Utc>, sqlx::Error> {
         sqlx::query_scalar!(r#"select engine_now() as "now!""#).fetch_one(&mut *self.inner).await
     }

@@ -25,9 +25,6 @@ const PROMOTED_AT_ONCE: i64 = 500;
 const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
 
 /// Takes or keeps the leadership for `lease`, by the database's clock.
-///
-/// # Errors
-/// The database refused.
 pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sqlx::Error> {
     let mut tx = db.system().await?;
     let row = sqlx::query!(
@@ -51,9 +48,6 @@ pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sq
 }
 
 /// Gives the leadership up, for a process that stops.
-///
-/// # Errors
-/// The database refused; the leadership then ends by itself.
 pub async fn step_down(db: &Db, holder: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("delete from leadership where holder = $1", holder.0).execute(&mut *tx).await?;
@@ -62,9 +56,6 @@ pub async fn step_down(db: &Db, holder: WorkerId) -> Result<(), sqlx::Error> {
 
 /// Opens a transaction for promoting and releasing, in which rows are read in the order of an index and never sorted: a lane
 /// may hold a million jobs, whatever the statistics say.
-///
-/// # Errors
-/// The database refused.
 pub async fn begin(db: &Db) -> Result<Tx, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("set local enable_bitmapscan = off").execute(&mut *tx).await?;
@@ -72,9 +63,6 @@ pub async fn begin(db: &Db) -> Result<Tx, sqlx::Error> {
 }
 
 /// Makes jobs available whose time has come, earliest first. Answers whether there may be more.
-///
-/// # Errors
-/// The database refused.
 pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
     let promoted = sqlx::query!(
         "
@@ -100,9 +88,6 @@ pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
 }
 
 /// Makes jobs available that waited for somebody who runs their kind, in chunks; answers how many.
-///
-/// # Errors
-/// The database refused.
 pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error> {
     let waits: Vec<String> = kinds.iter().map(|kind| format!("kind:{kind}")).collect();
     let mut tx = db.system().await?;
@@ -128,9 +113,6 @@ pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error>
 }
 
 /// Forgets lanes that have rested, in chunks.
-///
-/// # Errors
-/// The database refused.
 pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!(
@@ -153,9 +135,6 @@ pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
 }
 
 /// How long until the next job's time comes or the next lane has rested, if there is one.
-///
-/// # Errors
-/// The database refused.
 pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"
@@ -177,9 +156,6 @@ pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
 }
 
 /// The place in the window of what is released now: microseconds of the database's clock.
-///
-/// # Errors
-/// The database refused.
 pub async fn place(tx: &mut Tx) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select (extract(epoch from engine_now()) * 1000000)::bigint as "place!""#)
         .fetch_one(&mut **tx)
@@ -196,9 +172,6 @@ pub struct Capacity {
 }
 
 /// Reads what live workers can take.
-///
-/// # Errors
-/// The database refused.
 pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
     let mut tx = db.system().await?;
     let rows = sqlx::query!(
@@ -224,9 +197,6 @@ pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
 }
 
 /// Ids that are marked as released for over two seconds: pushed again, in case Redis lost them.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_to_push_again(db: &Db) -> Result<BTreeMap<String, Vec<Released>>, sqlx::Error> {
     let mut tx = db.system().await?;
     let rows = sqlx::query!(

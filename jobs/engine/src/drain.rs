@@ -36,9 +36,6 @@ pub async fn drain<S>(engine: &Engine<S>) -> anyhow::Result<usize> {
 }
 
 /// Runs one attempt of one job that is due; everything else stays where it is.
-///
-/// # Errors
-/// The database refused, or the job is not due.
 pub async fn run_one<S>(engine: &Engine<S>, id: JobId) -> anyhow::Result<()> {
     let registration = registration(engine);
     let worker_id = lease::register(&engine.db, &registration).await?;

@@ -95,9 +95,6 @@ impl NewJob {
     }
 
     /// On the account that its kind names, if it names one: see [`Job::account`].
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn on_its_account(mut self, kind: &KindSpec, tx: &mut Tx) -> Result<Self, sqlx::Error> {
         self.account_id = (kind.account)(self.tenant_id, self.args.clone(), tx).await?.or(self.account_id);
         Ok(self)

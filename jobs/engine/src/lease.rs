@@ -33,9 +33,6 @@ pub struct Renewal {
 }
 
 /// Registers a process under a new id.
-///
-/// # Errors
-/// The database refused.
 pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, sqlx::Error> {
     let id = WorkerId::new();
     let mut tx = db.system().await?;
@@ -58,9 +55,6 @@ pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, 
 
 /// Renews a lease. Attempts executing under it since before `renewed_before` that are not active here (a claim whose answer
 /// was lost) are handed back without cost.
-///
-/// # Errors
-/// The database refused.
 pub async fn renew(
     db: &Db,
     id: WorkerId,
@@ -137,9 +131,6 @@ async fn hand_back_strays(
 }
 
 /// Moves what a process was executing under an id whose lease ended to its new one, unless it was rescued.
-///
-/// # Errors
-/// The database refused; the rescue then finds it.
 pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!(
@@ -163,9 +154,6 @@ pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx
 }
 
 /// Ends a lease: what the process still executes is orphaned at once.
-///
-/// # Errors
-/// The database refused; the lease then ends by itself.
 pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
@@ -173,9 +161,6 @@ pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
 }
 
 /// How many processes are alive.
-///
-/// # Errors
-/// The database refused.
 pub(super) async fn count_live(db: &Db) -> Result<u32, sqlx::Error> {
     let mut tx = db.system().await?;
     let count = sqlx::query_scalar!(r#"select count(*) as "count!" from workers where expires_at > clock_timestamp()"#)

@@ -53,9 +53,6 @@ fn due_tick(cron: &str, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateT
 }
 
 /// Enqueues what is due; answers how many. The first time that a leader ticks it also mirrors the list.
-///
-/// # Errors
-/// The database refused.
 pub async fn tick(db: &Db, list: &[Periodic], is_first: bool) -> Result<usize, sqlx::Error> {
     if is_first {
         mirror(db, list).await?;
@@ -143,9 +140,6 @@ pub struct PeriodicRow {
 }
 
 /// The list, by name.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_periodic(conn: &mut PgConnection) -> Result<Vec<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,
@@ -156,9 +150,6 @@ pub async fn list_periodic(conn: &mut PgConnection) -> Result<Vec<PeriodicRow>, 
 }
 
 /// Pauses an entry, or has it go on: then the latest tick that passed meanwhile is caught up on. `None`: there is no such.
-///
-/// # Errors
-/// The database refused.
 pub async fn set_paused(conn: &mut PgConnection, name: &str, paused: bool) -> Result<Option<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,
@@ -176,9 +167,6 @@ pub async fn set_paused(conn: &mut PgConnection, name: &str, paused: bool) -> Re
 }
 
 /// An entry, locked until the transaction ends.
-///
-/// # Errors
-/// The database refused.
 pub async fn lock(conn: &mut PgConnection, name: &str) -> Result<Option<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,

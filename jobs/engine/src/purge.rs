@@ -17,9 +17,6 @@ pub struct Purged {
 /// Deletes up to `limit` unfinished jobs of a tenant that do not run, and asks those that run to stop. Their own rows do not
 /// follow: all of the tenant's go. One that waits for what became of a call goes too: no attempt of it will ever be made again, so
 /// neither will the call.
-///
-/// # Errors
-/// The database refused.
 pub async fn purge(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Purged, sqlx::Error> {
     let deleted = sqlx::query!(
         "

@@ -12,9 +12,6 @@ const CHUNK: i64 = 500;
 /// Nothing is rescued within one lease of the database's own start: until then every lease looks expired.
 ///
 /// Answers how many.
-///
-/// # Errors
-/// The database refused.
 pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
     let mut tx = db.system().await?;
     let rescued = sqlx::query!(

@@ -26,9 +26,6 @@ pub struct Bounds {
 }
 
 /// Where history ends now.
-///
-/// # Errors
-/// The database refused.
 pub async fn bounds(conn: &mut PgConnection, keep: &Keep) -> Result<Bounds, sqlx::Error> {
     let by_age = sqlx::query!(
         r#"
@@ -70,9 +67,6 @@ async fn find_end_of_newest(
 }
 
 /// Finished jobs beyond the bounds.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_prunable(conn: &mut PgConnection, bounds: &Bounds, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "
@@ -92,9 +86,6 @@ pub async fn list_prunable(conn: &mut PgConnection, bounds: &Bounds, limit: i64)
 
 /// Deletes finished jobs that are still beyond the bounds, with their attempts and events; one that was retried meanwhile is
 /// not in the history any more. Answers how many.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uuid]) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -123,9 +114,6 @@ pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uui
 
 /// Deletes effects that are not open, whose job is pruned and that are older than so many days; answers how many. What is `sent`
 /// or `unknown` stays for good, and so does one whose job could run again.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "
@@ -150,9 +138,6 @@ pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> R
 
 /// Forgets what is taken of remote accounts once no call of that age can be open any more: it is older than so many days, and
 /// than every open call; answers how many. A call is looked for among what is newer than itself.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete_taken(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "

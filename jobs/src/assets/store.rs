@@ -64,9 +64,6 @@ impl NewAsset {
 }
 
 /// Inserts a folder; `None` if the tenant has one of that name.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_folder(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -89,9 +86,6 @@ pub async fn insert_folder(
 }
 
 /// One folder.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_folder(conn: &mut PgConnection, id: FolderId) -> Result<Option<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
@@ -107,9 +101,6 @@ pub async fn get_folder(conn: &mut PgConnection, id: FolderId) -> Result<Option<
 }
 
 /// The folders of a tenant, by name.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
@@ -127,9 +118,6 @@ pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Resul
 }
 
 /// Inserts a picture; one that is there already stays as it is. Answers whether there was none.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query!(
         "
@@ -157,9 +145,6 @@ pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<b
 }
 
 /// One picture.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_asset(conn: &mut PgConnection, id: AssetId) -> Result<Option<AssetRow>, sqlx::Error> {
     sqlx::query_as!(
         AssetRow,
@@ -177,9 +162,6 @@ pub async fn get_asset(conn: &mut PgConnection, id: AssetId) -> Result<Option<As
 }
 
 /// The pictures of a folder, newest first, older than `after`.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_assets(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -116,9 +116,6 @@ pub struct EntryRow {
 }
 
 /// The entries of one tenant, or of all, newest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: Option<TenantId>,

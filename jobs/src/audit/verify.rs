@@ -97,9 +97,6 @@ pub struct Report {
 
 /// Checks everything, in short transactions beside a running system, and tells each break as it is found. With `known`, also
 /// that the operators' chain still has an entry that somebody noted.
-///
-/// # Errors
-/// The database refused: nothing can be said.
 pub async fn verify(
     db: &Db,
     keyring: &Keyring,

@@ -80,9 +80,6 @@ async fn reserve_texts(
 }
 
 /// The calendar that a post is in.
-///
-/// # Errors
-/// The database refused.
 pub async fn calendar_of(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -130,9 +127,6 @@ pub async fn use_one(
 }
 
 /// Texts of the calendar will not be written: up to `count` are counted no more.
-///
-/// # Errors
-/// The database refused.
 pub async fn give_back(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -68,9 +68,6 @@ pub struct CaptionBrief {
 }
 
 /// Inserts a calendar whose planning is to begin.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -96,9 +93,6 @@ pub async fn insert(
 }
 
 /// Notes which job makes a calendar.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_enqueued(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -117,9 +111,6 @@ pub async fn mark_enqueued(
 }
 
 /// One calendar.
-///
-/// # Errors
-/// The database refused.
 pub async fn get(conn: &mut PgConnection, id: CalendarId) -> Result<Option<CalendarRow>, sqlx::Error> {
     sqlx::query_as!(
         CalendarRow,
@@ -136,9 +127,6 @@ pub async fn get(conn: &mut PgConnection, id: CalendarId) -> Result<Option<Calen
 }
 
 /// Turns a plan into posts whose captions are still to be written; `None` if that was done before.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_planned(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -181,9 +169,6 @@ pub async fn mark_planned(
 }
 
 /// Ends the writing: `ready` if every caption is there, else `failed`. Answers how many are missing.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_written(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -209,9 +194,6 @@ pub async fn mark_written(conn: &mut PgConnection, tenant_id: TenantId, id: Cale
 }
 
 /// Ends the making of a calendar with a reason for people.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_failed(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -234,9 +216,6 @@ pub async fn mark_failed(
 }
 
 /// Lets a calendar that failed before its plan was made be planned again.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_planning(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -255,9 +234,6 @@ pub async fn mark_planning(conn: &mut PgConnection, tenant_id: TenantId, id: Cal
 }
 
 /// What the caption of a post is written from.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_caption_brief(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -280,9 +256,6 @@ pub async fn get_caption_brief(
 }
 
 /// Writes a caption where there is none.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_captioned(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -305,9 +278,6 @@ pub async fn mark_captioned(
 }
 
 /// Makes a calendar `ready` that had failed for want of captions and now has them all.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_ready_at_last(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -14,9 +14,6 @@ use crate::{
 };
 
 /// Begins a run for a tenant at a provider; answers the ticket that opens it in a browser, once.
-///
-/// # Errors
-/// The database refused.
 pub async fn begin(
     tx: &mut Tx,
     tenant_id: TenantId,

@@ -31,9 +31,6 @@ pub struct Known {
 }
 
 /// Takes a key that nobody uses, whose answer is too old, or whose holder died over the same request; `None`: it is used.
-///
-/// # Errors
-/// The database refused.
 pub async fn claim(conn: &mut PgConnection, request: &Request) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -60,9 +57,6 @@ pub async fn claim(conn: &mut PgConnection, request: &Request) -> Result<Option<
 }
 
 /// What is known of the key of a request.
-///
-/// # Errors
-/// The database refused.
 pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<Known>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -80,9 +74,6 @@ pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<K
 }
 
 /// Keeps the answer of the request that holds the key; one that took too long holds it no more.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_answered(
     conn: &mut PgConnection,
     request: &Request,
@@ -109,9 +100,6 @@ pub async fn mark_answered(
 }
 
 /// Frees the key of a request that holds it and did nothing.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
@@ -129,9 +117,6 @@ pub async fn delete(conn: &mut PgConnection, request: &Request, id: Uuid) -> Res
 }
 
 /// Deletes up to `limit` keys that are too old; needs the system scope. Answers how many there were.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete_old(conn: &mut PgConnection, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         r#"

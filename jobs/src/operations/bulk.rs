@@ -75,9 +75,6 @@ pub struct Selection {
 }
 
 /// Finds the jobs that a filter matches, up to `at_most`.
-///
-/// # Errors
-/// The database refused.
 pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<Selection, sqlx::Error> {
     let mut filter = filter.clone();
     let mut ids = Vec::new();
@@ -99,9 +96,6 @@ pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<S
 }
 
 /// What an action would do to jobs; nothing is changed.
-///
-/// # Errors
-/// The database refused.
 pub async fn preview_selection(
     tx: &mut Tx,
     kinds: &[Kind],
@@ -116,9 +110,6 @@ pub async fn preview_selection(
 }
 
 /// Does an action to jobs and writes it down.
-///
-/// # Errors
-/// The database refused.
 pub async fn act_on_selection(
     tx: &mut Tx,
     kinds: &[Kind],

@@ -21,9 +21,6 @@ use crate::{
 pub const LINK_LIFE: Duration = Duration::from_hours(1);
 
 /// Mails a link to choose another password, if somebody has that address.
-///
-/// # Errors
-/// The database refused.
 pub async fn forgot(db: &Db, email: &str) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     let wait = Throttle::MAIL.take(&mut tx, email).await?;
@@ -36,18 +33,12 @@ pub async fn forgot(db: &Db, email: &str) -> Result<(), sqlx::Error> {
 }
 
 /// Makes a link to choose a password; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_link(tx: &mut Tx, user_id: UserId, life: Duration) -> Result<uuid::Uuid, sqlx::Error> {
     store::insert_link(tx, user_id, Purpose::ResetPassword, life, &Registration::default()).await
 }
 
 /// Changes a password by the code of a link, and ends all sessions. `None`: the code is none, was used, or its time is over. Needs
 /// the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn reset(
     tx: &mut Tx,
     services: &Services,

@@ -42,9 +42,6 @@ pub enum Named<'a> {
 }
 
 /// A session that has not ended, and the database's time; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(SignedIn, DateTime<Utc>)>, sqlx::Error> {
     let (id, cookie) = match named {
         Named::Id(id) => (Some(id.0), None),
@@ -101,9 +98,6 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
 const LIFE_DAYS: i32 = 30;
 
 /// Begins a session: of a program if there is no cookie. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -128,9 +122,6 @@ pub async fn insert(
 }
 
 /// Makes a session's next refresh token; the answer is the only time that it is to be seen. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_refresh_token(
     conn: &mut PgConnection,
     session_id: SessionId,
@@ -173,9 +164,6 @@ pub enum Exchange {
 /// Exchanges a refresh token. One that was exchanged within the last ten seconds is good again, as its answer may have been lost;
 /// of those that it was exchanged for, the first that is used goes on, and the others count as used.
 /// Needs the system scope, and to be committed whatever it comes to.
-///
-/// # Errors
-/// The database refused.
 pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -218,9 +206,6 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
 }
 
 /// Ends a session; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query!("update sessions set revoked_at = coalesce(revoked_at, engine_stamp()) where id = $1", id.0)
         .execute(conn)
@@ -229,9 +214,6 @@ pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::
 }
 
 /// Ends all sessions of a person; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn revoke_all(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sessions set revoked_at = engine_stamp() where user_id = $1 and revoked_at is null",

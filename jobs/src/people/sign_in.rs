@@ -196,9 +196,6 @@ async fn tokens(
 
 /// Exchanges a refresh token for the next pair; `None`: it is not good. One that comes back ends its session, and is written down.
 /// Needs the system scope, and to be committed in any case.
-///
-/// # Errors
-/// The database refused.
 pub async fn refresh(
     tx: &mut Tx,
     services: &Services,

@@ -37,9 +37,6 @@ pub struct NewPerson {
 
 /// Registers somebody: a mail says how it goes on. An address that has an account gets a mail that says so; whoever asked learns
 /// nothing of that.
-///
-/// # Errors
-/// The database refused.
 pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Result<(), sqlx::Error> {
     let password_hash = passwords.hash(person.password).await;
     let mut tx = db.system().await?;
@@ -125,9 +122,6 @@ pub(super) struct Verified<'a> {
 
 /// Makes a person of an address that was not verified so far; what others registered for it is gone. Answers the person and what
 /// is to be written down, or `None`: it was verified. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub(super) async fn welcome(
     tx: &mut Tx,
     user_id: UserId,

@@ -27,9 +27,6 @@ pub struct UserRow {
 }
 
 /// Whoever has that address, however it is written; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<UserRow>, sqlx::Error> {
     sqlx::query_as!(
         UserRow,
@@ -46,9 +43,6 @@ pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Optio
 }
 
 /// One person; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>, sqlx::Error> {
     sqlx::query_as!(
         UserRow,
@@ -65,9 +59,6 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>,
 }
 
 /// Makes sure that there is a person with that address, verified or not; needs the system scope. Of two at once, one makes it.
-///
-/// # Errors
-/// The database refused.
 pub async fn ensure(conn: &mut PgConnection, email: &str) -> Result<UserId, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -104,9 +95,6 @@ impl<'a> Names<'a> {
 
 /// Has a person's address be verified from now on, with a password (none: signs in elsewhere) and names; needs the system scope.
 /// Answers whether it was not.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_verified(
     conn: &mut PgConnection,
     id: UserId,
@@ -130,9 +118,6 @@ pub async fn mark_verified(
 }
 
 /// Changes a password; whoever could do so reads the mail, so the address counts as verified. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -149,9 +134,6 @@ pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &s
 }
 
 /// Keeps the same password hashed otherwise, unless another one was chosen meanwhile; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn rehash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
         .execute(conn)
@@ -160,9 +142,6 @@ pub async fn rehash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -
 }
 
 /// Whether a person's password is still the one with this hash, until the end of the transaction; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn has_password(conn: &mut PgConnection, id: UserId, hash: Option<&str>) -> Result<bool, sqlx::Error> {
     let found = sqlx::query_scalar!(
         r#"select password_hash is not distinct from $2 as "is_same!" from users where id = $1 for share"#,
@@ -184,9 +163,6 @@ pub struct UserPatch {
 }
 
 /// Changes what a person says about itself; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn update(conn: &mut PgConnection, id: UserId, patch: &UserPatch) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -207,18 +183,12 @@ pub async fn update(conn: &mut PgConnection, id: UserId, patch: &UserPatch) -> R
 }
 
 /// Remembers the tenant that a person switched to; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn switch(conn: &mut PgConnection, id: UserId, tenant_id: TenantId) -> Result<(), sqlx::Error> {
     sqlx::query!("update users set current_tenant_id = $2 where id = $1", id.0, tenant_id.0).execute(conn).await?;
     Ok(())
 }
 
 /// Makes a person staff; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn make_operator(
     conn: &mut PgConnection,
     id: UserId,
@@ -242,9 +212,6 @@ pub async fn make_operator(
 }
 
 /// Makes a person no staff any more; needs the system scope. `None`: nobody of that address was.
-///
-/// # Errors
-/// The database refused.
 pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option<UserId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -261,9 +228,6 @@ pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option
 
 /// Removes what signing in left behind and nobody can use any more: ended sessions, old tokens and links, throttles that are
 /// over, and addresses that were registered and never verified. At most `limit` rows of each; answers how many in all.
-///
-/// # Errors
-/// The database refused.
 pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -309,9 +273,6 @@ pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Err
 }
 
 /// Removes a person, with sessions, links and memberships; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete(conn: &mut PgConnection, id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from users where id = $1", id.0).execute(conn).await?;
     Ok(())

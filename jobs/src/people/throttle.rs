@@ -30,9 +30,6 @@ impl Throttle {
     pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };
 
     /// Counts a try of `whom`; needs the system scope, and to be committed. `Some`: refused, for so long.
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn take(self, conn: &mut PgConnection, whom: &str) -> Result<Option<Duration>, sqlx::Error> {
         let key = self.key(whom);
         let (interval, whole) = (self.interval.as_secs_f64(), (self.interval * self.burst).as_secs_f64());
@@ -71,9 +68,6 @@ impl Throttle {
     }
 
     /// Forgets the tries of `whom`, who turned out to be right; needs the system scope.
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn forgive(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
         sqlx::query!("delete from throttles where key_sha256 = $1", self.key(whom)).execute(conn).await?;
         Ok(())

@@ -28,9 +28,6 @@ pub struct InvitationRow {
 }
 
 /// Invites an address; one that is invited already is invited anew, so that the last link counts.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -69,9 +66,6 @@ pub async fn insert(
 }
 
 /// A tenant's invitations, newest first, also those that are over.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -99,9 +93,6 @@ pub async fn list(
 }
 
 /// Takes an invitation back; `None`: there is none in this tenant. One that was accepted or is over stays what it is.
-///
-/// # Errors
-/// The database refused.
 pub async fn revoke(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -124,9 +115,6 @@ pub async fn revoke(
 }
 
 /// An invitation that can be accepted, locked; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_open(conn: &mut PgConnection, id: Uuid) -> Result<Option<InvitationRow>, sqlx::Error> {
     sqlx::query_as!(
         InvitationRow,
@@ -144,9 +132,6 @@ pub async fn find_open(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invit
 }
 
 /// Marks an invitation as accepted.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_accepted(conn: &mut PgConnection, tenant_id: TenantId, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update invitations set accepted_at = engine_stamp() where tenant_id = $1 and id = $2",

@@ -56,9 +56,6 @@ pub struct KeyRow {
 }
 
 /// Makes a key, an operator's if the tenant is [`TenantId::SYSTEM`]. The answer is the only time that it is to be seen.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -110,9 +107,6 @@ fn can_be(key: &str) -> bool {
 }
 
 /// The holder of a key that exists and is not revoked; needs the system scope. Notes that it was used, once a minute.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Holder>, sqlx::Error> {
     if !can_be(key) {
         return Ok(None);
@@ -153,9 +147,6 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
 }
 
 /// Whether a key is not revoked; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn is_valid(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (select from api_keys where id = $1 and revoked_at is null) as "is_valid!""#,
@@ -166,9 +157,6 @@ pub async fn is_valid(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::E
 }
 
 /// A tenant's keys, revoked ones too, newest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -196,9 +184,6 @@ pub async fn list(
 }
 
 /// Revokes a key: from the next request on it is none. Answers it as it is now; `None`: there is none in this scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
     sqlx::query_as!(
         KeyRow,

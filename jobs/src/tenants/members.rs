@@ -38,9 +38,6 @@ pub enum MemberError {
 }
 
 /// Adds somebody to a tenant, unless they are in it already; answers whether they were not.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -63,9 +60,6 @@ pub async fn insert(
 }
 
 /// How many tenants somebody owns. Whoever asks at the same time waits until this transaction ends. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn lock_and_count_owned(conn: &mut PgConnection, user_id: UserId) -> Result<i64, sqlx::Error> {
     sqlx::query!("select id from users where id = $1 for no key update", user_id.0).fetch_optional(&mut *conn).await?;
     sqlx::query_scalar!(
@@ -77,9 +71,6 @@ pub async fn lock_and_count_owned(conn: &mut PgConnection, user_id: UserId) -> R
 }
 
 /// A tenant's people, in the order of joining.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -108,9 +99,6 @@ pub async fn list(
 }
 
 /// What somebody is in a tenant.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_role(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -192,9 +180,6 @@ async fn leave_an_owner(
 }
 
 /// Locks the owners of all tenants that somebody owns, so that of several who go at once one stays; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn lock_owners_beside(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -213,9 +198,6 @@ pub async fn lock_owners_beside(conn: &mut PgConnection, user_id: UserId) -> Res
 }
 
 /// The tenants that somebody owns alone, with how many others are in them; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_owned_alone(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<(TenantId, i64)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -246,9 +228,6 @@ pub struct MembershipRow {
 }
 
 /// The tenants that somebody is in, in the order of joining; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_of_user(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<MembershipRow>, sqlx::Error> {
     sqlx::query_as!(
         MembershipRow,
@@ -266,9 +245,6 @@ pub async fn list_of_user(conn: &mut PgConnection, user_id: UserId) -> Result<Ve
 }
 
 /// One of a tenant's people.
-///
-/// # Errors
-/// The database refused.
 pub async fn get(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -291,9 +267,6 @@ pub async fn get(
 }
 
 /// Whether somebody with that address is in a tenant.
-///
-/// # Errors
-/// The database refused.
 pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &str) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"

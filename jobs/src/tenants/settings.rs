@@ -149,9 +149,6 @@ fn is_color(text: &str) -> bool {
 }
 
 /// A tenant's settings; the defaults where it has said nothing.
-///
-/// # Errors
-/// The database refused.
 pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Settings, sqlx::Error> {
     let row = sqlx::query!(
         r#"

@@ -19,9 +19,6 @@ pub struct TenantRow {
 }
 
 /// Inserts a tenant; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: Plan) -> Result<TenantRow, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -40,9 +37,6 @@ pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: Plan
 }
 
 /// One tenant; one that is being erased is none.
-///
-/// # Errors
-/// The database refused.
 pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantRow>, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -58,9 +52,6 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
 }
 
 /// The same, locked against others who change it; what refers to it does not wait.
-///
-/// # Errors
-/// The database refused.
 pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantRow>, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -77,9 +68,6 @@ pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<Tenant
 }
 
 /// Changes what a tenant is called, whom to write to and what it pays for.
-///
-/// # Errors
-/// The database refused.
 pub async fn update(conn: &mut PgConnection, tenant: &TenantRow) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -125,9 +113,6 @@ pub struct Viewer {
 
 /// Tenants with what they have used, newest first; neither the system's own nor those that are being erased. Needs the system
 /// scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     viewer: &Viewer,

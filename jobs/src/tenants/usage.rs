@@ -170,9 +170,6 @@ pub async fn take_image(
 }
 
 /// Counts the bytes of a picture that was rendered.
-///
-/// # Errors
-/// The database refused.
 pub async fn add_storage(conn: &mut PgConnection, tenant_id: TenantId, size_bytes: usize) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -239,9 +236,6 @@ async fn count_generations(
 }
 
 /// Takes texts that were not written off the count of the month in which they were counted.
-///
-/// # Errors
-/// The database refused.
 pub async fn give_back_generations(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -53,9 +53,6 @@ pub(crate) async fn measure(servers: &Servers, jobs: u32) -> anyhow::Result<()> 
 }
 
 /// Enqueues jobs of one tenant, in one transaction.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn in_bulk(db: &Db, tenant_id: TenantId, count: usize) -> anyhow::Result<()> {
     let mut tx = db.tenant(tenant_id).await?;
     let mut left = count;
@@ -68,9 +65,6 @@ pub(crate) async fn in_bulk(db: &Db, tenant_id: TenantId, count: usize) -> anyho
 }
 
 /// Enqueues one job.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn one(db: &Db, tenant_id: TenantId) -> anyhow::Result<()> {
     let mut tx = db.tenant(tenant_id).await?;
     tx.enqueue(NewJob::new(tenant_id, &Noop::default())).await?;

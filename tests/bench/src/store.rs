@@ -20,9 +20,6 @@ pub(crate) async fn connect(url: &Url) -> Result<PgPool, sqlx::Error> {
 }
 
 /// Makes tenants.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn insert_tenants(conn: &mut PgConnection, count: u32) -> Result<Vec<TenantId>, sqlx::Error> {
     let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
     sqlx::query!(
@@ -35,9 +32,6 @@ pub(crate) async fn insert_tenants(conn: &mut PgConnection, count: u32) -> Resul
 }
 
 /// The first so many tenants that were made here, in that order.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn list_tenants(conn: &mut PgConnection, limit: usize) -> Result<Vec<TenantId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select id as "id: TenantId" from tenants where name = 'bench' order by id limit $1"#,
@@ -48,17 +42,11 @@ pub(crate) async fn list_tenants(conn: &mut PgConnection, limit: usize) -> Resul
 }
 
 /// Puts no-ops into the ledger that are due, round-robin over the tenants.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn insert_due(conn: &mut PgConnection, tenants: &[TenantId], count: u32) -> Result<(), sqlx::Error> {
     insert_jobs(conn, tenants, count, 0).await
 }
 
 /// Puts no-ops into the ledger that are due one a second from tomorrow on, round-robin over the tenants.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn insert_scheduled(
     conn: &mut PgConnection,
     tenants: &[TenantId],
@@ -98,9 +86,6 @@ async fn insert_jobs(
 }
 
 /// Puts no-ops into the history that ended within the last week. They were never started, which tells them from others.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn insert_ended(conn: &mut PgConnection, tenants: &[TenantId], count: u32) -> Result<(), sqlx::Error> {
     let tenants: Vec<Uuid> = tenants.iter().map(|id| id.0).collect();
     sqlx::query!(
@@ -126,9 +111,6 @@ pub(crate) async fn insert_ended(conn: &mut PgConnection, tenants: &[TenantId], 
 }
 
 /// Brings the tables into the state that time would: statistics, nothing dead, nothing left to write to disk.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn settle_down(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("vacuum analyze").execute(&mut *conn).await?;
     sqlx::raw_sql("checkpoint").execute(conn).await?;
@@ -136,9 +118,6 @@ pub(crate) async fn settle_down(conn: &mut PgConnection) -> Result<(), sqlx::Err
 }
 
 /// How many jobs wait in the ledger and are not in Redis' window; counts no further than `enough`.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn count_waiting(conn: &mut PgConnection, enough: u32) -> Result<u32, sqlx::Error> {
     let count = sqlx::query_scalar!(
         r#"
@@ -153,9 +132,6 @@ pub(crate) async fn count_waiting(conn: &mut PgConnection, enough: u32) -> Resul
 }
 
 /// Whether everything that was due has ended.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn is_worked_off(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -184,9 +160,6 @@ pub(crate) struct Run {
 }
 
 /// Reads what the run of the only worker came to.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn get_run(conn: &mut PgConnection) -> Result<Run, sqlx::Error> {
     sqlx::query_as!(
         Run,
@@ -220,9 +193,6 @@ pub(crate) struct Latency {
 }
 
 /// Reads how long jobs waited for their start.
-///
-/// # Errors
-/// The database refused.
 pub(crate) async fn get_latency(conn: &mut PgConnection) -> Result<Latency, sqlx::Error> {
     sqlx::query_as!(
         Latency,

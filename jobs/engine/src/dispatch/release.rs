@@ -68,9 +68,6 @@ pub struct Cursor {
 ///
 /// Releasing writes nothing: the cursor remembers how far it came, and forgets it after two seconds, so that what was lost on
 /// the way is released again. A job in the window twice is claimed once.
-///
-/// # Errors
-/// The database refused.
 pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Result<Vec<Released>, sqlx::Error> {
     if cursor.since.is_none_or(|since| since.elapsed() >= FORGOTTEN_AFTER) {
         cursor.reached.clear();
@@ -341,9 +338,6 @@ async fn select(tx: &mut Tx, order: &Order<'_>, cursor: &Cursor) -> Result<Vec<R
 }
 
 /// Writes down that jobs are released, for workers that cannot learn of it from Redis: they claim such jobs by themselves.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

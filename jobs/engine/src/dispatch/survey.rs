@@ -43,9 +43,6 @@ pub struct QueueState {
 }
 
 /// Reads the state of all queues.
-///
-/// # Errors
-/// The database refused.
 pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"

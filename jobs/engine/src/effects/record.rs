@@ -8,9 +8,6 @@ use crate::{AttemptTx, Cause, Done, EffectState, JobError, settle::Verdict};
 impl AttemptTx {
     /// Records that the effect happened, in the transaction that records what follows from it. False if the thing is known to
     /// be another effect's: then nothing of this transaction may be committed.
-    ///
-    /// # Errors
-    /// The database refused.
     pub async fn confirm(&mut self, receipt: &Receipt, remote: &Remote) -> Result<bool, JobError> {
         let tenant_id = self.attempt().tenant_id;
         if !rows::claim_remote(self, tenant_id, receipt.effect_id, &remote.id).await? {

@@ -79,9 +79,6 @@ pub struct EventRow {
 }
 
 /// The events of a job behind number `after`, oldest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_events(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -117,9 +114,6 @@ pub struct Progress {
 }
 
 /// What a job said last about how far it is.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_progress(
     conn: &mut PgConnection,
     tenant_id: TenantId,

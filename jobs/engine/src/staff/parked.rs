@@ -23,9 +23,6 @@ pub struct ParkedRow {
 }
 
 /// The parked accounts of one tenant, or of all, the latest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: Option<TenantId>,
@@ -64,9 +61,6 @@ pub struct Unparked {
 }
 
 /// Ends the parking of an account and makes the jobs available that waited for it; `None` if there is neither.
-///
-/// # Errors
-/// The database refused.
 pub async fn release(tx: &mut Tx, account_id: AccountId) -> Result<Option<Unparked>, sqlx::Error> {
     let parked = sqlx::query!(
         r#"

@@ -30,9 +30,6 @@ pub struct LimitChanges {
 }
 
 /// All queues, by name; needs the system scope, as everything here.
-///
-/// # Errors
-/// The database refused.
 pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
@@ -47,9 +44,6 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
 }
 
 /// One queue, locked until the transaction ends.
-///
-/// # Errors
-/// The database refused.
 pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,

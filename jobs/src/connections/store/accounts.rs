@@ -23,9 +23,6 @@ pub struct NewAccount {
 
 /// Inserts accounts, or connects the ones there are again; answers their ids. With `trouble`, they need their user before
 /// anything can be published.
-///
-/// # Errors
-/// The database refused.
 pub async fn upsert_accounts(
     conn: &mut PgConnection,
     (tenant_id, provider): (TenantId, Provider),
@@ -83,9 +80,6 @@ pub struct AccountRow {
 }
 
 /// The accounts of a tenant, oldest first. Their tokens' expiry is that of the user's token, which the others depend on.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<AccountRow>, sqlx::Error> {
     sqlx::query_as!(
         AccountRow,
@@ -108,9 +102,6 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
 }
 
 /// The accounts that depend on a user's token.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_account_ids_of_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -130,9 +121,6 @@ pub async fn list_account_ids_of_user_token(
 }
 
 /// Marks accounts that need their user again; answers those that did not before.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_needs_reauth(
     conn: &mut PgConnection,
     tenant_id: TenantId,

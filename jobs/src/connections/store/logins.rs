@@ -29,9 +29,6 @@ pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation
 }
 
 /// Inserts a state that a ticket opens.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_state(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -56,9 +53,6 @@ pub async fn insert_state(
 }
 
 /// Opens a ticket once; none of a tenant that is being erased. Answers where the login is.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_opened(
     conn: &mut PgConnection,
     ticket_sha256: &[u8],
@@ -92,9 +86,6 @@ pub struct UsedState {
 
 /// Uses a state once, in its browser and at its provider. Elsewhere it stays unused, so that nobody can spoil a login. An erasure of the
 /// tenant that is asked for at the same time waits for the caller's transaction, or comes first, and then there is no state.
-///
-/// # Errors
-/// The database refused.
 pub async fn use_state(
     conn: &mut PgConnection,
     provider: Provider,
@@ -127,9 +118,6 @@ pub async fn use_state(
 }
 
 /// Keeps a code, encrypted, until it is exchanged, and the verifier that goes with it.
-///
-/// # Errors
-/// The database refused.
 pub async fn keep_code(
     conn: &mut PgConnection,
     id: OauthStateId,
@@ -156,9 +144,6 @@ pub struct KeptSecrets {
 }
 
 /// The secrets of a login.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_secrets(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -179,9 +164,6 @@ pub async fn get_secrets(
 }
 
 /// Puts what a code was exchanged for in its place.
-///
-/// # Errors
-/// The database refused.
 pub async fn keep_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -200,9 +182,6 @@ pub async fn keep_user_token(
 }
 
 /// Erases the secrets of a login.
-///
-/// # Errors
-/// The database refused.
 pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update oauth_state set user_token = null, code = null, verifier = null where tenant_id = $1 and id = $2",
@@ -216,9 +195,6 @@ pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: Oauth
 
 /// Erases the secrets of a login that came to nothing. While the tenant is being erased, what a code was exchanged for stays to be
 /// revoked.
-///
-/// # Errors
-/// The database refused.
 pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

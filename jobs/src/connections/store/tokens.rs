@@ -29,9 +29,6 @@ pub struct TokenRow {
 }
 
 /// One token.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -52,9 +49,6 @@ pub async fn get_token(
 }
 
 /// The id of the token of a subject: the one there is, or a new one to insert under.
-///
-/// # Errors
-/// The database refused.
 pub async fn token_id_of(
     conn: &mut PgConnection,
     (tenant_id, provider): (TenantId, Provider),
@@ -132,9 +126,6 @@ pub async fn upsert_tokens(
 }
 
 /// Notes the outcome of a refresh.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_refresh(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -160,9 +151,6 @@ pub async fn insert_refresh(
 
 /// User tokens that end within `threshold_days` and were not refreshed for `interval`, with an account that still works on
 /// them and no `refresh_token` job on its way; those that end first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_expiring_user_tokens(
     conn: &mut PgConnection,
     threshold_days: i32,

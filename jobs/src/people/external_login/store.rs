@@ -5,9 +5,6 @@ use sqlx::PgConnection;
 use crate::{ids::UserId, providers::Provider};
 
 /// Whose account elsewhere that is; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub(super) async fn find_user(
     conn: &mut PgConnection,
     provider: Provider,
@@ -27,9 +24,6 @@ pub(super) async fn find_user(
 }
 
 /// Makes an account elsewhere a person's, unless it is somebody's; answers whose it is now. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub(super) async fn ensure(
     conn: &mut PgConnection,
     provider: Provider,

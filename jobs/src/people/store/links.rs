@@ -38,9 +38,6 @@ pub struct Registration {
 }
 
 /// Makes a link that is good for `life`; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn insert_link(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -70,9 +67,6 @@ pub async fn insert_link(
 }
 
 /// The password that waits for a link that is good to verify an address; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -88,9 +82,6 @@ pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<S
 }
 
 /// Uses a link, once; needs the system scope. `None`: there is none, it was used or its time is over.
-///
-/// # Errors
-/// The database refused.
 pub async fn use_link(
     conn: &mut PgConnection,
     id: Uuid,
@@ -120,9 +111,6 @@ pub async fn use_link(
 }
 
 /// The newest registration of somebody who is not verified yet, and its link; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_registration(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -143,9 +131,6 @@ pub async fn find_registration(
 }
 
 /// Makes all links of a person useless, with what waits for them; needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn delete_links(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from mail_links where user_id = $1", user_id.0).execute(conn).await?;
     Ok(())

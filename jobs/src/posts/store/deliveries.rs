@@ -33,9 +33,6 @@ pub struct DeliveryRow {
 }
 
 /// The deliveries of posts.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_deliveries(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -119,9 +116,6 @@ pub async fn insert_deliveries(
 }
 
 /// Notes which jobs make deliveries.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
     // Two statements: under row-level security a value taken out of `args` cannot drive the index of the other table.
     let made = sqlx::query!(
@@ -153,9 +147,6 @@ pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &
 }
 
 /// Whether one of these posts of an account is known to be the tenant's.
-///
-/// # Errors
-/// The database refused.
 pub async fn is_any_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -178,9 +169,6 @@ pub async fn is_any_published(
 }
 
 /// The account that a delivery goes to; `None` if there is no such delivery.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_account(
     conn: &mut PgConnection,
     tenant_id: TenantId,

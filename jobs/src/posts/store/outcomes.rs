@@ -40,9 +40,6 @@ pub struct ClaimedDelivery {
 
 /// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
 /// `None` if it was deleted, is published, or another job has it.
-///
-/// # Errors
-/// The database refused.
 pub async fn claim(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -102,9 +99,6 @@ pub async fn claim(
 }
 
 /// Marks a delivery published, with what the provider calls it.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -128,9 +122,6 @@ pub async fn mark_published(
 }
 
 /// Marks a delivery of which nobody can tell whether it went out; answers whether its tenant has not been told that yet.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_unknown(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -141,9 +132,6 @@ pub async fn mark_unknown(
 }
 
 /// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_waiting(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -156,9 +144,6 @@ pub async fn mark_waiting(
 }
 
 /// Notes of a delivery that may be out what the last look for it came to.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_looked_for(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -170,9 +155,6 @@ pub async fn mark_looked_for(
 }
 
 /// Marks a delivery that will not go out; answers whether its tenant has not been told that yet.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_failed(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -183,18 +165,12 @@ pub async fn mark_failed(
 }
 
 /// Marks a delivery that somebody cancelled.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
     mark(conn, tenant_id, id, DeliveryState::Cancelled, None, None).await?;
     Ok(())
 }
 
 /// Exchanges what the deliveries of two jobs are at the network.
-///
-/// # Errors
-/// The database refused.
 pub async fn swap_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -220,9 +196,6 @@ pub async fn swap_published(
 }
 
 /// Puts a delivery that failed or was cancelled back, as its job runs again.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_brought_back(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -280,9 +253,6 @@ async fn mark(
 
 /// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began; answers it if
 /// it did not need its user before.
-///
-/// # Errors
-/// The database refused.
 pub async fn mark_account_needs_reauth(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -21,9 +21,6 @@ pub struct PostRow {
 }
 
 /// Those of the times that are over for more than five minutes; a time that has just come means now.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -87,9 +84,6 @@ pub async fn attach_assets(
 }
 
 /// Those of the posts that exist.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_by_ids(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -111,9 +105,6 @@ pub async fn list_by_ids(
 }
 
 /// The posts of a calendar, in its order.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_by_calendar(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -136,9 +127,6 @@ pub async fn list_by_calendar(
 }
 
 /// The posts of a tenant, newest first, older than `after`.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_posts(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -8,9 +8,6 @@ use crate::{
 };
 
 /// The account to delete staged pictures from, if a delivery has any.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_account_of_staged(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -47,9 +44,6 @@ pub struct Staged {
 
 /// Takes the staged pictures off a delivery that failed or was cancelled before anything was sent. Its row is locked first:
 /// whoever publishes it again finds either the pictures or nothing.
-///
-/// # Errors
-/// The database refused.
 pub async fn take_staged(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -12,9 +12,6 @@ use crate::{
 
 /// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
 /// be repeated. Answers `None` where there is no such tenant. Needs the system scope.
-///
-/// # Errors
-/// The database refused.
 pub async fn erase(
     tx: &mut Tx,
     keyring: &Keyring,

@@ -91,18 +91,12 @@ pub async fn cancel<S>(tx: &mut Tx, kinds: &[Kind<S>], id: JobId) -> Result<bool
 }
 
 /// What [`act`] would do now; nothing is changed.
-///
-/// # Errors
-/// The database refused.
 pub async fn preview<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
     Ok(Acted::of(plan(tx, kinds, action, &distinct(ids), &[]).await?))
 }
 
 /// Does `action` to those of `ids` that it can be done to. The statements do not grow in number with the jobs; only the rows
 /// that follow a cancelled or discarded job are each kind's own.
-///
-/// # Errors
-/// The database refused.
 pub async fn act<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
     let ids = distinct(ids);
     let mut changing = Vec::new();

@@ -31,9 +31,6 @@ pub struct AttemptRow {
 }
 
 /// The attempts of a job that did not complete it, the newest 100, oldest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_attempts(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -76,9 +73,6 @@ pub struct EffectRow {
 }
 
 /// The effects of a job, oldest first, 100 at most.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_effects(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -110,9 +104,6 @@ pub struct Children {
 }
 
 /// The children of a job.
-///
-/// # Errors
-/// The database refused.
 pub async fn children(conn: &mut PgConnection, tenant_id: TenantId, id: JobId) -> Result<Children, sqlx::Error> {
     let counts = sqlx::query!(
         r#"

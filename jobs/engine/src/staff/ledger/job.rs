@@ -41,9 +41,6 @@ pub struct JobRow {
 }
 
 /// One job.
-///
-/// # Errors
-/// The database refused.
 pub async fn get_job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, sqlx::Error> {
     sqlx::query_as!(
         JobRow,

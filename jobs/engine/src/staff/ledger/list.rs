@@ -106,9 +106,6 @@ impl Scan {
 }
 
 /// Lists jobs, newest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_jobs(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> Result<Listed, sqlx::Error> {
     plan_by_index(conn).await?;
     let Some(scan) = Scan::of(conn, filter).await? else {

@@ -7,9 +7,6 @@ use crate::{
 };
 
 /// Ends the parking of a tenant's accounts and makes the jobs available that waited for it; answers how many.
-///
-/// # Errors
-/// The database refused.
 pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
     parking::unpark(tx, tenant_id, accounts).await?;
     let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();

@@ -29,9 +29,6 @@ struct Signs {
 }
 
 /// The queues whose work is not consumed.
-///
-/// # Errors
-/// The database refused.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
     plan_by_index(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();

@@ -6,9 +6,6 @@ use crate::ids::JobId;
 
 /// Kinds and ids of jobs that were given up within the last hour, and a little before, because they took down their process;
 /// the latest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_poisoned(conn: &mut PgConnection, limit: i64) -> Result<Vec<(String, JobId)>, sqlx::Error> {
     let jobs = sqlx::query!(
         r#"

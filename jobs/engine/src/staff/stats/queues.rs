@@ -28,9 +28,6 @@ pub type Depths = BTreeMap<(String, JobState), Count>;
 
 /// Counts unfinished jobs by queue and state. Available ones are counted up to [`MAX_COUNT`] in each queue; of the scheduled,
 /// retryable and suspended ones the first [`MAX_COUNT`] of the installation are looked at.
-///
-/// # Errors
-/// The database refused.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     plan_by_index(tx).await?;
     let mut depths = Depths::new();
@@ -116,9 +113,6 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
 
 /// How long the oldest due job of a queue has waited; `None` without due work. Looks at the first job of each lane, of 5,000
 /// lanes at most.
-///
-/// # Errors
-/// The database refused.
 pub async fn oldest_due(tx: &mut Tx, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"
@@ -170,9 +164,6 @@ pub struct Finished {
 }
 
 /// Counts jobs that ended within the last hour.
-///
-/// # Errors
-/// The database refused.
 pub async fn finished_lately(tx: &mut Tx) -> Result<Finished, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -210,9 +201,6 @@ pub struct Sizes {
 }
 
 /// Estimates how many jobs there are.
-///
-/// # Errors
-/// The database refused.
 pub async fn sizes(tx: &mut Tx) -> Result<Sizes, sqlx::Error> {
     sqlx::query_as!(
         Sizes,

@@ -36,9 +36,6 @@ pub struct WorkerRow {
 }
 
 /// The workers of the last hour, the living first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
     sqlx::query_as!(
         WorkerRow,
@@ -71,9 +68,6 @@ pub struct Running {
 }
 
 /// What runs, the longest first.
-///
-/// # Errors
-/// The database refused.
 pub async fn list_running(tx: &mut Tx) -> Result<Vec<Running>, sqlx::Error> {
     sqlx::query_as!(
         Running,
