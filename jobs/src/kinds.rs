@@ -94,7 +94,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::engine::periodic::next_tick;
+    use crate::{engine::periodic::next_tick, tenants::permissions};
 
     /// The kinds that files in a folder declare, each with its file; tests and the engine have some of their own.
     fn declared(folder: &Path, found: &mut Vec<(String, String)>) {
@@ -149,7 +149,18 @@ mod tests {
         assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
         assert!(find("nope").is_none());
         for kind in ["erase_tenant", "erase_user", "send_mail", "act_on_jobs"] {
-            assert!(find(kind).is_some_and(|kind| !kind.by_hand), "{kind}");
+            assert!(find(kind).is_some_and(|kind| kind.permission.is_none()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_kind_asks_for_a_permission_that_there_is() {
+        for kind in KINDS {
+            assert!(
+                kind.permission.is_none_or(|permission| permissions::ALL.contains(&permission)),
+                "{}: its PERMISSION is none of ALL in jobs/src/tenants/permissions.rs",
+                kind.name
+            );
         }
     }
 

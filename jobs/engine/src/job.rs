@@ -25,8 +25,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const PRIORITY: Priority = Priority::Normal;
     /// Fields of the payload that nobody is shown, at any depth.
     const REDACTED: &'static [&'static str] = &[];
-    /// Whether callers of the API may enqueue it (`POST /jobs`). Not where the payload says what is not for them to say.
-    const BY_HAND: bool = true;
+    /// The permission for what it does, such as `posts:publish`: whoever enqueues it through the API (`POST /jobs`) needs it
+    /// besides `jobs:write`. `None`: nobody enqueues it there, because the payload says what is not for callers to say.
+    const PERMISSION: Option<&'static str> = None;
     /// Whether one that was cancelled before its time waits for that time again when it is retried, instead of running at once.
     const KEEPS_TIME: bool = false;
 

@@ -34,8 +34,8 @@ pub struct KindSpec {
     pub priority: Priority,
     /// Fields of the payload that nobody is shown.
     pub redacted: &'static [&'static str],
-    /// Whether callers of the API may enqueue it.
-    pub by_hand: bool,
+    /// The permission for what it does; `None` if nobody may enqueue it through the API.
+    pub permission: Option<&'static str>,
     /// Whether one that was cancelled before its time keeps it when it is retried.
     pub keeps_time: bool,
     /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
@@ -61,7 +61,7 @@ impl KindSpec {
             timeout: J::TIMEOUT,
             priority: J::PRIORITY,
             redacted: J::REDACTED,
-            by_hand: J::BY_HAND,
+            permission: J::PERMISSION,
             keeps_time: J::KEEPS_TIME,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;

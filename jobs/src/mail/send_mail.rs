@@ -38,7 +38,7 @@ impl Job for SendMail {
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_mins(3);
     /// Whoever may enqueue jobs of a tenant must not have us write to people.
-    const BY_HAND: bool = false;
+    const PERMISSION: Option<&'static str> = None;
 
     fn unique_key(&self) -> Option<String> {
         let email = self.email.key();

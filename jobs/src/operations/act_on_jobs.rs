@@ -51,7 +51,7 @@ impl Job for ActOnJobs {
 
     const KIND: &'static str = "act_on_jobs";
     /// Its payload says who wants it, which is for the audit log and not for the caller to say.
-    const BY_HAND: bool = false;
+    const PERMISSION: Option<&'static str> = None;
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_hours(1);

@@ -1,7 +1,7 @@
 //! What a caller may do: names like `jobs:read`.
 
-/// Everything that an operation of the API can ask for.
-pub const ALL: [&str; 20] = [
+/// Everything that an operation of the API, or a kind of job, can ask for.
+pub const ALL: &[&str] = &[
     "accounts:read",
     "accounts:write",
     "api-keys:read",
@@ -18,6 +18,7 @@ pub const ALL: [&str; 20] = [
     "jobs:write",
     "members:read",
     "members:write",
+    "posts:publish",
     "posts:read",
     "posts:write",
     "tenants:read",
@@ -30,8 +31,8 @@ const FULL: &str = "*";
 /// Reads everything.
 const READ_ONLY: &str = "*:read";
 
-/// What those may do who make content for a tenant.
-const OF_MEMBERS: [&str; 10] = [
+/// The permissions of people who make content for a tenant. It goes out when an admin publishes it.
+const OF_MEMBERS: &[&str] = &[
     "accounts:read",
     "assets:read",
     "assets:write",
@@ -66,10 +67,10 @@ impl Permissions {
         Self(vec![READ_ONLY.to_owned()])
     }
 
-    /// Makes content: pictures, calendars, posts.
+    /// Makes content, and publishes none: pictures, calendars, posts.
     #[must_use]
     pub fn of_members() -> Self {
-        Self(OF_MEMBERS.map(str::to_owned).to_vec())
+        Self(OF_MEMBERS.iter().copied().map(str::to_owned).collect())
     }
 
     /// Permissions by their names; `*:read` and `*` stand for many.
