@@ -56,6 +56,12 @@ impl Rate {
     /// Any number.
     pub const ANY: Self = Self(None);
 
+    /// So many times the rate.
+    #[must_use]
+    pub fn times(self, factor: u32) -> Self {
+        Self(self.0.and_then(|requests| NonZeroU32::new(requests.get().saturating_mul(factor))))
+    }
+
     /// The greater of two.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

@@ -6,6 +6,7 @@
 mod api;
 mod auth;
 mod config;
+mod console;
 mod error;
 mod html;
 mod http;
@@ -34,24 +35,27 @@ pub use self::{
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = api::service(&state);
     let plain = api.spec();
-    let document = http::describe(&plain);
+    let mut document = http::describe(&plain);
     let described = format!("{document:#}");
+    console::describe(&mut document, &state.public_url);
     let operations = Arc::new(Operations::described_by(&document));
     let limits = Arc::new(RequestLimiter::new(state.window.clone(), state.http.rates));
     let is_https = state.public_url.starts_with("https:");
     let shared = (operations.clone(), state.clone());
     let (of_body, of_key, of_caller, of_origin) = (shared.clone(), shared, state.clone(), state.clone());
-    pages::add_to(Route::new())
+    console::add_to(pages::add_to(Route::new()), &state)
         .nest("/docs", http::swagger(&api.swagger_ui_html(), &plain, &described))
         .nest("/redoc", http::redoc(&api.redoc_html(), &plain, &described))
         .at("/openapi.json", http::description(described))
         .at("/connect/:ticket", get(api::connections::connect))
         .nest("/", api)
         .data(state)
+        .around(console::remembered_theme)
         .around(move |endpoint, request| http::check(endpoint, request, operations.clone()))
         .boxed()
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .around(move |endpoint, request| http::once(endpoint, request, of_key.clone()))
+        .around(console::take_key)
         .around(move |endpoint, request| http::read_body(endpoint, request, of_body.clone()))
         .boxed()
         .around(move |endpoint, request| http::limit(endpoint, request, limits.clone()))
@@ -59,6 +63,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .catch_all_error(async |error| error::from_framework(error, &[]))
+        .around(console::for_people)
         .boxed()
         .around(move |endpoint, request| http::share(endpoint, request, of_origin.clone()))
         .around(move |endpoint, request| http::protect(endpoint, request, is_https))

@@ -11,7 +11,9 @@ pub mod plans;
 pub mod roles;
 pub mod settings;
 pub mod store;
+mod update;
 pub mod usage;
 
 pub use erasure::EraseTenant;
 pub use period::Period;
+pub use update::{UpdateError, update};

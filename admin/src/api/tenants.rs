@@ -9,10 +9,10 @@ use jobs::{
     engine::{Scope, Tx},
     ids::{TenantId, UserId},
     tenants::{
-        erasure, members,
+        self, erasure, members,
         plans::Plan,
         roles::Role,
-        settings,
+        settings::{self, Settings},
         store::{self, TenantRow, Viewer},
         usage,
     },
@@ -71,7 +71,7 @@ impl TenantsApi {
                 require_tenant(&mut tx, model).await?;
                 settings::get(&mut tx, model).await?.for_another()
             }
-            None => settings::Settings::default(),
+            None => Settings::default(),
         };
         let tenant = store::insert(&mut tx, &body.name, &body.email, plan).await?;
         settings::put(&mut tx, tenant.id, &settings).await?;
@@ -136,16 +136,10 @@ impl TenantsApi {
             return Err(refusals::plan_by_operators());
         }
         let mut tx = self.state.db.tenant(id).await?;
-        let tenant = store::lock(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let before = (tenant, settings::get(&mut tx, id).await?);
-        let after = body.0.apply(before.clone())?;
-        store::update(&mut tx, &after.0).await?;
-        settings::put(&mut tx, id, &after.1).await?;
-        if let Some(details) = patch::difference(&before, &after) {
-            self.state.record(&mut tx, caller.actor(), entry("tenant.update", id, details)).await?;
-        }
+        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(tenant, settings);
+        let (tenant, settings) = tenants::update(&mut tx, &self.state.services, caller.actor(), id, change).await?;
         tx.commit().await?;
-        Ok(Json(TenantView::new(after.0, after.1)))
+        Ok(Json(TenantView::new(tenant, settings)))
     }
 
     /// Erase a tenant and everything that is its, files included. Nobody gets in from now on; a job does the rest. For its owners
@@ -222,6 +216,3 @@ async fn require_owner(tx: &mut Tx, caller: &Caller, id: TenantId) -> Result<(),
         Some(Role::Admin | Role::Member) | None => Err(ApiError::owners_only()),
     }
 }
-
-/// A tenant and its settings.
-type Described = (TenantRow, settings::Settings);

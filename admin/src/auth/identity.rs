@@ -20,7 +20,7 @@ use poem::{
 use uuid::Uuid;
 
 use super::client::Client;
-use crate::{ApiError, state::AppState};
+use crate::{ApiError, console, state::AppState};
 
 /// The browser's cookie that names its session.
 pub(crate) const SESSION_COOKIE: &str = "linecook_session";
@@ -80,8 +80,8 @@ pub(crate) async fn identify<E: Endpoint>(
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
     // Whether the process runs is asked while the database is away too.
-    let is_health = request.uri().path().starts_with("/health");
-    if !is_health && let Some(identity) = find(&state, &request, &client).await? {
+    let is_open = ["/health", console::ASSETS_PATH].iter().any(|path| request.uri().path().starts_with(path));
+    if !is_open && let Some(identity) = find(&state, &request, &client).await? {
         request.extensions_mut().insert(Arc::new(identity));
     }
     request.extensions_mut().insert(client);

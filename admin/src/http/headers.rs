@@ -8,9 +8,10 @@ use poem::{
 /// For answers that are read by programs.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// For our pages, which have their style in them and no script.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
-                           base-uri 'none'; form-action 'self'";
+/// For our pages: their style and scripts are files of ours, and what becomes HTML passes the one policy of `swap.js`.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+                           media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types linecook";
 
 /// A year: only by https.
 const TRANSPORT: &str = "max-age=31536000";

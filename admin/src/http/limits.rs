@@ -18,11 +18,15 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// Somebody who looks at pages asks so many times as often as a machine without credentials may: a page is no use of the API.
+const PAGES_OF_A_PERSON: u32 = 10;
+
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
 /// What anybody may ask however often: what watches us, what is read without us working, what providers send.
-const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
+const UNCOUNTED: [&str; 7] =
+    [crate::console::ASSETS_PATH, "/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
 
 /// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
 /// password.
@@ -54,6 +58,11 @@ impl RequestLimiter {
         let Some(identity) = identity.filter(|identity| !identity.is_operator()) else {
             return quotas;
         };
+        if !path.starts_with("/api/") {
+            let rate = self.rates.client.times(PAGES_OF_A_PERSON);
+            quotas.extend(quota("person", identity.actor.id.to_string(), rate, MINUTE));
+            return quotas;
+        }
         if let Some((tenant_id, plan)) = identity.counted_tenant(path) {
             quotas.extend(quota("tenant", tenant_id.to_string(), self.rates.of_plan(plan), HOUR));
         }

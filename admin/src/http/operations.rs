@@ -14,6 +14,8 @@ pub(crate) struct Operation {
     pub(crate) takes_credentials: bool,
     /// The permission that it declares. One that takes credentials and declares none is refused to everybody.
     pub(crate) required: Option<RequiredPermission>,
+    /// It is a page, not an operation of the API.
+    pub(crate) is_page: bool,
     /// Its body is a form with a file.
     pub(crate) takes_upload: bool,
     /// It changes something, and once only for each Idempotency-Key.
@@ -108,6 +110,7 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
     Operation {
         takes_credentials,
         required: required(schemes),
+        is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
         // What concerns signing in answers secrets, which are kept nowhere.
         takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/"),

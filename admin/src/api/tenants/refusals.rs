@@ -1,6 +1,10 @@
 //! What tenants are refused.
 
-use jobs::tenants::usage::{Reached, UsageError};
+use jobs::tenants::{
+    UpdateError,
+    settings::BadSetting,
+    usage::{Reached, UsageError},
+};
 
 use crate::{ApiError, error::ErrorCode};
 
@@ -14,6 +18,18 @@ pub(super) fn plan_by_operators() -> ApiError {
 pub(super) fn too_many_tenants(most: i64) -> ApiError {
     let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
     ApiError::forbidden(ErrorCode::TooManyTenants, detail)
+}
+
+impl From<UpdateError> for ApiError {
+    fn from(error: UpdateError) -> Self {
+        match error {
+            UpdateError::Missing => Self::not_found("tenant"),
+            UpdateError::Setting(BadSetting { field, rule }) => {
+                Self::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
+            }
+            UpdateError::Database(error) => error.into(),
+        }
+    }
 }
 
 impl From<UsageError> for ApiError {

@@ -1,0 +1,95 @@
+//! Light, dark, or as the system has it: a cookie that the server reads, so that no page flashes in the wrong colours.
+
+use std::{str::FromStr, time::Duration};
+
+use poem::{
+    Endpoint, Request, Response,
+    web::cookie::{Cookie, CookieJar, SameSite},
+};
+
+use crate::state::AppState;
+
+const COOKIE: &str = "linecook_theme";
+const COOKIE_LIFE: Duration = Duration::from_hours(24 * 365);
+
+tokio::task_local! {
+    static CURRENT: Theme;
+}
+
+/// The colours that somebody chose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Theme {
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub(super) const ALL: [Self; 3] = [Self::System, Self::Light, Self::Dark];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+
+    pub(super) fn label(self) -> &'static str {
+        match self {
+            Self::System => "As the system",
+            Self::Light => "Light",
+            Self::Dark => "Dark",
+        }
+    }
+
+    fn of(request: &Request) -> Self {
+        let cookie = request.cookie().get(COOKIE);
+        cookie.and_then(|cookie| cookie.value_str().parse().ok()).unwrap_or_default()
+    }
+
+    /// Keeps it in the browser.
+    pub(super) fn keep(self, state: &AppState, cookies: &CookieJar) {
+        let mut cookie = Cookie::new_with_str(COOKIE, self.name());
+        cookie.set_path("/");
+        cookie.set_http_only(true);
+        cookie.set_same_site(SameSite::Lax);
+        cookie.set_secure(state.public_url.starts_with("https:"));
+        cookie.set_max_age(COOKIE_LIFE);
+        if self == Self::System {
+            cookie.make_removal();
+        }
+        cookies.add(cookie);
+    }
+}
+
+impl FromStr for Theme {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|theme| theme.name() == name).ok_or(())
+    }
+}
+
+/// The theme of the page that is being rendered.
+pub(crate) fn current() -> Theme {
+    CURRENT.try_with(|theme| *theme).unwrap_or_default()
+}
+
+/// Has pages rendered in the theme that the browser remembers.
+pub(crate) async fn remembered<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
+    let theme = Theme::of(&request);
+    let answer = CURRENT.scope(theme, endpoint.call(request));
+    answer.await.map(poem::IntoResponse::into_response)
+}
+
+/// Renders a page for a request that is not among the rendered ones any more.
+pub(super) fn rendered_in(theme: Theme, render: impl FnOnce() -> Response) -> Response {
+    CURRENT.sync_scope(theme, render)
+}
+
+/// The theme that a request asks for.
+pub(super) fn asked(request: &Request) -> Theme {
+    Theme::of(request)
+}
