@@ -4,6 +4,7 @@ use std::{str::FromStr, time::Duration};
 
 use poem::{
     Endpoint, Request, Response,
+    http::header,
     web::cookie::{Cookie, CookieJar, SameSite},
 };
 
@@ -45,8 +46,11 @@ impl Theme {
     }
 
     fn of(request: &Request) -> Self {
-        let cookie = request.cookie().get(COOKIE);
-        cookie.and_then(|cookie| cookie.value_str().parse().ok()).unwrap_or_default()
+        // Error pages are made outside of the layer that reads cookies.
+        let lines = request.headers().get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+        let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
+        let chosen = cookies.find(|(name, _)| *name == COOKIE);
+        chosen.and_then(|(_, name)| name.parse().ok()).unwrap_or_default()
     }
 
     /// Keeps it in the browser.
