@@ -22,7 +22,7 @@ pub(crate) use self::{
     assets::{PATH as ASSETS_PATH, address as asset_address},
     error_page::for_people,
     form_key::take_key,
-    landing::{after_sign_in, land},
+    landing::{after_sign_in, land, land_at_root},
     pages::describe,
     theme::{current as current_theme, remembered as remembered_theme},
 };
@@ -31,5 +31,5 @@ use crate::state::AppState;
 /// Adds the pages and the files that they load.
 pub(crate) fn add_to(route: Route, state: &AppState) -> Route {
     let route = pages::add_to(route, pages::all(&state.public_url));
-    route.at("/", get(landing::land)).at(format!("{}:hash/:name", assets::PATH), get(assets::serve))
+    route.at(format!("{}:hash/:name", assets::PATH), get(assets::serve))
 }

@@ -50,6 +50,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .at("/connect/:ticket", get(api::connections::connect))
         .nest("/", api)
         .data(state)
+        .around(console::land_at_root)
         .around(console::remembered_theme)
         .around(move |endpoint, request| http::check(endpoint, request, operations.clone()))
         .boxed()

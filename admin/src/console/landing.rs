@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{Request, Response, handler};
+use poem::{Endpoint, Request, Response, handler, http::Method};
 use url::form_urlencoded;
 
 use crate::{auth::Identity, html::redirect};
@@ -10,6 +10,18 @@ use crate::{auth::Identity, html::redirect};
 /// Sends browsers to the page to begin with, or to the form for signing in.
 #[handler]
 pub(crate) fn land(request: &Request) -> Response {
+    first_page(request)
+}
+
+/// Does so at the address without a path, which the router leaves to the API.
+pub(crate) async fn land_at_root<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
+    if *request.method() == Method::GET && request.uri().path() == "/" {
+        return Ok(first_page(&request));
+    }
+    endpoint.call(request).await.map(poem::IntoResponse::into_response)
+}
+
+fn first_page(request: &Request) -> Response {
     let identity = request.extensions().get::<Arc<Identity>>();
     let Some(identity) = identity.filter(|identity| identity.person.is_some()) else {
         return redirect("/sign-in");
