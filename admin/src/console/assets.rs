@@ -4,6 +4,7 @@
 
 use std::{collections::BTreeMap, io::Write as _, sync::LazyLock};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use poem::{
@@ -48,7 +49,7 @@ impl Assets {
             digest.update(&file.data);
             files.insert(name.to_string(), Asset::new(&name, &file.data));
         }
-        let hash = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let hash = URL_SAFE_NO_PAD.encode(&digest.finalize()[..12]);
         Self { hash, files }
     }
 }
@@ -68,7 +69,7 @@ impl Asset {
     }
 }
 
-/// The address of a file: `/s/0123456789abcdef/app.css`.
+/// The address of a file: `/s/kd93Aw0sLqTz71Xe/app.css`.
 pub(crate) fn address(name: &str) -> String {
     format!("{PATH}{}/{name}", ASSETS.hash)
 }

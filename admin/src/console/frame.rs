@@ -70,13 +70,14 @@ impl Frame {
             })
             .collect();
         let workspace = match visitor.workspace {
-            Some(id) => match workspaces.iter().find(|workspace| workspace.is_here) {
-                Some(own) => Some(own.clone()),
-                None => {
+            Some(id) => {
+                if let Some(own) = workspaces.iter().find(|workspace| workspace.is_here) {
+                    Some(own.clone())
+                } else {
                     let row = tenants::store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
                     Some(Workspace { id, name: row.name, role: "operator", is_here: true })
                 }
-            },
+            }
             None => None,
         };
         tx.commit().await?;

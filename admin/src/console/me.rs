@@ -121,7 +121,8 @@ pub(super) fn choose_theme(
     Sent(form): Sent<ThemeForm>,
 ) -> Response {
     form.theme.parse().unwrap_or(Theme::System).keep(state, cookies);
-    redirect(&visitor.to(own_path(&form.back)))
+    let there = visitor;
+    redirect(&there.to(own_path(&form.back)))
 }
 
 #[derive(Deserialize)]

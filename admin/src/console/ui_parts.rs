@@ -65,5 +65,6 @@ pub(super) fn submit(
     Sent(form): Sent<Form>,
 ) -> Response {
     Notice::ok(format!("You sent: {}", form.words)).keep(state, cookies);
-    redirect(&visitor.to("/ui-parts"))
+    let there = visitor;
+    redirect(&there.to("/ui-parts"))
 }

@@ -32,17 +32,16 @@ impl<'a> FromRequest<'a> for Visitor {
         let caller = request.extensions().get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
         let person = caller.person()?;
         let path = request.uri().path().to_owned();
-        let workspace = match named(request)? {
-            Some(named) => Some(caller.tenant(named)?),
-            None => {
-                if *request.method() == Method::GET
-                    && let Some(current) = caller.identity().current_tenant()
-                {
-                    let address = address_in(&path, request.uri().query(), current);
-                    return Err(poem::Error::from_response(redirect(&address)));
-                }
-                None
+        let workspace = if let Some(named) = named(request)? {
+            Some(caller.tenant(named)?)
+        } else {
+            if *request.method() == Method::GET
+                && let Some(current) = caller.identity().current_tenant()
+            {
+                let address = address_in(&path, request.uri().query(), current);
+                return Err(poem::Error::from_response(redirect(&address)));
             }
+            None
         };
         let is_read = *request.method() == Method::GET;
         let notice = if is_read { Notice::take(request.cookie()) } else { None };

@@ -9,6 +9,7 @@ use crate::auth::RequiredPermission;
 
 /// An operation as its description has it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(crate) struct Operation {
     /// It refuses whoever has no credentials.
     pub(crate) takes_credentials: bool,
