@@ -190,15 +190,15 @@ async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
 /// (`usable`) and takes the first due jobs of each (`picked`). Counts for limits (`busy`) are only
 /// read if there are limits.
 ///
-/// | parameter | meaning |
+/// | SQL | from | meaning |
 /// |---|---|---|
 /// | `$1`, `$2` | `queue`, `priority` | the jobs to pick from |
-/// | `$3`, `$4` | tenant and lane | the lane behind which the scan starts; null: at the first lane |
+/// | `$3`, `$4` | tenant and lane | the scan starts behind this lane; null: at the first lane |
 /// | `$5` | `room` | the most jobs to release |
 /// | `$6` | `kinds` | kinds that a live worker runs |
 /// | `$7` | `max_per_tenant` | the limit of each tenant; null: no limit |
 /// | `$8` | `max_per_account` | the limit of each lane; null: no limit |
-/// | `$9` - `$12` | tenants, lanes, times, ids | the last released job of each lane: see `Reached` |
+/// | `$9` - `$12` | `Reached` | the last job that was released of each lane |
 /// | `$13` | `Order::lanes` | the most lanes to visit that are not full (and 1,000 full ones) |
 /// | `$14` | `at_once` | the most jobs of one lane that its rate lets start; null: no rate |
 macro_rules! pick {
