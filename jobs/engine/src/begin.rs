@@ -37,7 +37,7 @@ impl Future for Begin {
 impl Drop for Begin {
     fn drop(&mut self) {
         if let (Some(beginning), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            // The transaction that comes of it is dropped there.
+            // The task drops the resulting transaction, which rolls it back.
             runtime.spawn(beginning);
         }
     }

@@ -175,7 +175,7 @@ pub async fn place(tx: &mut Tx) -> Result<i64, sqlx::Error> {
 pub struct Capacity {
     /// Slots by queue.
     pub slots: BTreeMap<String, usize>,
-    /// Kinds that at least one of them runs; others are not released.
+    /// Kinds that at least one live worker runs. Jobs of other kinds are not released.
     pub kinds: Vec<String>,
 }
 

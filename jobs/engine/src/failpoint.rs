@@ -21,7 +21,7 @@ pub enum Failpoint {
     BeforeSent,
     /// `sent` is committed; no byte of the call has left.
     Sent,
-    /// The call was answered; that is not recorded yet.
+    /// The call has returned; its outcome is not recorded yet.
     Answered,
     /// The job's writes and its end are written but not committed.
     BeforeRecord,

@@ -56,9 +56,9 @@ pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, 
 
 /// Renews a lease and compares `active` with the database.
 ///
-/// Attempts that the database counts to this process, that are not in `active` and that started
-/// more than `previous` ago are handed back, at no cost. They come from claims whose response was
-/// lost.
+/// Hands back attempts that the database counts to this process but that are not in `active`, at no
+/// cost. They come from claims whose response was lost. Only attempts that started more than
+/// `previous` ago are handed back.
 pub async fn renew(
     db: &Db,
     id: WorkerId,

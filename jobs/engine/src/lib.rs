@@ -8,8 +8,8 @@
 //! [`rescue()`] retries the attempts of processes that died. [`AttemptContext::once`] makes a call
 //! to the outside world at most once. `docs/ARCHITECTURE.md` explains the whole protocol.
 //!
-//! Every function that returns a `Result` fails if the database refuses or cannot be reached. An `#
-//! Errors` section lists only errors that callers treat differently.
+//! Functions that return a `Result` fail if the database (or Redis, for a [`Window`]) refuses or
+//! cannot be reached. The sections on errors list only those that callers treat differently.
 //!
 //! Rows of `jobs` change state all the time, so the planner's statistics are often stale.
 //! Statements that find jobs by id therefore compare the state by `is not distinct from`, which no

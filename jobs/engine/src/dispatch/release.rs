@@ -72,9 +72,9 @@ pub struct Cursor {
 /// are skipped. Jobs are suspended instead of released if their account is parked for longer or if
 /// no live worker runs their kind.
 ///
-/// Releasing writes nothing. The cursor remembers how far each lane was released and forgets it
-/// after two seconds, so that lost jobs are released again. A job that is in the window twice is
-/// claimed only once.
+/// Released jobs are not written, unless `order.is_marked`. The cursor remembers the last job
+/// released of each lane and forgets it after two seconds, so that lost jobs are released again. A
+/// job that is in the window twice is claimed only once.
 pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Result<Vec<Released>, sqlx::Error> {
     if cursor.since.is_none_or(|since| since.elapsed() >= FORGOTTEN_AFTER) {
         cursor.reached.clear();
@@ -186,9 +186,9 @@ async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
 
 /// The statement that picks a batch of due jobs. `$locked` is its locking clause, or nothing.
 ///
-/// It walks the lanes through the index, one probe a lane (`lanes`), computes the room of each
-/// (`usable`) and takes the first due jobs of each (`picked`). Counts for limits (`busy`) are only
-/// read if there are limits.
+/// It walks the lanes through the index, one probe a lane (`lanes`). Then it computes the share and
+/// the room of each lane (`usable`) and takes its first due jobs (`picked`). Counts for limits
+/// (`busy`) are only read if there are limits.
 ///
 /// | SQL | from | meaning |
 /// |---|---|---|
@@ -199,7 +199,7 @@ async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
 /// | `$7` | `max_per_tenant` | the limit of each tenant; null: no limit |
 /// | `$8` | `max_per_account` | the limit of each lane; null: no limit |
 /// | `$9` - `$12` | `Reached` | the last job that was released of each lane |
-/// | `$13` | `Order::lanes` | the most lanes to visit that are not full (and 1,000 full ones) |
+/// | `$13` | `Order::lanes` | the most lanes to visit; up to 1,000 more if some are full |
 /// | `$14` | `at_once` | the most jobs of one lane that its rate lets start; null: no rate |
 macro_rules! pick {
     ($locked:literal, $order:expr, $cursor:expr, $reached:expr) => {

@@ -97,8 +97,7 @@ pub async fn preview<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[J
 }
 
 /// Does `action` to the jobs of `ids` that allow it. The number of statements does not grow with
-/// the number of jobs, except for the rows that a kind changes when its job is cancelled or
-/// discarded.
+/// the number of jobs. Only the rows that a kind changes for its own jobs are written job by job.
 pub async fn act<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
     let ids = distinct(ids);
     let mut changing = Vec::new();

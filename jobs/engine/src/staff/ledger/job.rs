@@ -1,4 +1,4 @@
-//! One job.
+//! The ledger's row of one job.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;

@@ -27,8 +27,8 @@ pub struct Count {
 pub type Depths = BTreeMap<(String, JobState), Count>;
 
 /// Counts unfinished jobs by queue and state. Available jobs are counted up to [`MAX_COUNT`] in
-/// each queue. Of the scheduled, retryable and suspended ones the first [`MAX_COUNT`] of all queues
-/// are counted.
+/// each queue. Scheduled, retryable and suspended jobs are counted up to [`MAX_COUNT`] of each
+/// state over all queues.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     plan_by_index(tx).await?;
     let mut depths = Depths::new();
