@@ -1,4 +1,4 @@
-//! Liveness: one row a process in `workers`, renewed on a connection of its own.
+//! Leases of worker processes: one row a process in `workers`, renewed on a connection of its own.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,27 +8,28 @@ use uuid::Uuid;
 use super::{Attempt, Db};
 use crate::ids::{JobId, WorkerId};
 
-/// What a process tells about itself.
+/// A process's description of itself.
 #[derive(Debug, Clone)]
 pub struct Registration {
     /// A name for people: host and process number.
     pub name: String,
     /// Slots by queue.
     pub queues: BTreeMap<&'static str, usize>,
-    /// Kinds that it runs.
+    /// The kinds that it runs.
     pub kinds: Vec<String>,
-    /// How long it is taken for alive without a renewal.
+    /// The time that it counts as alive without a renewal.
     pub lease: Duration,
 }
 
-/// What a renewal found out.
+/// The result of a renewal.
 #[derive(Debug, Default)]
 pub struct Renewal {
-    /// Whether the lease still stood; an expired one is never renewed, the process takes a new id.
+    /// False if the lease had expired. An expired lease is never renewed: the process takes a new
+    /// id.
     pub is_alive: bool,
-    /// Active attempts that another attempt has overtaken, or that were settled by somebody else.
+    /// Active attempts that a later attempt replaced, or that another process settled.
     pub superseded: Vec<JobId>,
-    /// Active attempts whose job somebody wants cancelled.
+    /// Active attempts whose job is to be cancelled.
     pub cancelled: Vec<JobId>,
 }
 
@@ -53,8 +54,11 @@ pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, 
     Ok(id)
 }
 
-/// Renews a lease. Attempts executing under it since before `renewed_before` that are not active here (a claim whose answer
-/// was lost) are handed back without cost.
+/// Renews a lease and compares `active` with the database.
+///
+/// Hands back attempts that the database counts to this process but that are not in `active`, at no
+/// cost. They come from claims whose response was lost. Only attempts that started more than
+/// `previous` ago are handed back.
 pub async fn renew(
     db: &Db,
     id: WorkerId,
@@ -130,7 +134,8 @@ async fn hand_back_strays(
     Ok(())
 }
 
-/// Moves what a process was executing under an id whose lease ended to its new one, unless it was rescued.
+/// Moves executing jobs from a process's expired id to its new one. Jobs that were rescued
+/// meanwhile stay away.
 pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!(
@@ -153,14 +158,14 @@ pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx
     tx.commit().await
 }
 
-/// Ends a lease: what the process still executes is orphaned at once.
+/// Ends a lease. Attempts that the process still executes are orphaned at once.
 pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
     tx.commit().await
 }
 
-/// How many processes are alive.
+/// Counts the processes that are alive.
 pub(super) async fn count_live(db: &Db) -> Result<u32, sqlx::Error> {
     let mut tx = db.system().await?;
     let count = sqlx::query_scalar!(r#"select count(*) as "count!" from workers where expires_at > clock_timestamp()"#)

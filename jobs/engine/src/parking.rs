@@ -1,4 +1,5 @@
-//! Parked accounts and resting lanes: their jobs wait until a time, cost nothing and hold nobody up.
+//! Parked accounts and resting lanes. Their jobs wait until a time, at no cost, and hold up no
+//! others.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::{Claimed, Facts, Tx};
 use crate::ids::{AccountId, TenantId};
 
-/// Parks an account for this long; a longer park that stands already stays.
+/// Parks an account for this long. A longer park that exists stays.
 pub(super) async fn park(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -33,7 +34,7 @@ pub(super) async fn park(
     Ok(())
 }
 
-/// Has a job's lane rest for this long; a longer rest that stands already stays.
+/// Lets a job's lane rest for this long. A longer rest that exists stays.
 pub(super) async fn rest(tx: &mut Tx, job: &Claimed, rest: Duration) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

@@ -1,17 +1,18 @@
-//! Rescuing the attempts of processes that died.
+//! Rescue of the attempts of processes that died.
 
 use std::time::Duration;
 
 use super::{Cause, CauseClass, Db};
 
-/// Rescued at once at most.
+/// The most attempts that one call rescues.
 const CHUNK: i64 = 500;
 
-/// Makes orphaned attempts run again: their process has no live lease, by the database's clock. Every one counts a crash;
-/// the wait before the next attempt grows with their number. One whose effect may have happened reads back first.
-/// Nothing is rescued within one lease of the database's own start: until then every lease looks expired.
+/// Makes orphaned attempts run again, and returns their number. An attempt is orphaned if its
+/// process has no live lease, by the database's clock.
 ///
-/// Answers how many.
+/// Each rescue counts a crash, and the wait before the next attempt grows with the crashes. If a
+/// call of the attempt may have reached the provider, the job reads back first. Nothing is rescued
+/// within one lease of the database's start, when every lease looks expired.
 pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
     let mut tx = db.system().await?;
     let rescued = sqlx::query!(

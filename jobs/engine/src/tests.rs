@@ -1,4 +1,4 @@
-//! The engine's promises, on a real database.
+//! Tests of the engine's guarantees, on a real database.
 
 mod attempts;
 mod batch;
@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::{Claimed, Done, Job, JobContext, JobError, Kind, Queue, Retry, drain::claim_due, lease};
 use crate::{ids::WorkerId, testing::Bench};
 
-/// Does nothing.
+/// A job that does nothing.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Noop {}
 
@@ -42,7 +42,7 @@ impl Job for Noop {
 
 static NOOPS: &[Kind<()>] = &[Kind::of::<Noop>()];
 
-/// A process that lives for a minute.
+/// Registers a process with a lease of a minute.
 async fn register(bench: &Bench) -> WorkerId {
     let registration = lease::Registration {
         name: "test".to_owned(),
@@ -53,7 +53,7 @@ async fn register(bench: &Bench) -> WorkerId {
     lease::register(&bench.engine.db, &registration).await.unwrap()
 }
 
-/// Claims what is due.
+/// Claims all due jobs.
 async fn claim_all(bench: &Bench, worker: WorkerId) -> Vec<Claimed> {
     claim_due(&bench.engine.db, worker, &bench.engine.kind_names()).await.unwrap()
 }

@@ -1,20 +1,20 @@
-//! What each queue has and may have: read once a pass.
+//! The state and the limits of each queue, read once per pass of the dispatcher.
 
 use crate::{Tx, redis::at_once, run::SUSPECT};
 
-/// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
+/// The most jobs of a queue that may be running or released at once. `None`: limited only by slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Altogether.
+    /// The limit of the whole queue.
     pub max_running: Option<i32>,
-    /// Of one tenant.
+    /// The limit of each tenant.
     pub max_per_tenant: Option<i32>,
-    /// On one account, or without one of one tenant.
+    /// The limit of each account, or of a tenant's jobs without an account.
     pub max_per_account: Option<i32>,
 }
 
 impl QueueLimits {
-    /// Whether there is any.
+    /// Returns true if at least one limit is set.
     #[must_use]
     pub fn are_set(&self) -> bool {
         *self != Self::default()
@@ -24,21 +24,22 @@ impl QueueLimits {
 /// A queue as the dispatcher sees it.
 #[derive(Debug, Clone)]
 pub struct QueueState {
-    /// Its name.
+    /// The queue's name.
     pub name: String,
-    /// Nothing of it is to start.
+    /// True if no job of it is to start.
     pub is_paused: bool,
-    /// What operators allow.
+    /// The limits that operators set.
     pub limits: QueueLimits,
-    /// Jobs of one lane that may start at once, if the queue has a rate.
+    /// The most jobs of one lane that may start at once, if the queue has a rate.
     pub at_once: Option<i32>,
-    /// Jobs that are written down as released.
+    /// The number of jobs that are marked as released.
     pub marked: usize,
-    /// Jobs that run.
+    /// The number of jobs that run.
     pub executing: usize,
-    /// Those of them that run alone, or wait to: they take no slot.
+    /// The number of running jobs that crashed before and so run alone, or wait to: they take no
+    /// slot.
     pub alone: usize,
-    /// Priorities of which something waits to be released, the highest first.
+    /// The priorities that have jobs to release, the highest first.
     pub waiting: Vec<i16>,
 }
 

@@ -1,4 +1,4 @@
-//! Whose turn it is: what of the due jobs is released, and in which order.
+//! Turns of lanes: selects the due jobs to release, and their order.
 
 use std::collections::BTreeMap;
 
@@ -14,22 +14,22 @@ pub(super) struct DueJob {
     pub(super) id: Uuid,
     pub(super) lane: Lane,
     pub(super) run_at: DateTime<Utc>,
-    /// Until when its account is parked.
+    /// The end of its account's park.
     pub(super) parked_until: Option<DateTime<Utc>>,
-    /// A live worker runs its kind.
+    /// True if a live worker runs its kind.
     pub(super) is_known: bool,
-    /// How many of its lane were asked for.
+    /// The number of jobs that the statement asked for in its lane.
     pub(super) share: usize,
-    /// How many of its tenant may be released; `None`: no limit.
+    /// The most jobs of its tenant that may be released. `None`: no limit.
     pub(super) tenant_room: Option<i64>,
-    /// Its place among those of its lane, from 0.
+    /// Its place among the jobs of its lane, from 0.
     pub(super) turn: usize,
-    /// Its lane has no more than was asked for.
+    /// True if its lane had fewer jobs than were asked for.
     pub(super) is_last: bool,
 }
 
-/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
-/// leaves.
+/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on. Takes no
+/// more of a tenant than its limit leaves.
 pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
     picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
     for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
@@ -56,7 +56,7 @@ pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
 mod tests {
     use super::*;
 
-    /// Jobs `count` of a tenant's lane, of `share` that were asked for.
+    /// Returns `count` jobs of a tenant's lane, of which `share` were asked for.
     fn lane(tenant: u128, lane: u128, count: usize, share: usize, tenant_room: Option<i64>) -> Vec<DueJob> {
         let job = |number| DueJob {
             id: Uuid::from_u128(lane * 100 + number as u128),

@@ -1,4 +1,4 @@
-//! The statement that enqueues.
+//! The statement that inserts jobs.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,20 @@ pub(super) struct Inserted {
     pub(super) id: JobId,
     pub(super) is_new: bool,
     pub(super) is_due: bool,
-    /// Of a job that was there before; so are kind and key.
+    /// Null for a new row, as are kind and key: only needed to find the place of an existing job.
     tenant_id: Option<TenantId>,
     kind: Option<String>,
     unique_key: Option<String>,
 }
 
-/// Inserts jobs, or finds those that have their keys; answers them in their order.
+/// Inserts jobs or finds the unfinished ones with their keys, and returns them in their order.
 pub(super) async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Error> {
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let mut rows: Vec<(Uuid, &NewJob)> = ids.iter().copied().zip(jobs).collect();
-    // Sorted, so that two transactions that insert the same keys cannot deadlock.
+    // The order of keys is the same in all transactions, so that two of them cannot deadlock.
     rows.sort_by(|(_, a), (_, b)| (a.kind, &a.unique_key).cmp(&(b.kind, &b.unique_key)));
     let mut inserted = insert_rows(tx, &rows).await?;
-    // The database answers in an order of its own. New ids rise in the order in which they were made.
+    // The database returns rows in any order. New ids rise in the order in which they were made.
     if inserted.iter().all(|row| row.is_new) {
         inserted.sort_by_key(|row| row.id);
     } else {

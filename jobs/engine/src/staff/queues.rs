@@ -1,4 +1,5 @@
-//! What operators say about queues: paused or not, and limits.
+//! Settings of queues that operators change: pauses and limits. All functions need the system
+//! scope.
 
 use chrono::{DateTime, Utc};
 
@@ -16,20 +17,20 @@ pub struct QueueRow {
     pub max_per_minute: Option<i32>,
 }
 
-/// Changes of limits: `None` leaves one as it is, `Some(None)` lifts it.
+/// Changes of limits. `None` keeps a limit, `Some(None)` removes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimitChanges {
-    /// Jobs of the queue that run or are about to.
+    /// The most jobs of the queue that may be running or released.
     pub max_running: Option<Option<i32>>,
-    /// The same for each tenant.
+    /// The same limit for each tenant.
     pub max_per_tenant: Option<Option<i32>>,
-    /// The same for each account.
+    /// The same limit for each account.
     pub max_per_account: Option<Option<i32>>,
-    /// Starts a minute on one account, or of one tenant without an account.
+    /// Starts per minute of each account, or of a tenant's jobs without an account.
     pub max_per_minute: Option<Option<i32>>,
 }
 
-/// All queues, by name; needs the system scope, as everything here.
+/// Lists all queues by name.
 pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
@@ -43,7 +44,7 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     .await
 }
 
-/// One queue, locked until the transaction ends.
+/// Reads one queue and locks it until the transaction ends. Returns `None` if it does not exist.
 pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
@@ -59,10 +60,11 @@ pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Err
     .await
 }
 
-/// Sets limits; answers the queue as it is now. A new rate counts at once: lanes that rest for the old one wake.
+/// Sets limits and returns the changed queue. A new rate applies at once, so lanes that rest
+/// because of the old rate are woken.
 ///
 /// # Errors
-/// The database refused; the queue is there if [`lock`] found it.
+/// [`sqlx::Error::RowNotFound`] if the queue does not exist: call [`lock`] first.
 pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Result<QueueRow, sqlx::Error> {
     let row = sqlx::query_as!(
         QueueRow,
@@ -95,10 +97,10 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
     Ok(row)
 }
 
-/// Stops giving out a queue's jobs, or goes on; what runs is left to end. Answers the queue as it is now.
+/// Pauses or resumes a queue and returns the changed queue. Jobs that run are not stopped.
 ///
 /// # Errors
-/// As [`set_limits`].
+/// [`sqlx::Error::RowNotFound`] if the queue does not exist: call [`lock`] first.
 pub async fn set_paused(tx: &mut Tx, name: &str, paused: bool) -> Result<QueueRow, sqlx::Error> {
     let row = sqlx::query_as!(
         QueueRow,

@@ -1,4 +1,4 @@
-//! Only the latest attempt of a job writes.
+//! Tests of the fence: only the latest attempt of a job writes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{NOOPS, Noop, claim_all, register};
 use crate::{AttemptContext, JobError, JobState, ids::JobId, lease, testing::Bench};
 
-/// A job that is executing as attempt 1.
+/// Returns a job that executes its first attempt.
 async fn executing(bench: &Bench) -> (JobId, AttemptContext) {
     let id = bench.enqueue(&Noop::default()).await;
     let worker = register(bench).await;

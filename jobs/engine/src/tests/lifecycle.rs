@@ -1,4 +1,4 @@
-//! Enqueueing, unique keys, children, retries, rescue.
+//! Tests of enqueueing, unique keys, children, retries and the rescue.
 
 use std::time::Duration;
 

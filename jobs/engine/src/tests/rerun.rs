@@ -1,4 +1,4 @@
-//! Asked for and cancelled: of the two requests for one key the later one counts.
+//! Tests of a unique key that is enqueued and cancelled: the later request wins.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     testing::Bench,
 };
 
-/// There is only one at a time.
+/// A job of which only one exists at a time.
 #[derive(Debug, Serialize, Deserialize)]
 struct Single {}
 
@@ -42,7 +42,7 @@ async fn bench(pool: PgPool) -> Bench {
     Bench::new(pool, SINGLE).await
 }
 
-/// The job, running.
+/// Returns the job, which is executing.
 async fn running(bench: &Bench) -> (JobId, WorkerId, Claimed) {
     let id = bench.enqueue(&Single {}).await;
     let worker = register(bench).await;
@@ -50,7 +50,7 @@ async fn running(bench: &Bench) -> (JobId, WorkerId, Claimed) {
     (id, worker, claimed)
 }
 
-/// As a checkpoint and a child that failed do, an hour ago.
+/// Leaves what a checkpoint and a failed child would leave, an hour ago.
 async fn leave_place(bench: &Bench, id: JobId) {
     bench.execute("update jobs set result = '{\"place\": 7}', failed_children = 1 where id = $1", id.0).await;
     bench.engine.db.shift_clock(Duration::from_hours(1));
@@ -73,7 +73,7 @@ async fn decline(bench: &Bench, job: &Claimed, error: JobError) {
     assert!(matches!(bench.engine.decline(job, error, &interrupt).await, AttemptEnd::Settled));
 }
 
-/// It waits, as if it had just been asked for, and completes when it runs.
+/// Asserts that the job waits like a new one, and completes when it runs.
 async fn assert_begins_anew(bench: &Bench, id: JobId) {
     let row = bench.job(id).await;
     assert_eq!((row.state, row.cancel_requested_at, row.result), (JobState::Available, None, None));

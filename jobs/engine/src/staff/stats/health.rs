@@ -1,23 +1,23 @@
-//! Whether somebody consumes: a living process is not enough.
+//! Health of queues: finds queues whose work nobody consumes, even if a process is alive.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{list_running, list_workers, oldest_due, queues::plan_by_index};
 use crate::{Tx, queues};
 
-/// Due work that waits for longer than this beside free slots, while nothing is taken, is not consumed.
+/// The time that due work may wait beside free slots while no job of the queue starts.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why a queue's work is not consumed.
+/// The reason why a queue's work is not consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// There is due work and no live worker for the queue.
+    /// Work is due and no live worker serves the queue.
     Nobody,
-    /// Due work waits though slots are free, and nothing of the queue was taken within the last minute.
+    /// Work is due and slots are free, but no job of the queue started within the last minute.
     Standstill,
 }
 
-/// A queue as far as it matters here.
+/// The facts of a queue that decide on its health.
 #[derive(Debug, Clone, Copy, Default)]
 struct Signs {
     is_paused: bool,
@@ -28,7 +28,7 @@ struct Signs {
     was_taken_lately: bool,
 }
 
-/// The queues whose work is not consumed.
+/// Finds the queues whose work is not consumed.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
     plan_by_index(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
@@ -64,7 +64,7 @@ fn judge(signs: Signs) -> Option<Trouble> {
     if signs.slots == 0 {
         return Some(Trouble::Nobody);
     }
-    // What a limit holds back waits rightly.
+    // Work that a limit holds back may wait.
     let is_held_back = signs.has_limits && signs.running > 0;
     let stands_still = oldest_due > PATIENCE && signs.running < signs.slots && !signs.was_taken_lately && !is_held_back;
     stands_still.then_some(Trouble::Standstill)
