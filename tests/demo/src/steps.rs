@@ -1,4 +1,4 @@
-//! The walk, step by step.
+//! The steps of the demo, in order.
 
 mod calendar;
 mod connect;
@@ -24,7 +24,7 @@ use crate::{
     workers::Workers,
 };
 
-/// What the walk goes through.
+/// The clients, workers and findings of the demo.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) api: Api,
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     pub(crate) pictures: PathBuf,
 }
 
-/// What did not hold, in words.
+/// The failed expectations, in words.
 #[derive(Debug, Default)]
 struct Findings(Vec<String>);
 
@@ -46,7 +46,7 @@ impl Findings {
     }
 }
 
-/// How long each step took.
+/// The duration of each step.
 #[derive(Debug)]
 struct Times {
     step: Instant,
@@ -72,7 +72,7 @@ impl Times {
     }
 }
 
-/// Walks the whole path; answers what did not hold.
+/// Runs all steps and returns the failed expectations.
 pub(crate) async fn walk(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
     let mut times = Times::begin();
     let mut findings = Findings::default();

@@ -1,4 +1,4 @@
-//! A month of posts is written.
+//! Writes a month of posts.
 
 use anyhow::{Context as _, ensure};
 use uuid::Uuid;
@@ -12,9 +12,6 @@ use crate::{
 };
 
 /// Has each restaurant's next month written.
-///
-/// # Errors
-/// The API or a job failed, or the month is not whole.
 pub(super) async fn write(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Vec<Post>>> {
     let month = clock::next_month();
     say::heading(4, &format!("A month of posts, {month}"));

@@ -1,4 +1,4 @@
-//! The worker dies while Facebook publishes a post.
+//! Kills the worker while Facebook publishes a post.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,15 @@ use uuid::Uuid;
 use super::{Findings, Stage, lost_reply, publish};
 use crate::{restaurant::Restaurant, say, views::Job, wait};
 
-/// Jobs that do nothing, and pictures to render, that are under way when the worker dies.
+/// The number of no-op jobs in progress when the worker dies, besides pictures to render.
 const NOOPS: usize = 20;
 const PICTURES: usize = 8;
 
-/// How long until all is well again: the dead worker's call had 20 seconds, and until then nothing may be concluded.
+/// The longest time until recovery. The dead worker's call had 20 seconds, and nothing may be
+/// concluded before they are over.
 const RECOVERY: Duration = Duration::from_mins(1);
 
 /// Kills the worker in the middle of a publishing call and of other work, and starts another.
-///
-/// # Errors
-/// The API or the sandbox failed, or not all of it recovered.
 pub(super) async fn kill_worker(
     stage: &mut Stage,
     restaurants: &[Restaurant],
@@ -57,7 +55,7 @@ pub(super) async fn kill_worker(
     Ok(())
 }
 
-/// The jobs beside the post: answers how to find them.
+/// Enqueues the jobs beside the post, and returns how to find them.
 async fn enqueue_others(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Result<Others> {
     let tenant_id = restaurants[0].tenant_id;
     let mut renderings = Vec::new();
@@ -90,7 +88,7 @@ impl Others {
     }
 }
 
-/// Tells what the dead worker had in hand: its jobs stay `executing` until its lease is over.
+/// Prints the jobs that the dead worker was running. They stay `executing` until its lease is over.
 async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &mut Findings) -> anyhow::Result<()> {
     let job = stage.api.get_job(id).await?;
     say::job_is(&job, &job.state, "the worker is dead: the post is out, and nobody here knows");
@@ -109,7 +107,7 @@ async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &m
     Ok(())
 }
 
-/// Watches until the post and everything else is done.
+/// Waits until the post and everything else is done.
 async fn recover(stage: &Stage, id: Uuid, others: &Others, died: Instant) -> anyhow::Result<()> {
     say::asked(
         "The new worker takes the old one's jobs when that one's lease (3 seconds here) is surely over. The post has",

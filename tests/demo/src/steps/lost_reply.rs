@@ -1,4 +1,4 @@
-//! Facebook publishes a post, and its answer gets lost.
+//! Publishes a post and loses Facebook's response.
 
 use std::time::Duration;
 
@@ -7,10 +7,7 @@ use serde_json::json;
 use super::{Findings, Stage, publish};
 use crate::{restaurant::Restaurant, say, wait};
 
-/// Loses the answer to the call that publishes the kept post.
-///
-/// # Errors
-/// The API or the sandbox failed, or the job did not complete.
+/// Loses the response to the call that publishes the kept post.
 pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings: &mut Findings) -> anyhow::Result<()> {
     say::heading(6, "The answer gets lost");
     say::asked(
@@ -38,17 +35,14 @@ pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings:
     Ok(())
 }
 
-/// How often a text is on the Page, by the ledger.
-///
-/// # Errors
-/// The sandbox does not answer.
+/// Counts how often a text is on the Page, by the ledger.
 pub(super) async fn count(stage: &Stage, restaurant: &Restaurant, text: &str) -> anyhow::Result<usize> {
     let effects = stage.sandbox.list_effects().await?;
     let page = restaurant.profile.page_id;
     Ok(effects.iter().filter(|effect| effect.page_id == page && effect.message.as_deref() == Some(text)).count())
 }
 
-/// `once`, `3 times`.
+/// Returns a count in words: `once`, `3 times`.
 pub(super) fn in_words(times: usize) -> String {
     match times {
         1 => "once".to_owned(),
