@@ -1,9 +1,9 @@
-//! What the database's catalogue says about the isolation of tenants.
+//! Checks the isolation of tenants in the database's catalogue.
 
 use sqlx::PgPool;
 
-/// Tables without a tenant: who sees their rows, and why that is right. A table that is neither here nor has a tenant is
-/// complained about, until somebody decides.
+/// Tables without a tenant: who sees their rows, and the reason. A table that has no tenant and is
+/// missing here is reported.
 const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
     ("_sqlx_migrations", SeenBy::All, "which migrations were applied"),
     ("leadership", SeenBy::All, "which process dispatches"),
@@ -19,7 +19,7 @@ const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
     ("taken_remotes", SeenBy::System, "what a remote account shows is one call's, whichever tenants share the account"),
 ];
 
-/// Functions that take on the system's scope, and why that is right. They answer yes or no, whoever asks.
+/// Functions that run with the system's scope, and the reason. They return yes or no, never a row.
 const ACROSS_TENANTS: [(&str, &str); 6] = [
     ("claim_remote", "whether a post on a Page becomes this call's, whichever tenants share the Page"),
     ("is_remote_taken", "whether a post on a Page is another call's"),
@@ -29,7 +29,7 @@ const ACROSS_TENANTS: [(&str, &str); 6] = [
     ("swap_remotes", "which of two calls of one tenant has which post"),
 ];
 
-/// Unique columns that tell one tenant nothing about another: hashes of what is random.
+/// Unique columns that reveal nothing about other tenants: hashes of random values.
 const RANDOM: [&str; 3] = ["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
 
 /// Foreign keys of tables without a tenant.
@@ -37,11 +37,11 @@ const FROM_NO_TENANT: [&str; 1] = ["users_current_tenant_id_fkey"];
 
 #[derive(Debug, Clone, Copy)]
 enum SeenBy {
-    /// Nothing in it is a tenant's.
+    /// Everybody: no row belongs to a tenant.
     All,
-    /// `isolate_to_system`.
+    /// The system alone, by `isolate_to_system`.
     System,
-    /// Those who share a tenant with the person.
+    /// People who share a tenant with the person.
     Colleagues,
 }
 
@@ -55,7 +55,7 @@ impl SeenBy {
     }
 }
 
-/// The policies as they should be, to compare with: the database writes expressions its own way.
+/// The expected policies as the database formats them, to compare the actual ones with.
 const MODELS: &str = "
     create temp table model_of_tenant (tenant_id uuid);
     create temp table model_of_tenants (id uuid);
@@ -179,7 +179,7 @@ const COMPLAINTS: &str = r"
     order by 1
     ";
 
-/// Everything in the catalogue through which a tenant could meet another one's rows, sorted.
+/// Returns everything in the catalogue that could expose one tenant's rows to another, sorted.
 pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let names: Vec<&str> = WITHOUT_TENANT.iter().map(|(name, _, _)| *name).collect();
     let seen_by: Vec<&str> = WITHOUT_TENANT.iter().map(|(_, seen_by, _)| seen_by.name()).collect();
