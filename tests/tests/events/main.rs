@@ -1,4 +1,4 @@
-//! Following a job from outside, and the clock's list.
+//! Tests of following a job from outside, and of the list of periodic jobs.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use self::stream::{Message, Stream};
 
-/// Says three things, a while apart.
+/// A job that logs three messages, a while apart.
 #[derive(Debug, Serialize, Deserialize)]
 struct Talk {}
 

@@ -1,4 +1,4 @@
-//! Everything that staff do is in the audit log, and stays there.
+//! Tests that the audit log records all staff actions and keeps them.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -1,4 +1,4 @@
-//! Queues, workers, parked accounts.
+//! Tests of queues, workers and parked accounts.
 
 use std::time::{Duration, Instant};
 

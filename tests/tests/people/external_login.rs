@@ -1,4 +1,4 @@
-//! Signing in with Google and GitHub.
+//! Tests of signing in with Google and GitHub.
 
 use jobs::people::store::Purpose;
 use reqwest::{Client, Method, Response, Url, redirect::Policy};
@@ -10,11 +10,11 @@ use super::{assert_problem, login};
 
 const ADA: &str = "ada.rossi@example.com";
 
-/// A browser that a provider is about to send back.
+/// A browser before the provider sends it back.
 struct Visit {
-    /// What the browser keeps.
+    /// The cookie that the browser keeps.
     cookie: String,
-    /// Where it is sent.
+    /// The address that the provider sends it to.
     back: Url,
 }
 
@@ -64,7 +64,7 @@ fn set_cookies(response: &Response) -> Vec<String> {
     response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
 }
 
-/// Signs somebody in; answers what the API says about them.
+/// Signs a person in and returns the API's view of the person.
 async fn sign_in(app: &TestApp, provider: &str) -> Value {
     let ended = Visit::begin(app, provider).await.end(app).await;
     assert_eq!(location(&ended), "/home");
@@ -76,7 +76,8 @@ async fn sign_in(app: &TestApp, provider: &str) -> Value {
     me
 }
 
-/// That nobody was signed in, that the attempt is over for the browser, and that the form says why.
+/// Checks that nobody was signed in, that the browser's attempt is over, and that the form gives
+/// the reason.
 async fn assert_refused(app: &TestApp, response: Response, why: &str, words: &str) {
     let cookies = set_cookies(&response);
     assert!(cookies.iter().all(|cookie| cookie.contains("Max-Age=0")), "{cookies:?}");

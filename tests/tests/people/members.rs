@@ -1,4 +1,4 @@
-//! Who is in which tenant, and as what.
+//! Tests of the members of tenants, and their roles.
 
 use jobs::{people::throttle::Throttle, tenants::invitations::PURPOSE};
 use reqwest::Method;
@@ -24,7 +24,7 @@ fn code(app: &TestApp, invitation: &Value) -> String {
     app.bench.engine.services.signer.code(PURPOSE, invitation["id"].as_str().unwrap().parse().unwrap())
 }
 
-/// Invites somebody who then joins, making an account if there is none.
+/// Invites a person, who then joins. Creates an account if there is none.
 async fn join(app: &TestApp, by: &SignedIn, tenant: &str, email: &str, role: &str) {
     let body = json!({ "email": email, "role": role });
     let (status, invitation) = app.call(by, Method::POST, &format!("tenants/{tenant}/invitations"), body).await;

@@ -1,4 +1,4 @@
-//! Staying signed in.
+//! Tests of staying signed in.
 
 use std::time::Duration;
 

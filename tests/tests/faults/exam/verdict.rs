@@ -1,4 +1,4 @@
-//! What came of an exam.
+//! The verdict of an exam.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,15 +11,15 @@ use super::{
     watch::{Content, Seen, Shown},
 };
 
-/// What came of it, and what should not have.
+/// The report of an exam, and the errors found.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    /// A line for each fault.
+    /// A report with a line for each content.
     pub(super) told: String,
     pub(super) wrong: Vec<String>,
 }
 
-/// Judges what is shown in the end by what is out.
+/// Compares the final states with the published posts.
 pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) -> Verdict {
     let (shown, out) = (stage.viewer.shown().await, stage.viewer.out().await);
     let mut verdict = Verdict { wrong: seen.untruths.iter().cloned().collect(), ..Verdict::default() };
@@ -87,13 +87,13 @@ impl Group<'_> {
         if failed > 0 && self.tricks.iter().all(|trick| trick.ends != Ends::Failed) {
             wrong("lost: nothing refused it for good");
         }
-        // Those that are out and could have been told.
+        // Posts that are published and that a search could identify.
         let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
         let shows_picture = width.is_some() && !self.world.hides_pictures;
         if out > published && (is_alone || shows_picture) {
             wrong("unknown, though it is out and nothing else looks like it");
         }
-        // The others: nobody ever said that it is not out.
+        // All other posts: no response said that they were not published.
         let is_told = |delivery: &&Shown| !self.interrupted.contains(&delivery.id);
         if published == out
             && self.tricks.iter().all(|trick| trick.ends != Ends::Unknown)
