@@ -5,28 +5,28 @@ use sqlx::PgPool;
 /// Tables without a tenant: who sees their rows, and the reason. A table that has no tenant and is
 /// missing here is reported.
 const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
-    ("_sqlx_migrations", SeenBy::All, "which migrations were applied"),
-    ("leadership", SeenBy::All, "which process dispatches"),
-    ("periodic", SeenBy::All, "what the clock enqueues for the system"),
-    ("queues", SeenBy::All, "what operators say about queues, for everybody's jobs"),
-    ("workers", SeenBy::All, "which processes live; every claim looks there"),
+    ("_sqlx_migrations", SeenBy::All, "the applied migrations"),
+    ("leadership", SeenBy::All, "the process that dispatches"),
+    ("periodic", SeenBy::All, "the jobs that the clock enqueues for the system"),
+    ("queues", SeenBy::All, "the operators' settings of queues, for the jobs of all tenants"),
+    ("workers", SeenBy::All, "the live processes; every claim reads them"),
     ("users", SeenBy::Colleagues, "a person may belong to several tenants"),
-    ("user_identities", SeenBy::System, "a person's, of whichever tenant"),
-    ("sessions", SeenBy::System, "a person's, of whichever tenant"),
-    ("refresh_tokens", SeenBy::System, "a person's, of whichever tenant"),
-    ("mail_links", SeenBy::System, "a person's, of whichever tenant"),
-    ("throttles", SeenBy::System, "counts callers whom nobody knows yet"),
-    ("taken_remotes", SeenBy::System, "what a remote account shows is one call's, whichever tenants share the account"),
+    ("user_identities", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("sessions", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("refresh_tokens", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("mail_links", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("throttles", SeenBy::System, "counts callers before they are authenticated"),
+    ("taken_remotes", SeenBy::System, "a post belongs to one call, also if tenants share the account"),
 ];
 
 /// Functions that run with the system's scope, and the reason. They return yes or no, never a row.
 const ACROSS_TENANTS: [(&str, &str); 6] = [
-    ("claim_remote", "whether a post on a Page becomes this call's, whichever tenants share the Page"),
-    ("is_remote_taken", "whether a post on a Page is another call's"),
-    ("has_rival", "whether an equal call on a Page is open and comes first"),
-    ("has_equals", "whether so many equal calls on a Page are open"),
-    ("stands_alone", "whether no other call may have done what a Page shows"),
-    ("swap_remotes", "which of two calls of one tenant has which post"),
+    ("claim_remote", "claims a post on a Page for this call, also against other tenants of the Page"),
+    ("is_remote_taken", "true if a post on a Page belongs to another call"),
+    ("has_rival", "true if an equal call on a Page is open and comes first"),
+    ("has_equals", "true if so many equal calls on a Page are open"),
+    ("stands_alone", "true if no other call can have made a post on a Page"),
+    ("swap_remotes", "swaps the posts of two calls of one tenant"),
 ];
 
 /// Unique columns that reveal nothing about other tenants: hashes of random values.

@@ -207,7 +207,7 @@ impl FaultTrial {
     /// # Panics
     /// If it ends otherwise, or not at all.
     pub async fn dies_of(&mut self, worker: Worker, signal: i32) {
-        assert_eq!(worker.dies().await, Some(signal), "how the worker ended");
+        assert_eq!(worker.dies().await, Some(signal), "the signal that ended the worker");
         self.measured.crashes += 1;
     }
 
@@ -222,7 +222,7 @@ impl FaultTrial {
     /// # Panics
     /// If it does not within `at_most`.
     pub async fn settle(&mut self, at_most: Duration) {
-        let run = self.run.take().expect("a run was begun");
+        let run = self.run.take().expect("`begin` was called");
         let db = self.app.bench.engine.db.clone();
         self.wait_until_ended(Some(self.background_tenant.0), at_most).await;
         self.evidence.accepted.extend(run.background_load.stop().await);

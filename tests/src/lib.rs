@@ -324,7 +324,7 @@ impl Drop for TestApp {
 /// # Panics
 /// If there is no response, or a problem that docs/ERRORS.md does not explain.
 pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     let status = answer.status();
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.text().await.expect("a body");
@@ -353,7 +353,7 @@ pub async fn until<T>(what: &str, at_most: Duration, mut look: impl AsyncFnMut()
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < at_most, "waited {at_most:?} in vain until {what}");
+        assert!(begun.elapsed() < at_most, "timed out after {at_most:?}, waiting until {what}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }

@@ -77,7 +77,7 @@ impl Pooler {
             .spawn()
             .expect("pgbouncer starts");
         let pooler = Self { child, folder, url: format!("postgres://linecook@127.0.0.1:{port}/linecook") };
-        until("pgbouncer answers", PATIENCE, async || PgConnection::connect_with(&pooler.options()).await.ok()).await;
+        until("pgbouncer responds", PATIENCE, async || PgConnection::connect_with(&pooler.options()).await.ok()).await;
         pooler
     }
 

@@ -41,7 +41,7 @@ pub fn resolved(spec: &Value, schema: &Value) -> Value {
     let either = schema["anyOf"].as_array().into_iter().flatten().find(|part| part["type"] != "null");
     for part in [either, Some(schema)].into_iter().flatten() {
         if let Some(target) = part["$ref"].as_str() {
-            let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
+            let target = spec.pointer(target.trim_start_matches('#')).expect("the target of the reference");
             whole.as_object_mut().expect("a schema").extend(object_of(resolved(spec, target)));
         }
     }

@@ -89,7 +89,7 @@ impl PrivateRedis {
     }
 
     async fn answers(&self) {
-        until("Redis answers", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
+        until("Redis responds", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
     }
 }
 
@@ -220,7 +220,7 @@ impl PrivatePostgres {
     /// Connects as the superuser through the socket, whose folder is closed to other users.
     async fn superuser(&self) -> PgConnection {
         let url = format!("postgres://postgres@localhost:{}/postgres?host={}", self.port, self.folder.display());
-        until("PostgreSQL answers", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
+        until("PostgreSQL responds", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
     }
 
     async fn make_database(&self, password: Option<&str>) {

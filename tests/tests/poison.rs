@@ -147,7 +147,7 @@ async fn a_child_ends_with_its_worker_even_if_that_is_killed(pool: PgPool) {
     wait_until_gone(child).await;
     let _successor = app.worker(&[]).await;
     let job = wait_until(&app, id, SOON, |job| job.state == JobState::Retryable).await;
-    assert_eq!((job.crashes, poison(&app, id).await), (3, 0), "a crash of its worker is no death of its own");
+    assert_eq!((job.crashes, poison(&app, id).await), (3, 0), "a crash of the worker does not count as the job's own");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -179,7 +179,7 @@ async fn a_worker_that_is_asked_to_stop_hands_back_what_runs_alone(pool: PgPool)
     let child = child(&app, &worker, id).await;
     let (code, took) = worker.terminate().await;
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(15), "a second, not what the job has left: {took:?}");
+    assert!(took < Duration::from_secs(15), "the drain ends after a second, not with the job: {took:?}");
     wait_until_gone(child).await;
     let job = app.bench.job(id).await;
     assert_eq!((job.state, job.crashes, job.failures), (JobState::Available, 2, 0), "a stop costs nothing");
@@ -229,7 +229,7 @@ async fn a_running_job_is_cancelled_long_before_its_worker_renews_its_lease(pool
     // The lease is renewed every 20 seconds.
     let _worker = app.worker(&[("WORKER_LEASE_SECONDS", "60")]).await;
     let took = cancel_running(&app).await;
-    assert!(took < Duration::from_secs(10), "half a second to tidy up, and the way: {took:?}");
+    assert!(took < Duration::from_secs(10), "the cancellation does not wait for the renewal: {took:?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]

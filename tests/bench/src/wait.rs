@@ -19,7 +19,7 @@ pub(crate) async fn until<T>(
             return Ok(found);
         }
         if begun.elapsed() > bound {
-            bail!("waited {} s in vain for {what}", bound.as_secs());
+            bail!("timed out after {} s, waiting for {what}", bound.as_secs());
         }
         tokio::time::sleep(EVERY).await;
     }

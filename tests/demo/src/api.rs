@@ -161,16 +161,16 @@ impl Api {
 /// Sends a request and parses the JSON of the response. `path` is for error messages.
 pub(crate) async fn read<T: DeserializeOwned>(path: &str, request: RequestBuilder) -> anyhow::Result<T> {
     let response = send(path, request).await?;
-    response.json().await.with_context(|| format!("{path} answered something else than expected"))
+    response.json().await.with_context(|| format!("{path} returned an unexpected response"))
 }
 
 async fn send(path: &str, request: RequestBuilder) -> anyhow::Result<Response> {
-    let response = request.send().await.with_context(|| format!("{path} did not answer"))?;
+    let response = request.send().await.with_context(|| format!("{path} did not respond"))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let body = response.text().await.unwrap_or_default();
     let problem: Value = serde_json::from_str(&body).unwrap_or_default();
-    bail!("{path} answered {status}: {}", problem["detail"].as_str().unwrap_or(&body))
+    bail!("{path} returned {status}: {}", problem["detail"].as_str().unwrap_or(&body))
 }

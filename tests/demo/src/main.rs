@@ -69,7 +69,7 @@ async fn main() -> ExitCode {
         let sandbox = Sandbox::new(&config.sandbox_url, &config.world)?;
         let mut stage = Stage { api, sandbox, workers, pictures: config.pictures };
         let walk = tokio::time::timeout(LONGEST, steps::walk(&mut stage)).await;
-        walk.with_context(|| format!("it is not done after {} s", LONGEST.as_secs()))?
+        walk.with_context(|| format!("the demo timed out after {} s", LONGEST.as_secs()))?
     };
     let outcome = tokio::select! {
         outcome = walk => outcome,
@@ -80,16 +80,16 @@ async fn main() -> ExitCode {
     };
     match outcome {
         Ok(findings) if findings.is_empty() => {
-            say::verdict(true, "Everything held: each post that should be out is out exactly once.");
+            say::verdict(true, "All checks passed: each due post is published exactly once.");
             return ExitCode::SUCCESS;
         }
         Ok(findings) => {
-            say::verdict(false, "This did not hold:");
+            say::verdict(false, "These checks failed:");
             for finding in findings {
                 say::line(&format!("  - {finding}"));
             }
         }
-        Err(error) => say::verdict(false, &format!("The walk ended early: {error:#}")),
+        Err(error) => say::verdict(false, &format!("The demo ended early: {error:#}")),
     }
     logs.show_end();
     ExitCode::FAILURE

@@ -88,7 +88,7 @@ impl Sandbox {
 
     async fn post(&self, name: &str, body: &Value) -> anyhow::Result<()> {
         let request = self.client.post(format!("{}/{name}", self.base)).json(body);
-        let _: Value = read(&format!("the sandbox's {name}"), request).await.context("could not arrange the scene")?;
+        let _: Value = read(&format!("the sandbox's {name}"), request).await.context("could not set the sandbox up")?;
         Ok(())
     }
 }

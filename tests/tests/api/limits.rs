@@ -72,7 +72,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         }
     }
     let another = key(&app, tenant(&app, Plan::Basic).await).await;
-    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "others' requests are theirs");
+    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "another tenant has its own limit");
     let unlimited = key(&app, tenant(&app, Plan::Enterprise).await).await;
     let operator = app.key.clone();
     for key in [unlimited, operator] {

@@ -230,11 +230,11 @@ async fn anothers_things_and_missing_ones_look_the_same_to_the_byte(pool: PgPool
         assert_eq!(answers[0].0, 404, "{id}: {}", answers[0].1);
         if method == Method::GET {
             let there = send(&app, &method, &fill(&path, &theirs), &app.key, None).await;
-            assert_eq!(there.0, 200, "{id}: what is asked for is there: {}", there.1);
+            assert_eq!(there.0, 200, "{id}: the operator can read it: {}", there.1);
         }
     }
     assert!(tried > 25, "{tried}");
-    assert_eq!(rows_of(&app, app.bench.tenant_id).await, before, "nothing of it was changed");
+    assert_eq!(rows_of(&app, app.bench.tenant_id).await, before, "the refused requests changed nothing");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -67,7 +67,7 @@ impl Http {
         let request = request.build().expect("a request");
         let path: String = request.url().path().chars().take(40).collect();
         let what = format!("{} {path}", request.method());
-        let response = self.client.execute(request).await.expect("an answer");
+        let response = self.client.execute(request).await.expect("a response");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = String::from_utf8_lossy(&response.bytes().await.expect("a body")).into_owned();
         let mut answers = self.lock();
@@ -78,7 +78,7 @@ impl Http {
 
     /// Keeps the events of a stream within a second and a half.
     pub(crate) async fn listen(&self, request: RequestBuilder) {
-        let mut response = request.send().await.expect("an answer");
+        let mut response = request.send().await.expect("a response");
         let mut heard = Vec::new();
         let listening = async {
             while let Ok(Some(chunk)) = response.chunk().await {
@@ -99,7 +99,7 @@ impl Http {
 
     /// Allows a response to contain a secret.
     pub(crate) fn may_hold(&self, secrets: &Secrets, answer: &Answer, value: &str) {
-        assert!(answer.text.contains(value) || format!("{:?}", answer.headers).contains(value), "it holds it");
+        assert!(answer.text.contains(value) || format!("{:?}", answer.headers).contains(value), "it contains it");
         self.lock()[answer.index].may_hold.insert(secrets.index(value));
     }
 

@@ -34,7 +34,7 @@ pub(crate) async fn ada(stage: &mut Stage) -> Person {
     stage.app.wait_until_some("send_mail", "retryable", 1).await;
     let death = json!({ "tenant_id": stage.app.bench.tenant_id, "kind": "fault_probe", "args": { "what": Probe::Abort, "attempts": 1 } });
     stage.post("/api/v1/jobs", death).await.expect(202);
-    assert!(!stage.worker.ends().await, "it took its worker along");
+    assert!(!stage.worker.ends().await, "the job aborted its worker");
     stage.start_worker().await;
     stage.push("send_mail").await;
     stage.secrets.worked_named("password of the mail server");
@@ -158,7 +158,7 @@ pub(crate) async fn refused_letters(stage: &Stage) {
 
 /// Replays a refresh token long after it was exchanged.
 pub(crate) async fn stolen_token(stage: &Stage, ada: &Person) {
-    let refused = until("the token is taken for stolen", Duration::from_mins(1), async || {
+    let refused = until("the token counts as stolen", Duration::from_mins(1), async || {
         let answer = open(stage, "refresh", json!({ "refresh_token": ada.spent })).await;
         if answer.status == 200 {
             tokens(stage, &answer, "Ada's");

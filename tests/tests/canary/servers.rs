@@ -62,7 +62,7 @@ async fn watch(address: String, password: String, seen: Arc<Mutex<Vec<u8>>>) {
 /// Returns every key of a Redis with its value.
 pub(crate) async fn contents(redis: &PrivateRedis) -> Artifact {
     let client = redis::Client::open(redis.url.as_str()).expect("an address");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis responds");
     let plain = ["SET", "rdbcompression", "no"];
     let () = redis::cmd("CONFIG").arg(&plain).query_async(&mut connection).await.expect("Redis obeys");
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("keys");

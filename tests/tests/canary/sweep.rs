@@ -38,7 +38,7 @@ pub(crate) async fn read_everything(stage: &Stage) {
             Some("assets") => &assets,
             Some("calendars") => &calendars,
             Some("jobs") => &jobs,
-            _ => panic!("nobody said of what the id in {path} is"),
+            _ => panic!("this test does not know the id in {path}"),
         };
         assert!(!ids.is_empty(), "there is something to read at {path}");
         for id in ids {

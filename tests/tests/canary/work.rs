@@ -47,7 +47,7 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     stage.http.hands_out(&stage.secrets, &opened, "the browser of a login", browser);
 
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let allowed = client.get(dialog).send().await.expect("the dialog answers");
+    let allowed = client.get(dialog).send().await.expect("the dialog responds");
     let back = allowed.headers()["location"].to_str().expect("a text");
     let back = back.strip_prefix(PUBLIC).expect("it leads to us");
     let request = stage.http.request(Method::GET, back).header("cookie", &cookie);
@@ -154,7 +154,7 @@ pub(crate) async fn panic(stage: &Stage) {
 /// used.
 pub(crate) async fn keep_all_tokens(stage: &Stage) {
     let url = format!("{}/control/secrets", stage.app.bench.sandbox.base);
-    let handed_out: Value = reqwest::get(url).await.expect("the sandbox answers").json().await.expect("JSON");
+    let handed_out: Value = reqwest::get(url).await.expect("the sandbox responds").json().await.expect("JSON");
     for code in handed_out["codes"].as_array().expect("codes") {
         stage.secrets.keep_unused("a code of Facebook", code["value"].as_str().expect("a text").as_bytes());
         assert_eq!(code["used"], json!(true), "the code was exchanged");

@@ -55,7 +55,7 @@ async fn one_that_was_stopped_before_a_call_is_written_down_sends_nothing(pool: 
         let settled = last_post(&trial).await;
         wake(stopped).await;
         trial.settle(TWO_MINUTES).await;
-        assert_eq!(last_post(&trial).await, settled, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, settled, "the woken worker changed nothing");
         assert!(settled["attempt"].as_i64() > Some(1), "{settled}");
         successor.terminate().await;
     }
@@ -89,7 +89,7 @@ async fn one_that_was_stopped_past_the_time_of_the_call_sends_nothing(pool: PgPo
         let settled = last_post(&trial).await;
         assert_eq!(settled["suspended_on"], json!("unknown_effect"), "{settled}");
         wake(stopped).await;
-        assert_eq!(last_post(&trial).await, settled, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, settled, "the woken worker changed nothing");
         successor.terminate().await;
     }
     assert_eq!(trial.app.bench.sandbox.calls("publish_feed").await, 0, "nothing was sent");
@@ -103,7 +103,7 @@ async fn one_that_was_stopped_after_a_call_records_nothing(pool: PgPool) {
         let (stopped, successor) = stopped_at(&mut trial, "answered").await;
         let rescued = last_post(&trial).await;
         wake(stopped).await;
-        assert_eq!(last_post(&trial).await, rescued, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, rescued, "the woken worker changed nothing");
         trial.settle(TWO_MINUTES).await;
         assert_eq!(last_post(&trial).await["result"]["read_back"], json!(true), "the successor recorded it");
         successor.terminate().await;

@@ -38,7 +38,7 @@ async fn assert_each_ran_once(trial: &FaultTrial) {
     let jobs = ledger::list_jobs(&trial.app.bench.engine.db).await.unwrap();
     let again: Vec<_> =
         jobs.iter().filter(|job| job.kind == "fault_probe" && job.failures == 0 && job.attempt > 1).collect();
-    assert!(again.is_empty(), "what ran when Redis failed ran once: {again:?}");
+    assert!(again.is_empty(), "each job that ran while Redis failed ran once: {again:?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]

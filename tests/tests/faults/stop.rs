@@ -51,8 +51,8 @@ async fn twenty_running_jobs_end_or_are_handed_back_at_no_cost(pool: PgPool) {
     let costly: Vec<_> = jobs.iter().filter(|job| job.failures > 0 || job.crashes > 0).collect();
     assert!(costly.is_empty(), "a stop costs nothing: {costly:?}");
     let twice = jobs.iter().filter(|job| job.kind == "fault_probe" && job.attempt == 2).count();
-    assert_eq!(twice, small_or_long(8, 40), "only what was handed back ran again");
-    assert!(jobs.iter().all(|job| job.kind != "publish_post" || job.attempt == 1), "calls on their way were not cut");
+    assert_eq!(twice, small_or_long(8, 40), "only the jobs that were handed back ran again");
+    assert!(jobs.iter().all(|job| job.kind != "publish_post" || job.attempt == 1), "calls in flight were not cut");
     trial.end().await;
 }
 

@@ -139,7 +139,7 @@ async fn nothing_is_written_for_another(db: &Db, tables: &[Bound], one: Owner, o
         assert_eq!(attempt(&mut tx, &moving, Uuid::now_v7()).await, None, "{moving}");
     }
     let deleting = "delete from users where current_tenant_id is distinct from $1";
-    assert_eq!(attempt(&mut tx, deleting, Uuid::now_v7()).await, Some(0), "people belong to others too");
+    assert_eq!(attempt(&mut tx, deleting, Uuid::now_v7()).await, Some(0), "people may belong to other tenants too");
 }
 
 /// Executes a statement and rolls it back. Returns the number of affected rows, or none if it is

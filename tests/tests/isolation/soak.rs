@@ -114,11 +114,11 @@ pub(crate) async fn soak(pool: PgPool, direct: PgPool, transactions: u64) {
         }
     }
     println!("soak: {deeds:?} in {:?}", begun.elapsed());
-    assert_eq!(soak.foreign.load(Ordering::Relaxed), 0, "rows of others");
-    assert_eq!(soak.missing.load(Ordering::Relaxed), 0, "rows that were not to be seen, but are one's own");
+    assert_eq!(soak.foreign.load(Ordering::Relaxed), 0, "visible rows of other tenants");
+    assert_eq!(soak.missing.load(Ordering::Relaxed), 0, "own rows that were not visible");
     assert_eq!(soak.count_dropped().await, 0, "rows of transactions that never committed");
     let in_spite = soak.completed_in_spite.load(Ordering::Relaxed);
-    assert!(deeds[&Deed::IsAbandoned] > in_spite, "futures that were dropped before their end");
+    assert!(deeds[&Deed::IsAbandoned] > in_spite, "some futures were dropped before their end");
     for deed in Deed::ALL {
         assert!(deeds.contains_key(&deed), "nothing {deed:?}");
     }
@@ -204,8 +204,8 @@ impl Soak {
         write(&mut tx, tenant, Uuid::now_v7(), "dropped").await?;
         let failed = sqlx::query("select 1 / (random() * 0)::int").execute(&mut *tx).await;
         let failed = failed.expect_err("a division by zero");
-        assert!(failed.as_database_error().is_some(), "the database refuses it: {failed}");
-        list(&mut tx).await.expect_err("nothing is answered in a failed transaction");
+        assert!(failed.as_database_error().is_some(), "the database returns the error: {failed}");
+        list(&mut tx).await.expect_err("a failed transaction rejects queries");
         Ok(())
     }
 
@@ -216,8 +216,8 @@ impl Soak {
         let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
         let was_there: bool =
             sqlx::query_scalar("select pg_terminate_backend($1)").bind(backend).fetch_one(&self.direct).await?;
-        assert!(was_there, "its backend was there to be terminated");
-        list(&mut tx).await.expect_err("nothing is answered without a backend");
+        assert!(was_there, "the backend existed and was terminated");
+        list(&mut tx).await.expect_err("a query fails without a backend");
         Ok(())
     }
 

@@ -125,7 +125,7 @@ async fn many_that_were_looked_for_and_not_seen_are_resolved_at_once(pool: PgPoo
     }
     app.bench.drain().await;
     app.bench.drain_after(Duration::from_mins(2)).await;
-    assert_eq!(bulk(&app, true, false).await["skipped"], json!({ "not_looked_for": 3 }), "once is not enough");
+    assert_eq!(bulk(&app, true, false).await["skipped"], json!({ "not_looked_for": 3 }), "one look is not enough");
     for _ in 0..3 {
         app.bench.drain_after(Duration::from_mins(2)).await;
     }
@@ -155,7 +155,7 @@ async fn many_that_were_looked_for_and_not_seen_are_resolved_at_once(pool: PgPoo
         let job = app.get(&format!("/api/v1/jobs/{id}")).await;
         candidates += job["effects"][0]["candidates"].as_array().unwrap().len();
     }
-    assert_eq!(candidates, 2, "what may be it is listed");
+    assert_eq!(candidates, 2, "the candidates are listed");
 }
 
 #[sqlx::test(migrations = "../migrations")]

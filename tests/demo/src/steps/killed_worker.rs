@@ -24,10 +24,8 @@ pub(super) async fn kill_worker(
 ) -> anyhow::Result<()> {
     let restaurant = &restaurants[1];
     say::heading(7, "The worker is killed");
-    say::asked(
-        "The stand-in publishes the next post of Hults Cafe, and takes its time to answer. In that moment, with other",
-    );
-    say::asked("work in hand, the worker is killed (kill -9): it can neither finish nor tell anybody.");
+    say::asked("The stand-in publishes the next post of Hults Cafe, and responds slowly. In that moment, with other");
+    say::asked("work in progress, the worker is killed (kill -9): it can neither finish nor report.");
     stage.sandbox.plan_fault(&json!({"operation": "publish_feed", "reply_delay_ms": 15_000})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;
     let text = restaurant.posts[publish::KEPT].text();
@@ -48,7 +46,7 @@ pub(super) async fn kill_worker(
     let job = stage.api.completed(id).await?;
     say::job(&job, &format!("found on the Page (read_back: {})", job.was_read_back()));
     findings.check(job.was_read_back(), || "the killed worker's post was not found by reading back".to_owned());
-    findings.check(job.crashes >= 1, || "the killed worker's job does not count as crashed".to_owned());
+    findings.check(job.crashes >= 1, || "the killed worker's job was not counted as crashed".to_owned());
     let times = lost_reply::count(stage, restaurant, text).await?;
     findings.check(times == 1, || format!("the killed worker's post is on the Page {times} times"));
     say::asked(&format!("The stand-in's ledger has this post {}.", lost_reply::in_words(times)));
@@ -64,7 +62,7 @@ async fn enqueue_others(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Re
         let photo = restaurant.rendered[0].source_id;
         renderings.push(stage.api.overlay(photo, &format!("See you in {at} days"), "center").await?.job_id);
     }
-    wait::until("a picture to be in the worker's hands", Duration::from_secs(10), async || {
+    wait::until("a picture in progress", Duration::from_secs(10), async || {
         let first = stage.api.get_job(renderings[0]).await?;
         Ok((first.state == "executing" || first.has_ended()).then_some(()))
     })
@@ -91,7 +89,7 @@ impl Others {
 /// Prints the jobs that the dead worker was running. They stay `executing` until its lease is over.
 async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &mut Findings) -> anyhow::Result<()> {
     let job = stage.api.get_job(id).await?;
-    say::job_is(&job, &job.state, "the worker is dead: the post is out, and nobody here knows");
+    say::job_is(&job, &job.state, "the worker is dead: the post is published, but not recorded here");
     findings.check(job.state == "executing", || format!("the killed worker's post was {}", job.standing()));
     let jobs = others.list(stage).await?;
     let count = |state: &str| jobs.iter().filter(|job| job.state == state).count();
@@ -110,11 +108,9 @@ async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &m
 /// Waits until the post and everything else is done.
 async fn recover(stage: &Stage, id: Uuid, others: &Others, died: Instant) -> anyhow::Result<()> {
     say::asked(
-        "The new worker takes the old one's jobs when that one's lease (3 seconds here) is surely over. The post has",
+        "The new worker takes the old one's jobs after the old lease (3 seconds here) has expired. The post has",
     );
-    say::asked(
-        "to wait until its call can no longer be under way, 20 seconds after it began: only then the Page tells.",
-    );
+    say::asked("to wait for the timeout of its call, 20 seconds after it began: only then the Page is conclusive.");
     let (mut standing, mut others_done, mut told) = (String::new(), false, Instant::now());
     wait::until("everything to recover", RECOVERY, async || {
         let job = stage.api.get_job(id).await?;

@@ -9,9 +9,9 @@ use crate::{restaurant::Restaurant, say, wait};
 
 /// Loses the response to the call that publishes the kept post.
 pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings: &mut Findings) -> anyhow::Result<()> {
-    say::heading(6, "The answer gets lost");
+    say::heading(6, "The response gets lost");
     say::asked(
-        "The stand-in publishes the next post of Krusty Pizza, and then cuts the connection instead of answering.",
+        "The stand-in publishes the next post of Krusty Pizza, and then cuts the connection instead of responding.",
     );
     say::asked("Sending again could publish it twice. So Linecook suspends the job and looks at the Page first.");
     stage.sandbox.plan_fault(&json!({"operation": "publish_feed", "drop": "after"})).await?;
@@ -22,15 +22,15 @@ pub(super) async fn lose_reply(stage: &Stage, restaurant: &Restaurant, findings:
     })
     .await?;
     findings.check(job.suspended_on.as_deref() == Some("reconcile"), || {
-        format!("after the lost answer the job was {} instead of suspended on reconcile", job.standing())
+        format!("after the lost response the job was {} instead of suspended on reconcile", job.standing())
     });
-    say::job_is(&job, &job.standing(), "no answer came: it may be out, so it is not sent again");
+    say::job_is(&job, &job.standing(), "no response: it may be published, so it is not sent again");
     let job = stage.api.completed(id).await?;
-    findings.check(job.was_read_back(), || "the post with the lost answer was not found by reading back".to_owned());
+    findings.check(job.was_read_back(), || "the post with the lost response was not found by reading back".to_owned());
     let text = restaurant.posts[publish::KEPT].text();
     say::job(&job, &format!("found on the Page (read_back: {})", job.was_read_back()));
     let times = count(stage, restaurant, text).await?;
-    findings.check(times == 1, || format!("the post with the lost answer is on the Page {times} times"));
+    findings.check(times == 1, || format!("the post with the lost response is on the Page {times} times"));
     say::asked(&format!("The stand-in's ledger has this post {}.", in_words(times)));
     Ok(())
 }

@@ -22,7 +22,7 @@ pub(super) const KEPT: usize = NOW;
 pub(super) async fn publish(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Result<()> {
     say::heading(5, "Publishing");
     say::asked("POST /posts/schedule: the first two posts of each month go out now, with a picture. One is kept for");
-    say::asked("what comes next; the nine others wait for their day.");
+    say::asked("the next steps; the nine others wait for their day.");
     for restaurant in restaurants {
         say::asked(&format!("{}:", restaurant.profile.name));
         for at in 0..NOW {

@@ -28,7 +28,7 @@ pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) ->
         groups.entry(delivery.content.clone()).or_default().push(delivery);
     }
     let ghosts = out.keys().filter(|content| !groups.contains_key(content));
-    verdict.wrong.extend(ghosts.map(|content| format!("{content:?}: nobody wanted it")));
+    verdict.wrong.extend(ghosts.map(|content| format!("{content:?}: published, but never requested")));
     let nothing = BTreeSet::new();
     for (content, deliveries) in &groups {
         let tricks = &stage.tricks[&content.marker];
@@ -82,16 +82,16 @@ impl Group<'_> {
         let remotes: BTreeSet<&String> =
             self.in_state("published").filter_map(|delivery| delivery.remote_id.as_ref()).collect();
         if remotes.len() < published || remotes.iter().any(|id| !self.out.contains(*id)) {
-            wrong("published as a post that it is not");
+            wrong("recorded with the id of another post");
         }
         if failed > 0 && self.tricks.iter().all(|trick| trick.ends != Ends::Failed) {
-            wrong("lost: nothing refused it for good");
+            wrong("lost: failed although no response refused it for good");
         }
         // Posts that are published and that a search could identify.
         let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
         let shows_picture = width.is_some() && !self.world.hides_pictures;
         if out > published && (is_alone || shows_picture) {
-            wrong("unknown, though it is out and nothing else looks like it");
+            wrong("unknown, although it is published and no other post looks like it");
         }
         // All other posts: no response said that they were not published.
         let is_told = |delivery: &&Shown| !self.interrupted.contains(&delivery.id);

@@ -156,7 +156,7 @@ impl Watch {
     /// # Panics
     /// If the task has ended early.
     pub(super) async fn stop(self) -> Seen {
-        assert!(!self.task.is_finished(), "it looked to the end");
+        assert!(!self.task.is_finished(), "the task still runs");
         self.task.abort();
         let _ = self.task.await;
         self.seen.lock().unwrap().clone()
