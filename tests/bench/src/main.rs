@@ -52,7 +52,7 @@ struct Config {
 enum What {
     /// Measures enqueueing, throughput (with memory) and latency.
     Jobs {
-        /// Only this part: `enqueue`, `process` or `latency`.
+        /// Measures only this part: `enqueue`, `process` or `latency`.
         #[arg(long)]
         only: Option<Part>,
     },

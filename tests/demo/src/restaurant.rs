@@ -17,7 +17,7 @@ pub(crate) struct Profile {
     pub(crate) page_id: &'static str,
     /// The brief of the month's posts.
     pub(crate) brief: &'static str,
-    /// Takes the photo.
+    /// The function that draws the photo.
     pub(crate) photo: fn() -> anyhow::Result<Vec<u8>>,
     pub(crate) photo_name: &'static str,
     /// The texts written over the photo, each with its position.

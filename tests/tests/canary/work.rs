@@ -150,8 +150,7 @@ pub(crate) async fn panic(stage: &Stage) {
     stage.push("fault_probe").await;
 }
 
-/// Registers the secrets that the sandbox handed out. Returns true if all that must be used were
-/// used.
+/// Registers the secrets that the sandbox handed out, and checks that the required ones were used.
 pub(crate) async fn keep_all_tokens(stage: &Stage) {
     let url = format!("{}/control/secrets", stage.app.bench.sandbox.base);
     let handed_out: Value = reqwest::get(url).await.expect("the sandbox responds").json().await.expect("JSON");

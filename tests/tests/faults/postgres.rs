@@ -121,8 +121,8 @@ async fn all_connections_in_use() {
     trial.judge().await;
 }
 
-/// Otherwise other workers would have nothing to do: a popped job that cannot be claimed returns
-/// after two seconds only.
+/// A worker without a database must not pop jobs. A popped job that cannot be claimed returns after
+/// two seconds only, so other workers would have nothing to do.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_worker_that_reaches_redis_alone_leaves_the_window_to_others(pool: PgPool) {
     let mut app = TestApp::new(pool).await;

@@ -119,8 +119,8 @@ async fn assert_forbidden(connection: &mut PgConnection, table: &Bound, new: Own
     savepoint.rollback().await.unwrap();
 }
 
-/// Checks, in the scope of `one`, that rows of `other` cannot be inserted, updated or deleted, and
-/// that no own row can move to another tenant.
+/// Checks in the scope of `one` that rows of `other` cannot be inserted, updated or deleted. No own
+/// row can move to another tenant either.
 async fn nothing_is_written_for_another(db: &Db, tables: &[Bound], one: Owner, other: Owner) {
     let mut tx = db.tenant(TenantId(one.tenant)).await.unwrap();
     for table in tables {
