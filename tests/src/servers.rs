@@ -15,35 +15,36 @@ use uuid::Uuid;
 
 use crate::{setting, until};
 
-/// How long a server may take to answer.
+/// The longest time until a server responds.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Only the socket's folder is closed to others of this machine, so the superuser logs in there and nowhere else.
+/// The login rules. Only the socket's folder is closed to other users of this machine, so the
+/// superuser can log in there and nowhere else.
 const LOGINS: &str = "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";
 
-/// A Redis that keeps nothing.
+/// A Redis without persistence.
 #[derive(Debug)]
 pub struct PrivateRedis {
     child: Child,
     port: u16,
     password: Option<String>,
-    /// Where it is.
+    /// The address.
     pub url: String,
 }
 
 impl PrivateRedis {
-    /// Starts one on a free port.
+    /// Starts a Redis on a free port.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start() -> Self {
         Self::start_for(None).await
     }
 
-    /// The same for those who know a password.
+    /// Starts a Redis that requires a password.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start_closed(password: &str) -> Self {
         Self::start_for(Some(password)).await
     }
@@ -58,15 +59,15 @@ impl PrivateRedis {
         redis
     }
 
-    /// Kills it.
+    /// Kills the server.
     pub fn stop(&mut self) {
         end(&mut self.child, "KILL");
     }
 
-    /// Kills it and starts an empty one in its place.
+    /// Kills the server and starts an empty one in its place.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn restart_empty(&mut self) {
         self.stop();
         self.child = spawn_redis(self.port, self.password.as_deref());
@@ -88,7 +89,7 @@ impl PrivateRedis {
     }
 
     async fn answers(&self) {
-        until("Redis answers", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
+        until("Redis responds", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
     }
 }
 
@@ -109,15 +110,15 @@ fn spawn_redis(port: u16, password: Option<&str>) -> Child {
         .expect("redis-server starts")
 }
 
-/// The same where the login has a password.
+/// The login rules with a password for the login.
 const CLOSED_LOGINS: &str =
     "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n";
 
-/// What makes a server write down every statement with its parameters.
+/// The options that make a server log every statement with its parameters.
 const WATCHING: [&str; 4] =
     ["logging_collector=on", "log_directory=log", "log_statement=all", "log_parameter_max_length_on_error=-1"];
 
-/// A cluster of PostgreSQL with one migrated database.
+/// A PostgreSQL cluster with one migrated database.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     child: Child,
@@ -125,12 +126,12 @@ pub struct PrivatePostgres {
     port: u16,
     max_connections: u32,
     settings: &'static [&'static str],
-    /// The database, as an ordinary login.
+    /// The address of the database for an ordinary login.
     pub url: String,
 }
 
 impl PrivatePostgres {
-    /// Makes and starts one on a free port.
+    /// Creates a cluster and starts it on a free port.
     ///
     /// # Panics
     /// If that fails.
@@ -138,7 +139,8 @@ impl PrivatePostgres {
         Self::start_for(max_connections, None).await
     }
 
-    /// The same with a password for the login, and a log of every statement with its parameters.
+    /// Starts a cluster with a password for the login, and a log of every statement with its
+    /// parameters.
     ///
     /// # Panics
     /// If that fails.
@@ -167,7 +169,7 @@ impl PrivatePostgres {
         postgres
     }
 
-    /// A pool of an ordinary login's connections.
+    /// Returns a pool of an ordinary login's connections.
     ///
     /// # Panics
     /// If it refuses.
@@ -175,21 +177,21 @@ impl PrivatePostgres {
         PgPoolOptions::new().max_connections(5).connect(&self.url).await.expect("a connection")
     }
 
-    /// Ends it at once, as a crash would; what was committed is there at the next start.
+    /// Stops the server at once, like a crash. Committed rows are there at the next start.
     pub fn stop_immediately(&mut self) {
         end(&mut self.child, "QUIT");
     }
 
-    /// Starts it again.
+    /// Starts the server again.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start_again(&mut self) {
         self.child = spawn_postgres(&self.folder, self.port, self.max_connections, self.settings);
         self.superuser().await;
     }
 
-    /// Everything that the database holds, as `insert` statements.
+    /// Returns everything in the database as `insert` statements.
     ///
     /// # Panics
     /// If it cannot be read.
@@ -205,7 +207,7 @@ impl PrivatePostgres {
         dumped.stdout
     }
 
-    /// What a watched one wrote down.
+    /// Returns the log of a watched server.
     ///
     /// # Panics
     /// If it is not watched.
@@ -215,15 +217,15 @@ impl PrivatePostgres {
         files.flat_map(|file| fs::read(file.expect("a file").path()).expect("a log")).collect()
     }
 
-    /// A connection as the superuser: by the socket, whose folder is closed to others.
+    /// Connects as the superuser through the socket, whose folder is closed to other users.
     async fn superuser(&self) -> PgConnection {
         let url = format!("postgres://postgres@localhost:{}/postgres?host={}", self.port, self.folder.display());
-        until("PostgreSQL answers", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
+        until("PostgreSQL responds", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
     }
 
     async fn make_database(&self, password: Option<&str>) {
         let mut superuser = self.superuser().await;
-        // The password stays out of a log that is looked through for it.
+        // The password stays out of the log, because a test searches the log for it.
         let role =
             format!("create role linecook login password '{}'", password.unwrap_or_default().replace('\'', "''"));
         for sql in ["set log_statement = 'none'", role.as_str(), "create database linecook owner linecook"] {
@@ -236,7 +238,7 @@ impl PrivatePostgres {
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         end(&mut self.child, "QUIT");
-        // What is left goes with the folder that scripts/test removes.
+        // Leftovers are removed with the folder that scripts/test removes.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -248,7 +250,7 @@ fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &
         .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
         .args(["-c", &format!("unix_socket_directories={}", folder.display())])
         .args(["-c", &format!("max_connections={max_connections}"), "-c", "timezone=UTC"])
-        // It is ended by signals, the machine goes on: what was written need not have reached the disk.
+        // Signals end the server while the machine goes on, so nothing has to be synced to disk.
         .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
         .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdin(Stdio::null())
@@ -262,7 +264,7 @@ fn postgres_program(name: &str) -> String {
     format!("{}/{name}", setting("LINECOOK_POSTGRES_BIN"))
 }
 
-/// A command as the user who may run PostgreSQL, which does not run as root.
+/// Returns a command that runs as an ordinary user, because PostgreSQL does not run as root.
 pub(crate) fn as_server_user(program: &str) -> Command {
     let words = setting("LINECOOK_SERVER_RUN");
     let mut words = words.split(' ');
@@ -271,10 +273,10 @@ pub(crate) fn as_server_user(program: &str) -> Command {
     command
 }
 
-/// How long a server may take to obey the signal that ends it.
+/// The longest time a server may take to end after the signal.
 const OBEDIENCE: Duration = Duration::from_secs(10);
 
-/// Ends a server by a signal and waits until it has ended; one that does not obey in time is killed.
+/// Ends a server by a signal and waits until it has ended. Kills one that takes too long.
 pub(crate) fn end(child: &mut Child, signal: &str) {
     end_within(child, signal, OBEDIENCE);
 }
@@ -294,8 +296,8 @@ fn end_within(child: &mut Child, signal: &str, obedience: Duration) {
     let _ = child.wait();
 }
 
-/// A port that nobody listens on, among those that are not given to outgoing connections: a server that comes back finds it
-/// free.
+/// Returns a free port outside the range of outgoing connections, so that a restarted server finds
+/// it free.
 pub(crate) fn free_port() -> u16 {
     loop {
         let port = rand::rng().random_range(20_000..32_000);

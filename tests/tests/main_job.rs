@@ -1,4 +1,4 @@
-//! The main job from end to end: the API, a worker process, the sandbox.
+//! Tests of the main job from end to end: the API, a worker process, the sandbox.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -24,7 +24,7 @@ fn cookie_and_location(answer: &reqwest::Response) -> (String, String) {
     (text(header::SET_COOKIE).split(';').next().unwrap().to_owned(), text(header::LOCATION))
 }
 
-/// Follows the login as a browser: answers the callback's address and the cookie to bring along.
+/// Follows the login as a browser would, and returns the callback's address and the cookie.
 async fn log_in(app: &TestApp) -> (String, String) {
     let tenant = app.bench.tenant_id;
     let connect = app.get(&format!("/api/v1/oauth/facebook/authorize?tenant_id={tenant}")).await;

@@ -1,4 +1,4 @@
-//! A person's browser, as far as a login needs one: it keeps cookies and follows redirects.
+//! A browser as far as a login needs one: it keeps cookies and follows redirects.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use reqwest::{Client, Response, StatusCode, header, redirect::Policy};
 use url::Url;
 
-/// More redirects than this are a loop.
+/// The number of redirects after which the browser gives up.
 const MAX_HOPS: usize = 10;
 
 /// A browser without a window.
@@ -16,7 +16,7 @@ pub(crate) struct Browser {
     cookies: Vec<Cookie>,
 }
 
-/// A cookie and whom it is for.
+/// A cookie and the host that it belongs to.
 #[derive(Debug)]
 struct Cookie {
     host: String,
@@ -32,7 +32,7 @@ pub(crate) struct Hop {
     pub(crate) status: StatusCode,
 }
 
-/// Where a way ended.
+/// The page where a chain of redirects ended.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     /// Every address on the way, the last one included.
@@ -42,27 +42,21 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Whether the last page is no refusal.
+    /// Returns true if the last page is not an error.
     pub(crate) fn is_accepted(&self) -> bool {
         self.hops.last().is_some_and(|hop| hop.status.is_success())
     }
 }
 
 impl Browser {
-    /// A browser without cookies.
-    ///
-    /// # Errors
-    /// The client cannot be made.
+    /// Creates a browser without cookies.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let timeout = Duration::from_secs(20);
         let client = Client::builder().redirect(Policy::none()).timeout(timeout).no_proxy().build()?;
         Ok(Self { client, cookies: Vec::new() })
     }
 
-    /// Opens an address and goes wherever it leads.
-    ///
-    /// # Errors
-    /// An address on the way does not answer, or it goes on and on.
+    /// Opens an address and follows its redirects.
     pub(crate) async fn open(&mut self, url: Url) -> anyhow::Result<Arrival> {
         let mut hops = Vec::new();
         let mut next = url;

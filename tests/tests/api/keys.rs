@@ -1,4 +1,4 @@
-//! Keys: what each allows, and who makes and revokes them.
+//! Tests of API keys: their permissions, and who creates and revokes them.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{OPEN, assert_problem, operations};
 
-/// What each operation asks for.
+/// The permission that each operation needs.
 const ASKS_FOR: [(&str, &str); 58] = [
     ("list_accounts", "accounts:read"),
     ("authorize_facebook", "accounts:write"),
@@ -77,7 +77,7 @@ const ASKS_FOR: [(&str, &str); 58] = [
     ("update_tenant", "tenants:write"),
 ];
 
-/// No permission, but somebody who signed in: keys are refused.
+/// The need of an operation without a permission: only a signed-in person may call it, no key.
 const PERSON: &str = "a person";
 
 async fn key(app: &TestApp, tenant_id: TenantId, permissions: &[&str]) -> String {
@@ -92,7 +92,7 @@ async fn call(app: &TestApp, key: &str, method: Method, path: &str, body: Value)
     answer(app.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(key).json(&body)).await
 }
 
-/// What an operation says that the key lacks.
+/// Returns the permission that an operation says the key lacks.
 async fn missing(app: &TestApp, key: &str, method: &Method, path: &str) -> Option<String> {
     let path = path.replace("{id}", &Uuid::now_v7().to_string());
     let (_, body) = answer(app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}))).await;

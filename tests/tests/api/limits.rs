@@ -1,4 +1,4 @@
-//! How much may be asked.
+//! Tests of rate limits.
 
 use admin::{HttpConfig, RateConfig};
 use jobs::{
@@ -50,7 +50,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         let tenant_id = tenant(&app, plan).await;
         let (one, other) = (key(&app, tenant_id).await, key(&app, tenant_id).await);
         for left in (0..served).rev() {
-            // The tenant's keys share what it has.
+            // The keys of a tenant share its limit.
             let answer = ask(&app, Some(if left % 2 == 0 { &one } else { &other })).await;
             assert_eq!(answer.status(), 200, "{plan:?}");
             let tenants = format!("\"tenant\";q={served};w=3600");
@@ -72,7 +72,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         }
     }
     let another = key(&app, tenant(&app, Plan::Basic).await).await;
-    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "others' requests are theirs");
+    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "another tenant has its own limit");
     let unlimited = key(&app, tenant(&app, Plan::Enterprise).await).await;
     let operator = app.key.clone();
     for key in [unlimited, operator] {

@@ -1,4 +1,4 @@
-//! The API's manners: who gets in, what is refused and how.
+//! Tests of the API's common rules: authentication, refusals and their format.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -20,7 +20,8 @@ use sqlx::PgPool;
 use tests::{TestApp, answer};
 use uuid::Uuid;
 
-/// Operations that need no credentials: health, the provider's way back, and how one comes by credentials.
+/// Operations that need no credentials: health, the provider's callback, and the ways to get
+/// credentials.
 const OPEN: [&str; 12] = [
     "get_health",
     "get_health_db",

@@ -1,4 +1,4 @@
-//! Providers that are not set up, and what is none.
+//! Tests of unconfigured and unknown providers.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Following a job from outside, and the clock's list.
+//! Tests of following a job from outside, and of the list of periodic jobs.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use self::stream::{Message, Stream};
 
-/// Says three things, a while apart.
+/// A job that logs three messages, a while apart.
 #[derive(Debug, Serialize, Deserialize)]
 struct Talk {}
 
@@ -109,7 +109,7 @@ async fn redis_wakes_streams_over_one_subscription(pool: PgPool) {
         window.announce(job).await;
         assert_eq!(stream.next().await.unwrap().event, "log");
     }
-    assert!(begun.elapsed() < Duration::from_secs(4), "looking every second would take longer: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "polling every second would take longer: {:?}", begun.elapsed());
     let client = redis::Client::open(setting("REDIS_URL")).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let channel = format!("{}events", app.redis_prefix);
@@ -144,7 +144,7 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
     for stream in streams {
         assert_eq!(stream.rest().await.last().unwrap().event, "end");
     }
-    assert_eq!(Stream::open(&app, job.0, None).await.rest().await.len(), 1, "places come free");
+    assert_eq!(Stream::open(&app, job.0, None).await.rest().await.len(), 1, "ended streams free their places");
 }
 
 #[sqlx::test(migrations = "../migrations")]

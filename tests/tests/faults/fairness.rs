@@ -1,4 +1,4 @@
-//! Very many jobs at once, and one of somebody else.
+//! Tests of very many jobs at once beside one of another tenant.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// Jobs of the crowd that may end before the lone one: as many as one pass promotes.
+/// The jobs of the crowd that may end before the lone one: as many as one pass promotes.
 const AHEAD: i64 = 2_000;
 
 #[sqlx::test(migrations = "../migrations")]

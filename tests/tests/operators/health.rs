@@ -1,4 +1,4 @@
-//! `/health/workers`: red when nobody consumes.
+//! Tests of `/health/workers`: it fails if no worker consumes.
 
 use std::time::{Duration, Instant};
 
@@ -38,7 +38,7 @@ async fn work_without_a_worker_is_red_and_turns_green_when_one_comes(pool: PgPoo
     app.wait_until_all("noop", "completed", Duration::from_mins(1)).await;
     worker.kill().await;
     app.bench.enqueue(&Noop::default()).await;
-    // Its lease of a second may still stand.
+    // The worker's lease of a second may still be valid.
     wait_until(&app, 503).await;
 }
 
@@ -65,7 +65,7 @@ async fn a_worker_that_lives_and_takes_nothing_is_red_after_a_minute(pool: PgPoo
     let _worker = app.worker(&[("WORKER_QUEUES", "default:2")]).await;
     app.post("/api/v1/queues/default/pause", json!({})).await;
     let job = app.bench.enqueue(&Noop::default()).await;
-    // Somebody holds the row, so that no claim gets it.
+    // The test locks the row, so that no claim gets it.
     let mut held = pool.begin().await.unwrap();
     sqlx::query("set local app.scope = 'system'").execute(&mut *held).await.unwrap();
     sqlx::query("select id from jobs where id = $1 for update").bind(job.0).fetch_one(&mut *held).await.unwrap();

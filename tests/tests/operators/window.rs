@@ -1,4 +1,4 @@
-//! The window in Redis: made anew by a command, and by itself.
+//! Tests of the window in Redis: a command rebuilds it, and lost jobs return by themselves.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ impl Redis {
     }
 }
 
-/// Jobs that the ledger has as dispatched; no process runs that would take them.
+/// Enqueues jobs that the ledger has as dispatched. No process runs that would take them.
 async fn dispatched(app: &TestApp, count: usize) {
     let body = json!({ "tenant_id": app.bench.tenant_id, "kind": "noop", "args": {}, "copies": count });
     assert_eq!(app.post("/api/v1/jobs", body).await.0, 202);
@@ -77,7 +77,7 @@ async fn the_command_rebuilds_says_how_much_and_is_written_down(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn what_redis_lost_is_in_the_window_again_by_itself(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    // The only slot is taken for long, so that nobody pops or claims what is in the window.
+    // The only slot stays taken, so that nobody pops or claims jobs from the window.
     app.bench.sandbox.fault("chat_completion", json!({ "delay_ms": 20_000 })).await;
     let _worker = app.worker(&[("WORKER_QUEUES", "ai:1")]).await;
     let path = format!("/api/v1/tenants/{}/calendars", app.bench.tenant_id);

@@ -1,4 +1,4 @@
-//! The pages, as a browser without scripts uses them.
+//! Tests of the pages, as a browser without scripts uses them.
 
 use jobs::people::store::Purpose;
 use reqwest::{Method, RequestBuilder, Response};

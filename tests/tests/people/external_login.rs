@@ -1,4 +1,4 @@
-//! Signing in with Google and GitHub.
+//! Tests of signing in with Google and GitHub.
 
 use jobs::people::store::Purpose;
 use reqwest::{Client, Method, Response, Url, redirect::Policy};
@@ -10,11 +10,11 @@ use super::{assert_problem, login};
 
 const ADA: &str = "ada.rossi@example.com";
 
-/// A browser that a provider is about to send back.
+/// A browser before the provider sends it back.
 struct Visit {
-    /// What the browser keeps.
+    /// The cookie that the browser keeps.
     cookie: String,
-    /// Where it is sent.
+    /// The address that the provider sends it to.
     back: Url,
 }
 
@@ -64,7 +64,7 @@ fn set_cookies(response: &Response) -> Vec<String> {
     response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
 }
 
-/// Signs somebody in; answers what the API says about them.
+/// Signs a person in and returns the API's view of the person.
 async fn sign_in(app: &TestApp, provider: &str) -> Value {
     let ended = Visit::begin(app, provider).await.end(app).await;
     assert_eq!(location(&ended), "/home");
@@ -76,7 +76,8 @@ async fn sign_in(app: &TestApp, provider: &str) -> Value {
     me
 }
 
-/// That nobody was signed in, that the attempt is over for the browser, and that the form says why.
+/// Checks that nobody was signed in, that the browser's attempt is over, and that the form gives
+/// the reason.
 async fn assert_refused(app: &TestApp, response: Response, why: &str, words: &str) {
     let cookies = set_cookies(&response);
     assert!(cookies.iter().all(|cookie| cookie.contains("Max-Age=0")), "{cookies:?}");
@@ -160,7 +161,7 @@ async fn the_same_person_comes_back_whatever_address_the_provider_has_by_then(po
         assert_eq!((&me["id"], &me["email"]), (&first["id"], &json!(ADA)), "{email}");
     }
     seat(&app, github(&[])).await;
-    assert_eq!(sign_in(&app, "github").await["id"], first["id"], "known without any address");
+    assert_eq!(sign_in(&app, "github").await["id"], first["id"], "the account is known without an email address");
     assert_eq!(count_users(&app).await, 2);
 }
 
@@ -234,15 +235,15 @@ async fn a_callback_counts_once_in_the_browser_where_it_began(pool: PgPool) {
         let ended = come_back(&app, &path, cookie.map(String::as_str)).await;
         assert_refused(&app, ended, "stale", words).await;
     }
-    assert_eq!(app.bench.sandbox.calls("google_token").await, 0, "no code was as much as asked about");
+    assert_eq!(app.bench.sandbox.calls("google_token").await, 0, "no code was exchanged");
 
     let mixed = format!("{}?code={}&state={}", visit.back.path(), other.part("code"), visit.part("state"));
     let ended = come_back(&app, &mixed, Some(&visit.cookie)).await;
     assert_refused(&app, ended, "failed", "did not answer as it should").await;
     let ended = visit.end(&app).await;
-    assert_eq!(location(&ended), "/home", "the code is good for its own attempt");
+    assert_eq!(location(&ended), "/home", "the code works for its own attempt");
     let used = set_cookies(&ended).into_iter().find(|cookie| cookie.starts_with("linecook_sign_in_google=;"));
-    let used = used.expect("the attempt is taken from the browser");
+    let used = used.expect("the response deletes the cookie");
     assert!(used.contains("Max-Age=0") && used.contains("Path=/sign-in/google"), "{used}");
     assert_refused(&app, come_back(&app, &visit.path(), None).await, "stale", words).await;
     assert_refused(&app, visit.end(&app).await, "failed", "did not answer as it should").await;

@@ -1,4 +1,4 @@
-//! People: registering, signing in, staying signed in, and who may do what in which tenant.
+//! Tests of people: registering, signing in, staying signed in, and their permissions in tenants.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

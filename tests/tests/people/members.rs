@@ -1,4 +1,4 @@
-//! Who is in which tenant, and as what.
+//! Tests of the members of tenants, and their roles.
 
 use jobs::{people::throttle::Throttle, tenants::invitations::PURPOSE};
 use reqwest::Method;
@@ -24,7 +24,7 @@ fn code(app: &TestApp, invitation: &Value) -> String {
     app.bench.engine.services.signer.code(PURPOSE, invitation["id"].as_str().unwrap().parse().unwrap())
 }
 
-/// Invites somebody who then joins, making an account if there is none.
+/// Invites a person, who then joins. Creates an account if there is none.
 async fn join(app: &TestApp, by: &SignedIn, tenant: &str, email: &str, role: &str) {
     let body = json!({ "email": email, "role": role });
     let (status, invitation) = app.call(by, Method::POST, &format!("tenants/{tenant}/invitations"), body).await;
@@ -90,7 +90,7 @@ async fn roles_change_people_go_and_the_last_owner_stays(pool: PgPool) {
     );
     let mut statuses = [left.0.as_u16(), went.0.as_u16()];
     statuses.sort_unstable();
-    assert_eq!(statuses, [204, 409], "of two owners who leave at once one stays");
+    assert_eq!(statuses, [204, 409], "one of two owners who leave at once stays");
     let members = app.get(&format!("/api/v1/tenants/{tenant}/members")).await;
     assert_eq!(members["items"].as_array().unwrap().len(), 1);
     let log = app.get(&format!("/api/v1/tenants/{tenant}/audit-log")).await;
@@ -142,7 +142,7 @@ async fn an_invitation_is_good_once_for_its_address_until_it_is_taken_back(pool:
 
     let known = app.person("known@example.com").await;
     let (_, third) = invite("known@example.com").await;
-    assert_eq!(accept(&third).await.0, 200, "who has an account needs neither name nor password");
+    assert_eq!(accept(&third).await.0, 200, "a person with an account needs neither name nor password");
     assert_problem(&accept(&third).await, 422, "bad_code");
     assert_eq!(me(&app, &known).await["tenants"].as_array().unwrap().len(), 2);
     let (_, list) = app.call(&owner, Method::GET, &path, Value::Null).await;
@@ -159,14 +159,14 @@ async fn one_works_in_the_first_tenant_until_one_switches(pool: PgPool) {
     let folder = |tenant: &str| json!({ "tenant_id": tenant, "name": "Photos" });
     let (_, theirs) = app.call(&guest, Method::POST, "folders", folder(&other)).await;
     let path = format!("folders/{}/assets", theirs["id"].as_str().unwrap());
-    assert_eq!(app.call(&guest, Method::GET, &path, Value::Null).await.0, 404, "the first tenant is meant");
+    assert_eq!(app.call(&guest, Method::GET, &path, Value::Null).await.0, 404, "the request is about the first tenant");
     let named = app.anonymous(Method::GET, &format!("/api/v1/{path}")).bearer_auth(&guest.token);
     assert_eq!(answer(named.header("linecook-tenant", &other)).await.0, 200, "unless a request names another");
 
     let (_, switched) = app.call(&guest, Method::POST, &format!("tenants/{other}/switch"), Value::Null).await;
     assert_eq!(switched["current_tenant_id"], json!(other));
     let again = app.sign_in("guest@example.com", PASSWORD).await;
-    assert_eq!(me(&app, &again).await["current_tenant_id"], json!(other), "it is remembered");
+    assert_eq!(me(&app, &again).await["current_tenant_id"], json!(other), "the choice is remembered");
     assert_eq!(app.call(&again, Method::GET, &path, Value::Null).await.0, 200);
     let key = json!({ "name": "x", "permissions": ["*"] });
     assert_problem(&app.call(&again, Method::POST, "api-keys", key.clone()).await, 403, "missing_permission");
@@ -217,5 +217,5 @@ async fn a_tenant_invites_fifty_strangers_at_once_and_no_more(pool: PgPool) {
     for _ in 0..4 {
         assert_problem(&invite(&owner, &tenant, "next@example.com").await, 429, "too_many_tries");
     }
-    assert_eq!(invite(&other, &another, "next@example.com").await.0, 201, "what was refused does not count");
+    assert_eq!(invite(&other, &another, "next@example.com").await.0, 201, "refused invitations do not count");
 }

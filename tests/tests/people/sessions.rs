@@ -1,4 +1,4 @@
-//! Staying signed in.
+//! Tests of staying signed in.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_refresh_token_that_comes_back_ends_the_session_and_is_written_down(po
     let ada = app.person("ada@example.com").await;
     let next = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
     let again = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
-    assert!(is_in(&app, &next).await && is_in(&app, &again).await, "the answer may have been lost");
+    assert!(is_in(&app, &next).await && is_in(&app, &again).await, "the refresh can be repeated at once");
     app.shift_clock(Duration::from_secs(11));
     assert_problem(&refresh(&app, &ada.refresh).await, 401, "bad_refresh_token");
     for token in [&next.refresh, &again.refresh] {
@@ -96,5 +96,5 @@ async fn of_two_tokens_for_one_whose_answer_was_lost_only_one_goes_on(pool: PgPo
     let owners = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
     app.shift_clock(Duration::from_secs(11));
     assert_problem(&refresh(&app, &thiefs.refresh).await, 401, "bad_refresh_token");
-    assert!(!is_in(&app, &owners).await, "whoever has the other one, it is not one's own");
+    assert!(!is_in(&app, &owners).await, "the owner's session ends too");
 }

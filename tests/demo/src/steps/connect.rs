@@ -1,4 +1,4 @@
-//! The restaurants connect their Facebook Pages.
+//! Connects the restaurants' Facebook Pages.
 
 use std::time::Duration;
 
@@ -15,9 +15,6 @@ use crate::{
 };
 
 /// Logs each restaurant's person in, and waits for the account.
-///
-/// # Errors
-/// The login or its job failed, or another account was connected.
 pub(super) async fn connect(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Account>> {
     say::heading(2, "Connecting the Facebook Page");
     say::asked("GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (cookies,");
@@ -51,7 +48,7 @@ async fn account(stage: &Stage, profile: &Profile, tenant_id: Uuid) -> anyhow::R
     Ok(account)
 }
 
-/// The addresses without what is secret or long in them, and what the last page says.
+/// Returns the addresses without their secret or long parts, and the last page's title.
 fn way(arrival: &Arrival) -> String {
     let names = arrival.hops.iter().map(|hop| {
         let path = hop.url.path();
