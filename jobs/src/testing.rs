@@ -1,4 +1,5 @@
-//! Support for tests: an engine over a database of the test's own, and a world of its own in the sandbox.
+//! Support for tests: an engine over the test's own database, and a world of its own in the
+//! sandbox.
 //!
 //! `scripts/test` starts the servers and the sandbox.
 
@@ -32,7 +33,7 @@ pub use self::sandbox::{Sandbox, emails_to};
 #[derive(Debug)]
 pub struct Bench {
     bench: testing::Bench<Services>,
-    /// Stands for the providers.
+    /// The sandbox, which stands for the providers.
     pub sandbox: Sandbox,
 }
 
@@ -51,17 +52,19 @@ impl DerefMut for Bench {
 }
 
 impl Bench {
-    /// A bench over a migrated database, with a tenant in it.
+    /// Returns a bench over a migrated database, with a tenant in it.
     ///
     /// # Panics
+    ///
     /// If the servers that `scripts/test` starts are not there.
     pub async fn new(pool: PgPool) -> Self {
         Self::with_window(pool, None).await
     }
 
-    /// The same with wake-ups through Redis.
+    /// Returns a bench with wake-ups through Redis.
     ///
     /// # Panics
+    ///
     /// As [`Bench::new`].
     pub async fn with_window(pool: PgPool, window: Option<Window>) -> Self {
         let sandbox = Sandbox::new();
@@ -69,16 +72,18 @@ impl Bench {
         Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox }
     }
 
-    /// A bench for another tenant of the same engine, with a world of its own in the sandbox.
+    /// Returns a bench for another tenant of the same engine, with a world of its own in the
+    /// sandbox.
     #[must_use]
     pub fn beside(&self, tenant_id: TenantId) -> Self {
         let bench = testing::Bench { engine: self.engine.clone(), tenant_id };
         Self { bench, sandbox: Sandbox::new() }
     }
 
-    /// Connects the sandbox's Page by a login, as a person would.
+    /// Connects the sandbox's Page through a login, as a person would.
     ///
     /// # Panics
+    ///
     /// If that fails.
     pub async fn connect_page(&self) -> AccountId {
         let job = self.begin_login().await;
@@ -88,17 +93,19 @@ impl Bench {
         connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }
 
-    /// Logs a person in at the sandbox and accepts the code; answers the job that exchanges it.
+    /// Logs a person in at the sandbox, and accepts the code. Returns the job that exchanges it.
     ///
     /// # Panics
+    ///
     /// If that fails.
     pub async fn begin_login(&self) -> JobId {
         self.begin_login_at(Provider::Facebook).await
     }
 
-    /// The same at another provider.
+    /// Does the same as [`Bench::begin_login`] at another provider.
     ///
     /// # Panics
+    ///
     /// If that fails.
     pub async fn begin_login_at(&self, provider: Provider) -> JobId {
         let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);

@@ -216,7 +216,7 @@ pub async fn mark_failed(
     Ok(())
 }
 
-/// Returns a calendar that failed before its plan was made to `planning`.
+/// Resumes a failed calendar: `planning` if it has no posts, else `writing`.
 pub async fn mark_planning(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

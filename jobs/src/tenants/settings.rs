@@ -132,7 +132,7 @@ fn is_count((network, count): (&String, &u8)) -> bool {
     is_network && *count <= MAX_HASHTAGS
 }
 
-/// Returns true for a day at most: the search itself may fail for so long.
+/// Returns true for a minute to a day. A search that fails is given up after a day too.
 fn is_patience(minutes: i32) -> bool {
     (1..=1_440).contains(&minutes)
 }

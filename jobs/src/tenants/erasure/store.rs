@@ -79,7 +79,7 @@ pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Re
     Ok(())
 }
 
-/// Returns true if the tenant's row exists.
+/// Returns true if the tenant's row exists and is marked as being erased.
 pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (select from tenants where id = $1 and erasing_at is not null) as "is_there!""#,
