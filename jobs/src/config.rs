@@ -41,7 +41,6 @@ impl EngineConfig {
     /// Returns a client of the window, which connects when it is first used.
     ///
     /// # Errors
-    ///
     /// Returns an error if `REDIS_URL` is malformed.
     pub fn window(&self) -> anyhow::Result<Window> {
         let mut url = self.redis_url.expose_secret().to_owned();
@@ -55,7 +54,6 @@ impl EngineConfig {
     /// Connects to the database.
     ///
     /// # Errors
-    ///
     /// Returns an error if it cannot be reached, or if the login bypasses row-level security and no
     /// role without that right exists.
     pub async fn connect(&self, window: Window) -> anyhow::Result<Db> {
@@ -76,7 +74,6 @@ impl KeyringConfig {
     /// Returns the keys.
     ///
     /// # Errors
-    ///
     /// Returns an error if a key is malformed. The message does not repeat it.
     pub fn keyring(&self) -> anyhow::Result<Keyring> {
         Keyring::parse(self.encryption_keys.expose_secret())

@@ -92,7 +92,6 @@ impl Keyring {
     /// bytes.
     ///
     /// # Errors
-    ///
     /// Names the malformed part. The message does not repeat a key.
     pub fn parse(keys: &str) -> anyhow::Result<Self> {
         let keys = keys
@@ -106,7 +105,6 @@ impl Keyring {
     /// Encrypts a secret for a place, with the first key: `v1.<key id>.<nonce>.<ciphertext>`.
     ///
     /// # Panics
-    ///
     /// If the secret is longer than 64 GiB.
     #[must_use]
     pub fn encrypt(&self, place: SecretLocation, secret: &SecretString) -> String {
@@ -121,7 +119,6 @@ impl Keyring {
     /// Decrypts the secret that is stored at a place.
     ///
     /// # Errors
-    ///
     /// Returns [`SecretError`].
     pub fn decrypt(&self, place: SecretLocation, envelope: &str) -> Result<SecretString, SecretError> {
         let parts: Vec<&str> = envelope.split('.').collect();
@@ -149,7 +146,6 @@ impl Keyring {
     /// Verifies that a key signed this message for this purpose, in constant time.
     ///
     /// # Errors
-    ///
     /// Returns [`SecretError::UnknownKey`] if the key is not in the keyring, or
     /// [`SecretError::Refused`] if the signature is wrong.
     pub fn verify(&self, purpose: &str, message: &[u8], key_id: &str, mac: &[u8]) -> Result<(), SecretError> {
@@ -163,7 +159,8 @@ impl Keyring {
 }
 
 impl Key {
-    /// Returns the MAC of one purpose, which has already read the key's id as a prefix of the message.
+    /// Returns the MAC of one purpose, which has already read the key's id as a prefix of the
+    /// message.
     fn signer(&self, purpose: &str) -> Hmac<Sha256> {
         let derived = self.root.clone().chain_update(purpose.as_bytes()).finalize().into_bytes();
         let signer = Hmac::<Sha256>::new_from_slice(&derived).expect("a key of any length");

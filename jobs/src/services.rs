@@ -44,7 +44,6 @@ impl Services {
     /// Returns the configured clients, to be shared.
     ///
     /// # Errors
-    ///
     /// Returns an error if a key is malformed, or if the storage cannot be used.
     pub fn new(config: &ServicesConfig) -> anyhow::Result<Arc<Self>> {
         let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();

@@ -28,11 +28,9 @@ impl Signer {
     /// Returns a signer with a secret of 32 characters or more.
     ///
     /// # Errors
-    ///
     /// Returns an error if the secret is shorter.
     ///
     /// # Panics
-    ///
     /// Never: HMAC takes keys of any length.
     pub fn new(secret: &str) -> anyhow::Result<Self> {
         ensure!(

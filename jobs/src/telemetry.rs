@@ -30,7 +30,6 @@ impl LogConfig {
     /// Starts logging to standard error.
     ///
     /// # Errors
-    ///
     /// Returns an error if `RUST_LOG` is malformed, or if logging was started before.
     pub fn start(&self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_new(&self.rust_log)?.add_directive(MUTE.parse()?);

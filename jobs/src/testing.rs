@@ -55,7 +55,6 @@ impl Bench {
     /// Returns a bench over a migrated database, with a tenant in it.
     ///
     /// # Panics
-    ///
     /// If the servers that `scripts/test` starts are not there.
     pub async fn new(pool: PgPool) -> Self {
         Self::with_window(pool, None).await
@@ -64,7 +63,6 @@ impl Bench {
     /// Returns a bench with wake-ups through Redis.
     ///
     /// # Panics
-    ///
     /// As [`Bench::new`].
     pub async fn with_window(pool: PgPool, window: Option<Window>) -> Self {
         let sandbox = Sandbox::new();
@@ -83,7 +81,6 @@ impl Bench {
     /// Connects the sandbox's Page through a login, as a person would.
     ///
     /// # Panics
-    ///
     /// If that fails.
     pub async fn connect_page(&self) -> AccountId {
         let job = self.begin_login().await;
@@ -96,7 +93,6 @@ impl Bench {
     /// Logs a person in at the sandbox, and accepts the code. Returns the job that exchanges it.
     ///
     /// # Panics
-    ///
     /// If that fails.
     pub async fn begin_login(&self) -> JobId {
         self.begin_login_at(Provider::Facebook).await
@@ -105,7 +101,6 @@ impl Bench {
     /// Does the same as [`Bench::begin_login`] at another provider.
     ///
     /// # Panics
-    ///
     /// If that fails.
     pub async fn begin_login_at(&self, provider: Provider) -> JobId {
         let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);

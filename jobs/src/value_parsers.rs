@@ -9,7 +9,6 @@ use url::{Host, Url};
 /// Reads a secret for clap.
 ///
 /// # Errors
-///
 /// Never.
 #[must_use]
 pub fn secret(value: &str) -> Result<SecretString, Infallible> {

@@ -61,7 +61,6 @@ impl Overlay {
     /// busy for some tens of milliseconds.
     ///
     /// # Errors
-    ///
     /// Returns an error if the text does not fit, or if the picture cannot be scaled or encoded.
     pub fn draw(&self, picture: DynamicImage) -> anyhow::Result<(Vec<u8>, Picture)> {
         let mut canvas = scale(picture)?;

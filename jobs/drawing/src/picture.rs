@@ -43,7 +43,6 @@ impl Picture {
     /// Reads the format and the size.
     ///
     /// # Errors
-    ///
     /// Returns [`PictureError`].
     pub fn probe(bytes: &[u8]) -> Result<Self, PictureError> {
         if bytes.len() > MAX_UPLOAD_BYTES {
@@ -61,7 +60,6 @@ impl Picture {
 /// Decodes a picture within limits of memory.
 ///
 /// # Errors
-///
 /// Returns [`PictureError::Unreadable`].
 pub fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
     let mut limits = Limits::default();

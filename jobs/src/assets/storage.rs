@@ -87,7 +87,6 @@ impl Storage {
     /// Returns the bytes of a key.
     ///
     /// # Errors
-    ///
     /// Returns [`StorageError::Missing`] if the key has no object.
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
         Ok(self.store.get(&Path::from(key)).await?.bytes().await?)

@@ -19,7 +19,6 @@ use crate::{ids::TenantId, secrets::Keyring};
 /// the last statement of a transaction, once for all tenants.
 ///
 /// # Errors
-///
 /// Returns an error if a tenant is being erased, or if its chain was last signed with a key that is
 /// not in the keyring.
 pub async fn append(

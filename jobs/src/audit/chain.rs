@@ -96,7 +96,6 @@ impl Head {
     /// Returns the predecessor of the next entry.
     ///
     /// # Errors
-    ///
     /// Returns an error if the keyring has not the key that signed the head. The key may be new,
     /// and this process old.
     pub(super) fn before(&self, keyring: &Keyring) -> Result<Vec<u8>, SecretError> {

@@ -30,7 +30,6 @@ pub(super) struct LastHead {
 /// until it is done, in as many transactions as it likes.
 ///
 /// # Errors
-///
 /// As [`append`].
 pub async fn erase_some(
     conn: &mut PgConnection,

@@ -20,7 +20,6 @@ use crate::{
 /// Counts the plan of a new calendar and the captions of its posts.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller rolls back.
 pub async fn reserve(
     conn: &mut PgConnection,
@@ -36,7 +35,6 @@ pub async fn reserve(
 /// called.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller does not call AI.
 pub async fn reserve_again(
     conn: &mut PgConnection,
@@ -108,7 +106,6 @@ pub async fn calendar_of(
 /// this one is counted now, or refused.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller rolls back.
 pub async fn use_one(
     conn: &mut PgConnection,

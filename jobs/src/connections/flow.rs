@@ -49,7 +49,6 @@ pub enum OpenError {
 /// scope.
 ///
 /// # Errors
-///
 /// Returns [`OpenError`]; the ticket stays valid once the transaction is dropped.
 pub async fn open_ticket(tx: &mut Tx, providers: &Providers, ticket: &str) -> Result<Option<Opened>, OpenError> {
     let request = AuthorizationRequest::new();
@@ -95,7 +94,6 @@ pub enum CallbackError {
 /// Stores it encrypted, and enqueues the exchange. Needs the system scope.
 ///
 /// # Errors
-///
 /// Returns [`CallbackError`].
 pub async fn accept_code(
     tx: &mut Tx,

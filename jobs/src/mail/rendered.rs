@@ -156,7 +156,6 @@ impl RenderedEmail {
     /// Returns the message, in plain text and HTML.
     ///
     /// # Errors
-    ///
     /// Returns [`MailError::BadAddress`] if the recipient's address is malformed.
     pub(super) fn compose(&self, from: &Mailbox, message_id: &str) -> Result<Message, MailError> {
         let address = self.to.email.trim().parse().map_err(|_| MailError::BadAddress)?;

@@ -25,7 +25,8 @@ use crate::{ids::JobId, value_parsers::secret};
 /// The mail server and the sender.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct MailConfig {
-    /// The mail server: `smtps://user:password@host`, or `smtp://user:password@host?tls=required` for STARTTLS.
+    /// The mail server: `smtps://user:password@host`, or for STARTTLS
+    /// `smtp://user:password@host?tls=required`.
     #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = secret)]
     pub smtp_url: Option<SecretString>,
     /// The sender of mail: `Linecook <linecook@example.com>`.
@@ -47,7 +48,6 @@ impl Mailer {
     /// Returns a mailer, without connecting.
     ///
     /// # Errors
-    ///
     /// Returns an error if a setting is malformed, or if there is a server but no sender.
     pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
@@ -125,7 +125,6 @@ impl Smtp {
     /// encryption required.
     ///
     /// # Errors
-    ///
     /// Returns an error if the address is malformed. The error does not repeat it.
     fn parse(url: &str, from: Mailbox) -> anyhow::Result<Self> {
         const FORM: &str = "SMTP_URL should look like smtps://user:password@host, \
@@ -167,7 +166,6 @@ impl Smtp {
     /// Sends a message to its recipients.
     ///
     /// # Errors
-    ///
     /// Returns [`MailError`]. The server may have the message nevertheless: see [`Stage::Content`].
     pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
         let mut connection = self.connect().await?;

@@ -91,7 +91,6 @@ impl EmailTemplate {
     /// Renders the plain text.
     ///
     /// # Panics
-    ///
     /// Never: writing to a string does not fail, and the templates call nothing that does.
     pub(super) fn to_text(&self) -> String {
         self.render().expect("plain words")
@@ -100,7 +99,6 @@ impl EmailTemplate {
     /// Renders the HTML form of `text`.
     ///
     /// # Panics
-    ///
     /// As [`EmailTemplate::to_text`].
     pub(super) fn to_html(&self, text: &str) -> String {
         let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| !paragraph.is_empty()).collect();

@@ -57,7 +57,6 @@ pub async fn read(tx: &mut Tx, services: &Services, code: &str) -> Result<(Invit
 /// in.
 ///
 /// # Errors
-///
 /// Returns [`AcceptError::Newcomer`] if the address has no account and `newcomer` is `None`.
 pub async fn accept(
     db: &Db,

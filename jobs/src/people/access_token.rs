@@ -50,7 +50,6 @@ impl Claims {
 /// installation.
 ///
 /// # Panics
-///
 /// Never: the claims can always be serialized.
 #[must_use]
 pub fn issue(signer: &Signer, issuer: &str, user_id: UserId, session_id: SessionId, now: DateTime<Utc>) -> String {

@@ -55,7 +55,6 @@ impl Passwords {
     /// Returns the hash of a password, as a PHC string.
     ///
     /// # Panics
-    ///
     /// If the process is out of memory or threads.
     pub async fn hash(&self, password: SecretString) -> String {
         self.apart(move || hash_now(password.expose_secret().as_bytes())).await

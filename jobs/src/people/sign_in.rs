@@ -59,7 +59,6 @@ impl ClientOrigin {
 /// client; a right password resets the counts.
 ///
 /// # Errors
-///
 /// Returns [`SignInError`]. A failed attempt counts too.
 pub async fn check(
     db: &Db,
@@ -128,7 +127,6 @@ pub struct Tokens {
 /// Signs a program in. Needs the system scope.
 ///
 /// # Errors
-///
 /// Returns [`SignInError::Wrong`] if another password was chosen since this one was checked.
 pub async fn begin(
     tx: &mut Tx,
@@ -146,7 +144,6 @@ pub async fn begin(
 /// Signs a browser in and returns the value of its cookie. Needs the system scope.
 ///
 /// # Errors
-///
 /// As [`begin`].
 pub async fn begin_in_browser(
     tx: &mut Tx,

@@ -85,7 +85,6 @@ pub enum VerifyError {
 /// alone must not confirm that registration.
 ///
 /// # Errors
-///
 /// Returns [`VerifyError`]. Nothing was changed in that case.
 pub async fn verify(
     db: &Db,

@@ -61,7 +61,6 @@ pub enum ScheduleError {
 /// Makes a post that is published now on some accounts. Returns it with the jobs that publish it.
 ///
 /// # Errors
-///
 /// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn create(
     tx: &mut Tx,
@@ -81,7 +80,6 @@ pub async fn create(
 /// Schedules existing posts: all of them, or none.
 ///
 /// # Errors
-///
 /// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn schedule(
     tx: &mut Tx,

@@ -117,7 +117,6 @@ pub async fn get_role(
 /// Changes a member's role, and returns the former one.
 ///
 /// # Errors
-///
 /// Returns [`MemberError`]; the last owner keeps the role.
 pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: Role) -> Result<Role, MemberError> {
     let before = leave_an_owner(tx, tenant_id, user_id, Some(role)).await?;
@@ -135,7 +134,6 @@ pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: R
 /// Removes a member, withdraws the invitations they sent, and returns their former role.
 ///
 /// # Errors
-///
 /// Returns [`MemberError`]; the last owner stays.
 pub async fn delete(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<Role, MemberError> {
     let before = leave_an_owner(tx, tenant_id, user_id, None).await?;

@@ -75,7 +75,6 @@ impl Permissions {
     /// Returns the permissions with these names. `*:read` and `*` stand for many.
     ///
     /// # Errors
-    ///
     /// Returns the first name that is not a permission.
     pub fn named(mut names: Vec<String>) -> Result<Self, NoPermission> {
         let is_one = |name: &String| [FULL, READ_ONLY].contains(&name.as_str()) || ALL.contains(&name.as_str());

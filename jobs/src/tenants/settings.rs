@@ -77,7 +77,6 @@ impl Settings {
     /// Brings settings into their normal form, and validates them.
     ///
     /// # Errors
-    ///
     /// Returns the first invalid setting.
     pub fn checked(mut self) -> Result<Self, BadSetting> {
         for color in [&mut self.primary_color, &mut self.secondary_color].into_iter().flatten() {
@@ -188,7 +187,6 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
 /// Replaces a tenant's settings.
 ///
 /// # Errors
-///
 /// Returns a violated foreign key if the logo is not a picture of the tenant.
 pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query!(

@@ -103,7 +103,6 @@ impl Account {
 /// Counts new deliveries.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_posts(
     conn: &mut PgConnection,
@@ -142,7 +141,6 @@ pub async fn take_posts(
 /// Counts an uploaded picture and its bytes.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_image(
     conn: &mut PgConnection,
@@ -194,7 +192,6 @@ pub async fn add_storage(conn: &mut PgConnection, tenant_id: TenantId, size_byte
 /// counted.
 ///
 /// # Errors
-///
 /// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_generations(
     conn: &mut PgConnection,

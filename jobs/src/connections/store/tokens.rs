@@ -88,7 +88,6 @@ pub struct NewToken {
 /// Inserts tokens, or replaces existing ones.
 ///
 /// # Errors
-///
 /// Returns a unique violation if another connection of the same subject won a race. A retry
 /// succeeds.
 pub async fn upsert_tokens(

@@ -34,7 +34,6 @@ pub enum LinkError {
 /// address that was never verified is dropped.
 ///
 /// # Errors
-///
 /// Returns [`LinkError::Unverified`] if the account is unknown and has no verified address.
 pub async fn find_or_link_user(
     tx: &mut Tx,

@@ -84,7 +84,6 @@ pub struct NewDelivery {
 /// Inserts deliveries. Returns the ids of those that did not exist before.
 ///
 /// # Errors
-///
 /// Returns a violated foreign key if an account is not the tenant's.
 pub async fn insert_deliveries(
     conn: &mut PgConnection,

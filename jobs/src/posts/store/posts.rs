@@ -38,7 +38,6 @@ pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Resu
 /// Inserts a post that somebody wrote.
 ///
 /// # Errors
-///
 /// Returns a violated foreign key if the picture is not the tenant's.
 pub async fn insert_post(
     conn: &mut PgConnection,
@@ -62,7 +61,6 @@ pub async fn insert_post(
 /// Sets the pictures of posts.
 ///
 /// # Errors
-///
 /// Returns a violated foreign key if a picture is not the tenant's.
 pub async fn attach_assets(
     conn: &mut PgConnection,

@@ -44,7 +44,6 @@ pub struct Usage {
 /// Returns the usage of a tenant.
 ///
 /// # Errors
-///
 /// Returns [`UsageError::NoTenant`] if there is no such tenant.
 pub async fn get(conn: &mut PgConnection, plans: &PlansConfig, tenant_id: TenantId) -> Result<Usage, UsageError> {
     let account = account(conn, tenant_id).await?;
