@@ -23,8 +23,8 @@ use crate::{
 
 /// Enqueues an email. `tenant_id` is the tenant it is about.
 ///
-/// Emails to persons and operators always belong to the system's tenant, so their transaction needs
-/// the system scope.
+/// Emails to operators and to persons, except invitations, always belong to the system's tenant.
+/// Their transaction needs the system scope.
 pub async fn enqueue(tx: &mut Tx, tenant_id: TenantId, email: Email) -> Result<(), sqlx::Error> {
     enqueue_all(tx, tenant_id, [email]).await
 }

@@ -59,8 +59,8 @@ pub enum Email {
 }
 
 impl Email {
-    /// Returns true if the email goes to a person or to the operators. Its job then belongs to the
-    /// system's tenant.
+    /// Returns true if the email goes to operators or to a person, independent of any tenant. Its
+    /// job then belongs to the system's tenant.
     pub(super) fn is_personal(&self) -> bool {
         match self {
             Self::VerifyEmail { .. }

@@ -37,7 +37,7 @@ pub enum ScheduleError {
     /// These posts do not exist.
     #[error("no such posts: {0:?}")]
     MissingPosts(Vec<PostId>),
-    /// The post has no text yet.
+    /// The post has no caption yet.
     #[error("post {0} has neither a caption nor a picture yet")]
     Empty(PostId),
     /// The time is in the past.
@@ -124,7 +124,7 @@ pub async fn schedule(
     Ok(enqueued)
 }
 
-/// Returns the posts. Each one exists and has a text.
+/// Returns the posts. Each one exists and has a caption.
 async fn written(
     tx: &mut Tx,
     tenant_id: TenantId,

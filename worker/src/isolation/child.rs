@@ -72,7 +72,7 @@ fn obey(attempt: Attempt, active: &ActiveAttempts) {
     std::process::exit(1);
 }
 
-/// Settles a completed attempt, until its lease is lost.
+/// Settles a completed attempt, unless the worker stops or loses the lease first.
 async fn complete(
     engine: &Engine,
     active: ActiveAttempts,

@@ -191,7 +191,7 @@ pub(in crate::audit) async fn list_tenants(
     .await
 }
 
-/// Returns those of these ends of chains that are not where they were.
+/// Returns the given ends of chains that are no longer at their place.
 pub(in crate::audit) async fn list_unmet(
     conn: &mut PgConnection,
     tenants: &[Uuid],

@@ -20,8 +20,8 @@ pub struct PostRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Returns the earliest time that is more than five minutes in the past. A time that has just passed
-/// means now.
+/// Returns the earliest time that is more than five minutes in the past. A time that has just
+/// passed means now.
 pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"

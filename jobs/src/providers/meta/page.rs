@@ -135,8 +135,8 @@ impl<'a> Page<'a> {
         Ok(newest.data.into_iter().map(|post| (post.id, post.application.is_some())).collect())
     }
 
-    /// Returns the public address of a post. If Facebook does not respond at once, it is an address
-    /// without the post's name.
+    /// Returns the public address of a post. If Facebook does not respond at once, the address is
+    /// made of the post's id.
     pub(super) async fn permalink(&self, post_id: &str) -> String {
         let read = self.graph.get::<Permalink>(post_id, self.token, &[("fields", "permalink_url")]);
         let answer = tokio::time::timeout(PERMALINK_TIMEOUT, read).await;

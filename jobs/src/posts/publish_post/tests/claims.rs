@@ -1,4 +1,4 @@
-//! Tests that assign posts on a Page to deliveries whose response was lost.
+//! Tests of finding the delivery of each post on a Page when responses were lost.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
