@@ -1,4 +1,4 @@
-//! People: their accounts and how they sign in. Their memberships are in [`crate::tenants`].
+//! People: their accounts and how they sign in. Memberships are in [`crate::tenants`].
 
 pub mod accept;
 pub mod access_token;

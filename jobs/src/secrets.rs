@@ -117,9 +117,6 @@ impl Keyring {
     }
 
     /// Decrypts the secret that is stored at a place.
-    ///
-    /// # Errors
-    /// Returns [`SecretError`].
     pub fn decrypt(&self, place: SecretLocation, envelope: &str) -> Result<SecretString, SecretError> {
         let parts: Vec<&str> = envelope.split('.').collect();
         let &["v1", id, nonce, ciphertext] = parts.as_slice() else {

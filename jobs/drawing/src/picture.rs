@@ -43,7 +43,7 @@ impl Picture {
     /// Reads the format and the size.
     ///
     /// # Errors
-    /// Returns [`PictureError`].
+    /// Returns the [`PictureError`] to report to the client.
     pub fn probe(bytes: &[u8]) -> Result<Self, PictureError> {
         if bytes.len() > MAX_UPLOAD_BYTES {
             return Err(PictureError::TooLarge);
@@ -60,7 +60,7 @@ impl Picture {
 /// Decodes a picture within limits of memory.
 ///
 /// # Errors
-/// Returns [`PictureError::Unreadable`].
+/// Returns [`PictureError::Unreadable`] if it is malformed or exceeds a limit.
 pub fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);

@@ -94,7 +94,7 @@ pub enum CallbackError {
 /// Stores it encrypted, and enqueues the exchange. Needs the system scope.
 ///
 /// # Errors
-/// Returns [`CallbackError`].
+/// Returns [`CallbackError::State`] if the person has to start again, or another [`CallbackError`].
 pub async fn accept_code(
     tx: &mut Tx,
     providers: &Providers,

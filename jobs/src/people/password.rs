@@ -60,7 +60,8 @@ impl Passwords {
         self.apart(move || hash_now(password.expose_secret().as_bytes())).await
     }
 
-    /// Compares a password with a hash; takes the same time if there is none.
+    /// Compares a password with a hash. It takes the same time without a hash, so that the
+    /// time does not reveal accounts.
     ///
     /// # Panics
     /// As [`Passwords::hash`].

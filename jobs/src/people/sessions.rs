@@ -208,7 +208,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
     Ok(Exchange::Good { session_id: row.session_id, user_id: row.user_id, token_id: row.id })
 }
 
-/// Ends a session; needs the system scope.
+/// Ends a session. Needs the system scope.
 pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query!("update sessions set revoked_at = coalesce(revoked_at, engine_stamp()) where id = $1", id.0)
         .execute(conn)
@@ -216,7 +216,7 @@ pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::
     Ok(())
 }
 
-/// Ends all sessions of a person; needs the system scope.
+/// Ends all sessions of a person. Needs the system scope.
 pub async fn revoke_all(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sessions set revoked_at = engine_stamp() where user_id = $1 and revoked_at is null",
