@@ -1,4 +1,4 @@
-//! Folders and pictures: what they are, where their bytes are, and putting text over them.
+//! Folders and pictures: their rows, their bytes in storage, and rendering text over them.
 
 mod render_overlay;
 mod storage;

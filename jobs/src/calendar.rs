@@ -1,4 +1,4 @@
-//! A month of posts, planned and written by AI.
+//! Calendars: a month of posts, planned and written by AI.
 
 mod generate_calendar;
 pub mod reserve;

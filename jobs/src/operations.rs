@@ -1,4 +1,4 @@
-//! What staff do to many jobs, and what they are told.
+//! Jobs for operators: bulk actions on many jobs, and alerts.
 
 mod act_on_jobs;
 mod bulk;

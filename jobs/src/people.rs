@@ -1,4 +1,4 @@
-//! People: who they are and how they sign in. Where they belong is in [`crate::tenants`].
+//! People: their accounts and how they sign in. Memberships are in [`crate::tenants`].
 
 pub mod accept;
 pub mod access_token;
@@ -18,7 +18,8 @@ pub use erase_user::EraseUser;
 pub use operator_role::OperatorRole;
 pub use prune_people::PrunePeople;
 
-/// Whether it can be an address; whether it is one, a mail shows.
+/// Returns true if the text has the form of an email address. Only a delivered mail proves that the
+/// address exists.
 #[must_use]
 pub fn is_address(email: &str) -> bool {
     let is_plain = !email.contains(|c: char| c.is_whitespace() || c.is_control());

@@ -1,4 +1,4 @@
-//! Posts and their deliveries: content, and what becomes of it on each account.
+//! Posts and their deliveries: the content, and its publication on each account.
 
 mod delete_staged_pictures;
 mod delivery_state;

@@ -16,35 +16,35 @@ use crate::{
     tenants::plans::PlansConfig,
 };
 
-/// Clients of the outside world.
+/// The clients of external services, and the keys.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// Encrypts what is stored.
+    /// Encrypts stored secrets.
     pub keyring: Keyring,
     /// Hashes passwords.
     pub passwords: Passwords,
-    /// Signs what is not stored.
+    /// Signs codes that are not stored.
     pub signer: Signer,
-    /// Where pictures are.
+    /// The storage of pictures.
     pub storage: Storage,
-    /// Where accounts are connected, and where people sign in.
+    /// The providers where accounts are connected and people sign in.
     pub providers: Providers,
     /// The language model.
     pub ai: Ai,
     /// Sends mail.
     pub mail: Mailer,
-    /// What periodic jobs keep and renew.
+    /// The periods that periodic jobs use.
     pub upkeep: UpkeepConfig,
-    /// What tenants may use, by their plan.
+    /// The limits of tenants, by plan.
     pub plans: PlansConfig,
     public_url: Arc<str>,
 }
 
 impl Services {
-    /// The clients as configured, to be shared.
+    /// Returns the configured clients, to be shared.
     ///
     /// # Errors
-    /// A key is malformed, or the storage cannot be used.
+    /// Returns an error if a key is malformed, or if the storage cannot be used.
     pub fn new(config: &ServicesConfig) -> anyhow::Result<Arc<Self>> {
         let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();
         if is_spread && config.storage_url.scheme() == "file" {
@@ -65,7 +65,7 @@ impl Services {
         }))
     }
 
-    /// Where people's browsers reach us, without a slash at the end.
+    /// Returns the address at which browsers reach us, without a slash at the end.
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url

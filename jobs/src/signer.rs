@@ -1,4 +1,5 @@
-//! Codes that follow from `SECRET_KEY`: links in mails, the signature of access tokens. None of them is stored.
+//! Codes derived from `SECRET_KEY`, for links in mails and for signing access tokens. None of them
+//! is stored.
 
 use std::fmt;
 
@@ -8,7 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use uuid::Uuid;
 
-/// Characters that `SECRET_KEY` has at least.
+/// The minimum number of characters of `SECRET_KEY`.
 const SHORTEST: usize = 32;
 
 /// Makes and checks codes.
@@ -24,10 +25,10 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// A signer with a secret of 32 characters or more.
+    /// Returns a signer with a secret of 32 characters or more.
     ///
     /// # Errors
-    /// It is shorter.
+    /// Returns an error if the secret is shorter.
     ///
     /// # Panics
     /// Never: HMAC takes keys of any length.
@@ -39,20 +40,21 @@ impl Signer {
         Ok(Self { root: Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length") })
     }
 
-    /// A key for one purpose, which says nothing about those for others.
+    /// Returns the key for one purpose. It reveals nothing about the keys for other purposes.
     #[must_use]
     pub fn key(&self, purpose: &str) -> [u8; 32] {
         self.root.clone().chain_update(purpose.as_bytes()).finalize().into_bytes().into()
     }
 
-    /// A code that names `id` and cannot be guessed: 64 characters of base64url. The same each time.
+    /// Returns a code that names `id` and cannot be guessed: 64 characters of base64url. It is the
+    /// same each time.
     #[must_use]
     pub fn code(&self, purpose: &str, id: Uuid) -> String {
         let mac = self.mac(purpose, id).finalize().into_bytes();
         URL_SAFE_NO_PAD.encode([id.as_bytes().as_slice(), mac.as_slice()].concat())
     }
 
-    /// The id that a code names, if this signer made it for that purpose.
+    /// Returns the id that a code names, if this signer made the code for that purpose.
     #[must_use]
     pub fn read(&self, purpose: &str, code: &str) -> Option<Uuid> {
         let bytes = URL_SAFE_NO_PAD.decode(code).ok()?;

@@ -1,4 +1,4 @@
-//! Tenants: what they are and say about themselves, what they use, their keys, what those allow, and their end.
+//! Tenants: settings, members, keys, permissions, usage and erasure.
 
 mod countries;
 pub mod erasure;

@@ -1,4 +1,5 @@
-//! Support for tests: an engine over a database of the test's own, and a world of its own in the sandbox.
+//! Support for tests: an engine over the test's own database, and a world of its own in the
+//! sandbox.
 //!
 //! `scripts/test` starts the servers and the sandbox.
 
@@ -32,7 +33,7 @@ pub use self::sandbox::{Sandbox, emails_to};
 #[derive(Debug)]
 pub struct Bench {
     bench: testing::Bench<Services>,
-    /// Stands for the providers.
+    /// The sandbox, which stands for the providers.
     pub sandbox: Sandbox,
 }
 
@@ -51,7 +52,7 @@ impl DerefMut for Bench {
 }
 
 impl Bench {
-    /// A bench over a migrated database, with a tenant in it.
+    /// Returns a bench over a migrated database, with a tenant in it.
     ///
     /// # Panics
     /// If the servers that `scripts/test` starts are not there.
@@ -59,7 +60,7 @@ impl Bench {
         Self::with_window(pool, None).await
     }
 
-    /// The same with wake-ups through Redis.
+    /// Returns a bench with wake-ups through Redis.
     ///
     /// # Panics
     /// As [`Bench::new`].
@@ -69,14 +70,15 @@ impl Bench {
         Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox }
     }
 
-    /// A bench for another tenant of the same engine, with a world of its own in the sandbox.
+    /// Returns a bench for another tenant of the same engine, with a world of its own in the
+    /// sandbox.
     #[must_use]
     pub fn beside(&self, tenant_id: TenantId) -> Self {
         let bench = testing::Bench { engine: self.engine.clone(), tenant_id };
         Self { bench, sandbox: Sandbox::new() }
     }
 
-    /// Connects the sandbox's Page by a login, as a person would.
+    /// Connects the sandbox's Page through a login, as a person would.
     ///
     /// # Panics
     /// If that fails.
@@ -88,7 +90,7 @@ impl Bench {
         connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }
 
-    /// Logs a person in at the sandbox and accepts the code; answers the job that exchanges it.
+    /// Logs a person in at the sandbox, and accepts the code. Returns the job that exchanges it.
     ///
     /// # Panics
     /// If that fails.
@@ -96,7 +98,7 @@ impl Bench {
         self.begin_login_at(Provider::Facebook).await
     }
 
-    /// The same at another provider.
+    /// Does the same as [`Bench::begin_login`] at another provider.
     ///
     /// # Panics
     /// If that fails.

@@ -1,4 +1,4 @@
-//! How values of settings are read.
+//! Parsers for values of settings.
 
 use std::{convert::Infallible, ffi::OsStr, time::Duration};
 
@@ -15,7 +15,8 @@ pub fn secret(value: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(value))
 }
 
-/// Reads an address for clap. One that will not do is not repeated, as clap does by itself: a password may be in it.
+/// Reads a URL for clap. Errors do not repeat the value, as clap's own would: it may contain a
+/// password.
 #[derive(Debug, Clone, Copy)]
 pub struct UrlParser;
 
@@ -46,11 +47,11 @@ fn refused(command: &Command, argument: Option<&Arg>, words: &str) -> clap::Erro
     clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {words}\n")).with_cmd(command)
 }
 
-/// What an address looks like that browsers reach us at.
+/// The rule that the address at which browsers reach us must follow.
 const PUBLIC_URL_FORM: &str =
     "should look like https://linecook.example.com, without a path; plain http is for this machine only";
 
-/// Reads an address that secrets are sent to, and that browsers name as the origin of our pages.
+/// Reads an address that secrets are sent to, and that browsers use as the origin of our pages.
 fn public_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok()?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
@@ -58,7 +59,7 @@ fn public_url(value: &str) -> Option<Url> {
     (is_bare && is_safe).then_some(url)
 }
 
-/// Whether an address can only lead to the machine that asks.
+/// Returns true if an address can only lead to the machine itself.
 #[must_use]
 pub fn is_this_machine(url: &Url) -> bool {
     match url.host() {

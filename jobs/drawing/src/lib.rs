@@ -1,7 +1,7 @@
-//! Pictures: reading what people upload, and drawing text over it.
+//! Pictures: reads uploads, and draws text over them.
 //!
-//! The crate decodes, scales, draws and encodes. It knows neither the database nor the network, and is compiled with
-//! optimisation also in a development build, where drawing would otherwise take seconds.
+//! The crate decodes, scales, draws and encodes. It knows neither the database nor the network.
+//! Development builds optimise it too, because drawing would otherwise take seconds.
 
 mod overlay;
 mod picture;

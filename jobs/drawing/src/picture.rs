@@ -1,4 +1,4 @@
-//! Reading pictures that people upload.
+//! Reads pictures that people upload.
 
 use std::io::Cursor;
 
@@ -7,13 +7,14 @@ use image::{ImageFormat, ImageReader, Limits};
 /// The largest upload.
 pub const MAX_UPLOAD_BYTES: usize = 20 * 1024 * 1024;
 
-/// Pictures have this many pixels a side at most.
+/// The maximum number of pixels of a side.
 const MAX_SIDE_PX: u32 = 12_000;
 
-/// What a decoded picture may take in memory: 40 megapixels.
+/// The maximum memory of a decoded picture: 40 megapixels.
 const MAX_DECODED_BYTES: u64 = 160 * 1024 * 1024;
 
-/// What a picture is, told from its bytes; the name and the stated type are not believed.
+/// The format and size of a picture, read from its bytes. The file name and the declared type are
+/// not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture {
     /// `image/jpeg` or `image/png`.
@@ -24,32 +25,33 @@ pub struct Picture {
     pub height_px: u32,
 }
 
-/// Bytes that are no picture we take.
+/// The reasons for which bytes are not accepted as a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// Too many bytes.
+    /// It has too many bytes.
     #[error("the picture is larger than {} MiB", MAX_UPLOAD_BYTES / 1024 / 1024)]
     TooLarge,
-    /// Another format.
+    /// It has another format.
     #[error("the file is neither a JPEG nor a PNG")]
     Format,
-    /// Not readable, or too many pixels.
+    /// It cannot be read, or has too many pixels.
     #[error("the picture cannot be read, or has more than 40 megapixels")]
     Unreadable(#[source] image::ImageError),
 }
 
 impl Picture {
-    /// Reads the kind and the dimensions.
+    /// Reads the format and the size.
     ///
     /// # Errors
-    /// [`PictureError`].
+    /// Returns the [`PictureError`] to report to the client.
     pub fn probe(bytes: &[u8]) -> Result<Self, PictureError> {
         if bytes.len() > MAX_UPLOAD_BYTES {
             return Err(PictureError::TooLarge);
         }
         let format = image::guess_format(bytes).map_err(|_| PictureError::Format)?;
         let content_type = content_type(format).ok_or(PictureError::Format)?;
-        // The pixels are decoded once too, so that a file that breaks off in the middle is refused now, not at publishing.
+        // The pixels are decoded once here, so that a truncated file is rejected now and not when
+        // it is published.
         let decoded = decode(bytes)?;
         Ok(Self { content_type, width_px: decoded.width(), height_px: decoded.height() })
     }
@@ -58,7 +60,7 @@ impl Picture {
 /// Decodes a picture within limits of memory.
 ///
 /// # Errors
-/// [`PictureError::Unreadable`].
+/// Returns [`PictureError::Unreadable`] if it is malformed or exceeds a limit.
 pub fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
     let mut limits = Limits::default();
     limits.max_image_width = Some(MAX_SIDE_PX);

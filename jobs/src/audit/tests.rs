@@ -1,4 +1,5 @@
-//! The audit log as it should be, and as tampered with by whoever may do everything in the database.
+//! Tests of the audit log, both as it should be and after tampering by somebody with every right in
+//! the database.
 
 mod anchors;
 mod erasing;
@@ -35,7 +36,7 @@ impl Log {
         }
     }
 
-    /// So many entries of a tenant, each in a transaction of its own.
+    /// Writes `count` entries of a tenant, each in its own transaction.
     pub(super) async fn write(&self, tenant_id: TenantId, count: usize) {
         for number in 0..count {
             self.append(&[Self::entry(tenant_id, json!({ "number": number }))]).await.unwrap();
@@ -75,7 +76,7 @@ impl Log {
         report
     }
 
-    /// What the owner of the tables can do; `$tenant` stands for the bench's tenant.
+    /// Runs SQL as the owner of the tables; `$tenant` stands for the bench's tenant.
     pub(super) async fn tamper(&self, sql: &str) {
         let sql = sql.replace("$tenant", &format!("'{}'", self.bench.tenant_id));
         let sql = format!(
@@ -121,7 +122,7 @@ fn what_stored_payloads_say_of_an_actor_is_still_read() {
     assert_eq!(serde_json::from_value::<Actor>(json!(person)).unwrap(), person);
 }
 
-/// Anything that can be written down: all of JSON, at its edges.
+/// Any value that can be recorded: all of JSON, with its edge cases.
 fn anything(depth: u8) -> Value {
     let text = || -> String {
         let edges = ['\0', '\u{1}', '\n', '"', '\\', '/', '\u{7f}', 'é', '\u{2028}', '\u{ffff}', '😀', '\u{10ffff}'];

@@ -1,15 +1,15 @@
-//! What emails say. The words are in `templates/mail`, once; the HTML is made of the plain text's paragraphs, so that the two
-//! never differ.
+//! The texts of emails. The words are in `templates/mail`, once. The HTML is made of the plain
+//! text's paragraphs, so the two never differ.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 
 use crate::posts::DeliveryState;
 
-/// Characters of what people wrote that go into an email.
+/// The maximum number of characters of user input in an email.
 const LONGEST: usize = 200;
 
-/// What an email says. Rendered by itself it is plain text.
+/// The text of an email. It renders as plain text.
 #[derive(Debug, Template)]
 pub(super) enum EmailTemplate {
     #[template(path = "mail/verify_email.txt")]
@@ -35,7 +35,7 @@ pub(super) enum EmailTemplate {
     OperatorAlert { sort: String, words: String },
 }
 
-/// How the text looks in a browser.
+/// The HTML form of a text.
 #[derive(Debug, Template)]
 #[template(path = "mail/email.html")]
 struct Html<'a> {
@@ -50,7 +50,7 @@ impl Html<'_> {
     }
 }
 
-/// What became of a post that did not simply go out.
+/// The outcome of a delivery that was not simply published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeliveryOutcome {
     Failed,
@@ -88,12 +88,16 @@ impl EmailTemplate {
         }
     }
 
+    /// Renders the plain text.
+    ///
     /// # Panics
     /// Never: writing to a string does not fail, and the templates call nothing that does.
     pub(super) fn to_text(&self) -> String {
         self.render().expect("plain words")
     }
 
+    /// Renders the HTML form of `text`.
+    ///
     /// # Panics
     /// As [`EmailTemplate::to_text`].
     pub(super) fn to_html(&self, text: &str) -> String {
@@ -101,7 +105,7 @@ impl EmailTemplate {
         Html { subject: &self.subject(), paragraphs, link: self.link() }.render().expect("plain words")
     }
 
-    /// The address that an email is about, alone in its paragraph.
+    /// Returns the address that an email is about, which stands alone in its paragraph.
     fn link(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { url, .. }
@@ -113,8 +117,8 @@ impl EmailTemplate {
     }
 }
 
-/// What people wrote, as it may stand in a header or a sentence: no line ends, nor anything else that is no character, and an
-/// end.
+/// Returns user input in a form that is safe in a header or a sentence: without line ends and
+/// control characters, and shortened.
 pub(super) fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -124,7 +128,7 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
-/// A time for people: `22 November 2026, 14:00 UTC`.
+/// Formats a time for people: `22 November 2026, 14:00 UTC`.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.format("%-d %B %Y, %H:%M UTC").to_string()
 }

@@ -1,4 +1,4 @@
-//! Joining a tenant by an invitation.
+//! Joins a tenant by an invitation.
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-/// What somebody without an account says to get one.
+/// The details that an invited person without an account gives to get one.
 #[derive(Debug)]
 pub struct Newcomer {
     /// The whole name.
@@ -27,13 +27,13 @@ pub struct Newcomer {
     pub password: SecretString,
 }
 
-/// Why an invitation is not accepted.
+/// The reasons for which an invitation is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The code is none, or the invitation was accepted, taken back, or is over.
+    /// The code is unknown, or the invitation was accepted, withdrawn or has expired.
     #[error("no such invitation")]
     Invalid,
-    /// The address has no account: a name and a password would make one.
+    /// The address has no account yet; the caller asks for a name and a password to make one.
     #[error("a name and a password are needed")]
     Newcomer,
     /// The database refused.
@@ -41,10 +41,8 @@ pub enum AcceptError {
     Database(#[from] sqlx::Error),
 }
 
-/// Whom a code invites, and whether that address has an account. Needs the system scope.
-///
-/// # Errors
-/// [`AcceptError`].
+/// Returns the invitation of a code, and true if its address has an account. Needs the system
+/// scope.
 pub async fn read(tx: &mut Tx, services: &Services, code: &str) -> Result<(InvitationRow, bool), AcceptError> {
     let id = services.signer.read(PURPOSE, code).ok_or(AcceptError::Invalid)?;
     let invitation = invitations::find_open(tx, id).await?.ok_or(AcceptError::Invalid)?;
@@ -52,11 +50,14 @@ pub async fn read(tx: &mut Tx, services: &Services, code: &str) -> Result<(Invit
     Ok((invitation, user.is_some_and(|user| user.email_verified_at.is_some())))
 }
 
-/// Accepts an invitation for the account of its address, which is made if there is none: the code came by mail, so whoever has it
-/// reads that address. Nobody is signed in by that. Answers the tenant.
+/// Accepts an invitation for the account of its address and returns the tenant. If the address has
+/// no account, one is made.
+///
+/// The code came by mail, so whoever has it reads that address. Accepting does not sign the person
+/// in.
 ///
 /// # Errors
-/// [`AcceptError`], with nothing done.
+/// Returns [`AcceptError::Newcomer`] if the address has no account and `newcomer` is `None`.
 pub async fn accept(
     db: &Db,
     services: &Services,

@@ -13,9 +13,10 @@ use crate::{
     tenants::{self, members},
 };
 
-/// Erase the person `user_id`, and the tenants that nobody else is in.
+/// Erases the person `user_id` and every tenant that has no other member.
 ///
-/// Safe to repeat: all of it is one transaction, and whoever is gone is nothing to do. The tenants are erased by jobs of their own.
+/// Safe to repeat: everything happens in one transaction, and a person who is gone leaves nothing
+/// to do. The tenants are erased by jobs of their own.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EraseUser {
     /// The person.

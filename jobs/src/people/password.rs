@@ -1,4 +1,4 @@
-//! Passwords: argon2id, off the threads that serve requests.
+//! Passwords: hashed with argon2id, outside the threads that serve requests.
 
 use std::sync::{Arc, LazyLock};
 
@@ -9,21 +9,22 @@ use argon2::{
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
-/// Characters that a password has at least.
+/// The minimum number of characters of a password.
 pub const SHORTEST: usize = 10;
 
-/// Bytes that a password has at most.
+/// The maximum number of bytes of a password.
 pub const LONGEST: usize = 200;
 
-/// Passwords hashed at once in a process: each takes 19 MiB and a processor.
+/// The number of passwords that one process hashes at a time: each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
 
-/// 19 MiB, twice, one lane, as OWASP's password storage cheat sheet has it for argon2id.
+/// 19 MiB, two passes, one lane: the recommendation of OWASP's password storage cheat sheet for
+/// argon2id.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What is compared with where there is no password, so that it takes the same time.
+/// The hash that is compared if an account has no password, so that the check takes the same time.
 static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_now(b"nobody's"));
 
 /// Hashes and checks passwords.
@@ -32,14 +33,14 @@ pub struct Passwords {
     free: Arc<Semaphore>,
 }
 
-/// Whether a password is the one.
+/// The result of comparing a password with a hash.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is not.
+    /// The password is wrong.
     Wrong,
-    /// It is.
+    /// The password is right.
     Right {
-        /// The same password hashed as passwords are now, if it was hashed otherwise.
+        /// The same password hashed with today's parameters, if the stored hash has older ones.
         rehashed: Option<String>,
     },
 }
@@ -51,7 +52,7 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Hashes a password: a PHC string.
+    /// Returns the hash of a password, as a PHC string.
     ///
     /// # Panics
     /// If the process is out of memory or threads.
@@ -59,7 +60,8 @@ impl Passwords {
         self.apart(move || hash_now(password.expose_secret().as_bytes())).await
     }
 
-    /// Compares a password with a hash; takes the same time if there is none.
+    /// Compares a password with a hash. It takes the same time without a hash, so that the
+    /// time does not reveal accounts.
     ///
     /// # Panics
     /// As [`Passwords::hash`].
@@ -95,7 +97,7 @@ fn verify_now(password: &[u8], hash: Option<&str>) -> Verdict {
     Verdict::Right { rehashed: (!is_current).then(|| hash_now(password)) }
 }
 
-/// Why a password is not taken; `None`: it is.
+/// Returns the reason for which a password is rejected, or `None` if it is acceptable.
 #[must_use]
 pub fn objection(password: &SecretString, email: &str) -> Option<String> {
     let password = password.expose_secret();

@@ -1,4 +1,4 @@
-//! Removes what signing in leaves behind.
+//! Removes expired sessions, tokens, links and registrations.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,12 +10,13 @@ use crate::{
     services::Services,
 };
 
-/// Rows of each sort removed in one transaction.
+/// The number of rows of each kind that one transaction removes.
 const AT_ONCE: i64 = 1_000;
 
-/// Prune ended sessions, spent tokens, old links, throttles that are over, and addresses that nobody verified.
+/// Prunes ended sessions, used tokens, old links, expired throttles, and addresses that were never
+/// verified.
 ///
-/// Safe to repeat: what is gone is gone.
+/// Safe to repeat: rows that are gone are not found again.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PrunePeople {}
 

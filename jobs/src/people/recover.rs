@@ -1,4 +1,4 @@
-//! A forgotten password.
+//! Resets a forgotten password by mail.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::{
     services::Services,
 };
 
-/// How long a link to choose another password is good.
+/// The lifetime of a link to choose another password.
 pub const LINK_LIFE: Duration = Duration::from_hours(1);
 
-/// Mails a link to choose another password, if somebody has that address.
+/// Mails a link to choose another password if the address has an account.
 pub async fn forgot(db: &Db, email: &str) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     let wait = Throttle::MAIL.take(&mut tx, email).await?;
@@ -32,13 +32,13 @@ pub async fn forgot(db: &Db, email: &str) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// Makes a link to choose a password; needs the system scope.
+/// Makes a link to choose a password. Needs the system scope.
 pub async fn insert_link(tx: &mut Tx, user_id: UserId, life: Duration) -> Result<uuid::Uuid, sqlx::Error> {
     store::insert_link(tx, user_id, Purpose::ResetPassword, life, &Registration::default()).await
 }
 
-/// Changes a password by the code of a link, and ends all sessions. `None`: the code is none, was used, or its time is over. Needs
-/// the system scope.
+/// Changes a password by the code of a link, and ends all sessions. Returns `None` if the code is
+/// unknown, used or expired. Needs the system scope.
 pub async fn reset(
     tx: &mut Tx,
     services: &Services,

@@ -1,4 +1,4 @@
-//! Registering, and showing that the address is one's own.
+//! Registers people and verifies their addresses.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{
     tenants::{self, members, roles::Role},
 };
 
-/// How long a link to verify an address is good.
+/// The lifetime of a link to verify an address.
 pub const LINK_LIFE: Duration = Duration::from_hours(24);
 
-/// Somebody who registers.
+/// The details of a person who registers.
 #[derive(Debug)]
 pub struct NewPerson {
     /// The whole name.
@@ -31,12 +31,14 @@ pub struct NewPerson {
     pub email: String,
     /// The password.
     pub password: SecretString,
-    /// What the tenant is called that is made.
+    /// The name of the new tenant.
     pub organization_name: String,
 }
 
-/// Registers somebody: a mail says how it goes on. An address that has an account gets a mail that says so; whoever asked learns
-/// nothing of that.
+/// Registers a person and mails a link to verify the address.
+///
+/// An address that has an account gets a mail that says so, so the response does not reveal which
+/// addresses are registered.
 pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Result<(), sqlx::Error> {
     let password_hash = passwords.hash(person.password).await;
     let mut tx = db.system().await?;
@@ -62,10 +64,10 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
     tx.commit().await
 }
 
-/// Why an address is not verified.
+/// The reasons for which an address is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The code is none, was used, or its time is over.
+    /// The code is unknown, used or expired.
     #[error("the code is not good")]
     Code,
     /// The password is not the one that was registered with this link.
@@ -76,11 +78,14 @@ pub enum VerifyError {
     Database(#[from] sqlx::Error),
 }
 
-/// Verifies an address by the code of its link and the password that was registered with it: the person gets that password and the
-/// tenant. Whoever only reads the mail confirms nobody else's registration by that.
+/// Verifies an address by the code of its link and the password that was registered with it. The
+/// person gets that password and the tenant.
+///
+/// The password is required because somebody else may have registered the address: reading the mail
+/// alone must not confirm that registration.
 ///
 /// # Errors
-/// [`VerifyError`], with nothing done.
+/// Returns [`VerifyError`]. Nothing was changed in that case.
 pub async fn verify(
     db: &Db,
     services: &Services,
@@ -110,18 +115,21 @@ pub async fn verify(
     Ok(user_id)
 }
 
-/// What somebody gets whose address turned out to be their own.
+/// The details that a person gets with a verified address.
 #[derive(Debug)]
 pub(super) struct Verified<'a> {
-    /// None: signs in elsewhere.
+    /// The hash of the password; `None` for people who sign in with an external account.
     pub(super) password_hash: Option<&'a str>,
     pub(super) names: Names<'a>,
-    /// What the tenant is called that is made; none is made without.
+    /// The name of the tenant to make; `None` makes none.
     pub(super) organization_name: Option<&'a str>,
 }
 
-/// Makes a person of an address that was not verified so far; what others registered for it is gone. Answers the person and what
-/// is to be written down, or `None`: it was verified. Needs the system scope.
+/// Makes a person of an address that was not verified so far. Whatever others registered for the
+/// address is dropped.
+///
+/// Returns the person and the entry for the audit log, or `None` if the address was verified
+/// already. Needs the system scope.
 pub(super) async fn welcome(
     tx: &mut Tx,
     user_id: UserId,

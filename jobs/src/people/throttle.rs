@@ -1,4 +1,5 @@
-//! How often somebody may try: counted in PostgreSQL, so that it holds across processes and while Redis is away.
+//! Rate limits of attempts. They are counted in PostgreSQL, so they hold across processes and while
+//! Redis is down.
 
 use std::time::Duration;
 
@@ -6,30 +7,32 @@ use sqlx::PgConnection;
 
 use crate::secrets::fingerprint;
 
-/// So many tries at once, then one in an interval.
+/// A rate limit: a burst of attempts, then one per interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Throttle {
-    /// What is tried: part of what is counted.
+    /// The limited action; part of the key that is counted.
     pub name: &'static str,
-    /// Tries at once.
+    /// The number of attempts allowed at once.
     pub burst: u32,
-    /// The time until one more is allowed.
+    /// The time until one more attempt is allowed.
     pub interval: Duration,
 }
 
 impl Throttle {
     /// Signing in to one account from one client.
     pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
-    /// Signing in to one account from anywhere: wide, or strangers could lock its owner out.
+    /// Signing in to one account from anywhere. The limit is high, or strangers could lock the
+    /// owner out.
     pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
     /// Mails to one address that anybody can ask for.
     pub const MAIL: Self = Self { name: "mail", burst: 3, interval: Duration::from_mins(10) };
-    /// Mails with invitations to one tenant, whoever they go to.
+    /// Invitation mails of one tenant, to any recipients.
     pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };
 
-    /// Counts a try of `whom`; needs the system scope, and to be committed. `Some`: refused, for so long.
+    /// Counts an attempt of `whom`. Returns the time to wait if it is refused. Needs the system
+    /// scope; the caller commits, also a refusal.
     pub async fn take(self, conn: &mut PgConnection, whom: &str) -> Result<Option<Duration>, sqlx::Error> {
         let key = self.key(whom);
         let (interval, whole) = (self.interval.as_secs_f64(), (self.interval * self.burst).as_secs_f64());
@@ -63,11 +66,11 @@ impl Throttle {
         )
         .fetch_optional(conn)
         .await?;
-        // Forgiven in between.
+        // The row is gone: the attempts were forgiven in the meantime.
         Ok(wait.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
     }
 
-    /// Forgets the tries of `whom`, who turned out to be right; needs the system scope.
+    /// Resets the attempts of `whom` after a successful one. Needs the system scope.
     pub async fn forgive(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
         sqlx::query!("delete from throttles where key_sha256 = $1", self.key(whom)).execute(conn).await?;
         Ok(())

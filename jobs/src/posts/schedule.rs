@@ -1,4 +1,4 @@
-//! Deciding when posts go out, and where.
+//! Schedules posts on accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,46 +21,47 @@ use crate::{
 /// One post on one account at one time.
 #[derive(Debug, Clone, Copy)]
 pub struct Placement {
-    /// What goes out.
+    /// The post.
     pub post_id: PostId,
-    /// Where.
+    /// The account.
     pub account_id: AccountId,
-    /// When; `None`: when the calendar planned it, or now if it did not.
+    /// The time; `None` takes the calendar's planned time, or now if there is none.
     pub at: Option<DateTime<Utc>>,
-    /// With another picture than it has.
+    /// The picture to use instead of the post's own.
     pub asset_id: Option<AssetId>,
 }
 
-/// Why nothing was scheduled.
+/// The reasons for which nothing was scheduled.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    /// There are no such posts.
+    /// These posts do not exist.
     #[error("no such posts: {0:?}")]
     MissingPosts(Vec<PostId>),
-    /// A post has nothing to say yet.
+    /// The post has no caption yet.
     #[error("post {0} has neither a caption nor a picture yet")]
     Empty(PostId),
-    /// The time is over.
+    /// The time is in the past.
     #[error("{0} is in the past")]
     Past(DateTime<Utc>),
-    /// It is scheduled there already.
+    /// The post is scheduled on that account already.
     #[error("post {0} is already scheduled on that account")]
     Taken(PostId),
-    /// The tenant's plan allows no more, or there is no tenant.
+    /// The limit of the tenant's plan is reached, or the tenant does not exist.
     #[error("could not count the posts")]
     Usage(#[from] UsageError),
     /// The jobs could not be enqueued.
     #[error("could not enqueue")]
     Enqueue(#[from] EnqueueError),
-    /// The database refused; by a foreign key where the tenant has no such account or picture.
+    /// The database refused. A violated foreign key means that the tenant has no such account or
+    /// picture.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Makes a post that goes out now on some accounts; answers it with the jobs that publish it.
+/// Makes a post that is published now on some accounts. Returns it with the jobs that publish it.
 ///
 /// # Errors
-/// [`ScheduleError`], with nothing done once the transaction is dropped.
+/// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn create(
     tx: &mut Tx,
     plans: &PlansConfig,
@@ -76,10 +77,10 @@ pub async fn create(
     Ok((post_id, jobs))
 }
 
-/// Schedules posts that exist: all of them, or none.
+/// Schedules existing posts: all of them, or none.
 ///
 /// # Errors
-/// [`ScheduleError`], with nothing done once the transaction is dropped.
+/// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn schedule(
     tx: &mut Tx,
     plans: &PlansConfig,
@@ -123,7 +124,7 @@ pub async fn schedule(
     Ok(enqueued)
 }
 
-/// The posts. Every one exists and has something to say.
+/// Returns the posts. Each one exists and has a caption.
 async fn written(
     tx: &mut Tx,
     tenant_id: TenantId,

@@ -1,4 +1,4 @@
-//! Google, with which people sign in. Source: Google's "`OpenID Connect`", userinfo.
+//! Google, as a way to sign in. Source: Google's "`OpenID Connect`", userinfo.
 
 use std::sync::Arc;
 
@@ -18,12 +18,12 @@ const PROVIDER: Provider = Provider::Google;
 pub(super) const LISTING: Listing =
     Listing { provider: PROVIDER, purpose: Purpose::SignIn, setting: "GOOGLE_CLIENT_ID", set_up };
 
-/// The app at Google, and where Google is.
+/// The app at Google, and Google's addresses.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[expect(clippy::struct_field_names, reason = "these are the names of the settings")]
 pub struct Config {
-    /// The id of the app at Google; without one, signing in with Google is not offered.
+    /// The id of the app at Google. Without it, signing in with Google is not offered.
     #[arg(long, env = "GOOGLE_CLIENT_ID")]
     pub google_client_id: Option<String>,
     /// The secret of that app.
@@ -32,10 +32,10 @@ pub struct Config {
     /// Google's page on which people sign in.
     #[arg(long, env = "GOOGLE_AUTH_URL", value_parser = UrlParser, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
     pub google_auth_url: Url,
-    /// Where Google exchanges codes for tokens.
+    /// The address at which Google exchanges codes for tokens.
     #[arg(long, env = "GOOGLE_TOKEN_URL", value_parser = UrlParser, default_value = "https://oauth2.googleapis.com/token")]
     pub google_token_url: Url,
-    /// Base address of Google's APIs.
+    /// The base address of Google's APIs.
     #[arg(long, env = "GOOGLE_API_URL", value_parser = UrlParser, default_value = "https://www.googleapis.com")]
     pub google_api_url: Url,
 }

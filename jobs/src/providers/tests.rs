@@ -1,4 +1,5 @@
-//! That the seam holds: another provider than those there are, one that is not set up, and one that this version does not know.
+//! Tests of the seam between jobs and providers: with another provider, with one that is not
+//! configured, and with one that this version does not know.
 
 mod board;
 
@@ -26,7 +27,7 @@ use crate::{
     testing::Bench,
 };
 
-/// A bench with a notice board for a provider.
+/// Returns a bench with a notice board as a provider.
 async fn with_board(pool: PgPool) -> (Bench, Arc<Board>) {
     let mut bench = Bench::new(pool).await;
     let board = Board::new();
@@ -36,7 +37,7 @@ async fn with_board(pool: PgPool) -> (Bench, Arc<Board>) {
     (bench, board)
 }
 
-/// Has all that follows run without a setting.
+/// Removes a setting for the rest of the test.
 fn without(bench: &mut Bench, unset: impl FnOnce(&mut ProvidersConfig)) {
     let mut config = bench.sandbox.services_config();
     unset(&mut config.providers);
@@ -65,7 +66,7 @@ async fn post(bench: &Bench, account_id: AccountId, with_picture: bool) -> JobId
     jobs[0].id
 }
 
-/// That a job waits at no cost, and says this about it.
+/// Asserts that a job waits without a failure, for a reason with these words.
 async fn assert_waits(bench: &Bench, job: JobId, words: &str) {
     let row = bench.job(job).await;
     assert_eq!((row.state, row.failures), (JobState::Scheduled, 0), "{:?}", row.error);

@@ -1,4 +1,4 @@
-//! The end of a tenant: from the moment somebody asks for it nobody gets in any more; a job does the rest.
+//! The erasure of a tenant. The request locks everybody out at once; a job deletes the rest.
 
 mod erase_tenant;
 mod request;

@@ -1,4 +1,4 @@
-//! Asking people to join a tenant.
+//! Invitations to join a tenant.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::roles::Role;
 use crate::ids::{TenantId, UserId};
 
-/// What makes the code of an invitation's link: see [`crate::signer::Signer`].
+/// The purpose of the code in an invitation's link: see [`crate::signer::Signer`].
 pub const PURPOSE: &str = "invitation";
 
-/// How long an invitation holds, in days.
+/// The lifetime of an invitation, in days.
 const LIFE_DAYS: i32 = 7;
 
 /// An invitation.
@@ -27,7 +27,8 @@ pub struct InvitationRow {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Invites an address; one that is invited already is invited anew, so that the last link counts.
+/// Invites an address. An address that is invited already gets a new invitation, so that only the
+/// last link counts.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -65,7 +66,7 @@ pub async fn insert(
     .await
 }
 
-/// A tenant's invitations, newest first, also those that are over.
+/// Returns a tenant's invitations, newest first, including expired ones.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -92,7 +93,8 @@ pub async fn list(
     .await
 }
 
-/// Takes an invitation back; `None`: there is none in this tenant. One that was accepted or is over stays what it is.
+/// Withdraws an invitation. Returns `None` if the tenant has no such invitation. One that was
+/// accepted or has expired stays as it is.
 pub async fn revoke(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -114,7 +116,7 @@ pub async fn revoke(
     .await
 }
 
-/// An invitation that can be accepted, locked; needs the system scope.
+/// Returns an invitation that can be accepted, and locks it. Needs the system scope.
 pub async fn find_open(conn: &mut PgConnection, id: Uuid) -> Result<Option<InvitationRow>, sqlx::Error> {
     sqlx::query_as!(
         InvitationRow,

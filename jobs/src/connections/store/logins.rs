@@ -1,4 +1,4 @@
-//! One run of connecting an account, from the ticket to the tokens.
+//! Logins to connect an account, from the ticket to the tokens.
 
 use std::time::Duration;
 
@@ -10,25 +10,25 @@ use crate::{
     secrets::SecretLocation,
 };
 
-/// Where a state's code is stored.
+/// Returns the place where a login's code is stored.
 #[must_use]
 pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
 }
 
-/// Where the verifier that goes with a state's code is stored.
+/// Returns the place where the verifier of a login's code is stored.
 #[must_use]
 pub fn verifier_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "verifier", tenant_id, row_id: id.0 }
 }
 
-/// Where what a code was exchanged for is stored.
+/// Returns the place where the token of a login is stored.
 #[must_use]
 pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
 }
 
-/// Inserts a state that a ticket opens.
+/// Inserts a login that a ticket opens.
 pub async fn insert_state(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -52,7 +52,8 @@ pub async fn insert_state(
     Ok(())
 }
 
-/// Opens a ticket once; none of a tenant that is being erased. Answers where the login is.
+/// Opens a ticket once. Tickets of a tenant that is being erased do not open. Returns the login's
+/// provider.
 pub async fn mark_opened(
     conn: &mut PgConnection,
     ticket_sha256: &[u8],
@@ -80,12 +81,15 @@ pub async fn mark_opened(
 pub struct UsedState {
     /// Its id.
     pub id: OauthStateId,
-    /// Whose login it is.
+    /// The tenant of the login.
     pub tenant_id: TenantId,
 }
 
-/// Uses a state once, in its browser and at its provider. Elsewhere it stays unused, so that nobody can spoil a login. An erasure of the
-/// tenant that is asked for at the same time waits for the caller's transaction, or comes first, and then there is no state.
+/// Uses a state once, in its browser and at its provider. In another browser it stays unused, so
+/// that nobody can spoil a login.
+///
+/// A concurrent erasure of the tenant waits for the caller's transaction. If it comes first, the
+/// state is gone.
 pub async fn use_state(
     conn: &mut PgConnection,
     provider: Provider,
@@ -117,7 +121,7 @@ pub async fn use_state(
     .await
 }
 
-/// Keeps a code, encrypted, until it is exchanged, and the verifier that goes with it.
+/// Stores a code and its verifier, encrypted, until the code is exchanged.
 pub async fn keep_code(
     conn: &mut PgConnection,
     id: OauthStateId,
@@ -133,17 +137,17 @@ pub async fn keep_code(
 /// The secrets of a login, encrypted.
 #[derive(Debug)]
 pub struct KeptSecrets {
-    /// Where the login is.
+    /// The provider of the login.
     pub provider: StoredProvider,
     /// The code, until it is exchanged.
     pub code: Option<String>,
-    /// The verifier that goes with it, if the provider takes one.
+    /// The verifier of the code, if the provider uses one.
     pub verifier: Option<String>,
-    /// What it was exchanged for, until the accounts are connected.
+    /// The token that the code was exchanged for, until the accounts are connected.
     pub user_token: Option<String>,
 }
 
-/// The secrets of a login.
+/// Returns the secrets of a login.
 pub async fn get_secrets(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -163,7 +167,7 @@ pub async fn get_secrets(
     .await
 }
 
-/// Puts what a code was exchanged for in its place.
+/// Replaces a code by the token that it was exchanged for.
 pub async fn keep_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -181,7 +185,7 @@ pub async fn keep_user_token(
     Ok(())
 }
 
-/// Erases the secrets of a login.
+/// Deletes the secrets of a login.
 pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update oauth_state set user_token = null, code = null, verifier = null where tenant_id = $1 and id = $2",
@@ -193,8 +197,8 @@ pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: Oauth
     Ok(())
 }
 
-/// Erases the secrets of a login that came to nothing. While the tenant is being erased, what a code was exchanged for stays to be
-/// revoked.
+/// Deletes the secrets of a failed login. While the tenant is being erased, its token stays, so
+/// that it is revoked.
 pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

@@ -1,4 +1,4 @@
-//! What becomes of an email, whatever the server does.
+//! Tests of sending mail, with every fault of the server.
 
 mod tenants;
 
@@ -18,12 +18,12 @@ use crate::{
     testing::{Bench, emails_to},
 };
 
-/// An address that nobody else uses; what comes before the first dot says what goes wrong.
+/// Returns an address that nobody else uses. The part before the first dot selects the fault.
 fn address(fault: &str) -> String {
     format!("{fault}.{}@example.com", Uuid::now_v7().simple())
 }
 
-/// A person, verified or not.
+/// Makes a person, verified or not.
 async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
     let sql = "
         insert into users (id, email, first_name, email_verified_at)
@@ -42,7 +42,7 @@ async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
     id
 }
 
-/// A link for a new person with this address.
+/// Makes a link for a new person with this address.
 async fn link(bench: &Bench, email: &str, purpose: &str) -> Uuid {
     let id = Uuid::now_v7();
     let mut tx = bench.engine.db.system().await.unwrap();
@@ -67,7 +67,7 @@ async fn invitation(bench: &Bench, email: &str, inviter: UserId) -> Uuid {
     id
 }
 
-/// Enqueues an email as the program does; answers its job.
+/// Enqueues an email as the program does. Returns its job.
 async fn enqueue(bench: &Bench, email: Email) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
     mail::enqueue(&mut tx, bench.tenant_id, email.clone()).await.unwrap();
@@ -95,7 +95,7 @@ fn text(email: &Value) -> String {
     email["plain"].as_str().unwrap().replace("\r\n", "\n")
 }
 
-/// The bench with another configuration.
+/// Returns a bench with another configuration.
 async fn configured(pool: PgPool, change: impl FnOnce(&mut ServicesConfig)) -> Bench {
     let mut bench = Bench::new(pool).await;
     let mut config = bench.sandbox.services_config();

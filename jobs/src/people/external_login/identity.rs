@@ -1,4 +1,4 @@
-//! People as providers know them.
+//! A person's identity at a provider.
 
 use super::super::{is_address, store::Names};
 use crate::providers::{Profile, Provider};
@@ -6,17 +6,17 @@ use crate::providers::{Profile, Provider};
 /// The longest id that `OpenID Connect` allows.
 const LONGEST_SUBJECT: usize = 255;
 
-/// The longest name that is kept.
+/// The longest name that is stored.
 const LONGEST_NAME: usize = 100;
 
-/// Somebody as a provider knows them.
+/// A person as the provider describes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExternalIdentity {
     /// The provider.
     pub provider: Provider,
-    /// What it calls the person for good.
+    /// The provider's permanent id for the person.
     pub subject: String,
-    /// The person's address, if the provider verified it.
+    /// The person's address, only if the provider verified it.
     pub email: Option<String>,
     /// The first name; may be empty.
     pub first_name: String,
@@ -27,7 +27,8 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
-    /// Takes what the provider said as far as it can be stored; `None` without an id that can be.
+    /// Returns the profile as far as it can be stored: names are shortened, a bad address or
+    /// picture is dropped. Returns `None` if the id itself cannot be stored.
     pub(super) fn new(provider: Provider, profile: Profile) -> Option<Self> {
         let subject = profile.subject;
         if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {

@@ -1,4 +1,4 @@
-//! What becomes of a delivery, whatever the network does.
+//! Tests of publishing a delivery, with every fault of the network.
 
 mod claims;
 mod emails;
@@ -22,7 +22,7 @@ use crate::{
 
 const CAPTION: &str = "Two for one on Tuesday #pizza";
 
-/// A post that is due, and the job that publishes it.
+/// Makes a post that is due, and the job that publishes it.
 async fn due(bench: &Bench, with_picture: bool) -> JobId {
     let account_id = bench.connect_page().await;
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };

@@ -1,4 +1,4 @@
-//! The request to erase a tenant: from that moment on nobody gets in any more.
+//! The request to erase a tenant. It takes effect at once: nobody can use the tenant any more.
 
 use serde_json::json;
 
@@ -10,8 +10,10 @@ use crate::{
     secrets::Keyring,
 };
 
-/// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
-/// be repeated. Answers `None` where there is no such tenant. Needs the system scope.
+/// Starts the erasure of a tenant: revokes its keys, removes its members and invitations, and
+/// enqueues the job that deletes the rest.
+///
+/// Idempotent. Returns `None` if there is no such tenant. Needs the system scope.
 pub async fn erase(
     tx: &mut Tx,
     keyring: &Keyring,
@@ -30,7 +32,7 @@ pub async fn erase(
     Ok(Some(enqueued))
 }
 
-/// An entry in the operators' log: the tenant's own goes with it.
+/// Returns an entry for the operators' log, because the tenant's own log is erased too.
 fn entry(action: &str, tenant_id: TenantId, details: serde_json::Value) -> Entry {
     Entry {
         tenant_id: TenantId::SYSTEM,

@@ -1,4 +1,4 @@
-//! Which post on a Page is which delivery's, when nobody answered.
+//! Tests of finding the delivery of each post on a Page when responses were lost.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -33,7 +33,7 @@ async fn planted(bench: &Bench, post: Value) {
     bench.sandbox.control("posts", body).await;
 }
 
-/// Another tenant over the same database and the same world.
+/// Returns another tenant over the same database and the same sandbox world.
 async fn other_tenant(bench: &Bench, pool: PgPool) -> Bench {
     let mut other = Bench::new(pool).await;
     other.engine.services = bench.engine.services.clone();

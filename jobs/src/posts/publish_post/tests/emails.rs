@@ -1,4 +1,4 @@
-//! What a tenant is written to about its deliveries: each outcome once.
+//! Tests of the emails to a tenant about its deliveries: one for each outcome.
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -24,7 +24,7 @@ fn subjects(emails: &[Value]) -> Vec<&str> {
     emails.iter().map(|email| email["headers"]["subject"][0].as_str().unwrap()).collect()
 }
 
-/// A post that the network refused for good.
+/// Makes a post that the network refused for good.
 async fn refused(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;

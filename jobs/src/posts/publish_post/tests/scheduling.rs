@@ -1,4 +1,4 @@
-//! With which picture, and when, a delivery goes out.
+//! Tests of the picture and the time of a delivery.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -63,7 +63,8 @@ async fn each_account_gets_the_picture_that_it_was_scheduled_with(pool: PgPool) 
     drop(tx);
     deliveries.sort_by_key(|delivery| delivery.account_id != accounts[0].id);
     assert_eq!(deliveries.iter().map(|delivery| delivery.asset_id.unwrap()).collect::<Vec<_>>(), assets);
-    // Which bytes go out is decided by the delivery: one whose picture is gone does not go out with the other one's.
+    // The delivery decides on the picture: if its picture is gone, it is not published with the
+    // other one.
     bench.execute("update brand_assets set storage_key = 'gone' where id = $1", assets[0].0).await;
     bench.drain().await;
     let states: Vec<String> = {

@@ -19,7 +19,7 @@ use crate::{
     testing::Bench,
 };
 
-/// Tables that come apart: unfinished jobs first, then the log and the tenant last.
+/// Tables that are erased separately: unfinished jobs first, then the log and the tenant last.
 const APART: [&str; 3] = ["jobs", "audit_log", "audit_heads"];
 
 async fn erase(bench: &Bench, tenant_id: TenantId) -> JobId {
@@ -46,7 +46,7 @@ async fn other_tenant(bench: &Bench) -> TenantId {
     other
 }
 
-/// Tables with a tenant, as the database has them.
+/// Returns the tables with a tenant, as the database has them.
 async fn tables(bench: &Bench) -> BTreeSet<String> {
     let mut tx = bench.engine.db.system().await.unwrap();
     let names: Vec<String> = sqlx::query_scalar(
@@ -59,7 +59,7 @@ async fn tables(bench: &Bench) -> BTreeSet<String> {
     names.into_iter().collect()
 }
 
-/// How many rows of a tenant are in each table, that of tenants too.
+/// Returns the number of a tenant's rows in each table, including the table of tenants.
 async fn count(bench: &Bench, tenant_id: TenantId) -> BTreeMap<String, i64> {
     let mut counts = BTreeMap::new();
     let mut columns: Vec<(String, &str)> = tables(bench).await.into_iter().map(|table| (table, "tenant_id")).collect();
@@ -86,7 +86,7 @@ async fn publish(bench: &Bench, account: AccountId, asset: Option<AssetId>) -> J
     jobs[0].id
 }
 
-/// A tenant with something in every table, and jobs that have and have not ended.
+/// Makes a tenant with a row in every table, and with ended and unfinished jobs.
 async fn fill(bench: &Bench) {
     let account = bench.connect_page().await;
     let asset = bench.picture().await;
