@@ -121,8 +121,8 @@ impl fmt::Debug for Smtp {
 }
 
 impl Smtp {
-    /// Reads the address of a server, in the form that lettre's transport takes, but with
-    /// encryption required.
+    /// Reads the address of a server, in the form that lettre's transport takes. Opportunistic TLS
+    /// is not accepted: an attacker on the way could turn it off.
     ///
     /// # Errors
     /// Returns an error if the address is malformed. The error does not repeat it.
