@@ -7,7 +7,7 @@ mod required_permission;
 use std::sync::Arc;
 
 use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::permissions::Permissions};
-use poem::{Request, RequestBody};
+use poem::{Request, RequestBody, error::NotFoundError};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaSecurityScheme, Registry},
@@ -15,15 +15,16 @@ use poem_openapi::{
 use serde_json::Value;
 use uuid::Uuid;
 
-use self::required_permission::RequiredPermission;
 pub(crate) use self::{
     client::Client,
     identity::{Access, Identity, Person, SESSION_COOKIE, identify, is_ours},
+    required_permission::{Needs, RequiredPermission},
 };
 use crate::ApiError;
 
 /// A caller with valid credentials, which allow what the operation asks for somewhere; in which tenants is asked as they are
-/// named. Every operation that is not open takes one.
+/// named. Every operation that is not open takes one, and declares beside it what it needs ([`Needs`]).
+#[derive(Clone)]
 pub(crate) struct Caller {
     identity: Arc<Identity>,
     required: RequiredPermission,
@@ -69,19 +70,22 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        admit(request).map_err(Into::into)
+        // The framework's routes match more than the description has, such as providers that there are not.
+        request.extensions().get::<Self>().cloned().ok_or_else(|| NotFoundError.into())
     }
 }
 
-/// The caller of an operation that takes credentials, if theirs allow it somewhere; tells that before a body is read, too.
-///
-/// # Errors
-/// There are none, or they do not.
-pub(crate) fn admit(request: &Request) -> Result<Caller, ApiError> {
+/// An operation takes credentials and does not say which permission it needs: nobody may call it.
+#[derive(Debug, thiserror::Error)]
+#[error("the operation declares no permission: write #[oai(scope = \"Needs::...\")] before its `caller: Caller`")]
+struct Undeclared;
+
+/// Lets a request with credentials pass to an operation that needs `required`, if they allow that somewhere. It becomes the
+/// operation's [`Caller`]. This comes before the body is read.
+pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>) -> Result<(), ApiError> {
+    let required = required.ok_or_else(|| ApiError::internal(Undeclared))?;
     let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
-    let required = required_permission::of(request.method(), request.original_uri().path());
-    let required = required.ok_or_else(|| ApiError::missing_permission("*"))?;
-    let is_met = match (&required, &identity.access) {
+    let is_met = match (required, &identity.access) {
         (RequiredPermission::Person, _) => identity.person.is_some(),
         (RequiredPermission::NewTenant, Access::Tenants { .. }) if identity.person.is_some() => true,
         (RequiredPermission::NewTenant, Access::Everywhere(held)) => held.allow(required_permission::MAKES_TENANTS),
@@ -94,7 +98,11 @@ pub(crate) fn admit(request: &Request) -> Result<Caller, ApiError> {
             held.is_empty() || held.values().any(|held| held.allow(needed))
         }
     };
-    if is_met { Ok(Caller { identity, required }) } else { Err(required.refusal()) }
+    if !is_met {
+        return Err(required.refusal());
+    }
+    request.extensions_mut().insert(Caller { identity, required });
+    Ok(())
 }
 
 impl Caller {
@@ -120,15 +128,25 @@ impl Caller {
     /// The tenant that a request names, if the caller may do this in it. One that the caller is not in is as if there were none.
     pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
         let tenant_id = TenantId(named);
-        let held = match &self.identity.access {
-            Access::Everywhere(held) => Some(held).filter(|_| tenant_id != TenantId::SYSTEM),
-            Access::Tenants { held, .. } => held.get(&tenant_id),
-        };
-        match held {
+        match self.held_in(tenant_id).filter(|_| tenant_id != TenantId::SYSTEM) {
             Some(held) if self.required.is_met_by(held) => Ok(tenant_id),
             Some(_) => Err(self.required.refusal()),
             None => Err(ApiError::not_found("tenant")),
         }
+    }
+
+    /// The permissions that the caller has in a tenant; `None` if it is not in it.
+    fn held_in(&self, tenant_id: TenantId) -> Option<&Permissions> {
+        match &self.identity.access {
+            Access::Everywhere(held) => Some(held),
+            Access::Tenants { held, .. } => held.get(&tenant_id),
+        }
+    }
+
+    /// Refuses a caller who lacks one more permission in a tenant, where that depends on what the body asks for.
+    pub(crate) fn require(&self, tenant_id: TenantId, permission: &str) -> Result<(), ApiError> {
+        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        if held.allow(permission) { Ok(()) } else { Err(ApiError::missing_permission(permission)) }
     }
 
     /// The tenants that the caller is in; `None` for operators, who see all.
@@ -141,10 +159,7 @@ impl Caller {
 
     /// Refuses to give, or take, in a tenant what the caller does not have there.
     pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
-        let held = match &self.identity.access {
-            Access::Everywhere(held) => held,
-            Access::Tenants { held, .. } => held.get(&tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?,
-        };
+        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
         held.first_beyond(given).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
     }
 
@@ -206,5 +221,18 @@ fn drop_causes(facts: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(drop_causes),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operation_that_declares_nothing_is_refused_to_everybody() {
+        let refused = admit(&mut Request::default(), None).unwrap_err();
+        assert!(matches!(refused, ApiError::Internal(_)), "{refused:?}");
+        let refused = admit(&mut Request::default(), Some(RequiredPermission::Person)).unwrap_err();
+        assert!(matches!(refused, ApiError::Unauthorized(_)), "{refused:?}");
     }
 }

@@ -49,6 +49,7 @@ impl Job for FaultProbe {
     const KIND: &'static str = "fault_probe";
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
+    const PERMISSION: Option<&'static str> = Some("jobs:write");
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         if self.attempts.is_some_and(|attempts| cx.attempt().number > attempts) {
@@ -78,6 +79,7 @@ impl Job for ShortTimeoutProbe {
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(1);
+    const PERMISSION: Option<&'static str> = Some("jobs:write");
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         self.0.run(cx).await

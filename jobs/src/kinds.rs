@@ -98,7 +98,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::engine::periodic::next_tick;
+    use crate::{engine::periodic::next_tick, tenants::permissions};
 
     /// Collects the kinds that files in a folder declare, each with its file. Tests and the engine
     /// have kinds of their own.
@@ -154,7 +154,18 @@ mod tests {
         assert_eq!(find("publish_post").map(|kind| kind.queue.name()), Some("posting"));
         assert!(find("nope").is_none());
         for kind in ["erase_tenant", "erase_user", "send_mail", "act_on_jobs"] {
-            assert!(find(kind).is_some_and(|kind| !kind.by_hand), "{kind}");
+            assert!(find(kind).is_some_and(|kind| kind.permission.is_none()), "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_kind_asks_for_a_permission_that_there_is() {
+        for kind in KINDS {
+            assert!(
+                kind.permission.is_none_or(|permission| permissions::ALL.contains(&permission)),
+                "{}: its PERMISSION is none of ALL in jobs/src/tenants/permissions.rs",
+                kind.name
+            );
         }
     }
 

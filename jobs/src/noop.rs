@@ -20,6 +20,7 @@ impl Job for Noop {
     const KIND: &'static str = "noop";
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::QUICK;
+    const PERMISSION: Option<&'static str> = Some("jobs:write");
 
     async fn run(self, _cx: &JobContext) -> Result<Done, JobError> {
         Ok(Done::nothing("there is nothing to do in a noop"))

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     state::AppState,
 };
 
@@ -62,7 +62,11 @@ pub(crate) struct AccountsApi {
 impl AccountsApi {
     /// The connected accounts of a tenant.
     #[oai(path = "/tenants/:id/accounts", method = "get", operation_id = "list_accounts")]
-    async fn list(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<AccountList>, ApiError> {
+    async fn list(
+        &self,
+        #[oai(scope = "Needs::AccountsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<AccountList>, ApiError> {
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.tenant(id).await?;
         require_tenant(&mut tx, id).await?;

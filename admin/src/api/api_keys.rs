@@ -21,7 +21,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -108,7 +108,11 @@ pub(crate) struct KeysApi {
 impl KeysApi {
     /// Make a key.
     #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
-    async fn create(&self, caller: Caller, body: Body<NewKey>) -> Result<CreatedKey, ApiError> {
+    async fn create(
+        &self,
+        #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
+        body: Body<NewKey>,
+    ) -> Result<CreatedKey, ApiError> {
         let tenant_id = holder(&caller, body.tenant_id)?;
         let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
@@ -128,7 +132,7 @@ impl KeysApi {
     #[oai(path = "/api-keys", method = "get", operation_id = "list_api_keys")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::ApiKeysRead")] caller: Caller,
         tenant_id: Query<Option<Uuid>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -144,7 +148,11 @@ impl KeysApi {
 
     /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
     #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
-    async fn revoke(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<KeyView>, ApiError> {
+    async fn revoke(
+        &self,
+        #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<KeyView>, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
         caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -182,7 +182,11 @@ pub(crate) struct AssetsApi {
 impl AssetsApi {
     /// Make a folder.
     #[oai(path = "/folders", method = "post", operation_id = "create_folder")]
-    async fn create_folder(&self, caller: Caller, body: Body<NewFolder>) -> Result<CreatedFolder, ApiError> {
+    async fn create_folder(
+        &self,
+        #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
+        body: Body<NewFolder>,
+    ) -> Result<CreatedFolder, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let mut tx = self.state.db.tenant(tenant_id).await?;
         let folder = store::insert_folder(&mut tx, tenant_id, &body.name).await?.ok_or_else(|| {
@@ -196,7 +200,11 @@ impl AssetsApi {
 
     /// The folders of a tenant, by name.
     #[oai(path = "/tenants/:id/folders", method = "get", operation_id = "list_folders")]
-    async fn list_folders(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<FolderList>, ApiError> {
+    async fn list_folders(
+        &self,
+        #[oai(scope = "Needs::AssetsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<FolderList>, ApiError> {
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.tenant(id).await?;
         require_tenant(&mut tx, id).await?;
@@ -209,7 +217,7 @@ impl AssetsApi {
     #[oai(path = "/folders/:id/assets", method = "get", operation_id = "list_assets")]
     async fn list_assets(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::AssetsRead")] caller: Caller,
         id: Path<Uuid>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -225,7 +233,12 @@ impl AssetsApi {
 
     /// Upload a picture.
     #[oai(path = "/folders/:id/assets", method = "post", operation_id = "upload_asset")]
-    async fn upload(&self, caller: Caller, id: Path<Uuid>, form: UploadForm) -> Result<CreatedAsset, ApiError> {
+    async fn upload(
+        &self,
+        #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
+        id: Path<Uuid>,
+        form: UploadForm,
+    ) -> Result<CreatedAsset, ApiError> {
         let folder = self.folder(&caller, id.0).await?;
         let tags = tags(form.tags.as_deref().unwrap_or(""))?;
         let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect::<String>();
@@ -240,7 +253,11 @@ impl AssetsApi {
 
     /// The bytes of a picture.
     #[oai(path = "/assets/:id/content", method = "get", operation_id = "get_asset_content")]
-    async fn content(&self, caller: Caller, id: Path<Uuid>) -> Result<Content, ApiError> {
+    async fn content(
+        &self,
+        #[oai(scope = "Needs::AssetsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Content, ApiError> {
         let asset = self.asset(&caller, id.0).await?;
         let bytes = self.state.services.storage.get(&asset.storage_key).await?;
         Ok(Content::Bytes(Binary(bytes.into()), asset.content_type))
@@ -250,7 +267,7 @@ impl AssetsApi {
     #[oai(path = "/assets/:id/overlay", method = "post", operation_id = "create_overlay")]
     async fn overlay(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<NewOverlay>,
     ) -> Result<AcceptedOverlay, ApiError> {

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
-    auth::{Audience, Caller},
+    auth::{Audience, Caller, Needs},
     http::paging::{Listed, Page, Paging},
     state::AppState,
 };
@@ -83,7 +83,7 @@ impl AuditApi {
     #[oai(path = "/tenants/:id/audit-log", method = "get", operation_id = "list_audit_log")]
     async fn of_tenant(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
         id: Path<Uuid>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -100,7 +100,7 @@ impl AuditApi {
     #[oai(path = "/audit-log", method = "get", operation_id = "list_whole_audit_log")]
     async fn whole(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {

@@ -23,7 +23,7 @@ use crate::{
         posts::{PostView, with_deliveries},
         require_tenant,
     },
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -99,7 +99,7 @@ impl CalendarsApi {
     #[oai(path = "/tenants/:id/calendars", method = "post", operation_id = "create_calendar")]
     async fn create(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::CalendarsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<NewCalendar>,
     ) -> Result<AcceptedCalendar, ApiError> {
@@ -124,7 +124,11 @@ impl CalendarsApi {
 
     /// One calendar with its posts.
     #[oai(path = "/calendars/:id", method = "get", operation_id = "get_calendar")]
-    async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<CalendarView>, ApiError> {
+    async fn get(
+        &self,
+        #[oai(scope = "Needs::CalendarsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<CalendarView>, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let calendar = store::get(&mut tx, CalendarId(id.0)).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
         let posts = posts::store::list_by_calendar(&mut tx, calendar.tenant_id, calendar.id).await?;

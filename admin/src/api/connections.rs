@@ -25,7 +25,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{ApiError, api::Tag, auth::Caller, html, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    html,
+    state::AppState,
+};
 
 /// Where to send a person who is to connect an account.
 #[derive(Debug, Object)]
@@ -57,7 +63,7 @@ impl ConnectionsApi {
     #[oai(path = "/oauth/:provider/authorize", method = "get", operation_id = "authorize_{provider}")]
     async fn authorize(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::AccountsWrite")] caller: Caller,
         provider: Path<String>,
         tenant_id: Query<Uuid>,
     ) -> Result<Json<ConnectView>, ApiError> {

@@ -30,7 +30,7 @@ use self::{
 use crate::{
     ApiError,
     api::Tag,
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -109,7 +109,7 @@ impl JobsApi {
     #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::JobsRead")] caller: Caller,
         tenant_id: Query<Option<Uuid>>,
         state: Query<Option<JobState>>,
         #[oai(validator(max_length = 100))] kind: Query<Option<String>>,
@@ -149,7 +149,11 @@ impl JobsApi {
 
     /// One job, with its attempts that did not complete it, its effects and its children.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
-    async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobDetail>, ApiError> {
+    async fn get(
+        &self,
+        #[oai(scope = "Needs::JobsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<JobDetail>, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
@@ -168,11 +172,17 @@ impl JobsApi {
     }
 
     /// Enqueue a job of any kind.
+    ///
+    /// Needs the permission for what the kind does, too: `publish_post` needs `posts:publish`.
     #[oai(path = "/jobs", method = "post", operation_id = "create_job")]
-    async fn create(&self, caller: Caller, body: Body<NewJobBody>) -> Result<Accepted, ApiError> {
+    async fn create(
+        &self,
+        #[oai(scope = "Needs::JobsWrite")] caller: Caller,
+        body: Body<NewJobBody>,
+    ) -> Result<Accepted, ApiError> {
         let body = body.0;
         let tenant_id = caller.tenant(body.tenant_id)?;
-        let (kind, job) = checked(tenant_id, &body.kind, body.args)?;
+        let (kind, job) = checked(&caller, tenant_id, &body.kind, body.args)?;
         let job = if let Some(time) = body.run_at { job.at(time) } else { job };
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
             return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
@@ -197,16 +207,18 @@ impl JobsApi {
     }
 }
 
-fn checked(tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kind, NewJob), ApiError> {
+fn checked(caller: &Caller, tenant_id: TenantId, kind: &str, args: Value) -> Result<(&'static Kind, NewJob), ApiError> {
     let Some(kind) = kinds::find(kind) else {
-        let names: Vec<&str> = kinds::KINDS.iter().filter(|kind| kind.by_hand).map(|kind| kind.name).collect();
+        let names: Vec<&str> =
+            kinds::KINDS.iter().filter(|kind| kind.permission.is_some()).map(|kind| kind.name).collect();
         let detail = format!("There is no kind {kind:?}: use one of {}.", names.join(", "));
         return Err(ApiError::unprocessable(ErrorCode::UnknownKind, detail));
     };
-    if !kind.by_hand {
+    let Some(permission) = kind.permission else {
         let detail = format!("Jobs of kind {} come of other requests only.", kind.name);
         return Err(ApiError::unprocessable(ErrorCode::BadKind, detail));
-    }
+    };
+    caller.require(tenant_id, permission)?;
     let job = NewJob::of_kind(tenant_id, kind, args).map_err(|error| {
         ApiError::unprocessable(ErrorCode::BadArgs, format!("args is not a payload of {}: {error}.", kind.name))
     })?;

@@ -23,7 +23,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -200,7 +200,11 @@ pub(crate) struct PostsApi {
 impl PostsApi {
     /// Write a post that goes out now.
     #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
-    async fn create(&self, caller: Caller, body: Body<NewPost>) -> Result<AcceptedPosts, ApiError> {
+    async fn create(
+        &self,
+        #[oai(scope = "Needs::PostsPublish")] caller: Caller,
+        body: Body<NewPost>,
+    ) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         if body.caption.trim().is_empty() {
             return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
@@ -217,7 +221,11 @@ impl PostsApi {
 
     /// Schedule posts that exist on an account: all of them, or none.
     #[oai(path = "/posts/schedule", method = "post", operation_id = "schedule_posts")]
-    async fn schedule(&self, caller: Caller, body: Body<NewSchedule>) -> Result<AcceptedPosts, ApiError> {
+    async fn schedule(
+        &self,
+        #[oai(scope = "Needs::PostsPublish")] caller: Caller,
+        body: Body<NewSchedule>,
+    ) -> Result<AcceptedPosts, ApiError> {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let placements: Vec<Placement> = body
             .posts
@@ -243,7 +251,7 @@ impl PostsApi {
     #[oai(path = "/tenants/:id/posts", method = "get", operation_id = "list_posts")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::PostsRead")] caller: Caller,
         id: Path<Uuid>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,

@@ -32,7 +32,7 @@ use self::{
 use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
-    auth::{Audience, Caller},
+    auth::{Audience, Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -52,7 +52,11 @@ pub(crate) struct TenantsApi {
 impl TenantsApi {
     /// Make a tenant. Operators make them for others, on any plan; whoever is signed in makes some of their own, on the plan basic.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
-    async fn create(&self, caller: Caller, body: Body<NewTenant>) -> Result<CreatedTenant, ApiError> {
+    async fn create(
+        &self,
+        #[oai(scope = "Needs::NewTenant")] caller: Caller,
+        body: Body<NewTenant>,
+    ) -> Result<CreatedTenant, ApiError> {
         let owner = owner_of_new(&caller)?;
         let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
@@ -85,7 +89,7 @@ impl TenantsApi {
     #[oai(path = "/tenants", method = "get", operation_id = "list_tenants")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::TenantsRead")] caller: Caller,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<TenantItem>>, ApiError> {
@@ -106,7 +110,11 @@ impl TenantsApi {
 
     /// One tenant with its settings.
     #[oai(path = "/tenants/:id", method = "get", operation_id = "get_tenant")]
-    async fn get(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<TenantView>, ApiError> {
+    async fn get(
+        &self,
+        #[oai(scope = "Needs::TenantsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<TenantView>, ApiError> {
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.tenant(id).await?;
         let tenant = store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
@@ -119,7 +127,7 @@ impl TenantsApi {
     #[oai(path = "/tenants/:id", method = "patch", operation_id = "update_tenant")]
     async fn update(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<TenantPatch>,
     ) -> Result<Json<TenantView>, ApiError> {
@@ -145,7 +153,7 @@ impl TenantsApi {
     #[oai(path = "/tenants/:id", method = "delete", operation_id = "erase_tenant")]
     async fn erase(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
         /// The tenant's name, so that nobody erases another one than was meant.
         confirm: Query<String>,
@@ -170,7 +178,11 @@ impl TenantsApi {
 
     /// What a tenant has used of what its plan allows.
     #[oai(path = "/tenants/:id/usage", method = "get", operation_id = "get_tenant_usage")]
-    async fn usage(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<UsageView>, ApiError> {
+    async fn usage(
+        &self,
+        #[oai(scope = "Needs::TenantsRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<UsageView>, ApiError> {
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.begin(Scope::Tenant(id)).await?;
         let usage = usage::get(&mut tx, &self.state.services.plans, id).await?;

@@ -1,30 +1,101 @@
-//! Which permission an operation asks for, told by its address.
+//! The permission that an operation declares beside itself: `#[oai(scope = "Needs::PostsPublish")] caller: Caller`.
+//!
+//! The framework writes the name of the scope into `security` of the operation's description. The check before the body is
+//! read, and readers of `/docs`, have it from there.
 
 use jobs::tenants::permissions::{self, Permissions};
-use poem::http::Method;
+use poem_openapi::OAuthScopes;
 
 use crate::ApiError;
 
-/// Actions on jobs that staff take; what else is written there is new work.
-const STAFF_ACTIONS: [&str; 6] = ["retry", "cancel", "discard", "run-now", "bulk", "resolve"];
-
-/// What an operation asks of its caller.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum RequiredPermission {
-    /// To be a person: it is about whoever is signed in.
+/// The declaration of an operation: a permission, or one of the two special cases at the end.
+#[derive(OAuthScopes)]
+pub(crate) enum Needs {
+    #[oai(rename = "accounts:read")]
+    AccountsRead,
+    #[oai(rename = "accounts:write")]
+    AccountsWrite,
+    #[oai(rename = "api-keys:read")]
+    ApiKeysRead,
+    #[oai(rename = "api-keys:write")]
+    ApiKeysWrite,
+    #[oai(rename = "assets:read")]
+    AssetsRead,
+    #[oai(rename = "assets:write")]
+    AssetsWrite,
+    #[oai(rename = "audit:read")]
+    AuditRead,
+    #[oai(rename = "calendars:read")]
+    CalendarsRead,
+    #[oai(rename = "calendars:write")]
+    CalendarsWrite,
+    #[oai(rename = "engine:read")]
+    EngineRead,
+    #[oai(rename = "engine:write")]
+    EngineWrite,
+    #[oai(rename = "jobs:read")]
+    JobsRead,
+    #[oai(rename = "jobs:retry")]
+    JobsRetry,
+    #[oai(rename = "jobs:write")]
+    JobsWrite,
+    #[oai(rename = "members:read")]
+    MembersRead,
+    #[oai(rename = "members:write")]
+    MembersWrite,
+    #[oai(rename = "posts:publish")]
+    PostsPublish,
+    #[oai(rename = "posts:read")]
+    PostsRead,
+    #[oai(rename = "tenants:read")]
+    TenantsRead,
+    #[oai(rename = "tenants:write")]
+    TenantsWrite,
+    /// Somebody who signed in, about whom the operation is. Keys are refused.
+    #[oai(rename = "person")]
     Person,
-    /// To be a person, or an operator who may do that: whoever is signed in makes tenants of their own.
+    /// Somebody who signed in and makes a tenant of their own, or an operator who may make tenants for others.
+    #[oai(rename = "person-or-tenants:write")]
     NewTenant,
-    /// A permission.
-    Permission(String),
 }
 
-/// What making tenants for others takes.
+/// The declaration of an operation, as its description has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RequiredPermission {
+    /// See [`Needs::Person`].
+    Person,
+    /// See [`Needs::NewTenant`].
+    NewTenant,
+    /// A permission.
+    Permission(&'static str),
+}
+
+/// The permission to make tenants for others.
 pub(super) const MAKES_TENANTS: &str = "tenants:write";
 
 impl RequiredPermission {
+    /// The declaration of that name; `None`: it is none, and nobody may call the operation.
+    pub(crate) fn named(scope: &str) -> Option<Self> {
+        if scope == Needs::Person.name() {
+            return Some(Self::Person);
+        }
+        if scope == Needs::NewTenant.name() {
+            return Some(Self::NewTenant);
+        }
+        permissions::ALL.iter().find(|&&name| name == scope).map(|&name| Self::Permission(name))
+    }
+
+    /// A sentence for the operation's description.
+    pub(crate) fn sentence(self) -> String {
+        match self {
+            Self::Person => "Needs somebody who is signed in: keys are refused.".to_owned(),
+            Self::NewTenant => format!("Needs somebody who is signed in, or the permission `{MAKES_TENANTS}`."),
+            Self::Permission(name) => format!("Needs the permission `{name}`."),
+        }
+    }
+
     /// Whether these permissions are enough.
-    pub(super) fn is_met_by(&self, held: &Permissions) -> bool {
+    pub(super) fn is_met_by(self, held: &Permissions) -> bool {
         match self {
             Self::Person => true,
             // Of tenants that are named there, settings are read.
@@ -33,7 +104,7 @@ impl RequiredPermission {
         }
     }
 
-    pub(super) fn refusal(&self) -> ApiError {
+    pub(super) fn refusal(self) -> ApiError {
         match self {
             Self::Person => ApiError::people_only(),
             Self::NewTenant => ApiError::missing_permission(MAKES_TENANTS),
@@ -42,68 +113,20 @@ impl RequiredPermission {
     }
 }
 
-/// What the operation at an address asks for; `None`: nobody has said.
-pub(crate) fn of(method: &Method, path: &str) -> Option<RequiredPermission> {
-    let segments: Vec<&str> = path.strip_prefix("/api/v1/")?.split('/').collect();
-    let named = match segments.as_slice() {
-        ["auth", ..] | ["tenants", _, "switch" | "leave"] => return Some(RequiredPermission::Person),
-        ["tenants"] if *method == Method::POST => return Some(RequiredPermission::NewTenant),
-        ["tenants", _, inside, ..] => inside,
-        [area, ..] => area,
-        [] => return None,
-    };
-    let area = match *named {
-        "queues" | "workers" | "periodic" | "stats" | "parked-accounts" => "engine",
-        "folders" => "assets",
-        "oauth" => "accounts",
-        "audit-log" => "audit",
-        "invitations" => "members",
-        "usage" => "tenants",
-        area => area,
-    };
-    let action = match segments.last() {
-        // A connection begins there, though it is a GET.
-        Some(&"authorize") => "write",
-        _ if *method == Method::GET => "read",
-        Some(last) if area == "jobs" && STAFF_ACTIONS.contains(last) => "retry",
-        _ => "write",
-    };
-    let needed = format!("{area}:{action}");
-    permissions::ALL.contains(&needed.as_str()).then_some(RequiredPermission::Permission(needed))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn addresses_say_what_they_ask_for() {
-        let table = [
-            (Method::GET, "/api/v1/jobs", Some("jobs:read")),
-            (Method::POST, "/api/v1/jobs", Some("jobs:write")),
-            (Method::POST, "/api/v1/jobs/bulk", Some("jobs:retry")),
-            (Method::POST, "/api/v1/jobs/0/effects/0/resolve", Some("jobs:retry")),
-            (Method::GET, "/api/v1/jobs/retry", Some("jobs:read")),
-            (Method::GET, "/api/v1/tenants", Some("tenants:read")),
-            (Method::GET, "/api/v1/tenants/0", Some("tenants:read")),
-            (Method::DELETE, "/api/v1/tenants/0", Some("tenants:write")),
-            (Method::GET, "/api/v1/tenants/0/usage", Some("tenants:read")),
-            (Method::GET, "/api/v1/tenants/0/posts", Some("posts:read")),
-            (Method::POST, "/api/v1/tenants/0/invitations", Some("members:write")),
-            (Method::GET, "/api/v1/oauth/network/authorize", Some("accounts:write")),
-            (Method::PATCH, "/api/v1/queues/ai", Some("engine:write")),
-            (Method::DELETE, "/api/v1/api-keys/0", Some("api-keys:write")),
-            (Method::GET, "/api/v1/secrets", None),
-            (Method::GET, "/api/v1/tenants/0/secrets", None),
-            (Method::GET, "/health", None),
-            (Method::GET, "/api/v1/", None),
-        ];
-        for (method, path, needed) in table {
-            let needed = needed.map(|name| RequiredPermission::Permission(name.to_owned()));
-            assert_eq!(of(&method, path), needed, "{method} {path}");
+    fn what_can_be_declared_is_known_by_its_name() {
+        for scope in Needs::meta() {
+            let required = RequiredPermission::named(scope.name);
+            assert!(required.is_some(), "write {} into ALL of jobs/src/tenants/permissions.rs", scope.name);
         }
-        assert_eq!(of(&Method::POST, "/api/v1/tenants"), Some(RequiredPermission::NewTenant));
-        assert_eq!(of(&Method::PATCH, "/api/v1/auth/me"), Some(RequiredPermission::Person));
-        assert_eq!(of(&Method::POST, "/api/v1/tenants/0/switch"), Some(RequiredPermission::Person));
+        assert_eq!(RequiredPermission::named("person"), Some(RequiredPermission::Person));
+        assert_eq!(RequiredPermission::named("jobs:read"), Some(RequiredPermission::Permission("jobs:read")));
+        for none in ["", "*", "*:read", "jobs:sing", "JOBS:READ"] {
+            assert_eq!(RequiredPermission::named(none), None, "{none}");
+        }
     }
 }

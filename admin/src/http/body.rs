@@ -37,8 +37,8 @@ pub(crate) async fn read<E: Endpoint>(
     (operations, state): (Arc<Operations>, AppState),
 ) -> poem::Result<Response> {
     let operation = operations.find(request.method(), request.uri().path());
-    if operation.is_some_and(|operation| operation.takes_credentials)
-        && let Err(refused) = auth::admit(&request)
+    if let Some(operation) = operation.filter(|operation| operation.takes_credentials)
+        && let Err(refused) = auth::admit(&mut request, operation.required)
     {
         discard_body(&mut request);
         return Ok(refused.into_response());

@@ -28,6 +28,9 @@ pub(crate) fn describe(plain: &str) -> Value {
             if operation.is_some_and(|operation| operation.takes_credentials) {
                 add_rates(described);
             }
+            if let Some(required) = operation.and_then(|operation| operation.required) {
+                add_sentence(described, &required.sentence());
+            }
             if described.get("security").is_none() {
                 described["security"] = json!([]);
             }
@@ -61,6 +64,12 @@ pub(super) fn fields_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<
 
 pub(super) fn items_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = &'a mut Value> {
     value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Ends the description of an operation with one sentence more.
+fn add_sentence(described: &mut Value, sentence: &str) {
+    let words = described["description"].as_str().map(|words| format!("{words}\n\n{sentence}"));
+    described["description"] = json!(words.unwrap_or_else(|| sentence.to_owned()));
 }
 
 fn add_parameter(described: &mut Value, parameter: Value) {
@@ -205,13 +214,17 @@ mod tests {
 
     #[test]
     fn what_holds_for_many_operations_is_described() {
-        let caller = json!([{ "Caller": [] }]);
+        let caller = json!([{ "bearer": ["jobs:write"] }]);
         let body = json!({ "content": { "application/json; charset=utf-8": { "schema": { "$ref": "#/components/schemas/New" } } } });
         let document = describe(
             &json!({
                 "paths": { "/api/v1/things": {
                     "post": { "security": caller, "requestBody": body, "responses": { "200": {} } },
-                    "get": { "security": caller, "parameters": [{ "in": "query", "name": "limit", "schema": {} }] },
+                    "get": {
+                        "security": caller,
+                        "description": "Things.",
+                        "parameters": [{ "in": "query", "name": "limit", "schema": {} }],
+                    },
                 } },
                 "components": { "schemas": {
                     "New": { "required": ["name"], "properties": {
@@ -226,6 +239,8 @@ mod tests {
         let things = &document["paths"]["/api/v1/things"];
         assert_eq!(things["post"]["parameters"][0]["name"], "Idempotency-Key");
         assert!(things["post"]["responses"]["200"]["headers"]["RateLimit"].is_object(), "{things}");
+        assert_eq!(things["post"]["description"], "Needs the permission `jobs:write`.");
+        assert_eq!(things["get"]["description"], "Things.\n\nNeeds the permission `jobs:write`.");
         assert_eq!(things["get"]["parameters"].as_array().map(Vec::len), Some(1));
         assert_eq!(things["get"]["parameters"][0]["schema"]["maximum"], MAX_LIMIT);
         let schemas = &document["components"]["schemas"];

@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use poem::http::Method;
-use serde_json::Value;
+use serde_json::{Map, Value};
+
+use crate::auth::RequiredPermission;
 
 /// An operation as its description has it.
 #[derive(Debug)]
 pub(crate) struct Operation {
     /// It refuses whoever has no credentials.
     pub(crate) takes_credentials: bool,
+    /// The permission that it declares. One that takes credentials and declares none is refused to everybody.
+    pub(crate) required: Option<RequiredPermission>,
     /// Its body is a form with a file.
     pub(crate) takes_upload: bool,
     /// It changes something, and once only for each Idempotency-Key.
@@ -92,7 +96,8 @@ fn path_operations(path: &str, item: &Value) -> PathOperations {
 }
 
 fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<String>) -> Operation {
-    let takes_credentials = described["security"].as_array().is_some_and(|schemes| !schemes.is_empty());
+    let schemes = described["security"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let takes_credentials = !schemes.is_empty();
     let content = described["requestBody"]["content"].as_object();
     let in_query = |parameter: &&Value| parameter["in"] == "query";
     let query = |parameter: &Value| Parameter {
@@ -102,6 +107,7 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
     };
     Operation {
         takes_credentials,
+        required: required(schemes),
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
         // What concerns signing in answers secrets, which are kept nowhere.
         takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/"),
@@ -114,6 +120,16 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
             .map(query)
             .collect(),
     }
+}
+
+/// The one declaration that all the ways to sign in have.
+fn required(schemes: &[Value]) -> Option<RequiredPermission> {
+    let mut scopes = schemes.iter().flat_map(|scheme| scheme.as_object().into_iter().flat_map(Map::values));
+    let first = scopes.next()?;
+    let [scope] = first.as_array()?.as_slice() else {
+        return None;
+    };
+    if scopes.all(|other| other == first) { RequiredPermission::named(scope.as_str()?) } else { None }
 }
 
 /// The type of a schema: one, or several where null is one of them.
@@ -150,5 +166,25 @@ mod tests {
         }
         assert_eq!(operations.methods_at("/jobs/1"), ["DELETE", "GET"]);
         assert_eq!(operations.methods_at("/jobs/bulk"), ["POST"], "not as any text");
+    }
+
+    #[test]
+    fn what_an_operation_needs_is_read_from_its_security_and_never_guessed() {
+        let table = [
+            (json!([{ "bearer": ["jobs:read"] }, { "session": ["jobs:read"] }]), Some("jobs:read")),
+            (json!([{ "bearer": [] }, { "session": [] }]), None),
+            (json!([{ "bearer": ["jobs:read"] }, { "session": [] }]), None),
+            (json!([{ "bearer": ["jobs:read"] }, { "session": ["jobs:write"] }]), None),
+            (json!([{ "bearer": ["jobs:read", "jobs:write"] }]), None),
+            (json!([{ "bearer": ["jobs:sing"] }]), None),
+            (json!([{}]), None),
+        ];
+        for (security, needed) in table {
+            let document = json!({ "paths": { "/jobs": { "get": { "security": security } } } });
+            let operations = Operations::described_by(&document);
+            let operation = operations.find(&Method::GET, "/jobs").unwrap();
+            assert!(operation.takes_credentials, "{security}");
+            assert_eq!(operation.required, needed.map(RequiredPermission::Permission), "{security}");
+        }
     }
 }

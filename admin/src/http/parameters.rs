@@ -85,6 +85,7 @@ mod tests {
             |name: &str| Parameter { name: name.to_owned(), is_list: name == "ids", is_time: name == "since" };
         let operation = Operation {
             takes_credentials: true,
+            required: None,
             takes_upload: false,
             takes_key: false,
             path_parameters: Vec::new(),

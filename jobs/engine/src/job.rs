@@ -26,9 +26,9 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     const PRIORITY: Priority = Priority::Normal;
     /// Fields of the payload that are hidden from everybody, at any depth.
     const REDACTED: &'static [&'static str] = &[];
-    /// True if callers of the API may enqueue it (`POST /jobs`). Set it to false if callers must
-    /// not choose the payload.
-    const BY_HAND: bool = true;
+    /// The permission for what it does, such as `posts:publish`. Callers of `POST /jobs` need it
+    /// besides `jobs:write`. `None` if callers must not choose the payload: the API refuses it.
+    const PERMISSION: Option<&'static str> = None;
     /// True if a job that was cancelled before its time waits for that time when it is retried.
     /// Otherwise it runs at once.
     const KEEPS_TIME: bool = false;

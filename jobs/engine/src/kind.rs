@@ -34,8 +34,8 @@ pub struct KindSpec {
     pub priority: Priority,
     /// Hidden fields of the payload: see [`Job::REDACTED`].
     pub redacted: &'static [&'static str],
-    /// True if callers of the API may enqueue it: see [`Job::BY_HAND`].
-    pub by_hand: bool,
+    /// The permission to enqueue it through the API: see [`Job::PERMISSION`].
+    pub permission: Option<&'static str>,
     /// True if a retried job waits for its time: see [`Job::KEEPS_TIME`].
     pub keeps_time: bool,
     /// The function that checks a payload of this kind.
@@ -61,7 +61,7 @@ impl KindSpec {
             timeout: J::TIMEOUT,
             priority: J::PRIORITY,
             redacted: J::REDACTED,
-            by_hand: J::BY_HAND,
+            permission: J::PERMISSION,
             keeps_time: J::KEEPS_TIME,
             check: |args| {
                 let job = serde_json::from_value::<J>(args)?;

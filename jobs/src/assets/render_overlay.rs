@@ -40,6 +40,7 @@ impl Job for RenderOverlay {
     const QUEUE: Queue = queues::MEDIA;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_mins(2);
+    const PERMISSION: Option<&'static str> = Some("assets:write");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.rendered_id.to_string())

@@ -40,6 +40,7 @@ impl Job for GenerateCalendar {
     const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
+    const PERMISSION: Option<&'static str> = Some("calendars:write");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.calendar_id.to_string())

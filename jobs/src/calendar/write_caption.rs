@@ -38,6 +38,7 @@ impl Job for WriteCaption {
     const QUEUE: Queue = queues::AI;
     const RETRY: Retry = Retry::QUICK;
     const TIMEOUT: Duration = Duration::from_secs(150);
+    const PERMISSION: Option<&'static str> = Some("posts:write");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.post_id.to_string())

@@ -31,6 +31,7 @@ impl Job for ExchangeOauthCode {
     const KIND: &'static str = "exchange_oauth_code";
     const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
+    const PERMISSION: Option<&'static str> = Some("accounts:write");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.state_id.to_string())

@@ -28,6 +28,7 @@ impl Job for RefreshToken {
     const KIND: &'static str = "refresh_token";
     const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::PATIENT;
+    const PERMISSION: Option<&'static str> = Some("accounts:write");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.token_id.to_string())

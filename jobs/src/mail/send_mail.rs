@@ -42,7 +42,7 @@ impl Job for SendMail {
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_mins(3);
     /// Callers who may enqueue jobs of a tenant must not be able to send mail through us.
-    const BY_HAND: bool = false;
+    const PERMISSION: Option<&'static str> = None;
 
     fn unique_key(&self) -> Option<String> {
         let email = self.email.key();

@@ -51,7 +51,7 @@ impl Job for ActOnJobs {
 
     const KIND: &'static str = "act_on_jobs";
     /// The payload names the actor for the audit log, and a caller must not choose that.
-    const BY_HAND: bool = false;
+    const PERMISSION: Option<&'static str> = None;
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_hours(1);

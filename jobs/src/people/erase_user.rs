@@ -29,7 +29,6 @@ impl Job for EraseUser {
     const KIND: &'static str = "erase_user";
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
-    const BY_HAND: bool = false;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.user_id.to_string())

@@ -30,6 +30,7 @@ impl Job for DeleteStagedPictures {
     const KIND: &'static str = "delete_staged_pictures";
     const QUEUE: Queue = queues::POSTING;
     const RETRY: Retry = Retry::NEVER;
+    const PERMISSION: Option<&'static str> = Some("posts:publish");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())

@@ -54,6 +54,7 @@ impl Job for PublishPost {
     const KEEPS_TIME: bool = true;
     /// An upload, a call, and a look at its outcome.
     const TIMEOUT: Duration = Duration::from_secs(90);
+    const PERMISSION: Option<&'static str> = Some("posts:publish");
 
     fn unique_key(&self) -> Option<String> {
         Some(self.delivery_id.to_string())

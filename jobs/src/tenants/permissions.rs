@@ -1,7 +1,7 @@
 //! Permissions of callers: names like `jobs:read`.
 
-/// Every permission that an operation of the API can require.
-pub const ALL: [&str; 20] = [
+/// Every permission that an operation of the API, or a kind of job, can require.
+pub const ALL: &[&str] = &[
     "accounts:read",
     "accounts:write",
     "api-keys:read",
@@ -18,6 +18,7 @@ pub const ALL: [&str; 20] = [
     "jobs:write",
     "members:read",
     "members:write",
+    "posts:publish",
     "posts:read",
     "posts:write",
     "tenants:read",
@@ -30,8 +31,8 @@ const FULL: &str = "*";
 /// Allows reading everything.
 const READ_ONLY: &str = "*:read";
 
-/// The permissions of members, who make content for a tenant.
-const OF_MEMBERS: [&str; 10] = [
+/// The permissions of people who make content for a tenant. It goes out when an admin publishes it.
+const OF_MEMBERS: &[&str] = &[
     "accounts:read",
     "assets:read",
     "assets:write",
@@ -66,10 +67,10 @@ impl Permissions {
         Self(vec![READ_ONLY.to_owned()])
     }
 
-    /// Allows making content: pictures, calendars, posts.
+    /// Allows making content (pictures, calendars, posts), but not publishing it.
     #[must_use]
     pub fn of_members() -> Self {
-        Self(OF_MEMBERS.map(str::to_owned).to_vec())
+        Self(OF_MEMBERS.iter().copied().map(str::to_owned).collect())
     }
 
     /// Returns the permissions with these names. `*:read` and `*` stand for many.

@@ -10,7 +10,7 @@ pub enum Role {
     Owner,
     /// May do everything except changing owners and erasing the tenant.
     Admin,
-    /// Makes content: pictures, calendars, posts.
+    /// Makes content, and publishes none: pictures, calendars, posts.
     Member,
 }
 
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn members_make_content_and_neither_connect_nor_let_in() {
+    fn members_make_content_and_neither_publish_nor_connect_nor_let_in() {
         let member = Role::Member.permissions();
         for allowed in ["posts:write", "assets:write", "calendars:write", "jobs:read", "tenants:read", "members:read"] {
             assert!(member.allow(allowed), "{allowed}");
@@ -69,6 +69,7 @@ mod tests {
             "jobs:retry",
             "jobs:write",
             "members:write",
+            "posts:publish",
             "tenants:write",
         ] {
             assert!(!member.allow(refused), "{refused}");

@@ -1,11 +1,14 @@
 //! Tests of API keys: their permissions, and who creates and revokes them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jobs::{
     ids::TenantId,
-    secrets,
-    tenants::{self, keys, permissions::Permissions},
+    kinds, secrets,
+    tenants::{
+        self, keys,
+        permissions::{self, Permissions},
+    },
 };
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,72 +16,13 @@ use sqlx::PgPool;
 use tests::{TestApp, answer};
 use uuid::Uuid;
 
-use super::{OPEN, assert_problem, operations};
+use super::{OPEN, assert_problem, operation, operations};
 
-/// The permission that each operation needs.
-const ASKS_FOR: [(&str, &str); 58] = [
-    ("list_accounts", "accounts:read"),
-    ("authorize_facebook", "accounts:write"),
-    ("list_api_keys", "api-keys:read"),
-    ("create_api_key", "api-keys:write"),
-    ("revoke_api_key", "api-keys:write"),
-    ("get_asset_content", "assets:read"),
-    ("list_assets", "assets:read"),
-    ("list_folders", "assets:read"),
-    ("create_folder", "assets:write"),
-    ("create_overlay", "assets:write"),
-    ("upload_asset", "assets:write"),
-    ("list_audit_log", "audit:read"),
-    ("list_whole_audit_log", "audit:read"),
-    ("get_calendar", "calendars:read"),
-    ("create_calendar", "calendars:write"),
-    ("get_stats", "engine:read"),
-    ("list_parked_accounts", "engine:read"),
-    ("list_periodic", "engine:read"),
-    ("list_queues", "engine:read"),
-    ("list_workers", "engine:read"),
-    ("pause_periodic", "engine:write"),
-    ("pause_queue", "engine:write"),
-    ("release_parked_account", "engine:write"),
-    ("resume_periodic", "engine:write"),
-    ("resume_queue", "engine:write"),
-    ("run_periodic", "engine:write"),
-    ("update_queue", "engine:write"),
-    ("get_job", "jobs:read"),
-    ("list_jobs", "jobs:read"),
-    ("stream_job_events", "jobs:read"),
-    ("act_on_jobs", "jobs:retry"),
-    ("cancel_job", "jobs:retry"),
-    ("discard_job", "jobs:retry"),
-    ("resolve_effect", "jobs:retry"),
-    ("retry_job", "jobs:retry"),
-    ("run_job_now", "jobs:retry"),
-    ("create_job", "jobs:write"),
-    ("list_posts", "posts:read"),
-    ("create_post", "posts:write"),
-    ("schedule_posts", "posts:write"),
-    ("get_tenant", "tenants:read"),
-    ("get_tenant_usage", "tenants:read"),
-    ("list_tenants", "tenants:read"),
-    ("create_tenant", "tenants:write"),
-    ("list_members", "members:read"),
-    ("list_invitations", "members:read"),
-    ("update_member", "members:write"),
-    ("remove_member", "members:write"),
-    ("create_invitation", "members:write"),
-    ("revoke_invitation", "members:write"),
-    ("get_me", PERSON),
-    ("update_me", PERSON),
-    ("delete_me", PERSON),
-    ("logout", PERSON),
-    ("switch_tenant", PERSON),
-    ("leave_tenant", PERSON),
-    ("erase_tenant", "tenants:write"),
-    ("update_tenant", "tenants:write"),
-];
+/// The declaration of operations for a signed-in person: every key is refused.
+const PERSON: &str = "person";
 
-/// The need of an operation without a permission: only a signed-in person may call it, no key.
-const PERSON: &str = "a person";
+/// The same, but operators' keys that may make tenants are accepted too.
+const NEW_TENANT: &str = "person-or-tenants:write";
 
 async fn key(app: &TestApp, tenant_id: TenantId, permissions: &[&str]) -> String {
     let names = permissions.iter().map(|&name| name.to_owned()).collect();
@@ -92,35 +36,63 @@ async fn call(app: &TestApp, key: &str, method: Method, path: &str, body: Value)
     answer(app.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(key).json(&body)).await
 }
 
-/// Returns the permission that an operation says the key lacks.
-async fn missing(app: &TestApp, key: &str, method: &Method, path: &str) -> Option<String> {
+/// Calls an operation. Returns the permission that it says the key lacks, or the code of another
+/// refusal.
+async fn forbidden(app: &TestApp, key: &str, method: &Method, path: &str) -> Option<String> {
     let path = path.replace("{id}", &Uuid::now_v7().to_string());
-    let (_, body) = answer(app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}))).await;
+    let (status, body) = answer(app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}))).await;
     let detail = body["detail"].as_str().unwrap_or_default();
-    if body["code"] == "people_only" {
-        return Some(PERSON.to_owned());
+    match body["code"].as_str() {
+        Some("people_only") => Some(PERSON.to_owned()),
+        Some("missing_permission") => Some(detail.rsplit(' ').next().unwrap().trim_end_matches('.').to_owned()),
+        other => (status == 403).then(|| other.unwrap_or_default().to_owned()),
     }
-    (body["code"] == "missing_permission").then(|| detail.rsplit(' ').next().unwrap().trim_end_matches('.').to_owned())
+}
+
+/// Returns the permission that an operation declares: one, the same for every way to sign in.
+fn declared<'a>(operation: &'a Value, id: &str) -> &'a str {
+    let ways = operation["security"].as_array().unwrap();
+    let scopes: BTreeSet<&str> = ways
+        .iter()
+        .flat_map(|way| way.as_object().unwrap().values())
+        .flat_map(|scopes| scopes.as_array().unwrap())
+        .map(|scope| scope.as_str().unwrap())
+        .collect();
+    assert!(
+        scopes.len() == 1,
+        "{id} declares {scopes:?}, not one permission: write `#[oai(scope = \"Needs::...\")]` before the `caller: Caller` of \
+         its handler in admin/src/api; admin/src/auth/required_permission.rs has those that there are"
+    );
+    scopes.into_iter().next().unwrap()
 }
 
 #[sqlx::test(migrations = "../migrations")]
-async fn every_operation_asks_for_one_permission_and_takes_it(pool: PgPool) {
+async fn every_operation_needs_the_permission_that_it_declares_and_no_other(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let (jobs, posts) =
-        (key(&app, TenantId::SYSTEM, &["jobs:read"]).await, key(&app, TenantId::SYSTEM, &["posts:read"]).await);
-    let asks_for: BTreeMap<&str, &str> = ASKS_FOR.into_iter().collect();
+    let spec = app.get("/openapi.json").await;
+    let mut keys = BTreeMap::new();
+    for needed in permissions::ALL {
+        let others: Vec<&str> = permissions::ALL.iter().copied().filter(|other| other != needed).collect();
+        let without = key(&app, TenantId::SYSTEM, &others).await;
+        keys.insert(*needed, (without, key(&app, TenantId::SYSTEM, &[needed]).await));
+    }
     for (method, path, id) in operations(&app).await {
         if OPEN.contains(&id.as_str()) {
             continue;
         }
-        let &needed = asks_for.get(id.as_str()).unwrap_or_else(|| panic!("say what {id} asks for"));
-        let without = if needed == "jobs:read" { &posts } else { &jobs };
-        assert_eq!(missing(&app, without, &method, &path).await.as_deref(), Some(needed), "{id}");
+        let operation = operation(&spec, &method, &path);
+        let declared = declared(operation, &id);
+        let needed = if declared == NEW_TENANT { "tenants:write" } else { declared };
         if needed == PERSON {
+            assert_eq!(forbidden(&app, &app.key, &method, &path).await.as_deref(), Some(PERSON), "{id}");
             continue;
         }
-        let exact = key(&app, TenantId::SYSTEM, &[needed]).await;
-        assert_eq!(missing(&app, &exact, &method, &path).await, None, "{id}");
+        let description = operation["description"].as_str().unwrap_or_default();
+        assert!(description.contains(&format!("the permission `{needed}`.")), "{id}: {description}");
+        let (without, exact) =
+            keys.get(needed).unwrap_or_else(|| panic!("{id} declares {needed}, which is no permission"));
+        assert_eq!(forbidden(&app, without, &method, &path).await.as_deref(), Some(needed), "{id}");
+        assert_eq!(forbidden(&app, exact, &method, &path).await, None, "{id} needs more than {needed}");
     }
 }
 
@@ -129,7 +101,7 @@ async fn a_read_only_key_changes_nothing(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let reads = key(&app, TenantId::SYSTEM, &["*:read"]).await;
     for (method, path, id) in operations(&app).await {
-        let is_refused = missing(&app, &reads, &method, &path).await.is_some();
+        let is_refused = forbidden(&app, &reads, &method, &path).await.is_some();
         let changes = method != Method::GET || id.starts_with("authorize") || id == "get_me";
         assert_eq!(is_refused, changes && !OPEN.contains(&id.as_str()), "{id}");
     }
@@ -243,4 +215,52 @@ async fn a_permission_that_there_is_not_is_refused_with_those_that_there_are(poo
     let missing = json!({ "tenant_id": Uuid::now_v7(), "name": "x", "permissions": ["*"] });
     let (status, body) = app.post("/api/v1/api-keys", missing).await;
     assert_problem(status, &body, 404, "not_found");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_job_is_enqueued_by_those_only_who_may_do_what_it_does(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let tenant = app.bench.tenant_id;
+    let enqueue = async |permissions: &[&str], kind: &str| {
+        let key = key(&app, tenant, permissions).await;
+        let body = json!({ "tenant_id": tenant, "kind": kind, "args": {} });
+        call(&app, &key, Method::POST, "jobs", body).await
+    };
+    let for_tenants = kinds::KINDS.iter().filter(|kind| kinds::find(kind.name).is_some());
+    for (kind, permission) in for_tenants.filter_map(|kind| Some((kind.name, kind.permission?))) {
+        let others: Vec<&str> = permissions::ALL.iter().copied().filter(|other| *other != permission).collect();
+        let (status, body) = enqueue(&others, kind).await;
+        assert_problem(status, &body, 403, "missing_permission");
+        assert!(body["detail"].as_str().unwrap().contains(permission), "{kind}: {body}");
+        let (status, body) = enqueue(&["jobs:write", permission], kind).await;
+        assert_ne!(status, 403, "{kind}: {body}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_address_that_is_not_described_leads_to_no_operation(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for path in
+        ["/api/v1/jobs/", "/api/v1//jobs", "/api/v1/%6Aobs", "/api/v1/JOBS", "/api/v1/tenants//posts", "/api/v1/."]
+    {
+        let (status, body) = answer(app.request(Method::GET, path)).await;
+        assert_problem(status, &body, 404, "not_found");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_key_that_published_before_publishing_took_a_permission_still_does(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let tenant = app.bench.tenant_id;
+    let keys = [
+        (key(&app, tenant, &["posts:write", "jobs:read"]).await, None),
+        (key(&app, tenant, &["posts:read"]).await, Some("posts:publish")),
+    ];
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    let migration = include_str!("../../../migrations/20261127000001_give_keys_publishing.sql");
+    sqlx::raw_sql(migration).execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    for (key, refused) in keys {
+        assert_eq!(forbidden(&app, &key, &Method::POST, "/api/v1/posts/create").await.as_deref(), refused);
+    }
 }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::Tag,
-    auth::{Audience, Caller},
+    auth::{Audience, Caller, Needs},
     http::paging::{Listed, Page, Paging},
     state::AppState,
 };
@@ -69,7 +69,7 @@ impl ParkedApi {
     #[oai(path = "/parked-accounts", method = "get", operation_id = "list_parked_accounts")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::EngineRead")] caller: Caller,
         tenant_id: Query<Option<Uuid>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -89,7 +89,11 @@ impl ParkedApi {
 
     /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.
     #[oai(path = "/parked-accounts/:account_id/release", method = "post", operation_id = "release_parked_account")]
-    async fn release(&self, caller: Caller, account_id: Path<Uuid>) -> Result<Json<ReleasedView>, ApiError> {
+    async fn release(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        account_id: Path<Uuid>,
+    ) -> Result<Json<ReleasedView>, ApiError> {
         let mut tx = self.state.db.begin(caller.scope()?).await?;
         let released = parked::release(&mut tx, AccountId(account_id.0)).await?;
         let released = released.ok_or_else(|| ApiError::not_found("parked account"))?;

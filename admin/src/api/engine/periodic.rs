@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::{
     ApiError,
     api::{Tag, jobs::Accepted},
-    auth::Caller,
+    auth::{Caller, Needs},
     state::AppState,
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct PeriodicApi {
 impl PeriodicApi {
     /// What runs by the clock, by name.
     #[oai(path = "/periodic", method = "get", operation_id = "list_periodic")]
-    async fn list(&self, caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
+    async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let rows = periodic::list_periodic(&mut tx).await?;
@@ -75,7 +75,11 @@ impl PeriodicApi {
 
     /// Run it now, also while it is paused. Its ticks stay where they are; a job of it that has not ended is the answer.
     #[oai(path = "/periodic/:name/run", method = "post", operation_id = "run_periodic")]
-    async fn run(&self, caller: Caller, name: Path<String>) -> Result<Accepted, ApiError> {
+    async fn run(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        name: Path<String>,
+    ) -> Result<Accepted, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
@@ -87,13 +91,21 @@ impl PeriodicApi {
 
     /// Pause it: its ticks pass.
     #[oai(path = "/periodic/:name/pause", method = "post", operation_id = "pause_periodic")]
-    async fn pause(&self, caller: Caller, name: Path<String>) -> Result<Json<PeriodicView>, ApiError> {
+    async fn pause(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        name: Path<String>,
+    ) -> Result<Json<PeriodicView>, ApiError> {
         self.set_paused(&caller, &name, true).await
     }
 
     /// Have it go on. If ticks passed meanwhile, the latest of them is caught up on.
     #[oai(path = "/periodic/:name/resume", method = "post", operation_id = "resume_periodic")]
-    async fn resume(&self, caller: Caller, name: Path<String>) -> Result<Json<PeriodicView>, ApiError> {
+    async fn resume(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        name: Path<String>,
+    ) -> Result<Json<PeriodicView>, ApiError> {
         self.set_paused(&caller, &name, false).await
     }
 }

@@ -15,7 +15,14 @@ use jobs::{
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
 use serde_json::json;
 
-use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    error::ErrorCode,
+    http::Body,
+    state::AppState,
+};
 
 /// A limit is this at most.
 const MAX_LIMIT: i32 = 100_000;
@@ -137,7 +144,7 @@ pub(crate) struct QueuesApi {
 impl QueuesApi {
     /// The queues, how much waits in them and for how long. For operators.
     #[oai(path = "/queues", method = "get", operation_id = "list_queues")]
-    async fn list(&self, caller: Caller) -> Result<Json<QueueList>, ApiError> {
+    async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<QueueList>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let items = states(&mut tx).await?;
@@ -149,7 +156,7 @@ impl QueuesApi {
     #[oai(path = "/queues/:name", method = "patch", operation_id = "update_queue")]
     async fn update(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
         body: Body<QueuePatch>,
     ) -> Result<Json<QueueView>, ApiError> {
@@ -163,7 +170,11 @@ impl QueuesApi {
 
     /// Give out nothing of a queue; what runs is left to end. For operators.
     #[oai(path = "/queues/:name/pause", method = "post", operation_id = "pause_queue")]
-    async fn pause(&self, caller: Caller, name: Path<String>) -> Result<Json<QueueView>, ApiError> {
+    async fn pause(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        name: Path<String>,
+    ) -> Result<Json<QueueView>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let before = lock(&mut tx, &name.0).await?;
@@ -173,7 +184,11 @@ impl QueuesApi {
 
     /// Go on with a paused queue. For operators.
     #[oai(path = "/queues/:name/resume", method = "post", operation_id = "resume_queue")]
-    async fn resume(&self, caller: Caller, name: Path<String>) -> Result<Json<QueueView>, ApiError> {
+    async fn resume(
+        &self,
+        #[oai(scope = "Needs::EngineWrite")] caller: Caller,
+        name: Path<String>,
+    ) -> Result<Json<QueueView>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let before = lock(&mut tx, &name.0).await?;

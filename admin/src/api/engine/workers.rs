@@ -10,7 +10,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, engine::queues::CountView},
-    auth::Caller,
+    auth::{Caller, Needs},
     state::AppState,
 };
 
@@ -115,7 +115,7 @@ pub(crate) struct WorkersApi {
 impl WorkersApi {
     /// The workers, the living first, and what they run. For operators.
     #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
-    async fn list(&self, caller: Caller) -> Result<Json<WorkerList>, ApiError> {
+    async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<WorkerList>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let workers = stats::list_workers(&mut tx).await?;
@@ -133,7 +133,7 @@ impl WorkersApi {
 
     /// How it goes altogether; cheap with millions of jobs. For operators.
     #[oai(path = "/stats", method = "get", operation_id = "get_stats")]
-    async fn stats(&self, caller: Caller) -> Result<Json<Stats>, ApiError> {
+    async fn stats(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<Stats>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.system().await?;
         let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();

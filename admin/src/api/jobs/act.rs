@@ -11,7 +11,12 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
-use crate::{ApiError, api::Tag, auth::Caller, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    state::AppState,
+};
 
 pub(crate) struct ActionsApi {
     pub(crate) state: AppState,
@@ -22,26 +27,42 @@ impl ActionsApi {
     /// Run a job again now: one that was cancelled or discarded, waits for its next attempt or is suspended. Failures stay
     /// counted, so one that was given up gets one attempt. A post that was cancelled before its time waits for that time again.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retry_job")]
-    async fn retry(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
+    async fn retry(
+        &self,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<JobView>, ApiError> {
         act(&self.state, &caller, Action::Retry, id.0).await
     }
 
     /// Cancel a job that waits, or ask one that runs to stop. Its unfinished children are cancelled with it, those apart whose
     /// call may have happened: they end by themselves. Once a call of it has left this answers 409 `too_late`.
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancel_job")]
-    async fn cancel(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
+    async fn cancel(
+        &self,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<JobView>, ApiError> {
         act(&self.state, &caller, Action::Cancel, id.0).await
     }
 
     /// Give a job up that does not run. What follows from it fails as if its last attempt had; its children are left alone.
     #[oai(path = "/jobs/:id/discard", method = "post", operation_id = "discard_job")]
-    async fn discard(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
+    async fn discard(
+        &self,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<JobView>, ApiError> {
         act(&self.state, &caller, Action::Discard, id.0).await
     }
 
     /// Run a job now that waits for a time.
     #[oai(path = "/jobs/:id/run-now", method = "post", operation_id = "run_job_now")]
-    async fn run_now(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<JobView>, ApiError> {
+    async fn run_now(
+        &self,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<JobView>, ApiError> {
         act(&self.state, &caller, Action::RunNow, id.0).await
     }
 }

@@ -17,7 +17,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::filter::FilterBody;
-use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    error::ErrorCode,
+    http::Body,
+    state::AppState,
+};
 
 /// A dry run by a filter looks at this many jobs at most.
 const MAX_PREVIEWED: usize = 10_000;
@@ -152,7 +159,11 @@ impl BulkApi {
     /// done are skipped and counted by the reason. To resolve is for calls that were read back completely three times after the
     /// provider's time to show them, with nothing there that may be them.
     #[oai(path = "/jobs/bulk", method = "post", operation_id = "act_on_jobs")]
-    async fn act(&self, caller: Caller, body: Body<BulkBody>) -> Result<BulkResponse, ApiError> {
+    async fn act(
+        &self,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
+        body: Body<BulkBody>,
+    ) -> Result<BulkResponse, ApiError> {
         let body = body.0;
         let (action, dry_run) = (body.action()?, body.dry_run);
         match which(body, &caller)? {

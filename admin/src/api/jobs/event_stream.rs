@@ -31,7 +31,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::Tag,
-    auth::{Audience, Caller, Identity},
+    auth::{Audience, Caller, Identity, Needs},
     state::AppState,
     streams::Following,
 };
@@ -127,7 +127,7 @@ impl JobEventsApi {
     #[oai(path = "/jobs/:id/events", method = "get", operation_id = "stream_job_events")]
     async fn stream(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
         /// The last number that the client saw.
         #[oai(name = "Last-Event-ID")]

@@ -14,7 +14,14 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
-use crate::{ApiError, api::Tag, auth::Caller, error::ErrorCode, http::Body, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    error::ErrorCode,
+    http::Body,
+    state::AppState,
+};
 
 /// What a person found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -102,7 +109,7 @@ impl ResolveApi {
     #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
     async fn resolve(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
         effect_id: Path<Uuid>,
         body: Body<ResolutionBody>,

@@ -22,7 +22,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, jobs::Accepted, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -74,7 +74,7 @@ pub(crate) struct MeApi {
 impl MeApi {
     /// Who is signed in.
     #[oai(path = "/auth/me", method = "get", operation_id = "get_me")]
-    async fn get(&self, caller: Caller) -> Result<Json<MeView>, ApiError> {
+    async fn get(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<Json<MeView>, ApiError> {
         let mut tx = self.state.db.system().await?;
         let me = view(&mut tx, &caller).await?;
         tx.commit().await?;
@@ -83,7 +83,11 @@ impl MeApi {
 
     /// Change what is shown of oneself.
     #[oai(path = "/auth/me", method = "patch", operation_id = "update_me")]
-    async fn update(&self, caller: Caller, body: Body<MePatch>) -> Result<Json<MeView>, ApiError> {
+    async fn update(
+        &self,
+        #[oai(scope = "Needs::Person")] caller: Caller,
+        body: Body<MePatch>,
+    ) -> Result<Json<MeView>, ApiError> {
         let person = caller.person()?;
         let MePatch { first_name, last_name, picture_url } = body.0;
         let mut tx = self.state.db.system().await?;
@@ -98,7 +102,7 @@ impl MeApi {
     #[oai(path = "/auth/me", method = "delete", operation_id = "delete_me")]
     async fn delete(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::Person")] caller: Caller,
         /// One's own address, so that nobody does it by mistake.
         confirm: Query<String>,
     ) -> Result<Accepted, ApiError> {
@@ -125,7 +129,11 @@ impl MeApi {
     /// Work in another tenant from now on: it is meant where a request names none. The header `Linecook-Tenant` does so for one
     /// request.
     #[oai(path = "/tenants/:id/switch", method = "post", operation_id = "switch_tenant")]
-    async fn switch(&self, caller: Caller, id: Path<Uuid>) -> Result<Json<MeView>, ApiError> {
+    async fn switch(
+        &self,
+        #[oai(scope = "Needs::Person")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<MeView>, ApiError> {
         let (person, tenant_id) = (caller.person()?, caller.tenant(id.0)?);
         let mut tx = self.state.db.system().await?;
         require_tenant(&mut tx, tenant_id).await?;

@@ -24,7 +24,7 @@ use uuid::Uuid;
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
-    auth::Caller,
+    auth::{Caller, Needs},
     error::ErrorCode,
     http::{
         Body,
@@ -168,7 +168,7 @@ impl MembersApi {
     #[oai(path = "/tenants/:id/members", method = "get", operation_id = "list_members")]
     async fn list(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::MembersRead")] caller: Caller,
         id: Path<Uuid>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -186,7 +186,7 @@ impl MembersApi {
     #[oai(path = "/tenants/:id/members/:user_id", method = "patch", operation_id = "update_member")]
     async fn update(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::MembersWrite")] caller: Caller,
         id: Path<Uuid>,
         user_id: Path<Uuid>,
         body: Body<MemberPatch>,
@@ -206,7 +206,12 @@ impl MembersApi {
 
     /// Remove somebody from a tenant. Owners are removed by owners; the last one stays.
     #[oai(path = "/tenants/:id/members/:user_id", method = "delete", operation_id = "remove_member")]
-    async fn remove(&self, caller: Caller, id: Path<Uuid>, user_id: Path<Uuid>) -> Result<Left, ApiError> {
+    async fn remove(
+        &self,
+        #[oai(scope = "Needs::MembersWrite")] caller: Caller,
+        id: Path<Uuid>,
+        user_id: Path<Uuid>,
+    ) -> Result<Left, ApiError> {
         let (id, user_id) = (caller.tenant(id.0)?, UserId(user_id.0));
         let mut tx = self.state.db.tenant(id).await?;
         let before = members::get_role(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
@@ -216,7 +221,7 @@ impl MembersApi {
 
     /// Leave a tenant. The last owner stays.
     #[oai(path = "/tenants/:id/leave", method = "post", operation_id = "leave_tenant")]
-    async fn leave(&self, caller: Caller, id: Path<Uuid>) -> Result<Left, ApiError> {
+    async fn leave(&self, #[oai(scope = "Needs::Person")] caller: Caller, id: Path<Uuid>) -> Result<Left, ApiError> {
         let (person, id) = (caller.person()?, caller.tenant(id.0)?);
         let tx = self.state.db.tenant(id).await?;
         self.end_membership(tx, &caller, id, person.user_id, true).await
@@ -226,7 +231,7 @@ impl MembersApi {
     #[oai(path = "/tenants/:id/invitations", method = "get", operation_id = "list_invitations")]
     async fn list_invitations(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::MembersRead")] caller: Caller,
         id: Path<Uuid>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -243,7 +248,12 @@ impl MembersApi {
     /// Invite an address: a mail brings a link that is good for a week. An address that is invited already gets a new one, and the
     /// old one is good for nothing. Owners are invited by owners.
     #[oai(path = "/tenants/:id/invitations", method = "post", operation_id = "create_invitation")]
-    async fn invite(&self, caller: Caller, id: Path<Uuid>, body: Body<NewInvitation>) -> Result<Invited, ApiError> {
+    async fn invite(
+        &self,
+        #[oai(scope = "Needs::MembersWrite")] caller: Caller,
+        id: Path<Uuid>,
+        body: Body<NewInvitation>,
+    ) -> Result<Invited, ApiError> {
         let (id, role) = (caller.tenant(id.0)?, Role::from(body.role));
         self.count_mail(id, &body.email).await?;
         let mut tx = self.state.db.tenant(id).await?;
@@ -270,7 +280,7 @@ impl MembersApi {
     #[oai(path = "/tenants/:id/invitations/:invitation_id", method = "delete", operation_id = "revoke_invitation")]
     async fn revoke_invitation(
         &self,
-        caller: Caller,
+        #[oai(scope = "Needs::MembersWrite")] caller: Caller,
         id: Path<Uuid>,
         invitation_id: Path<Uuid>,
     ) -> Result<Json<InvitationView>, ApiError> {

@@ -5,7 +5,13 @@ use poem::Request;
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use super::origin;
-use crate::{ApiError, api::Tag, auth::Caller, http::Body, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    auth::{Caller, Needs},
+    http::Body,
+    state::AppState,
+};
 
 /// Somebody who signs in.
 #[derive(Debug, Object)]
@@ -87,7 +93,7 @@ impl SessionsApi {
 
     /// Sign out.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, caller: Caller) -> Result<SignedOut, ApiError> {
+    async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<SignedOut, ApiError> {
         let person = caller.person()?;
         let mut tx = self.state.db.system().await?;
         sessions::revoke(&mut tx, person.session_id).await?;

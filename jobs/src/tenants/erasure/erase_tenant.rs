@@ -67,7 +67,6 @@ impl Job for EraseTenant {
     const KIND: &'static str = "erase_tenant";
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
-    const BY_HAND: bool = false;
     const TIMEOUT: Duration = Duration::from_hours(1);
 
     fn unique_key(&self) -> Option<String> {
