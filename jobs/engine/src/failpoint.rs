@@ -1,10 +1,10 @@
-//! Failpoints: named points of a job's life, at which tests have this process killed or stopped.
+//! Failpoints: named points of the life of a job or a request, at which tests have this process killed or stopped.
 //!
 //! Without the feature `testing` passing one does nothing. With it, `LINECOOK_FAILPOINTS` says what happens where:
 //! `sent:kill,claimed:stop@3` kills the process when it first passes `sent`, and stops it (`SIGSTOP`) at the third pass of
 //! `claimed`.
 
-/// A point of a job's life.
+/// A point of a job's life, or of a request's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
     /// Due jobs were made available; that is not committed yet.
@@ -35,11 +35,15 @@ pub enum Failpoint {
     BeforeVerdict,
     /// Before the life of a job that the clock asks for: the tick was seen and is not taken yet.
     BeforeTick,
+    /// Of a request: what it writes and its answer are written but not committed.
+    BeforeCommit,
+    /// They are committed; the client has no answer.
+    Committed,
 }
 
 impl Failpoint {
-    /// All points, in the order of a job's life.
-    pub const ALL: [Self; 14] = [
+    /// All points: those of a job in the order of its life, then those of a request.
+    pub const ALL: [Self; 16] = [
         Self::Promoted,
         Self::Released,
         Self::Popped,
@@ -54,6 +58,8 @@ impl Failpoint {
         Self::Settled,
         Self::BeforeVerdict,
         Self::BeforeTick,
+        Self::BeforeCommit,
+        Self::Committed,
     ];
 
     /// Its name in `LINECOOK_FAILPOINTS`.
@@ -74,6 +80,8 @@ impl Failpoint {
             Self::Settled => "settled",
             Self::BeforeVerdict => "before_verdict",
             Self::BeforeTick => "before_tick",
+            Self::BeforeCommit => "before_commit",
+            Self::Committed => "committed",
         }
     }
 }
