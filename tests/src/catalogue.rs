@@ -20,13 +20,17 @@ const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
 ];
 
 /// Functions that take on the system's scope, and why that is right. They answer yes or no, whoever asks.
-const ACROSS_TENANTS: [(&str, &str); 6] = [
+const ACROSS_TENANTS: [(&str, &str); 7] = [
     ("claim_remote", "whether a post on a Page becomes this call's, whichever tenants share the Page"),
     ("is_remote_taken", "whether a post on a Page is another call's"),
     ("has_rival", "whether an equal call on a Page is open and comes first"),
     ("has_equals", "whether so many equal calls on a Page are open"),
     ("stands_alone", "whether no other call may have done what a Page shows"),
     ("swap_remotes", "which of two calls of one tenant has which post"),
+    (
+        "answer_idempotency_key",
+        "whether a request holds its key, which may be an operator's while it writes for a tenant",
+    ),
 ];
 
 /// Unique columns that tell one tenant nothing about another: hashes of what is random.

@@ -3,6 +3,8 @@
 //! A key is `lk_`, eight characters to recognise it by, `_`, 256 random bits and a checksum over all that, so that a mistyped
 //! one is refused without the database, and a leaked one is found by a scanner. Keys of before were `lk_` and the bits.
 
+mod issue;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -12,6 +14,8 @@ use crate::{
     ids::{TenantId, UserId},
     secrets::{fingerprint, random_token},
 };
+
+pub use issue::{NewKey, issue, revoke};
 
 /// How every key begins.
 pub const PREFIX: &str = "lk_";
@@ -183,8 +187,8 @@ pub async fn list(
     .await
 }
 
-/// Revokes a key: from the next request on it is none. Answers it as it is now; `None`: there is none in this scope.
-pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
+/// Marks a key as revoked: from the next request on it is none. Returns it as it is now; `None`: there is none in this scope.
+pub async fn mark_revoked(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
     sqlx::query_as!(
         KeyRow,
         r#"
