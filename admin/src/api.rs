@@ -45,8 +45,32 @@ pub(crate) enum Tag {
     Access,
 }
 
-/// What staff see and do; a tuple of its own, as those have a greatest length.
-type StaffApis = (
+/// Makes the type and the value of all operations of one list. They are nested pairs: the framework's tuples end at 16.
+macro_rules! apis {
+    (@type $($last:ident)::+) => { $($last)::+ };
+    (@type $($first:ident)::+, $($rest:tt)+) => { ($($first)::+, apis!(@type $($rest)+)) };
+    (@value $state:ident $($last:ident)::+) => { $($last)::+ { state: $state.clone() } };
+    (@value $state:ident $($first:ident)::+, $($rest:tt)+) => {
+        ($($first)::+ { state: $state.clone() }, apis!(@value $state $($rest)+))
+    };
+    ($($apis:tt)+) => {
+        /// Every operation.
+        pub(crate) type Apis = apis!(@type $($apis)+);
+
+        fn apis(state: &AppState) -> Apis {
+            apis!(@value state $($apis)+)
+        }
+    };
+}
+
+apis! {
+    health::HealthApi,
+    tenants::TenantsApi,
+    connections::ConnectionsApi,
+    accounts::AccountsApi,
+    assets::AssetsApi,
+    calendars::CalendarsApi,
+    posts::PostsApi,
     jobs::JobsApi,
     jobs::ActionsApi,
     jobs::BulkApi,
@@ -56,57 +80,16 @@ type StaffApis = (
     engine::parked::ParkedApi,
     audit::AuditApi,
     api_keys::KeysApi,
-);
-
-/// What people do about themselves and each other.
-type PeopleApis = (people::SignUpApi, people::SessionsApi, people::MeApi, people::MembersApi);
-
-/// Every operation.
-pub(crate) type Apis = (
-    health::HealthApi,
-    tenants::TenantsApi,
-    connections::ConnectionsApi,
-    accounts::AccountsApi,
-    assets::AssetsApi,
-    calendars::CalendarsApi,
-    posts::PostsApi,
-    StaffApis,
-    PeopleApis,
+    people::SignUpApi,
+    people::SessionsApi,
+    people::MeApi,
+    people::MembersApi,
     jobs::JobEventsApi,
-    engine::periodic::PeriodicApi,
-);
+    engine::periodic::PeriodicApi
+}
 
 pub(crate) fn service(state: &AppState) -> OpenApiService<Apis, ()> {
-    let state = || state.clone();
-    let apis = (
-        health::HealthApi { state: state() },
-        tenants::TenantsApi { state: state() },
-        connections::ConnectionsApi { state: state() },
-        accounts::AccountsApi { state: state() },
-        assets::AssetsApi { state: state() },
-        calendars::CalendarsApi { state: state() },
-        posts::PostsApi { state: state() },
-        (
-            jobs::JobsApi { state: state() },
-            jobs::ActionsApi { state: state() },
-            jobs::BulkApi { state: state() },
-            jobs::ResolveApi { state: state() },
-            engine::queues::QueuesApi { state: state() },
-            engine::workers::WorkersApi { state: state() },
-            engine::parked::ParkedApi { state: state() },
-            audit::AuditApi { state: state() },
-            api_keys::KeysApi { state: state() },
-        ),
-        (
-            people::SignUpApi { state: state() },
-            people::SessionsApi { state: state() },
-            people::MeApi { state: state() },
-            people::MembersApi { state: state() },
-        ),
-        jobs::JobEventsApi { state: state() },
-        engine::periodic::PeriodicApi { state: state() },
-    );
-    OpenApiService::new(apis, "Linecook", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(apis(state), "Linecook", env!("CARGO_PKG_VERSION"))
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")
 }
 

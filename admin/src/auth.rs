@@ -1,12 +1,21 @@
 //! Who calls, and what they may see and do: the one place that decides.
 
+mod checks;
 mod client;
 mod identity;
 mod required_permission;
 
 use std::sync::Arc;
 
-use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::permissions::Permissions};
+use jobs::{
+    audit::Actor,
+    engine::Scope,
+    ids::TenantId,
+    tenants::{
+        membership::{Decider, Standing},
+        permissions::Permissions,
+    },
+};
 use poem::{Request, RequestBody, error::NotFoundError};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -16,11 +25,12 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::{
+    checks::Checks,
     client::Client,
-    identity::{Access, Identity, Person, SESSION_COOKIE, identify, is_ours},
+    identity::{Access, Identity, Person, SESSION_COOKIE, TENANT_HEADER, identify, is_ours},
     required_permission::{Needs, RequiredPermission},
 };
-use crate::ApiError;
+use crate::{ApiError, http::HeldKey};
 
 /// A caller with valid credentials, which allow what the operation asks for somewhere; in which tenants is asked as they are
 /// named. Every operation that is not open takes one, and declares beside it what it needs ([`Needs`]).
@@ -28,6 +38,7 @@ use crate::ApiError;
 pub(crate) struct Caller {
     identity: Arc<Identity>,
     required: RequiredPermission,
+    key: Option<Arc<HeldKey>>,
 }
 
 impl<'a> ApiExtractor<'a> for Caller {
@@ -71,7 +82,8 @@ impl<'a> ApiExtractor<'a> for Caller {
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
         // The framework's routes match more than the description has, such as providers that there are not.
-        request.extensions().get::<Self>().cloned().ok_or_else(|| NotFoundError.into())
+        let caller = request.extensions().get::<Self>().cloned().ok_or(NotFoundError)?;
+        Ok(Self { key: request.extensions().get::<Arc<HeldKey>>().cloned(), ..caller })
     }
 }
 
@@ -101,7 +113,7 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
     if !is_met {
         return Err(required.refusal());
     }
-    request.extensions_mut().insert(Caller { identity, required });
+    request.extensions_mut().insert(Caller { identity, required, key: None });
     Ok(())
 }
 
@@ -119,7 +131,10 @@ impl Caller {
     /// The tenant that is meant where none is named; `None` for operators.
     pub(crate) fn own_tenant(&self) -> Result<Option<TenantId>, ApiError> {
         match &self.identity.access {
-            Access::Everywhere(_) => Ok(None),
+            Access::Everywhere(_) => {
+                self.remember(TenantId::SYSTEM, self.required.permission());
+                Ok(None)
+            }
             Access::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
             Access::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
         }
@@ -129,7 +144,10 @@ impl Caller {
     pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
         let tenant_id = TenantId(named);
         match self.held_in(tenant_id).filter(|_| tenant_id != TenantId::SYSTEM) {
-            Some(held) if self.required.is_met_by(held) => Ok(tenant_id),
+            Some(held) if self.required.is_met_by(held) => {
+                self.remember(tenant_id, self.required.permission());
+                Ok(tenant_id)
+            }
             Some(_) => Err(self.required.refusal()),
             None => Err(ApiError::not_found("tenant")),
         }
@@ -146,7 +164,11 @@ impl Caller {
     /// Refuses a caller who lacks one more permission in a tenant, where that depends on what the body asks for.
     pub(crate) fn require(&self, tenant_id: TenantId, permission: &str) -> Result<(), ApiError> {
         let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
-        if held.allow(permission) { Ok(()) } else { Err(ApiError::missing_permission(permission)) }
+        if !held.allow(permission) {
+            return Err(ApiError::missing_permission(permission));
+        }
+        self.remember(tenant_id, [permission]);
+        Ok(())
     }
 
     /// The tenants that the caller is in; `None` for operators, who see all.
@@ -160,13 +182,43 @@ impl Caller {
     /// Refuses to give, or take, in a tenant what the caller does not have there.
     pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
         let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
-        held.first_beyond(given).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
+        if let Some(beyond) = held.first_beyond(given) {
+            return Err(ApiError::missing_permission(beyond));
+        }
+        self.remember(tenant_id, given.names());
+        Ok(())
+    }
+
+    /// Has whoever wants the answer again checked for these permissions, too.
+    fn remember<T: AsRef<str>>(&self, tenant_id: TenantId, needed: impl IntoIterator<Item = T>) {
+        if let Some(key) = &self.key {
+            key.remember(|checks| checks.add(tenant_id, needed));
+        }
+    }
+
+    /// The `Idempotency-Key` that the request holds.
+    pub(crate) fn key(&self) -> Option<Arc<HeldKey>> {
+        self.key.clone()
+    }
+
+    /// The caller as somebody who decides about a tenant's people.
+    pub(crate) fn decider(&self, tenant_id: TenantId) -> Result<Decider<'_>, ApiError> {
+        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        let person = self.identity.person.map(|person| person.user_id);
+        let standing = match self.audience() {
+            Audience::Operators => Standing::Operator(person),
+            Audience::Tenant => person.map_or(Standing::Key, Standing::Person),
+        };
+        Ok(Decider { actor: self.actor(), held, standing })
     }
 
     /// Refuses everybody but operators.
     pub(crate) fn operator(&self) -> Result<(), ApiError> {
         match self.identity.access {
-            Access::Everywhere(_) => Ok(()),
+            Access::Everywhere(_) => {
+                self.remember(TenantId::SYSTEM, self.required.permission());
+                Ok(())
+            }
             Access::Tenants { .. } => Err(ApiError::operators_only()),
         }
     }

@@ -254,6 +254,14 @@ impl ApiError {
         Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TookTooLong, detail)))
     }
 
+    /// The database's answer to a commit is lost.
+    pub(crate) fn unclear(cause: impl std::error::Error) -> Self {
+        tracing::warn!(causes = chain(&cause), "a commit had no answer");
+        let detail = "The database went away while this was committed, so it may be done. Repeat it with the same \
+                      Idempotency-Key to learn that; without one, look first.";
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
+    }
+
     pub(crate) fn origin_not_listed() -> Self {
         let detail = "Pages of other sites may not call this API; its operator lists those that may in CORS_ORIGINS.";
         Self::forbidden(ErrorCode::OriginNotListed, detail)

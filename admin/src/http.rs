@@ -21,7 +21,7 @@ pub(crate) use self::{
     cors::share,
     describe::describe,
     headers::protect,
-    idempotency::once,
+    idempotency::{Answer, HeldKey, once},
     json_body::Body,
     limits::{RequestLimiter, limit},
     operations::Operations,

@@ -6,9 +6,11 @@
 mod api;
 mod auth;
 mod config;
+mod database;
 mod error;
 mod html;
 mod http;
+#[expect(clippy::disallowed_methods, reason = "forms of browsers take no Idempotency-Key")]
 mod pages;
 mod state;
 mod streams;
@@ -23,6 +25,7 @@ use poem::{
 use self::http::{Operations, RequestLimiter};
 pub use self::{
     config::{HttpConfig, Origins, Rate, RateConfig},
+    database::Database,
     error::ApiError,
     state::AppState,
     streams::{Pace, Streams},

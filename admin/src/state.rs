@@ -2,19 +2,15 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jobs::{
-    audit::{self, Actor, Entry},
-    engine::{Db, Tx, Window},
-    services::Services,
-};
+use jobs::{engine::Window, services::Services};
 
-use crate::{config::HttpConfig, streams::Streams};
+use crate::{config::HttpConfig, database::Database, streams::Streams};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// The database.
-    pub db: Db,
+    pub db: Database,
     /// Redis.
     pub window: Window,
     /// Who follows jobs.
@@ -29,11 +25,4 @@ pub struct AppState {
     pub trusted_proxies: u8,
     /// How requests are limited, read and shared.
     pub http: Arc<HttpConfig>,
-}
-
-impl AppState {
-    /// Writes down what somebody did, last in the transaction that does it.
-    pub(crate) async fn record(&self, tx: &mut Tx, actor: &Actor, entry: Entry) -> Result<(), sqlx::Error> {
-        audit::append(tx, &self.services.keyring, actor, &[entry]).await
-    }
 }

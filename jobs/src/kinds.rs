@@ -125,7 +125,7 @@ mod tests {
             let is_listed = KINDS.iter().any(|known| known.name == kind);
             assert!(
                 is_listed,
-                "{file}: nobody runs {kind}; write its module and its line of KINDS into jobs/src/kinds.rs"
+                "{file}: nobody runs {kind}; write `Kind::of::<...>()` into KINDS in jobs/src/kinds.rs (docs/ADDING-A-JOB.md)"
             );
         }
     }

@@ -6,6 +6,7 @@ mod erase_user;
 pub mod external_login;
 mod operator_role;
 pub mod password;
+mod profile;
 mod prune_people;
 pub mod recover;
 pub mod sessions;
@@ -16,6 +17,7 @@ pub mod throttle;
 
 pub use erase_user::EraseUser;
 pub use operator_role::OperatorRole;
+pub use profile::{LeaveError, leave};
 pub use prune_people::PrunePeople;
 
 /// Returns true if the text has the form of an email address. Only a delivered mail proves that the

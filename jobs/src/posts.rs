@@ -11,4 +11,4 @@ pub mod text;
 pub use delete_staged_pictures::DeleteStagedPictures;
 pub use delivery_state::DeliveryState;
 pub use publish_post::PublishPost;
-pub use schedule::{Placement, ScheduleError, create, schedule};
+pub use schedule::{NewPost, Placement, ScheduleError, create, schedule};

@@ -18,10 +18,12 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
+    audit::Actor,
     connections::{self, CameBack, Opened},
     engine::{JobState, Window, testing},
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
+    posts::{self, NewPost},
     providers::Provider,
     services::Services,
     tenants::usage,
@@ -113,6 +115,19 @@ impl Bench {
         let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back).await.expect("a job");
         tx.commit().await.expect("a commit");
         job.id
+    }
+
+    /// A post that goes out now on an account; returns the job that publishes it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn post(&self, caption: &str, account_id: AccountId, asset_id: Option<AssetId>) -> JobId {
+        let new = NewPost { caption: caption.to_owned(), asset_id, accounts: vec![account_id] };
+        let (services, actor) = (&self.engine.services, Actor::command_line());
+        let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
+        let (_, jobs) = posts::create(&mut tx, services, &actor, self.tenant_id, &new).await.expect("a post");
+        tx.commit().await.expect("a commit");
+        jobs[0].id
     }
 
     /// Stores a small picture.

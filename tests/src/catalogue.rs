@@ -20,13 +20,17 @@ const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
 ];
 
 /// Functions that run with the system's scope, and the reason. They return yes or no, never a row.
-const ACROSS_TENANTS: [(&str, &str); 6] = [
+const ACROSS_TENANTS: [(&str, &str); 7] = [
     ("claim_remote", "claims a post on a Page for this call, also against other tenants of the Page"),
     ("is_remote_taken", "true if a post on a Page belongs to another call"),
     ("has_rival", "true if an equal call on a Page is open and comes first"),
     ("has_equals", "true if so many equal calls on a Page are open"),
     ("stands_alone", "true if no other call can have made a post on a Page"),
     ("swap_remotes", "swaps the posts of two calls of one tenant"),
+    (
+        "answer_idempotency_key",
+        "true if a request holds its key, which may be an operator's while it writes for a tenant",
+    ),
 ];
 
 /// Unique columns that reveal nothing about other tenants: hashes of random values.

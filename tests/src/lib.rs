@@ -122,7 +122,7 @@ impl TestApp {
         let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
         let url = format!("http://{address}");
         let state = admin::AppState {
-            db: bench.engine.db.clone(),
+            db: bench.engine.db.clone().into(),
             streams: admin::Streams::start(window.clone(), pace),
             window,
             services: bench.engine.services.clone(),

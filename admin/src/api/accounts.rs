@@ -1,7 +1,10 @@
 //! Connected accounts.
 
 use chrono::{DateTime, Utc};
-use jobs::connections::store::{self, AccountRow};
+use jobs::{
+    connections::store::{self, AccountRow},
+    engine::Scope,
+};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 
@@ -68,10 +71,9 @@ impl AccountsApi {
         id: Path<Uuid>,
     ) -> Result<Json<AccountList>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
         let accounts = store::list_accounts(&mut tx, id).await?;
-        tx.commit().await?;
         Ok(Json(AccountList { items: accounts.into_iter().map(AccountView::from).collect() }))
     }
 }

@@ -2,11 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::Scope,
     ids::TenantId,
     tenants::{
-        keys::{self, KeyRow},
+        keys::{self, KeyRow, NewKey},
         permissions::{self, Permissions},
     },
 };
@@ -15,13 +14,13 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -32,8 +31,8 @@ use crate::{
 
 /// A key to make.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-struct NewKey {
+#[oai(deny_unknown_fields, rename = "NewKey")]
+struct KeyBody {
     /// Whose it is; the caller's own unless said. Operators who say none make an operator's.
     tenant_id: Option<Uuid>,
     /// What it is for, or who holds it.
@@ -111,8 +110,8 @@ impl KeysApi {
     async fn create(
         &self,
         #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
-        body: Body<NewKey>,
-    ) -> Result<CreatedKey, ApiError> {
+        body: Body<KeyBody>,
+    ) -> Result<Answered<CreatedKey>, ApiError> {
         let tenant_id = holder(&caller, body.tenant_id)?;
         let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
@@ -120,12 +119,11 @@ impl KeysApi {
         })?;
         caller.may_give(tenant_id, &permissions)?;
         let maker = caller.person().ok().map(|person| person.user_id);
-        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        let new = NewKey { tenant_id, name: body.0.name, permissions, maker };
+        let mut tx = self.state.db.write(Scope::of(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, maker, &permissions).await?;
-        self.state.record(&mut tx, caller.actor(), entry("api_key.create", &row)).await?;
-        tx.commit().await?;
-        Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))
+        let (row, key) = keys::issue(&mut tx, &self.state.services, caller.actor(), &new).await?;
+        tx.answer(CreatedKey::Created(Json(MadeKey { key, about: row.into() }))).await
     }
 
     /// A tenant's keys, revoked ones too, newest first; the caller's own unless a tenant is said.
@@ -138,10 +136,9 @@ impl KeysApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<KeyView>>, ApiError> {
         let (tenant_id, paging) = (holder(&caller, tenant_id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        let mut tx = self.state.db.read(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let rows = keys::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        tx.commit().await?;
         let next = paging.next(&rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
@@ -152,13 +149,12 @@ impl KeysApi {
         &self,
         #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<KeyView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
-        caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
-        self.state.record(&mut tx, caller.actor(), entry("api_key.revoke", &row)).await?;
-        tx.commit().await?;
-        Ok(Json(row.into()))
+    ) -> Result<Answered<Json<KeyView>>, ApiError> {
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let may_revoke = |key: &KeyRow| caller.may_give(key.tenant_id, &Permissions::stored(key.permissions.clone()));
+        let row = keys::revoke(&mut tx, &self.state.services, caller.actor(), id.0, may_revoke).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("key"))?;
+        tx.answer(Json(row.into())).await
     }
 }
 
@@ -167,15 +163,5 @@ fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
     match named {
         Some(named) => caller.tenant(named),
         None => Ok(caller.own_tenant()?.unwrap_or(TenantId::SYSTEM)),
-    }
-}
-
-fn entry(action: &str, key: &KeyRow) -> Entry {
-    Entry {
-        tenant_id: key.tenant_id,
-        action: action.to_owned(),
-        object_type: "api_key",
-        object_id: key.id.to_string(),
-        details: json!({ "name": key.name, "prefix": key.prefix, "permissions": key.permissions, "revoked_at": key.revoked_at }),
     }
 }

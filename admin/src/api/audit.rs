@@ -1,7 +1,10 @@
 //! Who did what.
 
 use chrono::{DateTime, Utc};
-use jobs::audit::store::{self, EntryRow};
+use jobs::{
+    audit::store::{self, EntryRow},
+    engine::Scope,
+};
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
@@ -89,10 +92,9 @@ impl AuditApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
         let rows = store::list(&mut tx, Some(id), paging.after, paging.limit).await?;
-        tx.commit().await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 
@@ -106,9 +108,8 @@ impl AuditApi {
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         caller.operator()?;
         let paging = Paging::read(&after, &limit)?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let rows = store::list(&mut tx, None, paging.after, paging.limit).await?;
-        tx.commit().await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 }

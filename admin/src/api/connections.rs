@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use jobs::{
-    audit::Entry,
     connections::{self, CallbackError, CameBack, OpenError, Opened},
+    engine::Scope,
     providers::{Provider, StoredProvider},
-    tenants,
 };
 use poem::{
     IntoResponse, Response, handler,
@@ -22,13 +21,13 @@ use poem_openapi::{
     payload::{Html, Json},
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     html,
     state::AppState,
 };
@@ -66,17 +65,15 @@ impl ConnectionsApi {
         #[oai(scope = "Needs::AccountsWrite")] caller: Caller,
         provider: Path<String>,
         tenant_id: Query<Uuid>,
-    ) -> Result<Json<ConnectView>, ApiError> {
+    ) -> Result<Answered<Json<ConnectView>>, ApiError> {
         let tenant_id = caller.tenant(tenant_id.0)?;
         let provider = self.connecting(provider.0)?;
-        let mut tx = self.state.db.tenant(tenant_id).await?;
-        tenants::store::get(&mut tx, tenant_id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let ticket = connections::begin(&mut tx, tenant_id, provider, self.state.state_life).await?;
-        let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
+        let (life, at, services) = (self.state.state_life, (tenant_id, provider), &self.state.services);
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
+        let ticket = connections::authorize(&mut tx, services, caller.actor(), at, life).await?;
+        let ticket = ticket.ok_or_else(|| ApiError::not_found("tenant"))?;
         let url = format!("{}/connect/{ticket}", self.state.public_url);
-        Ok(Json(ConnectView { url, expires_in_seconds: self.state.state_life.as_secs() }))
+        tx.answer(Json(ConnectView { url, expires_in_seconds: life.as_secs() })).await
     }
 
     /// Where {label} sends the browser back to. Open: the state and the browser's cookie say whose login it is.
@@ -102,7 +99,8 @@ impl ConnectionsApi {
             return Ok(not_accepted());
         };
         cookies.add(spent_cookie(&state));
-        let mut tx = self.state.db.system().await?;
+        #[expect(clippy::disallowed_methods, reason = "a browser comes back; the state is good once")]
+        let mut tx = self.state.db.unkeyed().system().await?;
         let services = &self.state.services;
         let back = CameBack { provider, state: &state, browser: &browser, code: &code };
         match connections::accept_code(&mut tx, &services.providers, &services.keyring, &back).await {
@@ -145,7 +143,8 @@ pub(crate) async fn connect(
     Path(ticket): Path<String>,
     cookies: &CookieJar,
 ) -> Result<Response, ApiError> {
-    let mut tx = state.db.system().await?;
+    #[expect(clippy::disallowed_methods, reason = "a browser opens it; the ticket is good once")]
+    let mut tx = state.db.unkeyed().system().await?;
     let opened = match connections::open_ticket(&mut tx, &state.services.providers, &ticket).await {
         Ok(Some(opened)) => opened,
         Ok(None) => {

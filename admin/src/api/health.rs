@@ -1,6 +1,9 @@
 //! Whether the process, the database and Redis answer.
 
-use jobs::engine::stats::{self, Trouble};
+use jobs::engine::{
+    Scope,
+    stats::{self, Trouble},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{ApiError, api::Tag, state::AppState};
@@ -47,9 +50,8 @@ impl HealthApi {
     /// work waits for over a minute beside free slots while nothing is taken. Green when idle.
     #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
     async fn workers(&self) -> Result<Json<Health>, ApiError> {
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let troubles = stats::find_troubles(&mut tx).await?;
-        tx.commit().await?;
         if troubles.is_empty() {
             return Ok(ok());
         }

@@ -9,17 +9,17 @@ mod views;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
-    engine::{Enqueued, Kind, NewJob, events, ledger},
+    engine::{Enqueued, Kind, NewJob, Scope, events, ledger},
     ids::{JobId, TenantId},
     kinds,
+    operations::{self, ByHand},
 };
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::{act::ActionsApi, bulk::BulkApi, event_stream::JobEventsApi, resolve::ResolveApi};
@@ -31,6 +31,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -140,9 +141,8 @@ impl JobsApi {
         };
         let mut filter = filter.checked(&caller)?;
         filter.after = paging.after;
-        let mut tx = self.state.db.begin(caller.scope_of(tenant_id.0)?).await?;
+        let mut tx = self.state.db.read(caller.scope_of(tenant_id.0)?).await?;
         let listed = ledger::list_jobs(&mut tx, &filter, paging.limit).await?;
-        tx.commit().await?;
         let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
         Ok(Json(Page { items, next: listed.next.map(encode) }))
     }
@@ -154,13 +154,12 @@ impl JobsApi {
         #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
     ) -> Result<Json<JobDetail>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let mut tx = self.state.db.read(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
         let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;
         let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
         let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
-        tx.commit().await?;
         let audience = caller.audience();
         Ok(Json(JobDetail {
             job: JobView::of(job, audience),
@@ -179,31 +178,18 @@ impl JobsApi {
         &self,
         #[oai(scope = "Needs::JobsWrite")] caller: Caller,
         body: Body<NewJobBody>,
-    ) -> Result<Accepted, ApiError> {
+    ) -> Result<Answered<Accepted>, ApiError> {
         let body = body.0;
         let tenant_id = caller.tenant(body.tenant_id)?;
         let (kind, job) = checked(&caller, tenant_id, &body.kind, body.args)?;
-        let job = if let Some(time) = body.run_at { job.at(time) } else { job };
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
             return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
         }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
-        let mut tx = self.state.db.tenant(tenant_id).await?;
-        let job = job.on_its_account(kind, &mut tx).await?;
-        let enqueued = tx.enqueue_all(vec![job; copies]).await?;
-        let (first, copies) = (enqueued[0], enqueued.len());
-        let entry = Entry {
-            tenant_id,
-            action: "job.create".to_owned(),
-            object_type: "job",
-            object_id: first.id.to_string(),
-            details: json!({
-                "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
-            }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Accepted::job(first.id, first.is_new, copies))
+        let new = ByHand { tenant_id, kind, job, run_at: body.run_at, copies };
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
+        let enqueued = operations::enqueue_by_hand(&mut tx, &self.state.services, caller.actor(), new).await?;
+        tx.answer(Accepted::job(enqueued[0].id, enqueued[0].is_new, enqueued.len())).await
     }
 }
 

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
-    engine::{Enqueued, Tx},
+    engine::{Enqueued, Scope, Tx},
     ids::{AccountId, AssetId, PostId, TenantId},
     posts::{
-        self, Placement,
+        self, NewPost, Placement,
         store::{self, DeliveryRow, PostRow},
     },
 };
@@ -17,13 +16,13 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -34,8 +33,8 @@ use crate::{
 
 /// A post that goes out now.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewPost {
+#[oai(deny_unknown_fields, rename = "NewPost")]
+pub(crate) struct PostBody {
     tenant_id: Uuid,
     /// Where it goes.
     #[oai(validator(min_items = 1, max_items = 20, unique_items))]
@@ -44,6 +43,16 @@ pub(crate) struct NewPost {
     caption: String,
     /// The picture that it goes out with.
     asset_id: Option<Uuid>,
+}
+
+impl PostBody {
+    fn checked(self) -> Result<NewPost, ApiError> {
+        if self.caption.trim().is_empty() {
+            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
+        }
+        let accounts = self.account_ids.into_iter().map(AccountId).collect();
+        Ok(NewPost { caption: self.caption, asset_id: self.asset_id.map(AssetId), accounts })
+    }
 }
 
 /// Posts that exist, to go out on an account.
@@ -66,6 +75,17 @@ pub(crate) struct NewPlacement {
     scheduled_at: Option<DateTime<Utc>>,
     /// Another picture than it has, on this account.
     asset_id: Option<Uuid>,
+}
+
+impl NewPlacement {
+    fn on(&self, account_id: AccountId) -> Placement {
+        Placement {
+            post_id: PostId(self.post_id),
+            account_id,
+            at: self.scheduled_at,
+            asset_id: self.asset_id.map(AssetId),
+        }
+    }
 }
 
 /// A post and what becomes of it.
@@ -203,20 +223,14 @@ impl PostsApi {
     async fn create(
         &self,
         #[oai(scope = "Needs::PostsPublish")] caller: Caller,
-        body: Body<NewPost>,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let tenant_id = caller.tenant(body.tenant_id)?;
-        if body.caption.trim().is_empty() {
-            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
-        }
-        let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
-        let mut tx = self.state.db.tenant(tenant_id).await?;
+        body: Body<PostBody>,
+    ) -> Result<Answered<AcceptedPosts>, ApiError> {
+        let (tenant_id, new) = (caller.tenant(body.tenant_id)?, body.0.checked()?);
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let (plans, asset_id) = (&self.state.services.plans, body.asset_id.map(AssetId));
-        let (post_id, jobs) = posts::create(&mut tx, plans, tenant_id, &body.caption, asset_id, &accounts).await?;
-        let details = json!({ "accounts": body.account_ids, "asset_id": body.asset_id });
-        let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
-        self.accepted(tx, &caller, &[post_id.0], &jobs, entry).await
+        let (post_id, jobs) = posts::create(&mut tx, &self.state.services, caller.actor(), tenant_id, &new).await?;
+        let answer = accepted(&mut tx, tenant_id, &[post_id.0], &jobs).await?;
+        tx.answer(answer).await
     }
 
     /// Schedule posts that exist on an account: all of them, or none.
@@ -225,26 +239,16 @@ impl PostsApi {
         &self,
         #[oai(scope = "Needs::PostsPublish")] caller: Caller,
         body: Body<NewSchedule>,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let tenant_id = caller.tenant(body.tenant_id)?;
-        let placements: Vec<Placement> = body
-            .posts
-            .iter()
-            .map(|post| Placement {
-                post_id: PostId(post.post_id),
-                account_id: AccountId(body.account_id),
-                at: post.scheduled_at,
-                asset_id: post.asset_id.map(AssetId),
-            })
-            .collect();
-        let mut tx = self.state.db.tenant(tenant_id).await?;
+    ) -> Result<Answered<AcceptedPosts>, ApiError> {
+        let (tenant_id, account_id) = (caller.tenant(body.tenant_id)?, AccountId(body.account_id));
+        let placements: Vec<Placement> = body.posts.iter().map(|post| post.on(account_id)).collect();
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let jobs = posts::schedule(&mut tx, &self.state.services.plans, tenant_id, &placements).await?;
+        let (services, placed) = (&self.state.services, (account_id, placements.as_slice()));
+        let jobs = posts::schedule(&mut tx, services, caller.actor(), tenant_id, placed).await?;
         let ids: Vec<Uuid> = body.posts.iter().map(|post| post.post_id).collect();
-        let times: Vec<_> = body.posts.iter().map(|post| (post.post_id, post.scheduled_at)).collect();
-        let details = json!({ "posts": times });
-        let entry = Entry::new(tenant_id, "posts.schedule", "account", body.account_id, details);
-        self.accepted(tx, &caller, &ids, &jobs, entry).await
+        let answer = accepted(&mut tx, tenant_id, &ids, &jobs).await?;
+        tx.answer(answer).await
     }
 
     /// The posts of a tenant, newest first.
@@ -258,31 +262,24 @@ impl PostsApi {
     ) -> Result<Json<Page<PostView>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
         let posts = store::list_posts(&mut tx, id, paging.after, paging.limit).await?;
         let next = paging.next(&posts, |post| (post.created_at, post.id.0));
         let items = with_deliveries(&mut tx, id, posts).await?;
-        tx.commit().await?;
         Ok(Json(Page { items, next }))
     }
 }
 
-impl PostsApi {
-    async fn accepted(
-        &self,
-        mut tx: Tx,
-        caller: &Caller,
-        ids: &[Uuid],
-        jobs: &[Enqueued],
-        entry: Entry,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let posts = store::list_by_ids(&mut tx, entry.tenant_id, ids).await?;
-        let posts = with_deliveries(&mut tx, entry.tenant_id, posts).await?;
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
-        let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
-        Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
-    }
+async fn accepted(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    ids: &[Uuid],
+    jobs: &[Enqueued],
+) -> Result<AcceptedPosts, sqlx::Error> {
+    let posts = store::list_by_ids(tx, tenant_id, ids).await?;
+    let posts = with_deliveries(tx, tenant_id, posts).await?;
+    let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
+    let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
+    Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
 }

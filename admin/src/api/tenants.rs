@@ -5,14 +5,13 @@ mod refusals;
 mod views;
 
 use jobs::{
-    audit::Entry,
-    engine::{Scope, Tx},
-    ids::{TenantId, UserId},
+    engine::Scope,
+    ids::UserId,
     tenants::{
-        erasure, members,
+        self, NewTenant,
+        erasure::{self, Erasure},
         plans::Plan,
-        roles::Role,
-        settings,
+        settings::{self, Settings},
         store::{self, TenantRow, Viewer},
         usage,
     },
@@ -22,27 +21,23 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::{
     patch::TenantPatch,
-    views::{AcceptedErasure, CreatedTenant, ErasureView, NewTenant, TenantItem, TenantView, TotalsView, UsageView},
+    views::{AcceptedErasure, CreatedTenant, ErasureView, TenantBody, TenantItem, TenantView, TotalsView, UsageView},
 };
 use crate::{
     ApiError,
-    api::{Tag, jobs::EnqueuedView, require_tenant},
+    api::{Tag, jobs::EnqueuedView},
     auth::{Audience, Caller, Needs},
-    error::ErrorCode,
+    database::Answered,
     http::{
         Body,
         paging::{Page, Paging},
     },
     state::AppState,
 };
-
-/// Tenants that somebody may own to make one more: each has limits of its own. Operators make more for an agency that needs them.
-const MOST_OWNED: i64 = 10;
 
 pub(crate) struct TenantsApi {
     pub(crate) state: AppState,
@@ -55,33 +50,16 @@ impl TenantsApi {
     async fn create(
         &self,
         #[oai(scope = "Needs::NewTenant")] caller: Caller,
-        body: Body<NewTenant>,
-    ) -> Result<CreatedTenant, ApiError> {
+        body: Body<TenantBody>,
+    ) -> Result<Answered<CreatedTenant>, ApiError> {
         let owner = owner_of_new(&caller)?;
         let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
-        let mut tx = self.state.db.system().await?;
-        if let Some(owner) = owner
-            && members::lock_and_count_owned(&mut tx, owner).await? >= MOST_OWNED
-        {
-            return Err(refusals::too_many_tenants(MOST_OWNED));
-        }
-        let settings = match model {
-            Some(model) => {
-                require_tenant(&mut tx, model).await?;
-                settings::get(&mut tx, model).await?.for_another()
-            }
-            None => settings::Settings::default(),
-        };
-        let tenant = store::insert(&mut tx, &body.name, &body.email, plan).await?;
-        settings::put(&mut tx, tenant.id, &settings).await?;
-        if let Some(owner) = owner {
-            members::insert(&mut tx, tenant.id, owner, Role::Owner).await?;
-        }
-        let details = json!({ "name": tenant.name, "plan": tenant.plan.name(), "copy_settings_from": model });
-        self.state.record(&mut tx, caller.actor(), entry("tenant.create", tenant.id, details)).await?;
-        tx.commit().await?;
-        Ok(CreatedTenant::Created(Json(TenantView::new(tenant, settings))))
+        let TenantBody { name, email, .. } = body.0;
+        let new = NewTenant { name, email, plan, owner, model };
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let (tenant, settings) = tenants::create(&mut tx, &self.state.services, caller.actor(), &new).await?;
+        tx.answer(CreatedTenant::Created(Json(TenantView::new(tenant, settings)))).await
     }
 
     /// The tenants that the caller is in, with its role in each; for operators all of them, with what they have used. Newest
@@ -95,9 +73,8 @@ impl TenantsApi {
     ) -> Result<Json<Page<TenantItem>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
         let viewer = Viewer { tenants: caller.tenants(), user_id: caller.person().ok().map(|person| person.user_id) };
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let rows = store::list(&mut tx, &viewer, paging.after, paging.limit).await?;
-        tx.commit().await?;
         let next = paging.next(&rows, |row| (row.tenant.created_at, row.tenant.id.0));
         let shows_totals = caller.audience() == Audience::Operators;
         let item = |row: store::TenantSummary| TenantItem {
@@ -116,10 +93,9 @@ impl TenantsApi {
         id: Path<Uuid>,
     ) -> Result<Json<TenantView>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         let tenant = store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
         let settings = settings::get(&mut tx, id).await?;
-        tx.commit().await?;
         Ok(Json(TenantView::new(tenant, settings)))
     }
 
@@ -130,22 +106,15 @@ impl TenantsApi {
         #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<TenantPatch>,
-    ) -> Result<Json<TenantView>, ApiError> {
+    ) -> Result<Answered<Json<TenantView>>, ApiError> {
         let id = caller.tenant(id.0)?;
         if body.plan.is_some() && caller.audience() == Audience::Tenant {
             return Err(refusals::plan_by_operators());
         }
-        let mut tx = self.state.db.tenant(id).await?;
-        let tenant = store::lock(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let before = (tenant, settings::get(&mut tx, id).await?);
-        let after = body.0.apply(before.clone())?;
-        store::update(&mut tx, &after.0).await?;
-        settings::put(&mut tx, id, &after.1).await?;
-        if let Some(details) = patch::difference(&before, &after) {
-            self.state.record(&mut tx, caller.actor(), entry("tenant.update", id, details)).await?;
-        }
-        tx.commit().await?;
-        Ok(Json(TenantView::new(after.0, after.1)))
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(tenant, settings);
+        let (tenant, settings) = tenants::update(&mut tx, &self.state.services, caller.actor(), id, change).await?;
+        tx.answer(Json(TenantView::new(tenant, settings))).await
     }
 
     /// Erase a tenant and everything that is its, files included. Nobody gets in from now on; a job does the rest. For its owners
@@ -157,23 +126,17 @@ impl TenantsApi {
         id: Path<Uuid>,
         /// The tenant's name, so that nobody erases another one than was meant.
         confirm: Query<String>,
-    ) -> Result<AcceptedErasure, ApiError> {
-        let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.system().await?;
-        require_owner(&mut tx, &caller, id).await?;
-        let tenant = store::lock(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        if tenant.name != confirm.0 {
-            return Err(ApiError::unprocessable(
-                ErrorCode::NotConfirmed,
-                "confirm should be the tenant's name, to the letter.",
-            ));
-        }
-        let job = erasure::erase(&mut tx, &self.state.services.keyring, caller.actor(), id)
-            .await?
-            .ok_or_else(|| ApiError::not_found("tenant"))?;
-        tx.commit().await?;
-        let view = ErasureView { job: EnqueuedView::from(job), tenant_id: id.0 };
-        Ok(AcceptedErasure::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id)))
+    ) -> Result<Answered<AcceptedErasure>, ApiError> {
+        let tenant_id = caller.tenant(id.0)?;
+        let owner = match caller.audience() {
+            Audience::Operators => None,
+            Audience::Tenant => Some(caller.person()?.user_id),
+        };
+        let erasure = Erasure { tenant_id, confirmed_name: confirm.0, owner };
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let job = erasure::request(&mut tx, &self.state.services.keyring, caller.actor(), &erasure).await?;
+        let view = ErasureView { job: EnqueuedView::from(job), tenant_id: tenant_id.0 };
+        tx.answer(AcceptedErasure::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id))).await
     }
 
     /// What a tenant has used of what its plan allows.
@@ -184,15 +147,10 @@ impl TenantsApi {
         id: Path<Uuid>,
     ) -> Result<Json<UsageView>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.begin(Scope::Tenant(id)).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         let usage = usage::get(&mut tx, &self.state.services.plans, id).await?;
-        tx.commit().await?;
         Ok(Json(usage.into()))
     }
-}
-
-fn entry(action: &str, tenant_id: TenantId, details: Value) -> Entry {
-    Entry::new(tenant_id, action, "tenant", tenant_id, details)
 }
 
 /// Who is to own a new tenant: whoever is signed in; nobody yet where operators make one. A tenant's key makes none.
@@ -211,17 +169,3 @@ fn plan_of_new(caller: &Caller, asked: Option<Plan>) -> Result<Plan, ApiError> {
     }
     Ok(plan)
 }
-
-async fn require_owner(tx: &mut Tx, caller: &Caller, id: TenantId) -> Result<(), ApiError> {
-    if caller.audience() == Audience::Operators {
-        return Ok(());
-    }
-    let person = caller.person()?;
-    match members::get_role(tx, id, person.user_id).await? {
-        Some(Role::Owner) => Ok(()),
-        Some(Role::Admin | Role::Member) | None => Err(ApiError::owners_only()),
-    }
-}
-
-/// A tenant and its settings.
-type Described = (TenantRow, settings::Settings);

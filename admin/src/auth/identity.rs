@@ -1,5 +1,7 @@
 //! Who a request comes from: read once, before its body is.
 
+#![expect(clippy::disallowed_methods, reason = "that comes before any Idempotency-Key")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use jobs::{
@@ -26,7 +28,7 @@ use crate::{ApiError, state::AppState};
 pub(crate) const SESSION_COOKIE: &str = "linecook_session";
 
 /// Names one of the caller's tenants, for a request whose address and body name none.
-const TENANT_HEADER: &str = "linecook-tenant";
+pub(crate) const TENANT_HEADER: &str = "linecook-tenant";
 
 /// Somebody with valid credentials.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Op
     let Some(claims) = access_token::read(&state.services.signer, &state.public_url, token) else {
         return Ok(None);
     };
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Id(claims.sid)).await?;
     tx.commit().await?;
     let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
@@ -115,7 +117,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let holder = keys::find_by_key(&mut tx, key).await?;
     tx.commit().await?;
     Ok(holder.map(|holder| {
@@ -139,7 +141,7 @@ async fn find_by_cookie(state: &AppState, request: &Request, client: &Client) ->
     if !is_safe(request.method()) && !is_ours(request, &state.public_url) {
         return Ok(None);
     }
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie.value_str()))).await?;
     tx.commit().await?;
     Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
@@ -187,10 +189,24 @@ impl Identity {
 
     /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
     pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, Plan)> {
-        let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
-        let named = named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id));
-        let tenant_id = named.or(self.current_tenant())?;
+        let tenant_id = self.named_tenant(path).or(self.current_tenant())?;
         self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))
+    }
+
+    /// The tenant that a request's `Idempotency-Key` is kept with: the one that the address names, else that of an API key.
+    /// Unlike the tenant that a person works in, it is the same however late a request is repeated.
+    pub(crate) fn tenant_of_key(&self, path: &str) -> TenantId {
+        let own = match self.credential {
+            Credential::Key(_) => self.current_tenant(),
+            Credential::Session(_) => None,
+        };
+        self.named_tenant(path).or(own).unwrap_or(TenantId::SYSTEM)
+    }
+
+    /// The tenant that an address names, if the caller is in it.
+    fn named_tenant(&self, path: &str) -> Option<TenantId> {
+        let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
+        named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id))
     }
 
     /// What its tenants pay for.

@@ -104,6 +104,14 @@ impl RequiredPermission {
         }
     }
 
+    /// The permission that it takes in a tenant, if it is one.
+    pub(super) fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::Person | Self::NewTenant => None,
+            Self::Permission(needed) => Some(needed),
+        }
+    }
+
     pub(super) fn refusal(self) -> ApiError {
         match self {
             Self::Person => ApiError::people_only(),

@@ -42,7 +42,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let state = AppState {
-        db: config.engine.connect(window.clone()).await?,
+        db: config.engine.connect(window.clone()).await?.into(),
         streams: Streams::start(window.clone(), Pace::default()),
         window,
         services,

@@ -221,7 +221,7 @@ async fn finish(
     let person = identify(&services.providers, provider, &code, &verifier).await;
     let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
     let from = origin(request);
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let user = find_or_link_user(&mut tx, services, &identity, from.remote_address.clone()).await?;
     let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await?;

@@ -60,7 +60,7 @@ pub(super) async fn submit_verify(
         count_client(state, request).await?;
         let from = origin(request).remote_address;
         let password = sent.password.into();
-        Ok::<_, ApiError>(sign_up::verify(&state.db, &state.services, &code, password, from).await?)
+        Ok::<_, ApiError>(sign_up::verify(state.db.unkeyed(), &state.services, &code, password, from).await?)
     };
     match verified.await {
         Ok(_) => Ok(message_page(StatusCode::OK, "You can sign in now", "The address is confirmed.", &TO_SIGN_IN)),
@@ -101,7 +101,7 @@ pub(super) async fn submit_reset(
         let password = checked_password(sent.password, "")?;
         count_client(state, request).await?;
         let hash = state.services.passwords.hash(password).await;
-        let mut tx = state.db.system().await?;
+        let mut tx = state.db.unkeyed().system().await?;
         let from = origin(request).remote_address;
         let reset = recover::reset(&mut tx, &state.services, &code, &hash, from).await?;
         tx.commit().await?;
@@ -121,7 +121,7 @@ struct Accept {
 
 /// The form for an invitation that can be accepted: whoever has no account makes one.
 async fn invitation_form(state: &AppState, code: &str) -> Result<FormPage, ApiError> {
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let (invitation, has_account) = accept::read(&mut tx, &state.services, code).await?;
     let tenant = tenants::store::get(&mut tx, invitation.tenant_id).await?.ok_or_else(ApiError::bad_code)?;
     tx.commit().await?;
@@ -168,7 +168,7 @@ pub(super) async fn submit_invitation(
             (Some(_) | None, Some(_) | None) => None,
         };
         let from = origin(request).remote_address;
-        Ok::<_, ApiError>(accept::accept(&state.db, &state.services, &code, newcomer, from).await?)
+        Ok::<_, ApiError>(accept::accept(state.db.unkeyed(), &state.services, &code, newcomer, from).await?)
     };
     match accepted.await {
         Ok(_) => Ok(message_page(StatusCode::OK, "Welcome", "You have joined: sign in to begin.", &TO_SIGN_IN)),

@@ -55,12 +55,12 @@ pub(super) async fn submit(
     Sent(sent): Sent<SignIn>,
 ) -> Result<Response> {
     let from = origin(request);
-    let checked = sign_in::check(&state.db, &state.services, &sent.email, sent.password.into(), &from).await;
+    let checked = sign_in::check(state.db.unkeyed(), &state.services, &sent.email, sent.password.into(), &from).await;
     let user = match checked.map_err(ApiError::from) {
         Ok(user) => user,
         Err(error) => return Ok(form(state, &sent.email).refused(&error)),
     };
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
     let cookie = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await.map_err(ApiError::from)?;
     cookies.add(session_cookie(state, cookie));
@@ -82,7 +82,7 @@ pub(super) async fn home(Data(state): Data<&AppState>, request: &Request) -> Res
     let Some((identity, person)) = identity.and_then(|identity| Some((identity, identity.person?))) else {
         return Ok(redirect("/sign-in"));
     };
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
     let tenants = members::list_of_user(&mut tx, person.user_id).await.map_err(ApiError::from)?;
     tx.commit().await.map_err(ApiError::from)?;
     let home = Home { title: "Welcome", email: &identity.actor.name, tenants: &tenants };
@@ -93,7 +93,7 @@ pub(super) async fn home(Data(state): Data<&AppState>, request: &Request) -> Res
 #[handler]
 pub(super) async fn sign_out(Data(state): Data<&AppState>, request: &Request, cookies: &CookieJar) -> Result<Response> {
     if let Some(person) = request.extensions().get::<Arc<Identity>>().and_then(|identity| identity.person) {
-        let mut tx = state.db.system().await.map_err(ApiError::from)?;
+        let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
         sessions::revoke(&mut tx, person.session_id).await.map_err(ApiError::from)?;
         tx.commit().await.map_err(ApiError::from)?;
         let mut cookie = session_cookie(state, String::new());

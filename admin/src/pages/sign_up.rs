@@ -89,7 +89,7 @@ async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<
         password,
         organization_name: sent.organization_name.clone(),
     };
-    Ok(evenly(sign_up::register(&state.db, &state.services.passwords, person)).await?)
+    Ok(evenly(sign_up::register(state.db.unkeyed(), &state.services.passwords, person)).await?)
 }
 
 fn mailed(email: &str) -> Response {
@@ -130,7 +130,7 @@ pub(super) async fn submit_forgot(
     let asked = async {
         is_address(&sent.email)?;
         count_client(state, request).await?;
-        Ok::<_, ApiError>(evenly(recover::forgot(&state.db, &sent.email)).await?)
+        Ok::<_, ApiError>(evenly(recover::forgot(state.db.unkeyed(), &sent.email)).await?)
     };
     match asked.await {
         Ok(()) => Ok(mailed(&sent.email)),

@@ -96,6 +96,18 @@ impl Db {
 
     /// Opens a transaction that sees `scope`. Fails if no connection is free within ten seconds.
     pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
+        self.open("begin", scope).await
+    }
+
+    /// Opens a transaction that sees `scope`, and in which PostgreSQL refuses writes.
+    ///
+    /// # Errors
+    /// As [`Db::begin`].
+    pub async fn begin_read_only(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
+        self.open("begin read only", scope).await
+    }
+
+    async fn open(&self, begin: &str, scope: Scope) -> Result<Tx, sqlx::Error> {
         let role = if self.takes_role { "set local role linecook_app; " } else { "" };
         let see = match scope {
             Scope::Tenant(id) => format!("set local app.tenant = '{id}'"),
@@ -108,7 +120,7 @@ impl Db {
         // Compilation is off because it takes half a second, and estimates of a large ledger
         // suggest it even for statements of a millisecond.
         let begin = format!(
-            "begin; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
+            "{begin}; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
         let inner = self.begin_with(begin).await?;

@@ -1,10 +1,11 @@
-//! Failpoints: named points of a job's life at which tests kill or stop this process.
+//! Failpoints: named points of the life of a job or a request, at which tests kill or stop this
+//! process.
 //!
 //! Without the feature `testing` they do nothing. With it, `LINECOOK_FAILPOINTS` lists points and
 //! signals. For example, `sent:kill,claimed:stop@3` kills the process when it first passes `sent`,
 //! and stops it (`SIGSTOP`) when it passes `claimed` for the third time.
 
-/// A point of a job's life.
+/// A point of a job's life, or of a request's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
     /// Due jobs were made available; that is not committed yet.
@@ -35,11 +36,15 @@ pub enum Failpoint {
     BeforeVerdict,
     /// A tick of the clock was seen and is not taken yet: before the life of its job.
     BeforeTick,
+    /// The rows and the response of a request are written but not committed.
+    BeforeCommit,
+    /// The rows and the response of a request are committed; the client has no response yet.
+    Committed,
 }
 
 impl Failpoint {
-    /// All points, in the order of a job's life.
-    pub const ALL: [Self; 14] = [
+    /// All points: those of a job in the order of its life, then those of a request.
+    pub const ALL: [Self; 16] = [
         Self::Promoted,
         Self::Released,
         Self::Popped,
@@ -54,6 +59,8 @@ impl Failpoint {
         Self::Settled,
         Self::BeforeVerdict,
         Self::BeforeTick,
+        Self::BeforeCommit,
+        Self::Committed,
     ];
 
     /// Returns its name in `LINECOOK_FAILPOINTS`.
@@ -74,6 +81,8 @@ impl Failpoint {
             Self::Settled => "settled",
             Self::BeforeVerdict => "before_verdict",
             Self::BeforeTick => "before_tick",
+            Self::BeforeCommit => "before_commit",
+            Self::Committed => "committed",
         }
     }
 }

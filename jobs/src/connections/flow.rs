@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use url::Url;
 
 use super::{ExchangeOauthCode, store};
 use crate::{
+    audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::TenantId,
     providers::{AuthorizationRequest, NotOffered, Provider, Providers},
     secrets::{Keyring, fingerprint, random_token},
+    services::Services,
+    tenants,
 };
 
 /// Begins a login for a tenant at a provider. Returns the ticket that opens it in a browser, once.
@@ -23,6 +27,24 @@ pub async fn begin(
     let ticket = random_token();
     store::insert_state(tx, tenant_id, provider, &fingerprint(&ticket), life).await?;
     Ok(ticket)
+}
+
+/// Begins a login that somebody requested, and records that. Returns `None` if there is no such
+/// tenant.
+pub async fn authorize(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    (tenant_id, provider): (TenantId, Provider),
+    life: Duration,
+) -> Result<Option<String>, sqlx::Error> {
+    if tenants::store::get(tx, tenant_id).await?.is_none() {
+        return Ok(None);
+    }
+    let ticket = begin(tx, tenant_id, provider, life).await?;
+    let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(Some(ticket))
 }
 
 /// The data for a browser that opened a ticket.

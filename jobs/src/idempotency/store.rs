@@ -74,27 +74,61 @@ pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<K
     Ok(row.map(|row| Known { id: row.id, request_sha256: row.request_sha256, answer: row.status.zip(row.answer) }))
 }
 
-/// Stores the response of the request that holds the key. A request that took too long no longer
-/// holds it, and stores nothing.
-pub async fn mark_answered(
+/// Stores the response of the request that holds the key as `id`, in a transaction of any scope.
+/// Returns false if another request has taken the key over: then this transaction must not commit.
+pub async fn answer(
     conn: &mut PgConnection,
     request: &Request,
     id: Uuid,
     status: i16,
     answer: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"
-        update idempotency_keys
-        set status = $5, answer = $6, locked_until = null
-        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
-        "#,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select answer_idempotency_key($1, $2, $3, $4, $5, $6) as "is_held!""#,
         request.tenant_id.0,
         request.caller_id,
         request.key_sha256,
         id,
         status,
         answer
+    )
+    .fetch_one(conn)
+    .await
+}
+
+/// Returns whether the request that held the key as `id` was answered. Waits for the end of a transaction that answers it, so
+/// that a request without an answer has none for good.
+pub async fn lock_and_see(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<bool, sqlx::Error> {
+    let answered = sqlx::query_scalar!(
+        r#"
+        select status is not null as "is_answered!"
+        from idempotency_keys
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4
+        for update
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(answered == Some(true))
+}
+
+/// Holds the key of a request that runs for another [`LOCK`].
+pub async fn renew(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update idempotency_keys
+        set locked_until = engine_stamp() + make_interval(secs => $5)
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
+        ",
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id,
+        LOCK.as_secs_f64()
     )
     .execute(conn)
     .await?;

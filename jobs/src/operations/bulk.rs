@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::ActOnJobs;
 use crate::{
     audit::{self, Actor, Entry},
     engine::{
-        Kind, Tx,
+        EnqueueError, Enqueued, Kind, NewJob, Tx,
         ledger::{self, Acted, ActedJob, Action, JobFilter},
     },
     ids::{JobId, TenantId},
+    kinds::KINDS,
     secrets::Keyring,
+    services::Services,
 };
 
 /// The maximum number of jobs in one transaction. An action on more jobs becomes a job itself.
@@ -121,6 +124,39 @@ pub async fn act_on_selection(
     let mut tally = Tally::default();
     tally.add(&acted);
     Ok(tally)
+}
+
+/// The result of an action on many jobs, or the job that will act on them.
+#[derive(Debug, Clone)]
+pub enum ActedOnMany {
+    /// The action is done.
+    Done(Tally),
+    /// There are too many jobs for one transaction; this job acts on them.
+    Enqueued(Enqueued),
+}
+
+/// Acts on the jobs that match a filter and exist now: at once, or by a job.
+pub async fn act_on_filter(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    action: Action,
+    mut filter: JobFilter,
+) -> Result<ActedOnMany, EnqueueError> {
+    let now = tx.now().await?;
+    filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+    let selection = select(tx, &filter, MAX_AT_ONCE).await?;
+    let keyring = &services.keyring;
+    if selection.is_complete {
+        let order = Order { keyring, actor, action, asked: &json!(filter), job_id: None };
+        return Ok(ActedOnMany::Done(act_on_selection(tx, KINDS, &order, &selection.ids).await?));
+    }
+    let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
+    let details = json!({ "asked": filter, "action": action });
+    let enqueued = tx.enqueue(NewJob::new(tenant_id, &ActOnJobs { action, filter, actor: actor.clone() })).await?;
+    let entry = Entry::new(tenant_id, &format!("jobs.{}.enqueue", action.name()), "jobs", enqueued.id, details);
+    audit::append(tx, keyring, actor, &[entry]).await?;
+    Ok(ActedOnMany::Enqueued(enqueued))
 }
 
 /// An action, who requests it, and the words of the request.

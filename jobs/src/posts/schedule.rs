@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -10,13 +11,26 @@ use super::{
     store::{self, NewDelivery, PostRow},
 };
 use crate::{
+    audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::{AccountId, AssetId, DeliveryId, PostId, TenantId},
+    services::Services,
     tenants::{
         plans::PlansConfig,
         usage::{self, UsageError},
     },
 };
+
+/// A post that goes out now.
+#[derive(Debug, Clone)]
+pub struct NewPost {
+    /// What it says.
+    pub caption: String,
+    /// The picture that it goes out with.
+    pub asset_id: Option<AssetId>,
+    /// Where it goes.
+    pub accounts: Vec<AccountId>,
+}
 
 /// One post on one account at one time.
 #[derive(Debug, Clone, Copy)]
@@ -64,16 +78,18 @@ pub enum ScheduleError {
 /// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn create(
     tx: &mut Tx,
-    plans: &PlansConfig,
+    services: &Services,
+    actor: &Actor,
     tenant_id: TenantId,
-    caption: &str,
-    asset_id: Option<AssetId>,
-    accounts: &[AccountId],
+    new: &NewPost,
 ) -> Result<(PostId, Vec<Enqueued>), ScheduleError> {
-    let post_id = store::insert_post(tx, tenant_id, caption, asset_id).await?;
-    let placements: Vec<Placement> =
-        accounts.iter().map(|&account_id| Placement { post_id, account_id, at: None, asset_id: None }).collect();
-    let jobs = schedule(tx, plans, tenant_id, &placements).await?;
+    let post_id = store::insert_post(tx, tenant_id, &new.caption, new.asset_id).await?;
+    let placement = |&account_id| Placement { post_id, account_id, at: None, asset_id: None };
+    let placements: Vec<Placement> = new.accounts.iter().map(placement).collect();
+    let jobs = place(tx, &services.plans, tenant_id, &placements).await?;
+    let details = json!({ "accounts": new.accounts, "asset_id": new.asset_id });
+    let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
     Ok((post_id, jobs))
 }
 
@@ -82,6 +98,20 @@ pub async fn create(
 /// # Errors
 /// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn schedule(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    tenant_id: TenantId,
+    (account_id, placements): (AccountId, &[Placement]),
+) -> Result<Vec<Enqueued>, ScheduleError> {
+    let jobs = place(tx, &services.plans, tenant_id, placements).await?;
+    let times: Vec<_> = placements.iter().map(|placement| (placement.post_id, placement.at)).collect();
+    let entry = Entry::new(tenant_id, "posts.schedule", "account", account_id, json!({ "posts": times }));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(jobs)
+}
+
+async fn place(
     tx: &mut Tx,
     plans: &PlansConfig,
     tenant_id: TenantId,

@@ -21,7 +21,6 @@ use crate::{
     },
     engine::{EffectState, JobState, ledger},
     ids::{AccountId, JobId},
-    posts,
     services::Services,
     tenants::erasure,
     testing::Bench,
@@ -59,11 +58,7 @@ async fn connect_board(bench: &Bench) -> AccountRow {
 
 async fn post(bench: &Bench, account_id: AccountId, with_picture: bool) -> JobId {
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let (_, jobs) = posts::create(&mut tx, plans, bench.tenant_id, "Pizza", asset_id, &[account_id]).await.unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post("Pizza", account_id, asset_id).await
 }
 
 /// Asserts that a job waits without a failure, for a reason with these words.

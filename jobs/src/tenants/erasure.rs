@@ -5,4 +5,4 @@ mod request;
 mod store;
 
 pub use erase_tenant::EraseTenant;
-pub use request::erase;
+pub use request::{Erasure, ErasureError, erase, request};

@@ -4,6 +4,8 @@
 //! all of it. The checksum rejects a mistyped key without a query, and lets secret scanners
 //! recognise a leaked one. Older keys are `lk_` and the random bits only.
 
+mod issue;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -13,6 +15,8 @@ use crate::{
     ids::{TenantId, UserId},
     secrets::{fingerprint, random_token},
 };
+
+pub use issue::{NewKey, issue, revoke};
 
 /// The prefix of every key.
 pub const PREFIX: &str = "lk_";
@@ -188,7 +192,7 @@ pub async fn list(
 
 /// Revokes a key from the next request on, and returns it. Returns `None` if this scope has no such
 /// key.
-pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
+pub async fn mark_revoked(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
     sqlx::query_as!(
         KeyRow,
         r#"

@@ -45,7 +45,7 @@ async fn credentials_that_are_none_or_are_over_are_refused_everywhere(pool: PgPo
     let services = &app.bench.engine.services;
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let (row, revoked) = keys::insert(&mut tx, app.bench.tenant_id, "x", None, &Permissions::full()).await.unwrap();
-    keys::revoke(&mut tx, row.id).await.unwrap();
+    keys::mark_revoked(&mut tx, row.id).await.unwrap();
     let now = tx.now().await.unwrap();
     tx.commit().await.unwrap();
     let session: (SessionId, UserId) = {

@@ -18,6 +18,7 @@ fn sure_passes(failpoint: Failpoint) -> u32 {
     match failpoint {
         Failpoint::Promoted => 2,
         Failpoint::BeforeTick => 1,
+        Failpoint::BeforeCommit | Failpoint::Committed => unreachable!("no worker passes these"),
         Failpoint::BeforeVerdict => 3,
         Failpoint::BeforeSent
         | Failpoint::Sent

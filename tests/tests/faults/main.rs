@@ -7,6 +7,7 @@ mod clock;
 mod exam;
 mod failpoints;
 mod fairness;
+mod keyed_requests;
 mod kinds;
 mod leader;
 mod pauses;

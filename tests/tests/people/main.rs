@@ -4,6 +4,7 @@
 
 mod browser;
 mod external_login;
+mod keyed;
 mod members;
 mod sessions;
 

@@ -12,11 +12,11 @@ use uuid::Uuid;
 
 use super::assert_problem;
 
-async fn me(app: &TestApp, who: &SignedIn) -> Value {
+pub(super) async fn me(app: &TestApp, who: &SignedIn) -> Value {
     app.call(who, Method::GET, "auth/me", Value::Null).await.1
 }
 
-async fn tenant_of(app: &TestApp, who: &SignedIn) -> String {
+pub(super) async fn tenant_of(app: &TestApp, who: &SignedIn) -> String {
     me(app, who).await["tenants"][0]["tenant_id"].as_str().unwrap().to_owned()
 }
 
@@ -25,7 +25,7 @@ fn code(app: &TestApp, invitation: &Value) -> String {
 }
 
 /// Invites a person, who then joins. Creates an account if there is none.
-async fn join(app: &TestApp, by: &SignedIn, tenant: &str, email: &str, role: &str) {
+pub(super) async fn join(app: &TestApp, by: &SignedIn, tenant: &str, email: &str, role: &str) {
     let body = json!({ "email": email, "role": role });
     let (status, invitation) = app.call(by, Method::POST, &format!("tenants/{tenant}/invitations"), body).await;
     assert_eq!(status, 201, "{invitation}");

@@ -2,22 +2,23 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::parked::{self, ParkedRow},
     ids::AccountId,
+    operations,
 };
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Audience, Caller, Needs},
+    database::Answered,
     http::paging::{Listed, Page, Paging},
     state::AppState,
 };
@@ -80,9 +81,8 @@ impl ParkedApi {
             Some(named) => Some(caller.tenant(named)?),
             None => caller.own_tenant()?,
         };
-        let mut tx = self.state.db.begin(scope).await?;
+        let mut tx = self.state.db.read(scope).await?;
         let rows = parked::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        tx.commit().await?;
         let next = paging.next(&rows, |row| (row.parked_at, row.account_id));
         Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
     }
@@ -93,19 +93,11 @@ impl ParkedApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         account_id: Path<Uuid>,
-    ) -> Result<Json<ReleasedView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let released = parked::release(&mut tx, AccountId(account_id.0)).await?;
+    ) -> Result<Answered<Json<ReleasedView>>, ApiError> {
+        let (id, services) = (AccountId(account_id.0), &self.state.services);
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let released = operations::release_account(&mut tx, services, caller.actor(), id).await?;
         let released = released.ok_or_else(|| ApiError::not_found("parked account"))?;
-        let entry = Entry {
-            tenant_id: released.tenant_id,
-            action: "account.release".to_owned(),
-            object_type: "account",
-            object_id: account_id.0.to_string(),
-            details: json!({ "reason": released.reason, "resumed": released.resumed }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed }))
+        tx.answer(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed })).await
     }
 }

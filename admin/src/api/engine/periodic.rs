@@ -2,21 +2,19 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::{
-        Tx,
+        Scope,
         periodic::{self, PeriodicRow},
     },
-    ids::TenantId,
-    kinds::PERIODIC,
+    operations,
 };
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
-use serde_json::{Value, json};
 
 use crate::{
     ApiError,
     api::{Tag, jobs::Accepted},
     auth::{Caller, Needs},
+    database::Answered,
     state::AppState,
 };
 
@@ -67,9 +65,8 @@ impl PeriodicApi {
     #[oai(path = "/periodic", method = "get", operation_id = "list_periodic")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let rows = periodic::list_periodic(&mut tx).await?;
-        tx.commit().await?;
         Ok(Json(PeriodicList { items: rows.into_iter().map(PeriodicView::from).collect() }))
     }
 
@@ -79,14 +76,12 @@ impl PeriodicApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Accepted, ApiError> {
+    ) -> Result<Answered<Accepted>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
-        let details = json!({ "job_id": job.id, "is_new": job.is_new });
-        self.record(&mut tx, &caller, "periodic.run", &name, details).await?;
-        tx.commit().await?;
-        Ok(Accepted::job(job.id, job.is_new, 1))
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let job = operations::run_periodic(&mut tx, &self.state.services, caller.actor(), &name).await?;
+        let job = job.ok_or_else(missing)?;
+        tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
     /// Pause it: its ticks pass.
@@ -95,7 +90,7 @@ impl PeriodicApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<PeriodicView>, ApiError> {
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
         self.set_paused(&caller, &name, true).await
     }
 
@@ -105,40 +100,22 @@ impl PeriodicApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<PeriodicView>, ApiError> {
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
         self.set_paused(&caller, &name, false).await
     }
 }
 
 impl PeriodicApi {
-    async fn set_paused(&self, caller: &Caller, name: &str, paused: bool) -> Result<Json<PeriodicView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = periodic::lock(&mut tx, name).await?.ok_or_else(missing)?;
-        let after = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
-        let action = if paused { "periodic.pause" } else { "periodic.resume" };
-        let details = json!({ "before": { "paused_at": before.paused_at }, "after": { "paused_at": after.paused_at } });
-        self.record(&mut tx, caller, action, name, details).await?;
-        tx.commit().await?;
-        Ok(Json(after.into()))
-    }
-
-    async fn record(
+    async fn set_paused(
         &self,
-        tx: &mut Tx,
         caller: &Caller,
-        action: &str,
         name: &str,
-        details: Value,
-    ) -> Result<(), sqlx::Error> {
-        let entry = Entry {
-            tenant_id: TenantId::SYSTEM,
-            action: action.to_owned(),
-            object_type: "periodic",
-            object_id: name.to_owned(),
-            details,
-        };
-        self.state.record(tx, caller.actor(), entry).await
+        paused: bool,
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.write(Scope::System, caller).await?;
+        let row = operations::pause_periodic(&mut tx, &self.state.services, caller.actor(), name, paused).await?;
+        tx.answer(Json(row.ok_or_else(missing)?.into())).await
     }
 }
 

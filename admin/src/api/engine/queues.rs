@@ -4,21 +4,20 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::{
-        Tx,
+        Scope, Tx,
         queues::{self, LimitChanges, QueueRow},
         stats::{self, Count},
     },
-    ids::TenantId,
+    operations::{self, QueueChange},
 };
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
-use serde_json::json;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -146,9 +145,8 @@ impl QueuesApi {
     #[oai(path = "/queues", method = "get", operation_id = "list_queues")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<QueueList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let items = states(&mut tx).await?;
-        tx.commit().await?;
         Ok(Json(QueueList { items }))
     }
 
@@ -159,13 +157,9 @@ impl QueuesApi {
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
         body: Body<QueuePatch>,
-    ) -> Result<Json<QueueView>, ApiError> {
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
         caller.operator()?;
-        let changes = body.0.checked()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_limits(&mut tx, &name.0, changes).await?;
-        self.record(tx, &caller, "queue.limit", before, after).await
+        self.change(&caller, &name, QueueChange::Limit(body.0.checked()?)).await
     }
 
     /// Give out nothing of a queue; what runs is left to end. For operators.
@@ -174,12 +168,8 @@ impl QueuesApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<QueueView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_paused(&mut tx, &name.0, true).await?;
-        self.record(tx, &caller, "queue.pause", before, after).await
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        self.change(&caller, &name, QueueChange::Pause).await
     }
 
     /// Go on with a paused queue. For operators.
@@ -188,48 +178,26 @@ impl QueuesApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<QueueView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_paused(&mut tx, &name.0, false).await?;
-        self.record(tx, &caller, "queue.resume", before, after).await
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        self.change(&caller, &name, QueueChange::Resume).await
     }
 }
 
 impl QueuesApi {
-    async fn record(
+    async fn change(
         &self,
-        mut tx: Tx,
         caller: &Caller,
-        action: &str,
-        before: QueueRow,
-        after: QueueRow,
-    ) -> Result<Json<QueueView>, ApiError> {
-        let settings = |row: &QueueRow| {
-            json!({
-                "paused_at": row.paused_at, "max_running": row.max_running, "max_per_tenant": row.max_per_tenant,
-                "max_per_account": row.max_per_account, "max_per_minute": row.max_per_minute,
-            })
-        };
-        let entry = Entry {
-            tenant_id: TenantId::SYSTEM,
-            action: action.to_owned(),
-            object_type: "queue",
-            object_id: after.name.clone(),
-            details: json!({ "before": settings(&before), "after": settings(&after) }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Json(after.into()))
+        name: &str,
+        change: QueueChange,
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        caller.operator()?;
+        if name.contains('\0') {
+            return Err(ApiError::not_found("queue"));
+        }
+        let mut tx = self.state.db.write(Scope::System, caller).await?;
+        let queue = operations::change_queue(&mut tx, &self.state.services, caller.actor(), name, change).await?;
+        tx.answer(Json(queue.ok_or_else(|| ApiError::not_found("queue"))?.into())).await
     }
-}
-
-async fn lock(tx: &mut Tx, name: &str) -> Result<QueueRow, ApiError> {
-    if name.contains('\0') {
-        return Err(ApiError::not_found("queue"));
-    }
-    queues::lock(tx, name).await?.ok_or_else(|| ApiError::not_found("queue"))
 }
 
 async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {

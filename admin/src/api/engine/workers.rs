@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use jobs::engine::stats::{self, Running, WorkerRow};
+use jobs::engine::{
+    Scope,
+    stats::{self, Running, WorkerRow},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
@@ -117,13 +120,12 @@ impl WorkersApi {
     #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<WorkerList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let workers = stats::list_workers(&mut tx).await?;
         let mut running: BTreeMap<Uuid, Vec<RunningView>> = BTreeMap::new();
         for job in stats::list_running(&mut tx).await? {
             running.entry(job.worker_id).or_default().push(job.into());
         }
-        tx.commit().await?;
         let items = workers.into_iter().map(|row| {
             let jobs = running.remove(&row.id).unwrap_or_default();
             WorkerView::of(row, jobs)
@@ -135,7 +137,7 @@ impl WorkersApi {
     #[oai(path = "/stats", method = "get", operation_id = "get_stats")]
     async fn stats(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<Stats>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();
         for ((queue, state), count) in stats::depths(&mut tx).await? {
             queues.entry(queue).or_default().insert(state.name().to_owned(), count.into());
@@ -143,7 +145,6 @@ impl WorkersApi {
         let finished = stats::finished_lately(&mut tx).await?;
         let sizes = stats::sizes(&mut tx).await?;
         let workers = stats::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
-        tx.commit().await?;
         Ok(Json(Stats {
             queues,
             last_hour: LastHour {

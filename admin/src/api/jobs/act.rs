@@ -1,13 +1,7 @@
 //! What staff do to one job.
 
-use jobs::{
-    audit::Entry,
-    engine::ledger::{self, Acted, Action, JobRow},
-    ids::JobId,
-    kinds,
-};
+use jobs::{engine::ledger::Action, ids::JobId, operations};
 use poem_openapi::{OpenApi, param::Path, payload::Json};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
@@ -15,6 +9,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     state::AppState,
 };
 
@@ -31,7 +26,7 @@ impl ActionsApi {
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Retry, id.0).await
     }
 
@@ -42,7 +37,7 @@ impl ActionsApi {
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Cancel, id.0).await
     }
 
@@ -52,7 +47,7 @@ impl ActionsApi {
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Discard, id.0).await
     }
 
@@ -62,34 +57,13 @@ impl ActionsApi {
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::RunNow, id.0).await
     }
 }
 
-async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Result<Json<JobView>, ApiError> {
-    let id = JobId(id);
-    let mut tx = state.db.begin(caller.scope()?).await?;
-    let before = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    let acted = ledger::act_on(&mut tx, kinds::KINDS, action, id).await?;
-    state.record(&mut tx, caller.actor(), entry(action, &before, &acted)).await?;
-    let after = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    tx.commit().await?;
-    Ok(Json(JobView::of(after, caller.audience())))
-}
-
-fn entry(action: Action, before: &JobRow, acted: &Acted) -> Entry {
-    let descendants: Vec<JobId> = acted.descendants.iter().map(|done| done.id).collect();
-    Entry {
-        tenant_id: before.tenant_id,
-        action: format!("job.{}", action.name()),
-        object_type: "job",
-        object_id: before.id.to_string(),
-        details: json!({
-            "kind": before.kind,
-            "before": before.state.name(),
-            "outcome": acted.done.first().map(|done| done.outcome),
-            "descendants": descendants,
-        }),
-    }
+async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Result<Answered<Json<JobView>>, ApiError> {
+    let mut tx = state.db.write(caller.scope()?, caller).await?;
+    let job = operations::act_on_job(&mut tx, &state.services, caller.actor(), action, JobId(id)).await?;
+    tx.answer(Json(JobView::of(job, caller.audience()))).await
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use jobs::{
-    audit::Entry,
     engine::{
-        NewJob, Scope,
+        Scope,
         ledger::{Action, JobFilter},
     },
-    ids::{JobId, TenantId},
+    ids::JobId,
     kinds,
-    operations::{self, ActOnJobs, Order, Tally},
+    operations::{self, ActedOnMany, Order, Tally},
 };
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json};
 use serde_json::json;
@@ -21,6 +20,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -163,7 +163,7 @@ impl BulkApi {
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         body: Body<BulkBody>,
-    ) -> Result<BulkResponse, ApiError> {
+    ) -> Result<Answered<BulkResponse>, ApiError> {
         let body = body.0;
         let (action, dry_run) = (body.action()?, body.dry_run);
         match which(body, &caller)? {
@@ -181,61 +181,45 @@ impl BulkApi {
         action: Action,
         ids: &[JobId],
         dry_run: bool,
-    ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let mut tx = self.state.db.write(caller.scope()?, caller).await?;
         let tally = if dry_run {
             operations::preview_selection(&mut tx, kinds::KINDS, action, ids).await?
         } else {
-            let keyring = &self.state.services.keyring;
-            let order =
-                Order { keyring, actor: caller.actor(), action, asked: &json!({ "ids": ids.len() }), job_id: None };
+            let (keyring, asked) = (&self.state.services.keyring, json!({ "ids": ids.len() }));
+            let order = Order { keyring, actor: caller.actor(), action, asked: &asked, job_id: None };
             operations::act_on_selection(&mut tx, kinds::KINDS, &order, ids).await?
         };
-        tx.commit().await?;
-        Ok(BulkResponse::tally(tally, true, dry_run))
+        tx.answer(BulkResponse::tally(tally, true, dry_run)).await
     }
 
-    async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
+    async fn preview(
+        &self,
+        caller: &Caller,
+        action: Action,
+        filter: &JobFilter,
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let mut tx = self.state.db.write(filter_scope(caller, filter)?, caller).await?;
         let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
         let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
-        tx.commit().await?;
-        Ok(BulkResponse::tally(tally, selection.is_complete, true))
+        tx.answer(BulkResponse::tally(tally, selection.is_complete, true)).await
     }
 
     async fn by_filter(
         &self,
         caller: &Caller,
         action: Action,
-        mut filter: JobFilter,
-    ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(filter_scope(caller, &filter)?).await?;
-        let now = tx.now().await?;
-        filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
-        let selection = operations::select(&mut tx, &filter, operations::MAX_AT_ONCE).await?;
-        let response = if selection.is_complete {
-            let keyring = &self.state.services.keyring;
-            let order = Order { keyring, actor: caller.actor(), action, asked: &json!(filter), job_id: None };
-            let tally = operations::act_on_selection(&mut tx, kinds::KINDS, &order, &selection.ids).await?;
-            BulkResponse::tally(tally, true, false)
-        } else {
-            let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
-            let details = json!({ "asked": filter, "action": action });
-            let job = ActOnJobs { action, filter, actor: caller.actor().clone() };
-            let enqueued = tx.enqueue(NewJob::new(tenant_id, &job)).await?;
-            let entry = Entry {
-                tenant_id,
-                action: format!("jobs.{}.enqueue", action.name()),
-                object_type: "jobs",
-                object_id: enqueued.id.to_string(),
-                details,
-            };
-            self.state.record(&mut tx, caller.actor(), entry).await?;
-            let location = format!("/api/v1/jobs/{}", enqueued.id);
-            BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
+        filter: JobFilter,
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let services = &self.state.services;
+        let mut tx = self.state.db.write(filter_scope(caller, &filter)?, caller).await?;
+        let response = match operations::act_on_filter(&mut tx, services, caller.actor(), action, filter).await? {
+            ActedOnMany::Done(tally) => BulkResponse::tally(tally, true, false),
+            ActedOnMany::Enqueued(job) => {
+                BulkResponse::Accepted(Json(BulkJob { job_id: job.id.0 }), format!("/api/v1/jobs/{}", job.id))
+            }
         };
-        tx.commit().await?;
-        Ok(response)
+        tx.answer(response).await
     }
 }
 

@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use jobs::{
     engine::{
-        Db, JobState, Scope,
+        JobState, Scope,
         events::{self, EventRow},
         ledger::{self, JobRow},
     },
@@ -32,6 +32,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Audience, Caller, Identity, Needs},
+    database::Database,
     state::AppState,
     streams::Following,
 };
@@ -133,9 +134,8 @@ impl JobEventsApi {
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
     ) -> Result<EventStream<BoxStream<'static, JobEventView>>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let mut tx = self.state.db.read(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        tx.commit().await?;
         let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
         let pace = self.state.streams.pace();
         let reader = Reader {
@@ -160,7 +160,7 @@ impl JobEventsApi {
 
 /// Where a stream is.
 struct Reader {
-    db: Db,
+    db: Database,
     scope: Scope,
     identity: Arc<Identity>,
     looked_at: Instant,
@@ -200,9 +200,8 @@ impl Reader {
         if self.looked_at.elapsed() < CREDENTIALS_HOLD {
             return Ok(true);
         }
-        let mut tx = self.db.system().await?;
+        let mut tx = self.db.read(Scope::System).await?;
         let may = self.identity.still_sees(&mut tx, self.tenant_id).await?;
-        tx.commit().await?;
         self.looked_at = Instant::now();
         Ok(may)
     }
@@ -213,10 +212,10 @@ impl Reader {
             self.following = None;
             return Ok(());
         }
-        let mut tx = self.db.begin(self.scope).await?;
+        let mut tx = self.db.read(self.scope).await?;
         let job = ledger::get_job(&mut tx, self.job_id).await?;
         let events = events::list_events(&mut tx, self.tenant_id, self.job_id, self.after, BATCH).await?;
-        tx.commit().await?;
+        drop(tx);
         self.is_behind = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
         self.after = events.last().map_or(self.after, |event| event.seq);
         let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());

@@ -1,16 +1,11 @@
 //! A person settles a call of which nobody can tell whether it happened.
 
 use jobs::{
-    audit::{self, Entry},
-    engine::{
-        Tx,
-        ledger::{self, Resolution, Resolved},
-    },
+    engine::ledger::Resolution,
     ids::{EffectId, JobId},
-    posts,
+    operations::{self, Settlement},
 };
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
@@ -18,6 +13,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -30,13 +26,6 @@ enum ResolutionOutcome {
     Happened,
     DidNotHappen,
     Swap,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Settlement {
-    Resolve(Resolution),
-    Swap(EffectId),
 }
 
 /// What became of a call.
@@ -113,50 +102,13 @@ impl ResolveApi {
         id: Path<Uuid>,
         effect_id: Path<Uuid>,
         body: Body<ResolutionBody>,
-    ) -> Result<Json<JobView>, ApiError> {
-        let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
+        let effect = (JobId(id.0), EffectId(effect_id.0));
         let settlement = body.0.checked()?;
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        let by = &caller.actor().name;
-        let entry = match settlement {
-            Settlement::Resolve(resolution) => {
-                let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, by).await?;
-                entry(id, effect_id, &resolution, &resolved)
-            }
-            Settlement::Swap(other) => swap(&mut tx, id, effect_id, other, by).await?,
-        };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
-        let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        tx.commit().await?;
-        Ok(Json(JobView::of(job, caller.audience())))
-    }
-}
-
-/// Swaps what two calls are known to be, and their deliveries with them.
-async fn swap(tx: &mut Tx, job_id: JobId, effect_id: EffectId, other: EffectId, by: &str) -> Result<Entry, ApiError> {
-    let swapped = ledger::swap_claims(tx, job_id, effect_id, other, by).await?;
-    posts::store::swap_published(tx, swapped.tenant_id, job_id, swapped.other_job_id).await?;
-    let details = json!({
-        "job_id": job_id, "with": other, "remote_id": swapped.remote_id, "other_remote_id": swapped.other_remote_id,
-    });
-    Ok(Entry::new(swapped.tenant_id, "effect.swap", "effect", effect_id, details))
-}
-
-fn entry(job_id: JobId, effect_id: EffectId, resolution: &Resolution, resolved: &Resolved) -> Entry {
-    let remote_id = match resolution {
-        Resolution::Happened(id) => Some(id),
-        Resolution::SendAgain | Resolution::GiveUp => None,
-    };
-    Entry {
-        tenant_id: resolved.tenant_id,
-        action: "effect.resolve".to_owned(),
-        object_type: "effect",
-        object_id: effect_id.to_string(),
-        details: json!({
-            "job_id": job_id, "before": resolved.before, "after": resolved.after, "remote_id": remote_id,
-            "job_runs": resolved.runs,
-        }),
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let services = &self.state.services;
+        let job = operations::settle_effect(&mut tx, services, caller.actor(), effect, &settlement).await?;
+        tx.answer(Json(JobView::of(job, caller.audience()))).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! Registering, links in mails, and forgotten passwords.
 
+#![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
+
 use jobs::people::{
     accept::{self, AcceptError, Newcomer},
     recover,
@@ -105,7 +107,7 @@ impl SignUpApi {
         self.count(request).await?;
         let person =
             NewPerson { name: body.name, email: body.email, password, organization_name: body.organization_name };
-        evenly(sign_up::register(&self.state.db, &self.state.services.passwords, person)).await?;
+        evenly(sign_up::register(self.state.db.unkeyed(), &self.state.services.passwords, person)).await?;
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
@@ -116,7 +118,7 @@ impl SignUpApi {
         self.count(request).await?;
         let (state, from) = (&self.state, origin(request).remote_address);
         let VerifyBody { code, password } = body.0;
-        sign_up::verify(&state.db, &state.services, &code, password.into(), from).await?;
+        sign_up::verify(state.db.unkeyed(), &state.services, &code, password.into(), from).await?;
         Ok(Json(ReadyView { next: "Sign in with the password that you chose.".to_owned() }))
     }
 
@@ -124,7 +126,7 @@ impl SignUpApi {
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
     async fn forgot(&self, request: &Request, body: Body<AddressBody>) -> Result<Mailed, ApiError> {
         self.count(request).await?;
-        evenly(recover::forgot(&self.state.db, &body.email)).await?;
+        evenly(recover::forgot(self.state.db.unkeyed(), &body.email)).await?;
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
@@ -136,7 +138,7 @@ impl SignUpApi {
         self.count(request).await?;
         let services = &self.state.services;
         let hash = services.passwords.hash(password).await;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.unkeyed().system().await?;
         let reset = recover::reset(&mut tx, services, &body.code, &hash, origin(request).remote_address).await?;
         tx.commit().await?;
         reset.ok_or_else(ApiError::bad_code)?;
@@ -154,7 +156,8 @@ impl SignUpApi {
         };
         self.count(request).await?;
         let from = origin(request).remote_address;
-        let tenant_id = accept::accept(&self.state.db, &self.state.services, &body.code, newcomer, from).await?;
+        let tenant_id =
+            accept::accept(self.state.db.unkeyed(), &self.state.services, &body.code, newcomer, from).await?;
         Ok(Json(JoinedView { tenant_id: tenant_id.0 }))
     }
 }
@@ -167,7 +170,7 @@ impl SignUpApi {
 
 /// Counts what somebody without credentials asks for.
 pub(crate) async fn count_client(state: &AppState, request: &Request) -> Result<(), ApiError> {
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let wait = Throttle::CLIENT.take(&mut tx, &origin(request).counted_as).await?;
     tx.commit().await?;
     wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait).into()))

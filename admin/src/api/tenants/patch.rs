@@ -4,17 +4,15 @@ use std::collections::BTreeMap;
 
 use jobs::{
     ids::AssetId,
-    tenants::settings::{self, BadSetting},
+    tenants::{
+        settings::{self, Settings},
+        store::TenantRow,
+    },
 };
 use poem_openapi::{Object, types::MaybeUndefined};
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{
-    Described,
-    views::{HashtagCounts, OnUnknown, PlanName},
-};
-use crate::{ApiError, error::ErrorCode};
+use super::views::{HashtagCounts, OnUnknown, PlanName};
 
 /// What to change; what is absent stays, null clears.
 #[derive(Debug, Object)]
@@ -61,10 +59,12 @@ pub(crate) struct TenantPatch {
 }
 
 impl TenantPatch {
-    /// The tenant as it is to be.
-    pub(super) fn apply(self, (mut tenant, mut settings): Described) -> Result<Described, ApiError> {
-        tenant.name = self.name.unwrap_or(tenant.name);
-        tenant.email = self.email.or(tenant.email);
+    /// Changes what is named.
+    pub(super) fn apply(self, tenant: &mut TenantRow, settings: &mut Settings) {
+        if let Some(name) = self.name {
+            tenant.name = name;
+        }
+        tenant.email = self.email.or(tenant.email.take());
         tenant.plan = self.plan.map_or(tenant.plan, Into::into);
         change(&mut settings.company_name, self.company_name);
         change(&mut settings.description, self.description);
@@ -91,10 +91,6 @@ impl TenantPatch {
             MaybeUndefined::Null => settings.hashtag_counts.clear(),
             MaybeUndefined::Value(counts) => settings.hashtag_counts = by_network(&counts),
         }
-        let settings = settings.checked().map_err(|BadSetting { field, rule }| {
-            ApiError::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
-        })?;
-        Ok((tenant, settings))
     }
 }
 
@@ -109,26 +105,4 @@ fn change<T>(field: &mut Option<T>, asked: MaybeUndefined<T>) {
 fn by_network(counts: &HashtagCounts) -> BTreeMap<String, u8> {
     let pairs = [("facebook", counts.facebook), ("instagram", counts.instagram)];
     pairs.into_iter().filter_map(|(network, count)| Some((network.to_owned(), count?))).collect()
-}
-
-/// What changed, before and after; `None`: nothing did.
-pub(super) fn difference(before: &Described, after: &Described) -> Option<Value> {
-    let (mut old, mut new) = (fields(before), fields(after));
-    let same: Vec<String> =
-        old.iter().filter(|(name, value)| new.get(*name) == Some(*value)).map(|(name, _)| name.clone()).collect();
-    for name in same {
-        old.remove(&name);
-        new.remove(&name);
-    }
-    (!old.is_empty()).then(|| json!({ "before": old, "after": new }))
-}
-
-fn fields((tenant, settings): &Described) -> Map<String, Value> {
-    let mut fields = json!(settings).as_object().cloned().unwrap_or_default();
-    for (name, value) in
-        [("name", json!(tenant.name)), ("email", json!(tenant.email)), ("plan", json!(tenant.plan.name()))]
-    {
-        fields.insert(name.to_owned(), value);
-    }
-    fields
 }

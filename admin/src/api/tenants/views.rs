@@ -36,8 +36,8 @@ impl From<PlanName> for plans::Plan {
 
 /// A tenant to make.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewTenant {
+#[oai(deny_unknown_fields, rename = "NewTenant")]
+pub(crate) struct TenantBody {
     /// What it is called.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub(super) name: String,

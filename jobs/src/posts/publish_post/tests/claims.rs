@@ -7,7 +7,6 @@ use super::*;
 use crate::{
     engine::{JobState, ledger},
     ids::{AssetId, EffectId, JobId},
-    posts,
     testing::Bench,
 };
 
@@ -16,11 +15,7 @@ const CAPTION: &str = "Two for one on Tuesday #pizza";
 
 async fn post(bench: &Bench, caption: &str, asset_id: Option<AssetId>) -> JobId {
     let account_id = bench.connect_page().await;
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let (_, jobs) = posts::create(&mut tx, plans, bench.tenant_id, caption, asset_id, &[account_id]).await.unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post(caption, account_id, asset_id).await
 }
 
 async fn lose(bench: &Bench, drop: &str) {

@@ -5,6 +5,7 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::{
+    audit::Actor,
     engine::{Enqueued, JobState, ledger},
     ids::{AssetId, JobId, PostId},
     kinds::KINDS,
@@ -16,8 +17,8 @@ async fn schedule(bench: &Bench, post_id: PostId, account: AccountId, asset: Opt
     let at = bench.now().await + chrono::TimeDelta::days(days);
     let placement = Placement { post_id, account_id: account, at: (days > 0).then_some(at), asset_id: asset };
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let jobs = posts::schedule(&mut tx, plans, bench.tenant_id, &[placement]).await.unwrap();
+    let (services, actor) = (&bench.engine.services, Actor::command_line());
+    let jobs = posts::schedule(&mut tx, services, &actor, bench.tenant_id, (account, &[placement])).await.unwrap();
     tx.commit().await.unwrap();
     jobs[0]
 }

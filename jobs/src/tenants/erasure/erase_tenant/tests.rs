@@ -12,7 +12,6 @@ use crate::{
     engine::{JobState, NewJob, ledger::JobRow},
     ids::{AccountId, AssetId, JobId},
     noop::Noop,
-    posts,
     providers::Provider,
     services::Services,
     tenants::{erasure, plans::Plan, store},
@@ -79,11 +78,7 @@ fn files(bench: &Bench, tenant_id: TenantId) -> usize {
 }
 
 async fn publish(bench: &Bench, account: AccountId, asset: Option<AssetId>) -> JobId {
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let (_, jobs) = posts::create(&mut tx, plans, bench.tenant_id, "Pizza", asset, &[account]).await.unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post("Pizza", account, asset).await
 }
 
 /// Makes a tenant with a row in every table, and with ended and unfinished jobs.
