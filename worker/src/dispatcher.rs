@@ -80,6 +80,8 @@ struct Dispatcher {
     capacity: Capacity,
     windows: BTreeMap<String, QueueWindow>,
     ticked: Option<Instant>,
+    /// True if due jobs were promoted since the last tick.
+    has_promoted: bool,
     answering_since: Option<Instant>,
     pause: Duration,
     passed: Instant,
@@ -93,6 +95,8 @@ struct Batch {
     queues: Vec<QueueBatch>,
     /// Jobs that were in the windows before.
     waiting: usize,
+    /// True if work waits for a running job to end, which wakes nobody.
+    is_held_back: bool,
 }
 
 struct QueueBatch {
@@ -109,6 +113,7 @@ impl Dispatcher {
             capacity: Capacity::default(),
             windows: BTreeMap::new(),
             ticked: None,
+            has_promoted: false,
             answering_since: None,
             pause: SHORTEST_PAUSE,
             passed: Instant::now(),
@@ -118,6 +123,7 @@ impl Dispatcher {
 
     fn forget(&mut self) {
         self.ticked = None;
+        self.has_promoted = false;
         self.answering_since = None;
     }
 
@@ -130,7 +136,7 @@ impl Dispatcher {
         let db = self.db.clone();
         let ticks = self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK);
         if ticks {
-            if !dispatch::lead(&db, id, LEADERSHIP).await? {
+            if !dispatch::lead(&db, id, LEADERSHIP, std::mem::take(&mut self.has_promoted)).await? {
                 self.forget();
                 return Ok(TICK);
             }
@@ -162,6 +168,7 @@ impl Dispatcher {
         let batch = self.release(&mut tx, sizes.as_ref()).await?;
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
+        self.has_promoted = true;
         self.push(&batch.queues).await?;
         Ok((batch, due))
     }
@@ -170,7 +177,7 @@ impl Dispatcher {
     fn pause_after(&mut self, batch: &Batch, due: Duration) -> Duration {
         if !batch.queues.is_empty() {
             self.pause = SHORTEST_PAUSE;
-        } else if batch.waiting > 0 {
+        } else if batch.waiting > 0 || batch.is_held_back {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         } else {
             return due.clamp(SHORTEST_PAUSE, TICK);
@@ -277,9 +284,12 @@ impl Dispatcher {
             if queue.is_paused {
                 continue;
             }
-            let is_marked = sizes.is_none() || queue.limits.are_set();
+            let has_limits = queue.limits.are_set() || queue.shares_slots;
+            let is_marked = sizes.is_none() || has_limits;
             let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots, is_marked).await?;
-            if !jobs.is_empty() {
+            if jobs.is_empty() {
+                batch.is_held_back |= has_limits && !queue.waiting.is_empty() && queue.executing + queue.marked > 0;
+            } else {
                 batch.queues.push(QueueBatch { queue: queue.name, jobs, is_marked });
             }
         }

@@ -37,6 +37,8 @@ pub struct Claimed {
     pub account_id: Option<AccountId>,
     /// The starts per minute that its queue allows its lane.
     pub max_per_minute: Option<i32>,
+    /// The time that its lane rests after an attempt.
+    pub rest: Option<Duration>,
     /// The job's payload.
     pub args: Value,
     /// The number of failed attempts so far.
@@ -104,6 +106,7 @@ pub async fn claim(
         where jobs.id = claimable.id
         returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
           account_id as "account_id: AccountId", (select max_per_minute from queues where name = $4) as max_per_minute,
+          (select rest_seconds from queues where name = $4) as rest_seconds,
           crashes, poison, failed_children, fails_with_children,
           greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
           cancel_requested_at is not null as "cancel_requested!"
@@ -134,6 +137,7 @@ struct Row {
     depth: i16,
     account_id: Option<AccountId>,
     max_per_minute: Option<i32>,
+    rest_seconds: Option<i32>,
     crashes: i32,
     poison: i16,
     failed_children: i32,
@@ -151,6 +155,7 @@ impl Row {
             kind: self.kind,
             account_id: self.account_id,
             max_per_minute: self.max_per_minute,
+            rest: self.rest_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs().into())),
             args: self.args,
             failures: self.failures,
             crashes: self.crashes,

@@ -26,9 +26,9 @@ const PROMOTED_AT_ONCE: i64 = 500;
 /// The most rests of lanes that one statement deletes.
 const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
 
-/// Takes or renews the leadership for `lease`, by the database's clock. Returns false while another
-/// process holds it.
-pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sqlx::Error> {
+/// Takes or renews the leadership for `lease`, by the database's clock. `has_promoted` says that due
+/// jobs were promoted since the last call. Returns false while another process leads.
+pub async fn lead(db: &Db, holder: WorkerId, lease: Duration, has_promoted: bool) -> Result<bool, sqlx::Error> {
     let mut tx = db.system().await?;
     let row = sqlx::query!(
         "
@@ -37,12 +37,14 @@ pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sq
         on conflict (name) do update set
           holder = excluded.holder,
           epoch = current.epoch + (current.holder <> excluded.holder)::int,
-          expires_at = excluded.expires_at
+          expires_at = excluded.expires_at,
+          promoted_at = case when $3 then clock_timestamp() else current.promoted_at end
         where current.holder = excluded.holder or current.expires_at < clock_timestamp()
         returning epoch
         ",
         holder.0,
-        lease.as_secs_f64()
+        lease.as_secs_f64(),
+        has_promoted
     )
     .fetch_optional(&mut *tx)
     .await?;
