@@ -11,6 +11,7 @@ use std::{
 use jobs::{
     engine::{
         self, Db, Tx,
+        clock::{DatabaseClock, Disturbance},
         dispatch::{self, Capacity, Released},
         periodic,
     },
@@ -82,6 +83,7 @@ struct Dispatcher {
     ticked: Option<Instant>,
     /// True if due jobs were promoted since the last tick.
     has_promoted: bool,
+    clock: DatabaseClock,
     answering_since: Option<Instant>,
     pause: Duration,
     passed: Instant,
@@ -107,6 +109,8 @@ struct QueueBatch {
 
 impl Dispatcher {
     fn new(process: Arc<Process>) -> Self {
+        // A lease is renewed while two thirds of it are left: a smaller step ends none.
+        let clock = DatabaseClock::new(process.registration.lease / 4);
         Self {
             db: process.engine.db.own_connection(),
             process,
@@ -114,6 +118,7 @@ impl Dispatcher {
             windows: BTreeMap::new(),
             ticked: None,
             has_promoted: false,
+            clock,
             answering_since: None,
             pause: SHORTEST_PAUSE,
             passed: Instant::now(),
@@ -136,9 +141,15 @@ impl Dispatcher {
         let db = self.db.clone();
         let ticks = self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK);
         if ticks {
-            if !dispatch::lead(&db, id, LEADERSHIP, std::mem::take(&mut self.has_promoted)).await? {
+            let has_promoted = std::mem::take(&mut self.has_promoted);
+            let (leads, reading) = dispatch::lead(&db, id, LEADERSHIP, has_promoted).await?;
+            let disturbance = self.clock.observe(reading);
+            if !leads {
                 self.forget();
                 return Ok(TICK);
+            }
+            if let Some(disturbance) = disturbance {
+                self.wait_for_renewals(disturbance).await?;
             }
             // At once, while the leadership is fresh: no other process may have another list of the clock's.
             periodic::tick(&db, PERIODIC, self.ticked.is_none()).await?;
@@ -153,6 +164,16 @@ impl Dispatcher {
         }
         let (batch, due) = released?;
         Ok(self.pause_after(&batch, due))
+    }
+
+    /// After the clock was set, or the database started again, every lease looks expired: nothing is rescued for one lease.
+    async fn wait_for_renewals(&mut self, disturbance: Disturbance) -> Result<(), sqlx::Error> {
+        tracing::warn!(?disturbance, "the database's clock or server is another: rescues wait for one lease");
+        self.answering_since = None;
+        match disturbance {
+            Disturbance::Stepped(_) => dispatch::end_rests(&self.db).await,
+            Disturbance::Restarted => Ok(()),
+        }
     }
 
     /// Promotes and releases; answers what, and when the next job is due.
@@ -191,8 +212,10 @@ impl Dispatcher {
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
         let mut rescued = 0;
         // After the database was away every lease looks expired: give the others time to renew theirs.
-        if answering_since.elapsed() > lease {
-            rescued = engine::rescue(db, lease).await?;
+        if answering_since.elapsed() > lease
+            && let Some(now) = self.clock.expected(Instant::now())
+        {
+            rescued = engine::rescue(db, now).await?;
             if rescued > 0 {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }

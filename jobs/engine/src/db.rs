@@ -138,8 +138,7 @@ impl Db {
              set local idle_in_transaction_session_timeout = '5s'"
         );
         // A server that hangs answers neither a new connection nor an old one.
-        let inner =
-            timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+        let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }
 

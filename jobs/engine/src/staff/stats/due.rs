@@ -110,10 +110,7 @@ pub(super) async fn oldest_available(
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| (row.queue, Duration::try_from_secs_f64(row.seconds).unwrap_or_default()))
-        .collect())
+    Ok(rows.into_iter().map(|row| (row.queue, Duration::try_from_secs_f64(row.seconds).unwrap_or_default())).collect())
 }
 
 /// Returns the seconds that the earliest job with a time has been due in each queue. Negative seconds

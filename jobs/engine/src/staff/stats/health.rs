@@ -57,7 +57,8 @@ pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::
     let is_not_led = is_not_led(tx).await?;
     let workers: Vec<_> = list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive).collect();
     let mut running: BTreeMap<String, i64> = BTreeMap::new();
-    for job in list_running(tx).await?.into_iter().filter(|job| workers.iter().any(|worker| worker.id == job.worker_id)) {
+    for job in list_running(tx).await?.into_iter().filter(|job| workers.iter().any(|worker| worker.id == job.worker_id))
+    {
         *running.entry(job.queue).or_default() += 1;
     }
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
