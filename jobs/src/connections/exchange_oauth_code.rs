@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{connection::Connection, store};
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
     providers::Provider,
     queues,
@@ -31,6 +31,7 @@ impl Job for ExchangeOauthCode {
     const KIND: &'static str = "exchange_oauth_code";
     const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
+    const PRIORITY: Priority = Priority::Interactive;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.state_id.to_string())

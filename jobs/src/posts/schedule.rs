@@ -10,7 +10,7 @@ use super::{
     store::{self, NewDelivery, PostRow},
 };
 use crate::{
-    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    engine::{EnqueueError, Enqueued, NewJob, Priority, Tx},
     ids::{AccountId, AssetId, DeliveryId, PostId, TenantId},
     tenants::{
         plans::PlansConfig,
@@ -113,7 +113,11 @@ pub async fn schedule(
         .iter()
         .map(|delivery| {
             let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id }).on_account(delivery.account_id);
-            if let Some(time) = delivery.scheduled_at { job.at(time) } else { job }
+            match delivery.scheduled_at {
+                Some(time) => job.at(time),
+                // Somebody pressed "publish now".
+                None => job.with_priority(Priority::Interactive),
+            }
         })
         .collect();
     let enqueued = tx.enqueue_all(jobs).await?;

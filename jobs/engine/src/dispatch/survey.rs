@@ -72,7 +72,7 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
           coalesce(running.executing, 0) as "executing!", coalesce(running.alone, 0) as "alone!",
           array(
             select priority
-            from (values (1::smallint), (2), (3)) as known (priority)
+            from (values (0::smallint), (1), (2), (3)) as known (priority)
             where (
               select true
               from jobs j
