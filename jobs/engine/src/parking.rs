@@ -50,7 +50,7 @@ impl Rest {
     }
 
     pub(super) fn of(job: &Claimed, time: Duration) -> Self {
-        Self { queue: job.queue.clone(), tenant_id: job.attempt.tenant_id, lane: job.lane(), time }
+        Self { queue: job.queue.clone(), tenant_id: job.attempt.tenant_id, lane: job.lane, time }
     }
 
     /// Lets the lane rest. A longer rest that exists stays.

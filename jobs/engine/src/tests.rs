@@ -10,6 +10,7 @@ mod isolation;
 mod lifecycle;
 mod lost_reply;
 mod not_completed;
+mod pacing;
 mod periodic;
 mod planning;
 mod rates;
