@@ -94,7 +94,6 @@ struct QueueList {
 /// New limits: an absent one stays, null lifts it.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 struct QueuePatch {
     /// How many of its jobs may run or be about to.
     max_running: MaybeUndefined<i32>,
