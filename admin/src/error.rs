@@ -13,6 +13,9 @@ use poem_openapi::{ApiResponse, Object, payload::Json};
 pub(crate) use self::code::ErrorCode;
 pub(crate) use self::framework::{from_framework, panic_response};
 
+/// What is away comes back within seconds, as a rule.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
 /// What went wrong, and what to do.
 #[derive(Debug, Clone, Object)]
 pub struct Problem {
@@ -91,7 +94,12 @@ pub enum ApiError {
     Internal(Json<Problem>),
     /// The database or the storage is away, or too many do that at once.
     #[oai(status = 503, content_type = "application/problem+json")]
-    Unavailable(Json<Problem>),
+    Unavailable(
+        Json<Problem>,
+        /// Seconds after which it may be tried again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
 }
 
 impl ApiError {
@@ -109,7 +117,7 @@ impl ApiError {
             | Self::InFlight(Json(problem), _)
             | Self::TooMany(Json(problem), _)
             | Self::Internal(Json(problem))
-            | Self::Unavailable(Json(problem)) => problem,
+            | Self::Unavailable(Json(problem), _) => problem,
         }
     }
 
@@ -209,7 +217,7 @@ impl ApiError {
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::NotConsumed, detail)))
+        Self::not_now(ErrorCode::NotConsumed, detail)
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -251,7 +259,7 @@ impl ApiError {
 
     pub(crate) fn took_too_long() -> Self {
         let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TookTooLong, detail)))
+        Self::not_now(ErrorCode::TookTooLong, detail)
     }
 
     /// The database's answer to a commit is lost.
@@ -276,13 +284,18 @@ impl ApiError {
 
     pub(crate) fn too_many_streams() -> Self {
         let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyStreams, detail)))
+        Self::not_now(ErrorCode::TooManyStreams, detail)
+    }
+
+    fn not_now(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        Self::Unavailable(Json(problem), RETRY_AFTER_SECONDS)
     }
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
         tracing::warn!(what, causes = chain(&cause), "a request failed");
         let detail = format!("The {what} does not answer. Try again in a moment.");
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
+        Self::not_now(ErrorCode::Unavailable, detail)
     }
 }
 

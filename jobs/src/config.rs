@@ -51,6 +51,15 @@ impl EngineConfig {
             .map_err(|_| anyhow::anyhow!("REDIS_URL should look like redis://host:port or rediss://host:port"))
     }
 
+    /// Connects for a program that people wait for: a transaction begins within `patience` or fails.
+    ///
+    /// # Errors
+    /// As [`EngineConfig::connect`].
+    pub async fn connect_within(&self, patience: Duration, window: Window) -> anyhow::Result<Db> {
+        let url = self.database_url.expose_secret();
+        Db::connect_within(patience, url, self.database_connections, Some(window)).await
+    }
+
     /// Connects to the database.
     ///
     /// # Errors

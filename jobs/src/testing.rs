@@ -20,11 +20,16 @@ use crate::{
     },
     audit::Actor,
     connections::{self, CameBack, Opened},
-    engine::{JobState, Window, testing},
+    engine::{
+        JobState, Window,
+        queues::{self as settings, LimitChanges},
+        testing,
+    },
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
     posts::{self, NewPost},
     providers::Provider,
+    queues,
     services::Services,
     tenants::usage,
 };
@@ -69,7 +74,25 @@ impl Bench {
     pub async fn with_window(pool: PgPool, window: Option<Window>) -> Self {
         let sandbox = Sandbox::new();
         let services = Services::new(&sandbox.services_config()).expect("a usable configuration");
-        Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox }
+        let bench = Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox };
+        bench.pace_posts(None, None).await;
+        bench
+    }
+
+    /// Sets how posts follow each other on an account: how many run at once, and the seconds of rest
+    /// after each. Tests publish without waiting unless they say otherwise.
+    ///
+    /// # Panics
+    /// If the database refuses.
+    pub async fn pace_posts(&self, at_once: Option<i32>, rest_seconds: Option<i32>) {
+        let changes = LimitChanges {
+            max_per_account: Some(at_once),
+            rest_seconds: Some(rest_seconds),
+            ..LimitChanges::default()
+        };
+        let mut tx = self.engine.db.system().await.expect("a transaction");
+        settings::set_limits(&mut tx, queues::POSTING.name(), changes).await.expect("the queue");
+        tx.commit().await.expect("a commit");
     }
 
     /// Returns a bench for another tenant of the same engine, with a world of its own in the

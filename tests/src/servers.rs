@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,7 +13,10 @@ use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{setting, until};
+use crate::{optional_setting, setting, until};
+
+/// The setting that says where the library is that moves a program's clock.
+const FAKETIME: &str = "LINECOOK_FAKETIME";
 
 /// The longest time until a server responds.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
@@ -126,6 +129,8 @@ pub struct PrivatePostgres {
     port: u16,
     max_connections: u32,
     settings: &'static [&'static str],
+    /// The file with the offset of its clock, if that can be changed.
+    clock: Option<PathBuf>,
     /// The address of the database for an ordinary login.
     pub url: String,
 }
@@ -136,7 +141,28 @@ impl PrivatePostgres {
     /// # Panics
     /// If that fails.
     pub async fn start(max_connections: u32) -> Self {
-        Self::start_for(max_connections, None).await
+        Self::start_for(max_connections, None, false).await
+    }
+
+    /// Starts a cluster with a clock that can be set. Returns `None` if there is no libfaketime.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn start_with_clock(max_connections: u32) -> Option<Self> {
+        optional_setting(FAKETIME)?;
+        Some(Self::start_for(max_connections, None, true).await)
+    }
+
+    /// Sets its clock to this many seconds ahead of the machine's clock, or behind it.
+    ///
+    /// # Panics
+    /// If it has none that can be set.
+    pub fn set_clock(&self, seconds: i32) {
+        let clock = self.clock.as_ref().expect("a clock that can be set");
+        let next = clock.with_extension("next");
+        fs::write(&next, format!("{seconds:+}s\n")).expect("its folder can be written");
+        // At once: it is read all the time.
+        fs::rename(next, clock).expect("a name that is free");
     }
 
     /// Starts a cluster with a password for the login, and a log of every statement with its
@@ -145,10 +171,10 @@ impl PrivatePostgres {
     /// # Panics
     /// If that fails.
     pub async fn start_watched(max_connections: u32, password: &str) -> Self {
-        Self::start_for(max_connections, Some(password)).await
+        Self::start_for(max_connections, Some(password), false).await
     }
 
-    async fn start_for(max_connections: u32, password: Option<&str>) -> Self {
+    async fn start_for(max_connections: u32, password: Option<&str>, has_clock: bool) -> Self {
         let folder = PathBuf::from(setting("LINECOOK_SERVER_DIR")).join(Uuid::now_v7().to_string());
         let program = postgres_program("initdb");
         let made = as_server_user(&program)
@@ -163,8 +189,12 @@ impl PrivatePostgres {
         let mut url = Url::parse(&format!("postgres://linecook@127.0.0.1:{port}/linecook")).expect("an address");
         url.set_password(password).expect("an address with a host");
         let settings: &[&str] = if password.is_some() { &WATCHING } else { &[] };
-        let child = spawn_postgres(&folder, port, max_connections, settings);
-        let postgres = Self { child, folder, port, max_connections, settings, url: url.into() };
+        let clock = has_clock.then(|| folder.with_extension("clock"));
+        if let Some(clock) = &clock {
+            fs::write(clock, "+0s\n").expect("its folder can be written");
+        }
+        let child = spawn_postgres(&folder, port, max_connections, settings, clock.as_deref());
+        let postgres = Self { child, folder, port, max_connections, settings, clock, url: url.into() };
         postgres.make_database(password).await;
         postgres
     }
@@ -187,7 +217,8 @@ impl PrivatePostgres {
     /// # Panics
     /// If it does not respond.
     pub async fn start_again(&mut self) {
-        self.child = spawn_postgres(&self.folder, self.port, self.max_connections, self.settings);
+        self.child =
+            spawn_postgres(&self.folder, self.port, self.max_connections, self.settings, self.clock.as_deref());
         self.superuser().await;
     }
 
@@ -243,8 +274,14 @@ impl Drop for PrivatePostgres {
     }
 }
 
-fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &[&str]) -> Child {
-    as_server_user(&postgres_program("postgres"))
+fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &[&str], clock: Option<&Path>) -> Child {
+    let mut environment = Vec::new();
+    if let Some(clock) = clock {
+        environment.push(format!("LD_PRELOAD={}", setting(FAKETIME)));
+        environment.push(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()));
+        environment.extend(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"].map(str::to_owned));
+    }
+    as_server_user_with(&environment, &postgres_program("postgres"))
         .arg("-D")
         .arg(folder)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
@@ -266,10 +303,14 @@ fn postgres_program(name: &str) -> String {
 
 /// Returns a command that runs as an ordinary user, because PostgreSQL does not run as root.
 pub(crate) fn as_server_user(program: &str) -> Command {
+    as_server_user_with(&[], program)
+}
+
+fn as_server_user_with(environment: &[String], program: &str) -> Command {
     let words = setting("LINECOOK_SERVER_RUN");
     let mut words = words.split(' ');
     let mut command = Command::new(words.next().expect("a word"));
-    command.args(words).args(["env", "LC_ALL=C", program]).current_dir("/");
+    command.args(words).args(["env", "LC_ALL=C"]).args(environment).arg(program).current_dir("/");
     command
 }
 

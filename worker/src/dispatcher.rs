@@ -11,6 +11,7 @@ use std::{
 use jobs::{
     engine::{
         self, Db, Tx,
+        clock::{DatabaseClock, Disturbance},
         dispatch::{self, Capacity, Released},
         periodic,
     },
@@ -80,6 +81,9 @@ struct Dispatcher {
     capacity: Capacity,
     windows: BTreeMap<String, QueueWindow>,
     ticked: Option<Instant>,
+    /// True if due jobs were promoted since the last tick.
+    has_promoted: bool,
+    clock: DatabaseClock,
     answering_since: Option<Instant>,
     pause: Duration,
     passed: Instant,
@@ -93,6 +97,8 @@ struct Batch {
     queues: Vec<QueueBatch>,
     /// The number of jobs that were in the windows before.
     waiting: usize,
+    /// True if work waits for a running job to end, which wakes nobody.
+    is_held_back: bool,
 }
 
 struct QueueBatch {
@@ -103,12 +109,16 @@ struct QueueBatch {
 
 impl Dispatcher {
     fn new(process: Arc<Process>) -> Self {
+        // A lease is renewed while two thirds of it are left: a smaller step ends none.
+        let clock = DatabaseClock::new(process.registration.lease / 4);
         Self {
             db: process.engine.db.own_connection(),
             process,
             capacity: Capacity::default(),
             windows: BTreeMap::new(),
             ticked: None,
+            has_promoted: false,
+            clock,
             answering_since: None,
             pause: SHORTEST_PAUSE,
             passed: Instant::now(),
@@ -118,6 +128,7 @@ impl Dispatcher {
 
     fn forget(&mut self) {
         self.ticked = None;
+        self.has_promoted = false;
         self.answering_since = None;
     }
 
@@ -130,9 +141,15 @@ impl Dispatcher {
         let db = self.db.clone();
         let ticks = self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK);
         if ticks {
-            if !dispatch::lead(&db, id, LEADERSHIP).await? {
+            let has_promoted = std::mem::take(&mut self.has_promoted);
+            let (leads, reading) = dispatch::lead(&db, id, LEADERSHIP, has_promoted).await?;
+            let disturbance = self.clock.observe(reading);
+            if !leads {
                 self.forget();
                 return Ok(TICK);
+            }
+            if let Some(disturbance) = disturbance {
+                self.wait_for_renewals(disturbance).await?;
             }
             // It runs now, while the leadership is fresh: no other process may run another version
             // of the periodic jobs.
@@ -150,6 +167,17 @@ impl Dispatcher {
         Ok(self.pause_after(&batch, due))
     }
 
+    /// Makes the rescue wait for one lease. After a step of the clock or a restart of the database
+    /// every lease looks expired.
+    async fn wait_for_renewals(&mut self, disturbance: Disturbance) -> Result<(), sqlx::Error> {
+        tracing::warn!(?disturbance, "the database's clock or server is another: rescues wait for one lease");
+        self.answering_since = None;
+        match disturbance {
+            Disturbance::Stepped(_) => dispatch::end_rests(&self.db).await,
+            Disturbance::Restarted => Ok(()),
+        }
+    }
+
     /// Promotes and releases jobs. Returns them, and the time until the next job is due.
     async fn fill_windows(&mut self) -> anyhow::Result<(Batch, Duration)> {
         // Redis may be slow, so it is asked before the transaction, which locks rows.
@@ -163,6 +191,7 @@ impl Dispatcher {
         let batch = self.release(&mut tx, sizes.as_ref()).await?;
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
+        self.has_promoted = true;
         self.push(&batch.queues).await?;
         Ok((batch, due))
     }
@@ -171,7 +200,7 @@ impl Dispatcher {
     fn pause_after(&mut self, batch: &Batch, due: Duration) -> Duration {
         if !batch.queues.is_empty() {
             self.pause = SHORTEST_PAUSE;
-        } else if batch.waiting > 0 {
+        } else if batch.waiting > 0 || batch.is_held_back {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         } else {
             return due.clamp(SHORTEST_PAUSE, TICK);
@@ -186,8 +215,10 @@ impl Dispatcher {
         let mut rescued = 0;
         // After an outage of the database every lease looks expired, so the others first get time
         // to renew theirs.
-        if answering_since.elapsed() > lease {
-            rescued = engine::rescue(db, lease).await?;
+        if answering_since.elapsed() > lease
+            && let Some(now) = self.clock.expected(Instant::now())
+        {
+            rescued = engine::rescue(db, now).await?;
             if rescued > 0 {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }
@@ -281,9 +312,12 @@ impl Dispatcher {
             if queue.is_paused {
                 continue;
             }
-            let is_marked = sizes.is_none() || queue.limits.are_set();
+            let has_limits = queue.limits.are_set() || queue.shares_slots;
+            let is_marked = sizes.is_none() || has_limits;
             let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots, is_marked).await?;
-            if !jobs.is_empty() {
+            if jobs.is_empty() {
+                batch.is_held_back |= has_limits && !queue.waiting.is_empty() && queue.executing + queue.marked > 0;
+            } else {
                 batch.queues.push(QueueBatch { queue: queue.name, jobs, is_marked });
             }
         }

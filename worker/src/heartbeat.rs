@@ -51,10 +51,14 @@ pub(crate) async fn beat(process: Arc<Process>) {
         let asked = Instant::now();
         let active = process.active.list();
         let at_most = every.min(lease.mul_f64(0.8).saturating_sub(renewed.elapsed()));
-        let renewal = timeout(at_most, lease::renew(&db, id, lease, &active, every * 2)).await;
+        let renewal =
+            timeout(at_most, lease::renew(&db, id, lease, renewed.elapsed() < lease, &active, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
                 (renewed, beats_in_time) = (asked, true);
+                if renewal.was_overtaken {
+                    tracing::warn!("the database's clock was set ahead of the lease, which stands");
+                }
                 obey(&process, &renewal);
             }
             Ok(Ok(_)) => lose(&process, id, "the lease was over"),

@@ -11,6 +11,9 @@ use jobs::{
 use poem::{Server, listener::TcpListener};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// While the database is away, a request learns of it within three seconds.
+const DATABASE_PATIENCE: Duration = Duration::from_millis(2_500);
+
 /// What it is served with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
@@ -42,7 +45,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let state = AppState {
-        db: config.engine.connect(window.clone()).await?.into(),
+        db: config.engine.connect_within(DATABASE_PATIENCE, window.clone()).await?.into(),
         streams: Streams::start(window.clone(), Pace::default()),
         window,
         services,

@@ -37,6 +37,10 @@ pub struct Claimed {
     pub account_id: Option<AccountId>,
     /// The starts per minute that its queue allows its lane.
     pub max_per_minute: Option<i32>,
+    /// Its lane: see `jobs.lane`.
+    pub lane: Uuid,
+    /// The time that its lane rests after an attempt.
+    pub rest: Option<Duration>,
     /// The job's payload.
     pub args: Value,
     /// The number of failed attempts so far.
@@ -53,13 +57,6 @@ pub struct Claimed {
     pub due_for: Duration,
     /// True if somebody asked to cancel it while that was not possible.
     pub cancel_requested: bool,
-}
-
-impl Claimed {
-    /// The job's lane: see `jobs.lane`.
-    pub(super) fn lane(&self) -> Uuid {
-        self.account_id.map_or(self.attempt.tenant_id.0, |id| id.0)
-    }
 }
 
 /// Claims the jobs of `ids` that this process may run. The other ids leave the window and are
@@ -104,6 +101,7 @@ pub async fn claim(
         where jobs.id = claimable.id
         returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
           account_id as "account_id: AccountId", (select max_per_minute from queues where name = $4) as max_per_minute,
+          lane, (select rest_seconds from queues where name = $4) as rest_seconds,
           crashes, poison, failed_children, fails_with_children,
           greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
           cancel_requested_at is not null as "cancel_requested!"
@@ -134,6 +132,8 @@ struct Row {
     depth: i16,
     account_id: Option<AccountId>,
     max_per_minute: Option<i32>,
+    lane: Uuid,
+    rest_seconds: Option<i32>,
     crashes: i32,
     poison: i16,
     failed_children: i32,
@@ -151,6 +151,8 @@ impl Row {
             kind: self.kind,
             account_id: self.account_id,
             max_per_minute: self.max_per_minute,
+            lane: self.lane,
+            rest: self.rest_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs().into())),
             args: self.args,
             failures: self.failures,
             crashes: self.crashes,

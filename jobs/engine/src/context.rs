@@ -17,6 +17,7 @@ use super::{
     effects::CallOutcome,
     events::Reporter,
     failpoint::{self, Failpoint},
+    parking::Rest,
     settle,
 };
 use crate::ids::{JobId, TenantId};
@@ -54,6 +55,7 @@ impl<S> Deref for JobContext<S> {
 pub struct AttemptContext {
     attempt: Attempt,
     failed_children: u32,
+    rest: Option<Rest>,
     pub(super) events: Reporter,
     db: Db,
     shielded: Arc<AtomicBool>,
@@ -66,6 +68,7 @@ impl AttemptContext {
         Self {
             attempt: job.attempt,
             failed_children: job.failed_children,
+            rest: Rest::after(job),
             events: Reporter::new(job.attempt, db.clone()),
             db,
             shielded: Arc::default(),
@@ -103,7 +106,8 @@ impl AttemptContext {
     pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
         let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
         let shielded = Arc::clone(&self.shielded);
-        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone(), shielded })
+        let (attempt, rest, events) = (self.attempt, self.rest.clone(), self.events.clone());
+        Ok(AttemptTx { tx, attempt, rest, events, shielded })
     }
 
     /// Waits until the job is cancelled, and returns the error that the job should return then. It
@@ -154,6 +158,8 @@ impl AttemptContext {
 pub struct AttemptTx {
     tx: Tx,
     attempt: Attempt,
+    /// The rest of its lane after an attempt that ends here.
+    rest: Option<Rest>,
     events: Reporter,
     shielded: Arc<AtomicBool>,
 }
@@ -211,9 +217,12 @@ impl AttemptTx {
         self.end(settled).await
     }
 
-    async fn end(self, settled: bool) -> Result<Done, JobError> {
+    async fn end(mut self, settled: bool) -> Result<Done, JobError> {
         if !settled {
             return Err(JobError::Superseded);
+        }
+        if let Some(rest) = self.rest.take() {
+            rest.begin(&mut self.tx).await?;
         }
         failpoint::reach(Failpoint::BeforeRecord);
         self.tx.commit().await?;

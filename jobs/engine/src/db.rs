@@ -17,6 +17,8 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use tokio::time::timeout;
+
 use super::{Window, begin::Begin};
 use crate::ids::{JobId, TenantId};
 
@@ -24,6 +26,9 @@ use crate::ids::{JobId, TenantId};
 /// administrator creates it (`create role linecook_app nologin`), not a migration: roles belong to
 /// the whole cluster.
 const APP_ROLE: &str = "linecook_app";
+
+/// The longest time that a transaction may take to begin, unless the program sets another.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The rows that a transaction may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +52,8 @@ impl Scope {
 pub struct Db {
     pool: PgPool,
     takes_role: bool,
+    /// The longest time that a transaction may take to begin.
+    patience: Duration,
     window: Option<Arc<Window>>,
     clock_shift_ms: Arc<AtomicI64>,
 }
@@ -58,14 +65,27 @@ impl Db {
     /// The database cannot be reached, or the login bypasses row-level security and the role
     /// `linecook_app` is missing.
     pub async fn connect(url: &str, max_connections: u32, window: Option<Window>) -> anyhow::Result<Self> {
+        Self::connect_within(PATIENCE, url, max_connections, window).await
+    }
+
+    /// Connects with another `patience`: the longest time that a transaction may take to begin.
+    ///
+    /// # Errors
+    /// As [`Db::connect`].
+    pub async fn connect_within(
+        patience: Duration,
+        url: &str,
+        max_connections: u32,
+        window: Option<Window>,
+    ) -> anyhow::Result<Self> {
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(10))
+            .acquire_timeout(patience)
             .test_before_acquire(false)
             .connect_with(session(url)?)
             .await
             .context("could not connect to DATABASE_URL")?;
-        Self::from_pool(pool, window).await
+        Ok(Self { patience, ..Self::from_pool(pool, window).await? })
     }
 
     /// Uses an existing pool.
@@ -91,10 +111,16 @@ impl Db {
                  `create role {APP_ROLE} nologin` on the cluster and then `admin migrate`"
             );
         }
-        Ok(Self { pool, takes_role: login.bypasses, window: window.map(Arc::new), clock_shift_ms: Arc::default() })
+        Ok(Self {
+            pool,
+            takes_role: login.bypasses,
+            patience: PATIENCE,
+            window: window.map(Arc::new),
+            clock_shift_ms: Arc::default(),
+        })
     }
 
-    /// Opens a transaction that sees `scope`. Fails if no connection is free within ten seconds.
+    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's patience.
     pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
         self.open("begin", scope).await
     }
@@ -123,7 +149,8 @@ impl Db {
             "{begin}; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
-        let inner = self.begin_with(begin).await?;
+        // A server that hangs answers neither a new connection nor an old one.
+        let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }
 
@@ -173,7 +200,8 @@ impl Db {
 
     /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query!("select 1 as one").fetch_one(&self.pool).await.map(|_| ())
+        let answer = sqlx::query!("select 1 as one").fetch_one(&self.pool);
+        timeout(self.patience, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|_| ())
     }
 
     /// Applies the migrations in `migrations/`, and grants rights to the unprivileged role if it

@@ -8,7 +8,10 @@ mod release;
 mod survey;
 mod turns;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 pub use self::{
     release::{Cursor, Order, Released, mark, release},
@@ -16,6 +19,7 @@ pub use self::{
 };
 use super::{
     Db, Tx,
+    clock::Reading,
     failpoint::{self, Failpoint},
 };
 use crate::ids::WorkerId;
@@ -26,28 +30,46 @@ const PROMOTED_AT_ONCE: i64 = 500;
 /// The most rests of lanes that one statement deletes.
 const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
 
-/// Takes or renews the leadership for `lease`, by the database's clock. Returns false while another
-/// process holds it.
-pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sqlx::Error> {
+/// Takes or renews the leadership for `lease`, by the database's clock. `has_promoted` says that due
+/// jobs were promoted since the last call. Returns false while another process leads, and a reading of
+/// the clock.
+///
+/// A lease that ends later than one taken now would dates from before the clock was set back: it is
+/// over.
+pub async fn lead(
+    db: &Db,
+    holder: WorkerId,
+    lease: Duration,
+    has_promoted: bool,
+) -> Result<(bool, Reading), sqlx::Error> {
     let mut tx = db.system().await?;
+    let asked = Instant::now();
     let row = sqlx::query!(
-        "
-        insert into leadership as current (name, holder, epoch, expires_at)
-        values ('dispatcher', $1, 1, clock_timestamp() + make_interval(secs => $2))
-        on conflict (name) do update set
-          holder = excluded.holder,
-          epoch = current.epoch + (current.holder <> excluded.holder)::int,
-          expires_at = excluded.expires_at
-        where current.holder = excluded.holder or current.expires_at < clock_timestamp()
-        returning epoch
-        ",
+        r#"
+        with led as (
+          insert into leadership as current (name, holder, epoch, expires_at)
+          values ('dispatcher', $1, 1, clock_timestamp() + make_interval(secs => $2))
+          on conflict (name) do update set
+            holder = excluded.holder,
+            epoch = current.epoch + (current.holder <> excluded.holder)::int,
+            expires_at = excluded.expires_at,
+            promoted_at = case when $3 then clock_timestamp() else current.promoted_at end
+          where current.holder = excluded.holder or current.expires_at < clock_timestamp()
+            or current.expires_at > clock_timestamp() + make_interval(secs => $2)
+          returning epoch
+        )
+        select exists (select from led) as "leads!", clock_timestamp() as "time!",
+          pg_postmaster_start_time() as "server_started!"
+        "#,
         holder.0,
-        lease.as_secs_f64()
+        lease.as_secs_f64(),
+        has_promoted
     )
-    .fetch_optional(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
+    let answered = Instant::now();
     tx.commit().await?;
-    Ok(row.is_some())
+    Ok((row.leads, Reading { time: row.time, server_started: row.server_started, asked, answered }))
 }
 
 /// Gives up the leadership, for a process that stops.
@@ -118,6 +140,13 @@ pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error>
     Ok(resumed.rows_affected())
 }
 
+/// Ends all rests. After a step back of the clock they would last longer than they were meant to.
+pub async fn end_rests(db: &Db) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("delete from resting_lanes").execute(&mut *tx).await?;
+    tx.commit().await
+}
+
 /// Deletes the rests of lanes that are over, one chunk per call.
 pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
@@ -186,7 +215,7 @@ pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
         r#"
         select queues as "queues: sqlx::types::Json<BTreeMap<String, usize>>", kinds
         from workers
-        where expires_at > clock_timestamp()
+        where clock_timestamp() between renewed_at and expires_at
         "#
     )
     .fetch_all(&mut *tx)

@@ -22,6 +22,7 @@ pub struct NewJob {
     unique_key: Option<String>,
     priority: Priority,
     account_id: Option<AccountId>,
+    lane: Option<Uuid>,
     run_at: Option<DateTime<Utc>>,
     parent: Option<(JobId, i16)>,
 }
@@ -41,6 +42,7 @@ impl NewJob {
             unique_key: job.unique_key(),
             priority: J::PRIORITY,
             account_id: None,
+            lane: None,
             run_at: None,
             parent: None,
         }
@@ -60,6 +62,7 @@ impl NewJob {
             unique_key,
             priority: kind.priority,
             account_id: None,
+            lane: None,
             run_at: None,
             parent: None,
         })
@@ -92,6 +95,15 @@ impl NewJob {
     #[must_use]
     pub fn on_account(mut self, account_id: AccountId) -> Self {
         self.account_id = Some(account_id);
+        self
+    }
+
+    /// Puts the job in a lane of its own sort, such as one for each endpoint that is called. It takes
+    /// turns and counts against limits per account there, not with the tenant's other jobs. Has no
+    /// effect on a job that acts on an account: that is its lane.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Uuid) -> Self {
+        self.lane = Some(lane);
         self
     }
 

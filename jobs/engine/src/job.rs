@@ -89,6 +89,8 @@ impl Queue {
 /// The priority of due jobs. Inside a priority tenants and their accounts take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
+    /// Before all others: a person waits for it in a browser.
+    Interactive,
     /// Runs before others.
     High,
     /// Runs in order.
@@ -102,6 +104,7 @@ impl Priority {
     #[must_use]
     pub fn number(self) -> i16 {
         match self {
+            Self::Interactive => 0,
             Self::High => 1,
             Self::Normal => 2,
             Self::Low => 3,

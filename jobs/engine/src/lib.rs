@@ -21,6 +21,7 @@ mod begin;
 mod cause;
 mod checkpoint;
 mod claim;
+pub mod clock;
 mod context;
 mod db;
 pub mod dispatch;

@@ -51,9 +51,13 @@ impl Window {
         Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })
     }
 
-    /// Checks that Redis responds.
+    /// Checks that Redis responds. Replaces a broken connection first: it says nothing about Redis now.
     pub async fn ping(&self) -> RedisResult<()> {
-        redis::cmd("PING").query_async(&mut self.shared.clone()).await
+        let mut shared = self.shared.clone();
+        match redis::cmd("PING").query_async(&mut shared).await {
+            Err(error) if !error.is_timeout() => redis::cmd("PING").query_async(&mut shared).await,
+            answer => answer,
+        }
     }
 }
 

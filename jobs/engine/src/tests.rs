@@ -5,20 +5,24 @@ mod batch;
 mod children;
 mod events;
 mod fence;
+mod health;
 mod isolation;
 mod lifecycle;
 mod lost_reply;
 mod not_completed;
+mod pacing;
 mod periodic;
 mod planning;
 mod rates;
 mod release;
 mod rerun;
+mod sharing;
 mod shield;
 mod stop;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Claimed, Done, Job, JobContext, JobError, Kind, Queue, Retry, drain::claim_due, lease};
@@ -51,6 +55,11 @@ async fn register(bench: &Bench) -> WorkerId {
         lease: Duration::from_mins(1),
     };
     lease::register(&bench.engine.db, &registration).await.unwrap()
+}
+
+/// All times: the clock stands where it is expected.
+fn any_time() -> RangeInclusive<DateTime<Utc>> {
+    DateTime::UNIX_EPOCH..=DateTime::UNIX_EPOCH + TimeDelta::days(1_000_000)
 }
 
 /// Claims all due jobs.

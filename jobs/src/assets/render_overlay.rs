@@ -11,7 +11,7 @@ use super::{
     store::{self, AssetRow, NewAsset},
 };
 use crate::{
-    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Priority, Queue, Retry},
     ids::AssetId,
     queues,
     services::Services,
@@ -39,6 +39,7 @@ impl Job for RenderOverlay {
     const KIND: &'static str = "render_overlay";
     const QUEUE: Queue = queues::MEDIA;
     const RETRY: Retry = Retry::QUICK;
+    const PRIORITY: Priority = Priority::Interactive;
     const TIMEOUT: Duration = Duration::from_mins(2);
     const PERMISSION: Option<&'static str> = Some("assets:write");
 

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{connection::Connection, store};
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
     providers::Provider,
     queues,
@@ -32,6 +32,7 @@ impl Job for ExchangeOauthCode {
     const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
     const PERMISSION: Option<&'static str> = Some("accounts:write");
+    const PRIORITY: Priority = Priority::Interactive;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.state_id.to_string())

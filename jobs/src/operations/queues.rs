@@ -43,6 +43,7 @@ pub async fn change_queue(
         json!({
             "paused_at": row.paused_at, "max_running": row.max_running, "max_per_tenant": row.max_per_tenant,
             "max_per_account": row.max_per_account, "max_per_minute": row.max_per_minute,
+            "rest_seconds": row.rest_seconds,
         })
     };
     let details = json!({ "before": settings(&before), "after": settings(&after) });

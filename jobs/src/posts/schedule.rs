@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    engine::{EnqueueError, Enqueued, NewJob, Priority, Tx},
     ids::{AccountId, AssetId, DeliveryId, PostId, TenantId},
     services::Services,
     tenants::{
@@ -144,7 +144,11 @@ async fn place(
         .iter()
         .map(|delivery| {
             let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id }).on_account(delivery.account_id);
-            if let Some(time) = delivery.scheduled_at { job.at(time) } else { job }
+            match delivery.scheduled_at {
+                Some(time) => job.at(time),
+                // Somebody pressed "publish now".
+                None => job.with_priority(Priority::Interactive),
+            }
         })
         .collect();
     let enqueued = tx.enqueue_all(jobs).await?;

@@ -128,7 +128,7 @@ async fn killed_over_20_calls_in_flight(pool: PgPool) {
         let sandbox = &trial.app.bench.sandbox;
         sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 15_000 })).await;
         sandbox.fault("publish_feed", json!({ "nth": 11, "times": 10, "delay_ms": 15_000 })).await;
-        let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:20,oauth:2,default:20")]).await;
+        let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:40,oauth:2,default:20")]).await;
         trial.begin(Load { posts: 20, ..Load::default() }).await;
         // A job may be executing before its call has left; a kill then would leave it unknown.
         until("20 calls in flight", Duration::from_mins(1), async || {

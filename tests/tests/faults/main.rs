@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod clock;
+mod clock_steps;
 mod exam;
 mod failpoints;
 mod fairness;

@@ -81,7 +81,7 @@ async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool)
     let trial = FaultTrial::new(pool, Group::Stop, "over calls of a language model").await;
     let app = &trial.app;
     app.bench.sandbox.fault("chat_completion", json!({ "times": 3, "delay_ms": 20_000 })).await;
-    let worker = app.worker(&[("WORKER_DRAIN_SECONDS", "1"), ("WORKER_QUEUES", "ai:3")]).await;
+    let worker = app.worker(&[("WORKER_DRAIN_SECONDS", "1"), ("WORKER_QUEUES", "ai:6")]).await;
     let path = format!("/api/v1/tenants/{}/calendars", app.bench.tenant_id);
     for _ in 0..3 {
         let (status, body) = app.post(&path, json!({ "month": "2027-03", "posts": 2 })).await;

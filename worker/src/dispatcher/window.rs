@@ -44,11 +44,12 @@ impl QueueWindow {
         slots: usize,
         is_marked: bool,
     ) -> Result<Vec<Released>, sqlx::Error> {
+        let limits = if queue.shares_slots { queue.limits.sharing(slots) } else { queue.limits };
         let mut released: Vec<Released> = Vec::new();
         for (priority, most) in self.shares(queue, slots) {
             // The next priority gets the slots that a higher one left.
             let room = most.saturating_sub(released.len());
-            let (limits, at_once) = (queue.limits, queue.at_once);
+            let at_once = queue.at_once;
             let order = Order { queue: &queue.name, priority, kinds, limits, room, at_once, is_marked };
             if room > 0 {
                 let cursor = self.cursors.entry(priority).or_default();
@@ -79,7 +80,9 @@ impl QueueWindow {
     fn room(&self, queue: &QueueState, slots: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
         let drains = (self.rate * WINDOW_SECONDS).clamp(1.0, 5_000.0) as usize;
-        let target = slots.saturating_sub(queue.executing.saturating_sub(queue.alone)).max(drains);
+        let free = slots.saturating_sub(queue.executing.saturating_sub(queue.alone));
+        // What waited in the window for a slot would stand before the next tenant's.
+        let target = if queue.shares_slots { free } else { free.max(drains) };
         let room = target.saturating_sub(self.size);
         // A window that is more than half full can wait: few large batches cost less than many
         // small ones.
@@ -104,6 +107,7 @@ mod tests {
             name: "default".to_owned(),
             is_paused: false,
             limits: QueueLimits::default(),
+            shares_slots: false,
             at_once: None,
             marked: 0,
             executing: 0,

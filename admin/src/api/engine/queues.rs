@@ -1,6 +1,6 @@
 //! Queues: how much waits and for how long; pausing and limits.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -54,6 +54,10 @@ struct QueueView {
     max_per_account: Option<i32>,
     /// Starts a minute on one account, or of one tenant without an account.
     max_per_minute: Option<i32>,
+    /// Seconds between the end of one job on an account and the start of the next.
+    rest_seconds: Option<i32>,
+    /// No tenant holds more than half of the slots, and the last tenth goes to tenants that run nothing.
+    shares_slots: bool,
 }
 
 impl From<QueueRow> for QueueView {
@@ -65,6 +69,8 @@ impl From<QueueRow> for QueueView {
             max_per_tenant: row.max_per_tenant,
             max_per_account: row.max_per_account,
             max_per_minute: row.max_per_minute,
+            rest_seconds: row.rest_seconds,
+            shares_slots: row.shares_slots,
         }
     }
 }
@@ -80,8 +86,8 @@ struct QueueState {
     running: i64,
     /// Slots of live workers.
     slots: i64,
-    /// For how long the oldest due job has waited; absent without due work. Looks at the first job of each tenant and
-    /// account, of 5,000 at most.
+    /// For how long the oldest due job has waited, made available or not; absent without due work. Looks at the first job of
+    /// each tenant and account, of 5,000 at most.
     latency_seconds: Option<f64>,
 }
 
@@ -94,7 +100,6 @@ struct QueueList {
 /// New limits: an absent one stays, null lifts it.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 struct QueuePatch {
     /// How many of its jobs may run or be about to.
     max_running: MaybeUndefined<i32>,
@@ -104,6 +109,8 @@ struct QueuePatch {
     max_per_account: MaybeUndefined<i32>,
     /// Starts a minute on one account, or of one tenant without an account.
     max_per_minute: MaybeUndefined<i32>,
+    /// Seconds between the end of one job on an account and the start of the next.
+    rest_seconds: MaybeUndefined<i32>,
 }
 
 impl QueuePatch {
@@ -113,9 +120,11 @@ impl QueuePatch {
             max_per_tenant: limit("max_per_tenant", self.max_per_tenant)?,
             max_per_account: limit("max_per_account", self.max_per_account)?,
             max_per_minute: limit("max_per_minute", self.max_per_minute)?,
+            rest_seconds: limit("rest_seconds", self.rest_seconds)?,
         };
         if changes == LimitChanges::default() {
-            let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
+            let detail =
+                "Name max_running, max_per_tenant, max_per_account, max_per_minute or rest_seconds; null lifts one.";
             return Err(ApiError::unprocessable(ErrorCode::NoChange, detail));
         }
         Ok(changes)
@@ -202,6 +211,7 @@ impl QueuesApi {
 
 async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
     let depths = stats::depths(tx).await?;
+    let oldest_due = stats::oldest_due(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
     for worker in stats::list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
         for (queue, count) in worker.queues.0 {
@@ -219,7 +229,7 @@ async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
             running: depth.get("executing").map_or(0, |running| running.count),
             depth,
             slots: slots.get(&queue.name).copied().unwrap_or(0),
-            latency_seconds: stats::oldest_due(tx, &queue.name).await?.map(|waited| waited.as_secs_f64()),
+            latency_seconds: oldest_due.get(&queue.name).map(Duration::as_secs_f64),
             queue: queue.into(),
         });
     }

@@ -12,7 +12,7 @@ use super::{
     QueueLimits,
     turns::{DueJob, Lane, choose},
 };
-use crate::Tx;
+use crate::{Tx, run::SUSPECT};
 
 /// The time after which a job that was released and not claimed is released again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(2);
@@ -97,7 +97,7 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
     };
     cursor.lane = end.is_cut.then_some((end.last_tenant_id, end.last_lane));
     let first = end.place;
-    let chosen = choose(rows.iter().filter_map(Row::job).collect(), order.room);
+    let chosen = choose(rows.iter().filter_map(Row::job).collect(), order.room, end.shared_room);
     for job in &chosen {
         if job.is_last {
             cursor.reached.remove(&job.lane);
@@ -122,6 +122,7 @@ struct Row {
     /// True if the scan ended because the batch was full, false if it ran out of lanes.
     is_cut: bool,
     place: i64,
+    shared_room: Option<i64>,
     id: Option<Uuid>,
     tenant_id: Option<Uuid>,
     lane: Option<Uuid>,
@@ -130,6 +131,7 @@ struct Row {
     is_known: Option<bool>,
     share: Option<i64>,
     tenant_room: Option<i64>,
+    is_tenant_idle: Option<bool>,
 }
 
 impl Row {
@@ -142,6 +144,7 @@ impl Row {
             is_known: self.is_known?,
             share: usize::try_from(self.share?).ok()?,
             tenant_room: self.tenant_room,
+            is_tenant_idle: self.is_tenant_idle?,
             turn: 0,
             is_last: false,
         })
@@ -207,14 +210,17 @@ macro_rules! pick {
             Row,
             r#"
             with recursive busy as (
-              select tenant_id, lane, count(*) as number
+              select tenant_id, lane, count(*) as number, count(*) filter (where crashes < $16) as slots
               from jobs
-              where ($7::int is not null or $8::int is not null) and queue = $1
+              where ($7::int is not null or $8::int is not null or $15::int is not null) and queue = $1
                 and (state = 'executing' or (state = 'available' and dispatched_at is not null))
               group by tenant_id, lane
             ),
             busy_tenants as (
-              select tenant_id, sum(number)::bigint as number from busy group by tenant_id
+              select tenant_id, sum(number)::bigint as number,
+                coalesce(sum(number) >= $7, false) or coalesce((select sum(slots) from busy) >= $15, false) as is_full
+              from busy
+              group by tenant_id
             ),
             lanes as (
               -- Nothing is less than the system's lane: the scan begins at it, not behind it.
@@ -238,7 +244,7 @@ macro_rules! pick {
               cross join lateral (
                 select j.tenant_id, j.lane,
                   exists (select from busy where busy.lane = j.lane and busy.number >= $8)
-                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7)
+                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.is_full)
                     -- Not `exists`, for which the planner may read all of them.
                     or coalesce((
                       select rest.until > engine_now()
@@ -250,7 +256,7 @@ macro_rules! pick {
                   and (j.tenant_id, j.lane) > (
                     lanes.tenant_id,
                     case
-                      when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.number >= $7)
+                      when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.is_full)
                       then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                       else lanes.lane
                     end
@@ -277,6 +283,7 @@ macro_rules! pick {
             ),
             usable as (
               select visited.tenant_id, visited.lane, parked.until, $7 - coalesce(tenant.number, 0) as tenant_room,
+                tenant.number is null as is_tenant_idle,
                 ($5 + count(*) over () - 1) / count(*) over () as share,
                 least(coalesce($8 - busy.number, $8, $5), $14::int) as allowed,
                 coalesce(visited.run_at, '-infinity') as run_at,
@@ -291,7 +298,7 @@ macro_rules! pick {
             ),
             picked as (
               select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known, lane.share,
-                lane.tenant_room
+                lane.tenant_room, lane.is_tenant_idle
               from usable lane
               cross join lateral (
                 select j.id, j.tenant_id, j.lane, j.kind, j.run_at
@@ -311,9 +318,10 @@ macro_rules! pick {
             )
             select last.tenant_id as "last_tenant_id!", last.lane as "last_lane!", last.is_cut as "is_cut!",
               (extract(epoch from engine_now()) * 1000000)::bigint as "place!",
+              $15 - coalesce((select sum(slots) from busy), 0)::bigint as shared_room,
               picked.id as "id?", picked.tenant_id as "tenant_id?", picked.lane as "lane?", picked.run_at as "run_at?",
               picked.until as "parked_until?", picked.is_known as "is_known?", picked.share as "share?",
-              picked.tenant_room as "tenant_room?"
+              picked.tenant_room as "tenant_room?", picked.is_tenant_idle as "is_tenant_idle?"
             from last
             left join picked on true
             "#,
@@ -330,7 +338,9 @@ macro_rules! pick {
             &$reached.times,
             &$reached.ids,
             $order.lanes(),
-            $order.at_once
+            $order.at_once,
+            $order.limits.max_shared,
+            SUSPECT
         )
     };
 }

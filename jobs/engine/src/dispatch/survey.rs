@@ -11,6 +11,8 @@ pub struct QueueLimits {
     pub max_per_tenant: Option<i32>,
     /// The limit of each account, or of a tenant's jobs without an account.
     pub max_per_account: Option<i32>,
+    /// The limit of the whole queue for tenants that run a job already.
+    pub max_shared: Option<i32>,
 }
 
 impl QueueLimits {
@@ -18,6 +20,19 @@ impl QueueLimits {
     #[must_use]
     pub fn are_set(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Returns the limits of a queue whose tenants share `slots`: none holds more than half, and the
+    /// last tenth is for tenants that run nothing. Hanging calls of one tenant hold up no other.
+    #[must_use]
+    pub fn sharing(self, slots: usize) -> Self {
+        let slots = i32::try_from(slots).unwrap_or(i32::MAX);
+        let half = (slots / 2).max(1);
+        Self {
+            max_per_tenant: Some(self.max_per_tenant.map_or(half, |most| most.min(half))),
+            max_shared: Some(slots - (slots / 10).max(1)),
+            ..self
+        }
     }
 }
 
@@ -30,6 +45,8 @@ pub struct QueueState {
     pub is_paused: bool,
     /// The limits that operators set.
     pub limits: QueueLimits,
+    /// True if tenants share its slots: see [`QueueLimits::sharing`].
+    pub shares_slots: bool,
     /// The most jobs of one lane that may start at once, if the queue has a rate.
     pub at_once: Option<i32>,
     /// The number of jobs that are marked as released.
@@ -48,14 +65,14 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select q.name, q.paused_at is not null as "is_paused!", q.max_running, q.max_per_tenant, q.max_per_account,
-          q.max_per_minute,
+          q.max_per_minute, q.shares_slots,
           (
             select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
           ) as "marked!",
           coalesce(running.executing, 0) as "executing!", coalesce(running.alone, 0) as "alone!",
           array(
             select priority
-            from (values (1::smallint), (2), (3)) as known (priority)
+            from (values (0::smallint), (1), (2), (3)) as known (priority)
             where (
               select true
               from jobs j
@@ -87,7 +104,9 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
                 max_running: row.max_running,
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,
+                max_shared: None,
             },
+            shares_slots: row.shares_slots,
             at_once: row.max_per_minute.map(at_once),
             marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
@@ -95,4 +114,23 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
             waiting: row.waiting,
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenant_has_more_than_half_and_a_tenth_is_kept() {
+        let shared = |slots| {
+            let limits = QueueLimits::default().sharing(slots);
+            (limits.max_per_tenant, limits.max_shared)
+        };
+        assert_eq!(shared(20), (Some(10), Some(18)));
+        assert_eq!(shared(5), (Some(2), Some(4)));
+        assert_eq!(shared(2), (Some(1), Some(1)));
+        assert_eq!(shared(1), (Some(1), Some(0)), "whoever runs nothing may have it");
+        let strict = QueueLimits { max_per_tenant: Some(3), ..QueueLimits::default() };
+        assert_eq!(strict.sharing(20).max_per_tenant, Some(3));
+    }
 }

@@ -72,17 +72,18 @@ async fn insert_rows(tx: &mut Tx, rows: &[(Uuid, &NewJob)]) -> Result<Vec<Insert
     let parents: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.parent.map(|(id, _)| id.0)).collect();
     let depths: Vec<i16> = rows.iter().map(|(_, job)| job.parent.map_or(0, |(_, depth)| depth)).collect();
     let priorities: Vec<i16> = rows.iter().map(|(_, job)| job.priority.number()).collect();
+    let lanes: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.lane).collect();
     let accounts: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.account_id.map(|id| id.0)).collect();
     sqlx::query_as!(
         Inserted,
         r#"
         insert into jobs as existing
-          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, state)
+          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, own_lane, state)
         select id, tenant_id, kind, queue, args, unique_key, coalesce(at, clock.now), greatest(at, clock.now), parent_id,
-          depth, priority, account_id, case when at > clock.now then 'scheduled' else 'available' end
+          depth, priority, account_id, own_lane, case when at > clock.now then 'scheduled' else 'available' end
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
-            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[])
-          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id),
+            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[], $12::uuid[])
+          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id, own_lane),
           (select engine_now() as now) clock
         on conflict (tenant_id, kind, unique_key) where unique_key is not null
         do update set
@@ -111,7 +112,8 @@ async fn insert_rows(tx: &mut Tx, rows: &[(Uuid, &NewJob)]) -> Result<Vec<Insert
         &parents as &[Option<Uuid>],
         &depths,
         &priorities,
-        &accounts as &[Option<Uuid>]
+        &accounts as &[Option<Uuid>],
+        &lanes as &[Option<Uuid>]
     )
     .fetch_all(&mut **tx)
     .await

@@ -52,10 +52,10 @@ macro_rules! complete {
               returning jobs.*, mine.result as answer
             ),
             kept as (
-              insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+              insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
                 attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
                 cancel_requested_at, result, error, created_at, started_at, ended_at)
-              select id, tenant_id, kind, queue, args, 'completed', priority, account_id, run_at, due_at,
+              select id, tenant_id, kind, queue, args, 'completed', priority, account_id, own_lane, run_at, due_at,
                 attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, true,
                 cancel_requested_at, answer, error, created_at, started_at, (select engine_stamp())
               from ended
@@ -131,10 +131,10 @@ pub(crate) async fn archive(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error
         with ended as (
           delete from jobs where id = any($1) and ended_at is not null returning *
         )
-        insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+        insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
           attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
           cancel_requested_at, result, error, created_at, started_at, ended_at)
-        select id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+        select id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
           attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
           cancel_requested_at, result, error, created_at, started_at, ended_at
         from ended

@@ -15,7 +15,7 @@ use crate::{
     AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, KindSpec, NotCompleted, RateLimited, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
-    parking,
+    parking::Rest,
 };
 
 /// The number of times that the database may refuse to settle an attempt even without its rows.
@@ -120,10 +120,16 @@ async fn try_to_settle(
             Err(_) => return Ok(Settled::Panicked),
         }
     }
-    match ending {
-        Ending::Decided(_) => {}
-        Ending::RateLimited(limited) => parking::rest(&mut tx, job, limited.rest).await?,
-        Ending::Died(_) => count_death(&mut tx, job).await?,
+    let rest = match ending {
+        Ending::Decided(_) => Rest::after(job),
+        Ending::RateLimited(limited) => Some(Rest::of(job, limited.rest)),
+        Ending::Died(_) => {
+            count_death(&mut tx, job).await?;
+            Rest::after(job)
+        }
+    };
+    if let Some(rest) = rest {
+        rest.begin(&mut tx).await?;
     }
     let facts = ending.facts(&not_completed);
     if apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), situation.cancel_requested).await? {

@@ -1,14 +1,16 @@
 //! Statistics for staff: waiting work, workers, health. The cost does not grow with the number of
 //! jobs, since counts end at [`MAX_COUNT`]. All functions need the system scope.
 
+mod due;
 mod health;
 mod poison;
 mod queues;
 mod workers;
 
+pub use due::oldest_due;
 pub use health::{Trouble, find_troubles};
 pub use poison::list_poisoned;
-pub use queues::{Count, Depths, Finished, Sizes, depths, finished_lately, oldest_due, sizes};
+pub use queues::{Count, Depths, Finished, Sizes, depths, finished_lately, sizes};
 pub use workers::{Running, WorkerRow, list_running, list_workers};
 
 /// The highest number that is counted to. A count that stops there says so.

@@ -57,7 +57,7 @@ impl Limiter {
         let Some(starts) = job.max_per_minute else {
             return Ok(());
         };
-        let rest = self.take_start(db, &format!("{}:{}", job.queue, job.lane()), Rate::per_minute(starts)).await;
+        let rest = self.take_start(db, &format!("{}:{}", job.queue, job.lane), Rate::per_minute(starts)).await;
         if rest.is_zero() {
             return Ok(());
         }

@@ -245,11 +245,11 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uui
     sqlx::query_scalar!(
         r#"
         with back as (
-          insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
+          insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at, attempt, failures,
             crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at, started_at,
             pending)
           select id, tenant_id, kind, queue, args, case when is_early then 'scheduled' else 'available' end, priority,
-            account_id, case when is_early then run_at else engine_stamp() end,
+            account_id, own_lane, case when is_early then run_at else engine_stamp() end,
             case
               when is_early then due_at
               when error ->> 'class' = 'policy' then least(due_at, engine_stamp())

@@ -1,12 +1,9 @@
 //! Statistics of queues: the amount and the age of waiting work, and the jobs that ended lately.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::MAX_COUNT;
 use crate::{JobState, Tx};
-
-/// The most lanes of a queue whose oldest job is read.
-const MAX_LANES: i64 = 5_000;
 
 /// The age up to which a finished job counts as lately.
 const LATELY_SECONDS: f64 = 3600.0;
@@ -110,47 +107,6 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
         depths.insert((row.queue, row.state), Count { count: row.count, is_exact });
     }
     Ok(())
-}
-
-/// Returns the time that the oldest due job of a queue has waited, or `None` if no work is due.
-/// Reads the first job of each lane, of at most 5,000 lanes.
-pub async fn oldest_due(tx: &mut Tx, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
-    let seconds = sqlx::query_scalar!(
-        r#"
-        with recursive lanes as (
-          (
-            select priority, tenant_id, lane, run_at, 1 as number
-            from jobs
-            where queue = $1 and state = 'available' and dispatched_at is null
-            order by priority, tenant_id, lane, run_at
-            limit 1
-          )
-          union all
-          select next.priority, next.tenant_id, next.lane, next.run_at, number + 1
-          from lanes
-          cross join lateral (
-            select j.priority, j.tenant_id, j.lane, j.run_at
-            from jobs j
-            where j.queue = $1 and j.state = 'available' and j.dispatched_at is null
-              and (j.priority, j.tenant_id, j.lane) > (lanes.priority, lanes.tenant_id, lanes.lane)
-            order by j.priority, j.tenant_id, j.lane, j.run_at
-            limit 1
-          ) next
-          where number < $2
-        )
-        select extract(epoch from engine_now() - min(run_at))::float8 as seconds
-        from (
-          select run_at from lanes
-          union all
-          (select run_at from jobs where queue = $1 and state = 'available' and dispatched_at is not null)
-        ) due
-        "#,
-        queue,
-        i32::try_from(MAX_LANES).unwrap_or(i32::MAX)
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }
 
 /// Jobs that ended within the last hour.

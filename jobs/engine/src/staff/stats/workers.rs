@@ -43,9 +43,9 @@ pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
         select id, name, queues as "queues: Json<BTreeMap<String, i64>>", kinds, started_at,
           extract(epoch from clock_timestamp() - renewed_at)::float8 as "heartbeat_seconds!",
           greatest(0, extract(epoch from expires_at - renewed_at))::float8 as "lease_seconds!",
-          expires_at > clock_timestamp() as "is_alive!"
+          clock_timestamp() between renewed_at and expires_at as "is_alive!"
         from workers
-        order by expires_at > clock_timestamp() desc, renewed_at desc
+        order by clock_timestamp() between renewed_at and expires_at desc, renewed_at desc
         limit $1
         "#,
         MAX_WORKERS

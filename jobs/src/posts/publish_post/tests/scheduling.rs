@@ -134,3 +134,27 @@ async fn a_retry_does_not_give_a_blocked_job_its_time_anew(pool: PgPool) {
     bench.drain().await;
     assert_eq!(bench.job(job).await.state, JobState::Discarded, "after one attempt");
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn overdue_posts_of_a_page_go_out_one_by_one_in_the_order_of_their_times(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let account = bench.connect_page().await;
+    bench.pace_posts(Some(1), Some(3)).await;
+    for (caption, days) in [("second", 2), ("third", 3), ("first", 1)] {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let post_id = store::insert_post(&mut tx, bench.tenant_id, caption, None).await.unwrap();
+        tx.commit().await.unwrap();
+        schedule(&bench, post_id, account, None, days).await;
+    }
+    let published = async || {
+        let effects = bench.sandbox.effects().await;
+        effects.iter().map(|effect| effect["message"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    bench.drain_after(Duration::from_hours(96)).await;
+    assert_eq!(published().await, ["first"]);
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert_eq!(published().await.len(), 1, "the Page rests");
+    bench.drain_after(Duration::from_secs(1)).await;
+    bench.drain_after(Duration::from_secs(3)).await;
+    assert_eq!(published().await, ["first", "second", "third"]);
+}
