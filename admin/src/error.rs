@@ -267,7 +267,7 @@ impl ApiError {
         tracing::warn!(causes = chain(&cause), "a commit had no answer");
         let detail = "The database went away while this was committed, so it may be done. Repeat it with the same \
                       Idempotency-Key to learn that; without one, look first.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
+        Self::not_now(ErrorCode::Unavailable, detail)
     }
 
     pub(crate) fn origin_not_listed() -> Self {
