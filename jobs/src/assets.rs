@@ -4,6 +4,6 @@ mod render_overlay;
 mod storage;
 pub mod store;
 
-pub use drawing::{MAX_UPLOAD_BYTES, Overlay, Picture, PictureError, Position};
+pub use drawing::{MAX_PIXELS, MAX_UPLOAD_BYTES, Overlay, Picture, PictureError, Position};
 pub use render_overlay::RenderOverlay;
 pub use storage::{Storage, StorageError};
