@@ -91,7 +91,12 @@ pub enum ApiError {
     Internal(Json<Problem>),
     /// The database or the storage is away, or too many do that at once.
     #[oai(status = 503, content_type = "application/problem+json")]
-    Unavailable(Json<Problem>),
+    Unavailable(
+        Json<Problem>,
+        /// Seconds after which to try again, where that is known.
+        #[oai(header = "Retry-After")]
+        Option<u64>,
+    ),
 }
 
 impl ApiError {
@@ -109,7 +114,7 @@ impl ApiError {
             | Self::InFlight(Json(problem), _)
             | Self::TooMany(Json(problem), _)
             | Self::Internal(Json(problem))
-            | Self::Unavailable(Json(problem)) => problem,
+            | Self::Unavailable(Json(problem), _) => problem,
         }
     }
 
@@ -209,7 +214,7 @@ impl ApiError {
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::NotConsumed, detail)))
+        Self::unavailable_now(ErrorCode::NotConsumed, detail, None)
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -233,6 +238,12 @@ impl ApiError {
         Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)))
     }
 
+    pub(crate) fn encoded() -> Self {
+        let detail = "Content-Encoding: send the body as it is, not compressed.";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::MediaType(Json(Problem::new(status, ErrorCode::UnsupportedMediaType, detail)))
+    }
+
     pub(crate) fn too_slow() -> Self {
         let detail = "The body took too long to arrive. Send it again.";
         Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TooSlow, detail)))
@@ -251,7 +262,7 @@ impl ApiError {
 
     pub(crate) fn took_too_long() -> Self {
         let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TookTooLong, detail)))
+        Self::unavailable_now(ErrorCode::TookTooLong, detail, None)
     }
 
     pub(crate) fn origin_not_listed() -> Self {
@@ -268,13 +279,23 @@ impl ApiError {
 
     pub(crate) fn too_many_streams() -> Self {
         let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyStreams, detail)))
+        Self::unavailable_now(ErrorCode::TooManyStreams, detail, Some(5))
     }
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
         tracing::warn!(what, causes = chain(&cause), "a request failed");
         let detail = format!("The {what} does not answer. Try again in a moment.");
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
+        Self::unavailable_now(ErrorCode::Unavailable, detail, None)
+    }
+
+    /// The process has no room for that beside what it does already.
+    pub(crate) fn busy() -> Self {
+        let detail = "Too much is sent or asked at once. Try again in a few seconds.";
+        Self::unavailable_now(ErrorCode::Busy, detail, Some(5))
+    }
+
+    fn unavailable_now(code: ErrorCode, detail: impl Into<String>, wait_seconds: Option<u64>) -> Self {
+        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)), wait_seconds)
     }
 }
 

@@ -8,7 +8,7 @@ use jobs::{
     services::Services,
 };
 
-use crate::{config::HttpConfig, streams::Streams};
+use crate::{budgets::Budgets, config::HttpConfig, streams::Streams};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct AppState {
     pub trusted_proxies: u8,
     /// How requests are limited, read and shared.
     pub http: Arc<HttpConfig>,
+    /// Memory and disk that requests share.
+    pub budgets: Budgets,
 }
 
 impl AppState {

@@ -1,9 +1,11 @@
 //! Folders and pictures.
 
+mod upload;
+
 use chrono::{DateTime, Utc};
 use jobs::{
     assets::{
-        Overlay, Picture, Position, RenderOverlay,
+        Overlay, Position, RenderOverlay,
         store::{self, AssetRow, FolderRow, NewAsset},
     },
     audit::Entry,
@@ -12,14 +14,14 @@ use jobs::{
     tenants::usage,
 };
 use poem_openapi::{
-    ApiResponse, Enum, Multipart, Object, OpenApi,
+    ApiResponse, Enum, Object, OpenApi,
     param::{Path, Query},
     payload::{Binary, Json},
-    types::multipart::Upload,
 };
 use serde_json::json;
 use uuid::Uuid;
 
+use self::upload::{UploadForm, read_picture};
 use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
@@ -103,16 +105,6 @@ impl Listed for AssetView {
     const DESCRIPTION: &'static str = "A page of pictures.";
 }
 
-/// A picture to upload.
-#[derive(Debug, Multipart)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct UploadForm {
-    /// A JPEG or a PNG of 20 MiB at most.
-    file: Upload,
-    /// Words to find it by: `summer,pizza`.
-    tags: Option<String>,
-}
-
 /// Where the text goes.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
@@ -171,7 +163,13 @@ pub(crate) enum AcceptedOverlay {
 pub(crate) enum Content {
     /// The bytes.
     #[oai(status = 200)]
-    Bytes(Binary<Vec<u8>>, #[oai(header = "Content-Type")] String),
+    Bytes(
+        Binary<poem::Body>,
+        #[oai(header = "Content-Type")] String,
+        /// How many bytes they are.
+        #[oai(header = "Content-Length")]
+        u64,
+    ),
 }
 
 pub(crate) struct AssetsApi {
@@ -227,14 +225,7 @@ impl AssetsApi {
     #[oai(path = "/folders/:id/assets", method = "post", operation_id = "upload_asset")]
     async fn upload(&self, caller: Caller, id: Path<Uuid>, form: UploadForm) -> Result<CreatedAsset, ApiError> {
         let folder = self.folder(&caller, id.0).await?;
-        let tags = tags(form.tags.as_deref().unwrap_or(""))?;
-        let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect::<String>();
-        let bytes = form
-            .file
-            .into_vec()
-            .await
-            .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, error.to_string()))?;
-        let asset = self.keep(&caller, &folder, name, tags, bytes).await?;
+        let asset = self.keep(&caller, &folder, form).await?;
         Ok(CreatedAsset::Created(Json(asset.into())))
     }
 
@@ -242,8 +233,8 @@ impl AssetsApi {
     #[oai(path = "/assets/:id/content", method = "get", operation_id = "get_asset_content")]
     async fn content(&self, caller: Caller, id: Path<Uuid>) -> Result<Content, ApiError> {
         let asset = self.asset(&caller, id.0).await?;
-        let bytes = self.state.services.storage.get(&asset.storage_key).await?;
-        Ok(Content::Bytes(Binary(bytes.into()), asset.content_type))
+        let (bytes, size_bytes) = self.state.services.storage.stream(&asset.storage_key).await?;
+        Ok(Content::Bytes(Binary(poem::Body::from_bytes_stream(bytes)), asset.content_type, size_bytes))
     }
 
     /// Put text over a picture, as a new picture.
@@ -289,16 +280,9 @@ impl AssetsApi {
     }
 
     /// Stores the bytes first: a row never points at nothing.
-    async fn keep(
-        &self,
-        caller: &Caller,
-        folder: &FolderRow,
-        name: String,
-        tags: Vec<String>,
-        bytes: Vec<u8>,
-    ) -> Result<AssetRow, ApiError> {
-        let probing = tokio::task::spawn_blocking(move || Picture::probe(&bytes).map(|picture| (picture, bytes)));
-        let (picture, bytes) = probing.await.map_err(ApiError::internal)??;
+    async fn keep(&self, caller: &Caller, folder: &FolderRow, form: UploadForm) -> Result<AssetRow, ApiError> {
+        let UploadForm { name, tags, form } = form;
+        let (picture, bytes, _held) = read_picture(&self.state.budgets, form).await?;
         let asset = NewAsset {
             id: AssetId::new(),
             tenant_id: folder.tenant_id,
@@ -310,7 +294,7 @@ impl AssetsApi {
             source_asset_id: None,
         };
         let key = NewAsset::storage_key(asset.tenant_id, asset.id);
-        self.state.services.storage.put(&key, bytes.into()).await?;
+        self.state.services.storage.put(&key, bytes).await?;
         let inserted = self.insert(caller, &asset).await;
         if let Err(ApiError::Forbidden(_) | ApiError::NotFound(_)) = inserted {
             // There certainly is no row. A file that stays without one only takes room.
@@ -330,12 +314,4 @@ impl AssetsApi {
         tx.commit().await?;
         Ok(row)
     }
-}
-
-fn tags(words: &str) -> Result<Vec<String>, ApiError> {
-    let tags: Vec<String> = words.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    if tags.len() > 50 || tags.iter().any(|tag| tag.chars().count() > 50) {
-        return Err(ApiError::unprocessable(ErrorCode::BadTags, "tags should be 50 words of 50 characters at most."));
-    }
-    Ok(tags)
 }

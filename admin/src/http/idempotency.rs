@@ -21,10 +21,9 @@ use poem::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::operations::Operations;
+use super::{fingerprint, operations::Operations};
 use crate::{
     ApiError,
     auth::Identity,
@@ -58,14 +57,13 @@ pub(crate) async fn once<E: Endpoint + 'static>(
         let detail = "Idempotency-Key: it should be 1 to 255 visible ASCII characters, such as a UUID.";
         return Ok(ApiError::bad_request(ErrorCode::BadIdempotencyKey, detail).into_response());
     };
-    let body = request.take_body().into_bytes().await?;
+    let request_sha256 = fingerprint::of(&mut request).await?;
     let asked = store::Request {
         tenant_id: identity.counted_tenant(request.uri().path()).map_or(TenantId::SYSTEM, |(tenant_id, _)| tenant_id),
         caller_id: identity.actor.id,
         key_sha256: key_sha256(&request, &key),
-        request_sha256: request_sha256(&request, &body),
+        request_sha256,
     };
-    request.set_body(body);
     match claim(&state, &asked).await {
         Ok(Claim::Held(id)) => run(endpoint, request, Held { state, asked, id }).await,
         Ok(Claim::Answered(answer)) => Ok(answer),
@@ -78,43 +76,7 @@ fn is_key(key: &str) -> bool {
 }
 
 fn key_sha256(request: &Request, key: &str) -> Vec<u8> {
-    digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
-}
-
-/// Forms are the same whatever divides their parts: clients draw that anew each time.
-fn request_sha256(request: &Request, body: &[u8]) -> Vec<u8> {
-    let kind = request.content_type().unwrap_or_default();
-    let address = request.uri().path_and_query().map_or("", |address| address.as_str());
-    let head = [request.method().as_str().as_bytes(), address.as_bytes()];
-    match boundary(kind) {
-        Some(boundary) => digest(head.into_iter().chain([b"form".as_slice()]).chain(split(body, boundary.as_bytes()))),
-        None => digest(head.into_iter().chain([kind.as_bytes(), body])),
-    }
-}
-
-fn boundary(kind: &str) -> Option<&str> {
-    let (_, boundary) = kind.strip_prefix("multipart/")?.split_once("boundary=")?;
-    Some(boundary.split(';').next()?.trim_matches([' ', '"'])).filter(|boundary| !boundary.is_empty())
-}
-
-fn split<'a>(body: &'a [u8], by: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = Some(body);
-    std::iter::from_fn(move || {
-        let part = rest?;
-        let at = part.windows(by.len()).position(|window| window == by);
-        rest = at.map(|at| &part[at + by.len()..]);
-        Some(&part[..at.unwrap_or(part.len())])
-    })
-}
-
-/// Of parts that cannot be taken for others.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().to_vec()
+    fingerprint::digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
 }
 
 /// A key that this request holds.
@@ -232,41 +194,7 @@ fn place(asked: &store::Request, id: Uuid) -> SecretLocation {
 
 #[cfg(test)]
 mod tests {
-    use poem::http::Method;
-
     use super::*;
-
-    fn form(boundary: &str, field: &str) -> Vec<u8> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri_str("/x")
-            .content_type(&format!("multipart/form-data; boundary=\"{boundary}\""))
-            .finish();
-        let body = format!("--{boundary}\r\nname={field}\r\n--{boundary}--");
-        request_sha256(&request, body.as_bytes())
-    }
-
-    #[test]
-    fn a_form_is_the_same_whatever_divides_it() {
-        assert_eq!(form("abc", "x"), form("another", "x"));
-        assert_ne!(form("abc", "x"), form("abc", "y"));
-    }
-
-    #[test]
-    fn requests_differ_by_each_part() {
-        let sha256 = |address: &str, kind: &str, body: &str| {
-            request_sha256(&Request::builder().uri_str(address).content_type(kind).finish(), body.as_bytes())
-        };
-        let one = sha256("/a?x=1", "application/json", "{}");
-        assert_eq!(one, sha256("/a?x=1", "application/json", "{}"));
-        for other in [
-            sha256("/a?x=2", "application/json", "{}"),
-            sha256("/a?x=1", "text/plain", "{}"),
-            sha256("/a?x=1", "application/json", ""),
-        ] {
-            assert_ne!(one, other);
-        }
-    }
 
     #[test]
     fn a_key_is_visible_ascii() {
