@@ -136,9 +136,9 @@ impl KeysApi {
         let (tenant_id, paging) = (holder(&caller, tenant_id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let rows = keys::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
+        let mut rows = keys::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
         tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -215,9 +215,9 @@ impl AssetsApi {
         let paging = Paging::read(&after, &limit)?;
         let folder = self.folder(&caller, id.0).await?;
         let mut tx = self.state.db.tenant(folder.tenant_id).await?;
-        let assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.limit).await?;
+        let mut assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.rows()).await?;
         tx.commit().await?;
-        let next = paging.next(&assets, |asset| (asset.created_at, asset.id.0));
+        let next = paging.next(&mut assets, |asset| (asset.created_at, asset.id.0));
         Ok(Json(Page { items: assets.into_iter().map(AssetView::from).collect(), next }))
     }
 

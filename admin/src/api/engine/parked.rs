@@ -81,9 +81,9 @@ impl ParkedApi {
             None => caller.own_tenant()?,
         };
         let mut tx = self.state.db.begin(scope).await?;
-        let rows = parked::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
+        let mut rows = parked::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
         tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.parked_at, row.account_id));
+        let next = paging.next(&mut rows, |row| (row.parked_at, row.account_id));
         Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
     }
 

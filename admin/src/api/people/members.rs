@@ -176,9 +176,9 @@ impl MembersApi {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.tenant(id).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = members::list(&mut tx, id, paging.after, paging.limit).await?;
+        let mut rows = members::list(&mut tx, id, paging.after, paging.rows()).await?;
         tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.user_id.0));
+        let next = paging.next(&mut rows, |row| (row.created_at, row.user_id.0));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -234,9 +234,9 @@ impl MembersApi {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.tenant(id).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = invitations::list(&mut tx, id, paging.after, paging.limit).await?;
+        let mut rows = invitations::list(&mut tx, id, paging.after, paging.rows()).await?;
         tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
