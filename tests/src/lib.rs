@@ -18,6 +18,7 @@ mod worker;
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -230,8 +231,22 @@ impl TestApp {
     /// # Panics
     /// As [`TestApp::serve_apart`].
     pub async fn serve_apart_with(&self, settings: &[(&str, &str)]) -> (Worker, String) {
+        let folder = setting("LINECOOK_BIN_DIR");
+        self.serve_from(folder.as_ref(), settings).await
+    }
+
+    /// The same with the program in another folder, such as a release build.
+    ///
+    /// # Panics
+    /// As [`TestApp::serve_apart`].
+    pub async fn serve_from(&self, folder: &Path, settings: &[(&str, &str)]) -> (Worker, String) {
         let settings = [&[("HOST", "127.0.0.1"), ("PORT", "0")], settings].concat();
-        let admin = self.start("admin", &["serve"], &settings);
+        let mut command = tokio::process::Command::new(folder.join("admin"));
+        let like = self.program("admin", &["serve"], &settings);
+        let like = like.as_std();
+        command.args(like.get_args());
+        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let admin = Worker::start(command);
         let line = admin.says("addr=socket://").await;
         let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
         (admin, format!("http://{}", address.expect("an address")))
