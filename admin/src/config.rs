@@ -17,6 +17,73 @@ pub struct HttpConfig {
     /// Seconds that the body of a request may take to arrive; an upload may take ten times as long.
     #[arg(long, env = "REQUEST_BODY_SECONDS", default_value = "30", value_parser = seconds)]
     pub body_time: Duration,
+    /// Connections.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+    /// Memory and disk.
+    #[command(flatten)]
+    pub budgets: BudgetConfig,
+}
+
+/// How many connections are served, and how long they may wait for their other end.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ConnectionConfig {
+    /// Connections at once. A further one closes the one that has waited longest for its other end.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = Self::default().total,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub total: u32,
+    /// The same of one address; behind proxies, the requests of one address that run at once.
+    #[arg(long, env = "MAX_CONNECTIONS_PER_CLIENT", default_value_t = Self::default().per_client,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub per_client: u32,
+    /// Seconds that the head of a request may take to arrive.
+    #[arg(long, env = "REQUEST_HEAD_SECONDS", default_value = "10", value_parser = seconds)]
+    pub head_time: Duration,
+    /// Seconds that a connection may be idle between requests; more than the proxies in front allow.
+    #[arg(long, env = "IDLE_CONNECTION_SECONDS", default_value = "95", value_parser = seconds)]
+    pub idle_time: Duration,
+    /// Seconds that an answer may find no reader; each 4 KiB that are taken give one second back.
+    #[arg(long, env = "RESPONSE_STALL_SECONDS", default_value = "20", value_parser = seconds)]
+    pub stall_time: Duration,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            total: 512,
+            per_client: 128,
+            head_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(95),
+            stall_time: Duration::from_secs(20),
+        }
+    }
+}
+
+/// How much memory and disk the requests of all clients may take at once.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct BudgetConfig {
+    /// MiB of bodies in memory, of requests and answers together.
+    #[arg(long, env = "BODY_MEMORY_MIB", default_value_t = Self::default().body_memory_mib,
+        value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    pub body_memory_mib: u32,
+    /// MiB of uploads on the disk, in the folder for temporary files.
+    #[arg(long, env = "UPLOAD_DISK_MIB", default_value_t = Self::default().upload_disk_mib,
+        value_parser = clap::value_parser!(u32).range(32..=65_536))]
+    pub upload_disk_mib: u32,
+    /// MiB of uploaded pictures in memory, to be decoded and stored.
+    #[arg(long, env = "PICTURE_MEMORY_MIB", default_value_t = Self::default().picture_memory_mib,
+        value_parser = clap::value_parser!(u32).range(20..=65_536))]
+    pub picture_memory_mib: u32,
+    /// Megapixels of pictures that are decoded; each takes up to 9 MiB of memory.
+    #[arg(long, env = "DECODED_MEGAPIXELS", default_value_t = Self::default().decoded_megapixels,
+        value_parser = clap::value_parser!(u32).range(40..=4_000))]
+    pub decoded_megapixels: u32,
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        Self { body_memory_mib: 64, upload_disk_mib: 1024, picture_memory_mib: 40, decoded_megapixels: 40 }
+    }
 }
 
 /// How many requests are served.

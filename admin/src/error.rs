@@ -241,6 +241,12 @@ impl ApiError {
         Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)))
     }
 
+    pub(crate) fn encoded() -> Self {
+        let detail = "Content-Encoding: send the body as it is, not compressed.";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::MediaType(Json(Problem::new(status, ErrorCode::UnsupportedMediaType, detail)))
+    }
+
     pub(crate) fn too_slow() -> Self {
         let detail = "The body took too long to arrive. Send it again.";
         Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TooSlow, detail)))
@@ -285,6 +291,11 @@ impl ApiError {
     pub(crate) fn too_many_streams() -> Self {
         let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
         Self::not_now(ErrorCode::TooManyStreams, detail)
+    }
+
+    /// The process has no room for that beside what it does already.
+    pub(crate) fn busy() -> Self {
+        Self::not_now(ErrorCode::Busy, "Too much is sent or asked at once. Try again in a few seconds.")
     }
 
     fn not_now(code: ErrorCode, detail: impl Into<String>) -> Self {

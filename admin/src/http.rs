@@ -4,8 +4,12 @@ mod body;
 mod cors;
 mod describe;
 mod examples;
+mod fingerprint;
+pub(crate) mod form;
+mod guarded;
 mod headers;
 mod idempotency;
+mod in_flight;
 mod json_body;
 mod limits;
 mod openapi_31;
@@ -20,11 +24,13 @@ pub(crate) use self::{
     body::read as read_body,
     cors::share,
     describe::describe,
+    guarded::{Guarded, Inner},
     headers::protect,
     idempotency::{Answer, HeldKey, once},
+    in_flight::{InFlight, count},
     json_body::Body,
     limits::{RequestLimiter, limit},
     operations::Operations,
     parameters::check,
-    reference::{description, redoc, swagger},
+    reference::{Shared, description, redoc, swagger},
 };

@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod budgets;
 mod config;
 mod database;
 mod error;
@@ -12,8 +13,11 @@ mod html;
 mod http;
 #[expect(clippy::disallowed_methods, reason = "forms of browsers take no Idempotency-Key")]
 mod pages;
+mod server;
 mod state;
 mod streams;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -22,11 +26,13 @@ use poem::{
     middleware::{CatchPanic, CookieJarManager},
 };
 
-use self::http::{Operations, RequestLimiter};
+use self::http::{InFlight, Operations, RequestLimiter};
 pub use self::{
-    config::{HttpConfig, Origins, Rate, RateConfig},
+    budgets::Budgets,
+    config::{BudgetConfig, ConnectionConfig, HttpConfig, Origins, Rate, RateConfig},
     database::Database,
     error::ApiError,
+    server::{listen, serve},
     state::AppState,
     streams::{Pace, Streams},
 };
@@ -41,6 +47,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let described = format!("{document:#}");
     let operations = Arc::new(Operations::described_by(&document));
     let limits = Arc::new(RequestLimiter::new(state.window.clone(), state.http.rates));
+    let running = Arc::new(InFlight::new(state.trusted_proxies, state.http.connections.per_client));
     let is_https = state.public_url.starts_with("https:");
     let shared = (operations.clone(), state.clone());
     let (of_body, of_key, of_caller, of_origin) = (shared.clone(), shared, state.clone(), state.clone());
@@ -59,6 +66,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .boxed()
         .around(move |endpoint, request| http::limit(endpoint, request, limits.clone()))
         .around(move |endpoint, request| auth::identify(endpoint, request, of_caller.clone()))
+        .around(move |endpoint, request| http::count(endpoint, request, running.clone()))
         .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .catch_all_error(async |error| error::from_framework(error, &[]))

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jobs::{engine::Window, services::Services};
 
-use crate::{config::HttpConfig, database::Database, streams::Streams};
+use crate::{budgets::Budgets, config::HttpConfig, database::Database, streams::Streams};
 
 /// What handlers share; cheap to clone.
 #[derive(Debug, Clone)]
@@ -25,4 +25,6 @@ pub struct AppState {
     pub trusted_proxies: u8,
     /// How requests are limited, read and shared.
     pub http: Arc<HttpConfig>,
+    /// Memory and disk that requests share.
+    pub budgets: Budgets,
 }

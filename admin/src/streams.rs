@@ -10,13 +10,18 @@ use std::{
 
 use jobs::{
     engine::{SUBSCRIPTION_LIFE, Window, listen},
-    ids::JobId,
+    ids::{JobId, TenantId},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
+
+/// And at most so many to one caller, and of one tenant's jobs: the others have theirs.
+const MAX_OF_CALLER: usize = MAX_STREAMS / 8;
+const MAX_OF_TENANT: usize = MAX_STREAMS / 4;
 
 /// How long streams wait for what.
 #[derive(Debug, Clone, Copy)]
@@ -53,12 +58,45 @@ struct Shared {
     pace: Pace,
     free: Arc<Semaphore>,
     followed: Mutex<HashMap<JobId, watch::Sender<()>>>,
+    /// Open streams, by caller and by tenant.
+    counts: Mutex<HashMap<Uuid, usize>>,
     closing: CancellationToken,
 }
 
 impl Shared {
     fn followed(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn counts(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a stream for both, or for neither.
+    fn count(&self, caller_id: Uuid, tenant_id: TenantId) -> bool {
+        let mut counts = self.counts();
+        let is_free = |id: &Uuid, most: usize| counts.get(id).is_none_or(|count| *count < most);
+        if !is_free(&caller_id, MAX_OF_CALLER) || !is_free(&tenant_id.0, MAX_OF_TENANT) {
+            return false;
+        }
+        for id in [caller_id, tenant_id.0] {
+            *counts.entry(id).or_default() += 1;
+        }
+        true
+    }
+
+    fn uncount(&self, ids: [Uuid; 2]) {
+        let mut counts = self.counts();
+        for id in ids {
+            if let Some(count) = counts.get_mut(&id) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&id);
+                }
+            }
+        }
     }
 }
 
@@ -77,6 +115,7 @@ impl Streams {
             pace,
             free: Arc::new(Semaphore::new(MAX_STREAMS)),
             followed: Mutex::default(),
+            counts: Mutex::default(),
             closing: closing.clone(),
         });
         let weak = Arc::downgrade(&shared);
@@ -97,11 +136,20 @@ impl Streams {
         self.shared.closing.cancel();
     }
 
-    /// Follows a job; `None` if there are too many streams.
-    pub(crate) fn follow(&self, job_id: JobId) -> Option<Following> {
+    /// Follows a job of a tenant for a caller; `None` if there are too many streams, or theirs are.
+    pub(crate) fn follow(&self, job_id: JobId, tenant_id: TenantId, caller_id: Uuid) -> Option<Following> {
         let place = Arc::clone(&self.shared.free).try_acquire_owned().ok()?;
+        if !self.shared.count(caller_id, tenant_id) {
+            return None;
+        }
         let woken = self.shared.followed().entry(job_id).or_default().subscribe();
-        Some(Following { shared: Arc::clone(&self.shared), job_id, woken, _place: place })
+        Some(Following {
+            shared: Arc::clone(&self.shared),
+            job_id,
+            counted: [caller_id, tenant_id.0],
+            woken,
+            _place: place,
+        })
     }
 }
 
@@ -110,6 +158,7 @@ impl Streams {
 pub(crate) struct Following {
     shared: Arc<Shared>,
     job_id: JobId,
+    counted: [Uuid; 2],
     woken: watch::Receiver<()>,
     _place: OwnedSemaphorePermit,
 }
@@ -126,6 +175,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.shared.uncount(self.counted);
         let mut followed = self.shared.followed();
         // This one's receiver still counts.
         if followed.get(&self.job_id).is_some_and(|sender| sender.receiver_count() <= 1) {

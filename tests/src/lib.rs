@@ -18,19 +18,16 @@ mod worker;
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use admin::{HttpConfig, Origins, Pace, Rate, RateConfig};
+use admin::{BudgetConfig, Budgets, ConnectionConfig, HttpConfig, Origins, Pace, Rate, RateConfig};
 use jobs::{
     engine::Window,
     ids::TenantId,
     tenants::{keys, permissions::Permissions},
     testing::Bench,
-};
-use poem::{
-    Server,
-    listener::{Acceptor as _, Listener as _, TcpListener},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -118,8 +115,8 @@ impl TestApp {
         let (_, key) =
             keys::insert(&mut tx, TenantId::SYSTEM, "test", None, &Permissions::full()).await.expect("a key");
         tx.commit().await.expect("a commit");
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
-        let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
+        let listener = admin::listen("127.0.0.1", 0).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let url = format!("http://{address}");
         let state = admin::AppState {
             db: bench.engine.db.clone().into(),
@@ -129,10 +126,11 @@ impl TestApp {
             state_life: Duration::from_mins(10),
             public_url: url.clone(),
             trusted_proxies: 0,
+            budgets: Budgets::new(http.budgets),
             http: std::sync::Arc::new(http),
         };
         let server = tokio::spawn(async move {
-            Server::new_with_acceptor(acceptor).run(admin::app(state)).await.expect("it serves");
+            admin::serve(listener, state, std::future::pending()).await.expect("it serves");
         });
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -233,8 +231,22 @@ impl TestApp {
     /// # Panics
     /// Like [`TestApp::serve_apart`].
     pub async fn serve_apart_with(&self, settings: &[(&str, &str)]) -> (Worker, String) {
+        let folder = setting("LINECOOK_BIN_DIR");
+        self.serve_from(folder.as_ref(), settings).await
+    }
+
+    /// The same with the program in another folder, such as a release build.
+    ///
+    /// # Panics
+    /// As [`TestApp::serve_apart`].
+    pub async fn serve_from(&self, folder: &Path, settings: &[(&str, &str)]) -> (Worker, String) {
         let settings = [&[("HOST", "127.0.0.1"), ("PORT", "0")], settings].concat();
-        let admin = self.start("admin", &["serve"], &settings);
+        let mut command = tokio::process::Command::new(folder.join("admin"));
+        let like = self.program("admin", &["serve"], &settings);
+        let like = like.as_std();
+        command.args(like.get_args());
+        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let admin = Worker::start(command);
         let line = admin.says("addr=socket://").await;
         let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
         (admin, format!("http://{}", address.expect("an address")))
@@ -310,6 +322,8 @@ pub fn unlimited() -> HttpConfig {
         rates: RateConfig { basic: Rate::ANY, pro: Rate::ANY, enterprise: Rate::ANY, client: Rate::ANY },
         cors_origins: Origins::default(),
         body_time: Duration::from_mins(1),
+        connections: ConnectionConfig::default(),
+        budgets: BudgetConfig::default(),
     }
 }
 

@@ -138,8 +138,8 @@ impl KeysApi {
         let (tenant_id, paging) = (holder(&caller, tenant_id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.read(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let rows = keys::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let mut rows = keys::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 

@@ -1,10 +1,11 @@
 //! Folders and pictures.
 
+mod upload;
 mod views;
 
 use jobs::{
     assets::{
-        self, Overlay, Upload, UploadError,
+        self, Upload, UploadError,
         store::{self, AssetRow, FolderRow},
     },
     engine::Scope,
@@ -17,9 +18,12 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use self::views::{
-    AcceptedOverlay, AssetView, Content, CreatedAsset, CreatedFolder, FolderList, FolderView, NewFolder, NewOverlay,
-    OverlayView, UploadForm,
+use self::{
+    upload::{UploadForm, read_picture},
+    views::{
+        AcceptedOverlay, AssetView, Content, CreatedAsset, CreatedFolder, FolderList, FolderView, NewFolder,
+        NewOverlay, OverlayView,
+    },
 };
 use crate::{
     ApiError,
@@ -82,8 +86,8 @@ impl AssetsApi {
         let paging = Paging::read(&after, &limit)?;
         let folder = self.folder(&caller, id.0).await?;
         let mut tx = self.state.db.read(Scope::Tenant(folder.tenant_id)).await?;
-        let assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.limit).await?;
-        let next = paging.next(&assets, |asset| (asset.created_at, asset.id.0));
+        let mut assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut assets, |asset| (asset.created_at, asset.id.0));
         Ok(Json(Page { items: assets.into_iter().map(AssetView::from).collect(), next }))
     }
 
@@ -97,7 +101,10 @@ impl AssetsApi {
     ) -> Result<Answered<CreatedAsset>, ApiError> {
         let services = &self.state.services;
         let folder = self.folder(&caller, id.0).await?;
-        let stored = assets::store_bytes(services, &folder, read(form).await?).await?;
+        let UploadForm { name, tags, form } = form;
+        let (picture, bytes, _held) = read_picture(&self.state.budgets, form).await?;
+        let upload = Upload { name, tags, picture, bytes };
+        let stored = assets::store_bytes(services, &folder, upload).await?;
         let mut tx = self.state.db.write(Scope::Tenant(folder.tenant_id), &caller).await?;
         match assets::add(&mut tx, services, caller.actor(), &stored).await {
             Ok(asset) => tx.answer(CreatedAsset::Created(Json(asset.into()))).await,
@@ -117,8 +124,8 @@ impl AssetsApi {
         id: Path<Uuid>,
     ) -> Result<Content, ApiError> {
         let asset = self.asset(&caller, id.0).await?;
-        let bytes = self.state.services.storage.get(&asset.storage_key).await?;
-        Ok(Content::Bytes(Binary(bytes.into()), asset.content_type))
+        let (bytes, size_bytes) = self.state.services.storage.stream(&asset.storage_key).await?;
+        Ok(Content::Bytes(Binary(poem::Body::from_bytes_stream(bytes)), asset.content_type, size_bytes))
     }
 
     /// Put text over a picture, as a new picture.
@@ -150,29 +157,11 @@ impl AssetsApi {
     }
 }
 
-async fn read(form: UploadForm) -> Result<Upload, ApiError> {
-    let tags = tags(form.tags.as_deref().unwrap_or(""))?;
-    let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect();
-    let bytes = form.file.into_vec().await;
-    let bytes = bytes.map_err(|error| ApiError::bad_request(ErrorCode::Malformed, error.to_string()))?;
-    Ok(Upload { name, tags, bytes })
-}
-
-fn tags(words: &str) -> Result<Vec<String>, ApiError> {
-    let tags: Vec<String> = words.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    if tags.len() > 50 || tags.iter().any(|tag| tag.chars().count() > 50) {
-        return Err(ApiError::unprocessable(ErrorCode::BadTags, "tags should be 50 words of 50 characters at most."));
-    }
-    Ok(tags)
-}
-
 impl From<UploadError> for ApiError {
     fn from(error: UploadError) -> Self {
         match error {
-            UploadError::Picture(error) => error.into(),
             UploadError::Storage(error) => error.into(),
             UploadError::Usage(error) => error.into(),
-            UploadError::Probe(error) => Self::internal(error),
             UploadError::Database(error) => error.into(),
         }
     }

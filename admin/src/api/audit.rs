@@ -71,8 +71,8 @@ impl Listed for EntryView {
     const DESCRIPTION: &'static str = "A page of entries.";
 }
 
-fn page(rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
-    let next = paging.next(&rows, |row| (row.created_at, row.id));
+fn page(mut rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
+    let next = paging.next(&mut rows, |row| (row.created_at, row.id));
     Page { items: rows.into_iter().map(|row| EntryView::of(row, audience)).collect(), next }
 }
 
@@ -94,7 +94,7 @@ impl AuditApi {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = store::list(&mut tx, Some(id), paging.after, paging.limit).await?;
+        let rows = store::list(&mut tx, Some(id), paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 
@@ -109,7 +109,7 @@ impl AuditApi {
         caller.operator()?;
         let paging = Paging::read(&after, &limit)?;
         let mut tx = self.state.db.read(Scope::System).await?;
-        let rows = store::list(&mut tx, None, paging.after, paging.limit).await?;
+        let rows = store::list(&mut tx, None, paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 }

@@ -264,8 +264,8 @@ impl PostsApi {
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let posts = store::list_posts(&mut tx, id, paging.after, paging.limit).await?;
-        let next = paging.next(&posts, |post| (post.created_at, post.id.0));
+        let mut posts = store::list_posts(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut posts, |post| (post.created_at, post.id.0));
         let items = with_deliveries(&mut tx, id, posts).await?;
         Ok(Json(Page { items, next }))
     }

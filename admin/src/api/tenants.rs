@@ -74,8 +74,8 @@ impl TenantsApi {
         let paging = Paging::read(&after, &limit)?;
         let viewer = Viewer { tenants: caller.tenants(), user_id: caller.person().ok().map(|person| person.user_id) };
         let mut tx = self.state.db.read(Scope::System).await?;
-        let rows = store::list(&mut tx, &viewer, paging.after, paging.limit).await?;
-        let next = paging.next(&rows, |row| (row.tenant.created_at, row.tenant.id.0));
+        let mut rows = store::list(&mut tx, &viewer, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.tenant.created_at, row.tenant.id.0));
         let shows_totals = caller.audience() == Audience::Operators;
         let item = |row: store::TenantSummary| TenantItem {
             usage: shows_totals.then(|| TotalsView::from(&row)),

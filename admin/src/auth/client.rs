@@ -11,6 +11,12 @@ const FORWARDED: &str = "x-forwarded-for";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Client(Option<IpAddr>);
 
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        Self(Some(address))
+    }
+}
+
 impl Client {
     /// The other end of the connection; with proxies in front of us, what the first of these saw. Whatever else the header says
     /// can be forged.

@@ -22,7 +22,7 @@ use poem::{
 use uuid::Uuid;
 
 use super::client::Client;
-use crate::{ApiError, state::AppState};
+use crate::{ApiError, error::ErrorCode, state::AppState};
 
 /// The browser's cookie that names its session.
 pub(crate) const SESSION_COOKIE: &str = "linecook_session";
@@ -83,11 +83,28 @@ pub(crate) async fn identify<E: Endpoint>(
     let client = Client::of(&request, state.trusted_proxies);
     // Whether the process runs is asked while the database is away too.
     let is_health = request.uri().path().starts_with("/health");
-    if !is_health && let Some(identity) = find(&state, &request, &client).await? {
+    if !is_health && let Some(mut identity) = find(&state, &request, &client).await? {
+        if let Some(named) = named_tenant(&request)? {
+            identity.work_in(named)?;
+        }
         request.extensions_mut().insert(Arc::new(identity));
     }
     request.extensions_mut().insert(client);
     endpoint.call(request).await.map(poem::IntoResponse::into_response)
+}
+
+/// The tenant that the header names.
+fn named_tenant(request: &Request) -> Result<Option<TenantId>, ApiError> {
+    let mut named = request.headers().get_all(TENANT_HEADER).iter();
+    let (Some(named), None) = (named.next(), named.next()) else {
+        return if request.headers().contains_key(TENANT_HEADER) { Err(bad_tenant()) } else { Ok(None) };
+    };
+    let id = named.to_str().ok().and_then(|id| id.trim().parse().ok()).ok_or_else(bad_tenant)?;
+    Ok(Some(TenantId(id)))
+}
+
+fn bad_tenant() -> ApiError {
+    ApiError::bad_request(ErrorCode::Malformed, "Linecook-Tenant: it should be the id of one tenant, a UUID.")
 }
 
 async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
@@ -108,7 +125,7 @@ async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Op
     let found = sessions::find(&mut tx, Named::Id(claims.sid)).await?;
     tx.commit().await?;
     let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
-    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -144,7 +161,7 @@ async fn find_by_cookie(state: &AppState, request: &Request, client: &Client) ->
     let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie.value_str()))).await?;
     tx.commit().await?;
-    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
 }
 
 fn is_safe(method: &Method) -> bool {
@@ -157,13 +174,12 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 }
 
 impl Identity {
-    fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
+    fn of_person(person: &SignedIn, client: &Client) -> Self {
         let access = if let Some(role) = person.operator_role {
             Access::Everywhere(role.permissions())
         } else {
             let held: BTreeMap<_, _> = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
-            let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
-            Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
+            Access::Tenants { current: person.current, held }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
@@ -172,6 +188,17 @@ impl Identity {
             plans: person.plans.clone(),
             credential: Credential::Session(person.session_id),
         }
+    }
+
+    /// Means `named` where a request names no tenant. Operators name one in the request itself.
+    fn work_in(&mut self, named: TenantId) -> Result<(), ApiError> {
+        if let Access::Tenants { current, held } = &mut self.access {
+            if !held.contains_key(&named) {
+                return Err(ApiError::not_found("tenant"));
+            }
+            *current = Some(named);
+        }
+        Ok(())
     }
 
     /// Whether it sees every tenant.

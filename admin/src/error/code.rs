@@ -50,6 +50,7 @@ codes! {
     BadSwap = "bad_swap",
     BadTags = "bad_tags",
     BadValue = "bad_value",
+    Busy = "busy",
     ChildrenUnfinished = "children_unfinished",
     EffectHappened = "effect_happened",
     EffectSettled = "effect_settled",

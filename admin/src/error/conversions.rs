@@ -180,13 +180,13 @@ impl From<ScheduleError> for ApiError {
 impl From<PictureError> for ApiError {
     fn from(error: PictureError) -> Self {
         match error {
-            PictureError::TooLarge => Self::TooLarge(Json(Problem::new(
+            PictureError::TooLarge | PictureError::TooManyPixels => Self::TooLarge(Json(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorCode::TooLarge,
-                format!("{error}: shrink it."),
+                format!("file: {error}; shrink it."),
             ))),
             PictureError::Format | PictureError::Unreadable(_) => {
-                Self::unprocessable(ErrorCode::NotAPicture, format!("{error}: send a JPEG or a PNG."))
+                Self::unprocessable(ErrorCode::NotAPicture, format!("file: {error}; send a JPEG or a PNG."))
             }
         }
     }

@@ -16,11 +16,10 @@ use jobs::{
     idempotency::store::{self, Known},
 };
 use poem::{Endpoint, IntoResponse as _, Request, Response, http::HeaderName};
-use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub(crate) use self::{answer::Answer, held_key::HeldKey};
-use super::operations::Operations;
+use super::{fingerprint, operations::Operations};
 use crate::{
     ApiError,
     auth::{Identity, TENANT_HEADER},
@@ -53,14 +52,13 @@ pub(crate) async fn once<E: Endpoint + 'static>(
         let detail = "Idempotency-Key: it should be 1 to 255 visible ASCII characters, such as a UUID.";
         return Ok(ApiError::bad_request(ErrorCode::BadIdempotencyKey, detail).into_response());
     };
-    let body = request.take_body().into_bytes().await?;
+    let request_sha256 = fingerprint::of(&mut request).await?;
     let asked = store::Request {
         tenant_id: identity.tenant_of_key(request.uri().path()),
         caller_id: identity.actor.id,
         key_sha256: key_sha256(&request, &key),
-        request_sha256: in_named_tenant(&request, request_sha256(&request, &body)),
+        request_sha256: in_named_tenant(&request, request_sha256),
     };
-    request.set_body(body);
     match claim(&state, &asked, &identity).await {
         Ok(Claim::Held(id)) => {
             let (db, keyring) = (state.db.unkeyed().clone(), state.services.keyring.clone());
@@ -76,51 +74,15 @@ fn is_key(key: &str) -> bool {
 }
 
 fn key_sha256(request: &Request, key: &str) -> Vec<u8> {
-    digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
+    fingerprint::digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
 }
 
-/// A request that names another tenant by the header is another one.
+/// Returns the fingerprint of a request that may name another tenant by the header.
 fn in_named_tenant(request: &Request, sha256: Vec<u8>) -> Vec<u8> {
     match request.headers().get(TENANT_HEADER) {
-        Some(named) => digest([sha256.as_slice(), named.as_bytes()]),
+        Some(named) => fingerprint::digest([sha256.as_slice(), named.as_bytes()]),
         None => sha256,
     }
-}
-
-/// Forms are the same whatever divides their parts: clients draw that anew each time.
-fn request_sha256(request: &Request, body: &[u8]) -> Vec<u8> {
-    let kind = request.content_type().unwrap_or_default();
-    let address = request.uri().path_and_query().map_or("", |address| address.as_str());
-    let head = [request.method().as_str().as_bytes(), address.as_bytes()];
-    match boundary(kind) {
-        Some(boundary) => digest(head.into_iter().chain([b"form".as_slice()]).chain(split(body, boundary.as_bytes()))),
-        None => digest(head.into_iter().chain([kind.as_bytes(), body])),
-    }
-}
-
-fn boundary(kind: &str) -> Option<&str> {
-    let (_, boundary) = kind.strip_prefix("multipart/")?.split_once("boundary=")?;
-    Some(boundary.split(';').next()?.trim_matches([' ', '"'])).filter(|boundary| !boundary.is_empty())
-}
-
-fn split<'a>(body: &'a [u8], by: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = Some(body);
-    std::iter::from_fn(move || {
-        let part = rest?;
-        let at = part.windows(by.len()).position(|window| window == by);
-        rest = at.map(|at| &part[at + by.len()..]);
-        Some(&part[..at.unwrap_or(part.len())])
-    })
-}
-
-/// Of parts that cannot be taken for others.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().to_vec()
 }
 
 enum Claim {
@@ -182,41 +144,7 @@ async fn settle(key: &HeldKey, response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use poem::http::Method;
-
     use super::*;
-
-    fn form(boundary: &str, field: &str) -> Vec<u8> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri_str("/x")
-            .content_type(&format!("multipart/form-data; boundary=\"{boundary}\""))
-            .finish();
-        let body = format!("--{boundary}\r\nname={field}\r\n--{boundary}--");
-        request_sha256(&request, body.as_bytes())
-    }
-
-    #[test]
-    fn a_form_is_the_same_whatever_divides_it() {
-        assert_eq!(form("abc", "x"), form("another", "x"));
-        assert_ne!(form("abc", "x"), form("abc", "y"));
-    }
-
-    #[test]
-    fn requests_differ_by_each_part() {
-        let sha256 = |address: &str, kind: &str, body: &str| {
-            request_sha256(&Request::builder().uri_str(address).content_type(kind).finish(), body.as_bytes())
-        };
-        let one = sha256("/a?x=1", "application/json", "{}");
-        assert_eq!(one, sha256("/a?x=1", "application/json", "{}"));
-        for other in [
-            sha256("/a?x=2", "application/json", "{}"),
-            sha256("/a?x=1", "text/plain", "{}"),
-            sha256("/a?x=1", "application/json", ""),
-        ] {
-            assert_ne!(one, other);
-        }
-    }
 
     #[test]
     fn a_key_is_visible_ascii() {

@@ -1,17 +1,26 @@
-//! The reference pages. Their scripts are in them, so that the policy names each by its hash.
+//! The reference pages. Their scripts are in them, so that the policy names each by its hash. All clients share their bytes,
+//! which are compressed once.
+
+use std::io::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use poem::{Endpoint, Response, endpoint::make_sync, http::header};
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use poem::{
+    Endpoint, Request, Response,
+    endpoint::make_sync,
+    http::{StatusCode, header},
+};
 use sha2::{Digest as _, Sha256};
+
+/// Marks an answer whose bytes all clients share.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared;
 
 /// The description itself.
 pub(crate) fn description(described: String) -> impl Endpoint<Output = Response> + use<> {
-    make_sync(move |_| {
-        Response::builder()
-            .content_type("application/json")
-            .header(header::CACHE_CONTROL, "no-cache")
-            .body(described.clone())
-    })
+    let file = File::new("application/json", described, None);
+    make_sync(move |request| file.answer(&request))
 }
 
 /// Swagger UI, to try operations out.
@@ -31,12 +40,61 @@ fn page(html: String, more: &str) -> impl Endpoint<Output = Response> + use<> {
         "default-src 'none'; script-src{hashes}; style-src 'unsafe-inline'; img-src 'self' data:; font-src data:; \
          connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'{more}"
     );
-    make_sync(move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, &policy)
+    let file = File::new("text/html; charset=utf-8", html, Some(policy));
+    make_sync(move |request| file.answer(&request))
+}
+
+/// A text that is the same for everybody.
+struct File {
+    content_type: &'static str,
+    policy: Option<String>,
+    tag: String,
+    plain: Bytes,
+    /// Empty if it could not be made.
+    compressed: Bytes,
+}
+
+impl File {
+    fn new(content_type: &'static str, text: String, policy: Option<String>) -> Self {
+        let tag = format!("\"{}\"", STANDARD.encode(Sha256::digest(&text)));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
+        Self { content_type, policy, tag, plain: text.into(), compressed: compressed.into() }
+    }
+
+    fn answer(&self, request: &Request) -> Response {
+        let mut response = Response::builder()
+            .content_type(self.content_type)
             .header(header::CACHE_CONTROL, "no-cache")
-            .body(html.clone())
+            .header(header::ETAG, &self.tag)
+            .header(header::VARY, "Accept-Encoding");
+        if let Some(policy) = &self.policy {
+            response = response.header(header::CONTENT_SECURITY_POLICY, policy);
+        }
+        if is_known(request.header(header::IF_NONE_MATCH).unwrap_or_default(), &self.tag) {
+            return response.status(StatusCode::NOT_MODIFIED).finish();
+        }
+        let takes_gzip = takes_gzip(request.header(header::ACCEPT_ENCODING).unwrap_or_default());
+        let mut response = if takes_gzip && !self.compressed.is_empty() {
+            response.header(header::CONTENT_ENCODING, "gzip").body(self.compressed.clone())
+        } else {
+            response.body(self.plain.clone())
+        };
+        response.extensions_mut().insert(Shared);
+        response
+    }
+}
+
+/// Proxies that compress by themselves weaken the tag.
+fn is_known(tags: &str, tag: &str) -> bool {
+    tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
+}
+
+fn takes_gzip(encodings: &str) -> bool {
+    encodings.split(',').any(|encoding| {
+        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, "q=1"));
+        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0_f32));
+        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
     })
 }
 
@@ -56,6 +114,27 @@ fn scripts(mut html: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_takes_gzip_gets_it() {
+        for takes in ["gzip", "deflate, gzip;q=0.5, br", "GZIP; q=1"] {
+            assert!(takes_gzip(takes), "{takes}");
+        }
+        for refuses in ["", "br", "gzip;q=0", "identity, gzip; q=0.0"] {
+            assert!(!takes_gzip(refuses), "{refuses}");
+        }
+    }
+
+    #[test]
+    fn who_has_it_already_is_told_so() {
+        let file = File::new("text/plain", "x".repeat(1000), None);
+        let ask = |tag: &str| file.answer(&Request::builder().header(header::IF_NONE_MATCH, tag).finish()).status();
+        let tag = file.tag.clone();
+        for known in [tag.clone(), format!("\"other\", W/{tag}"), "*".to_owned()] {
+            assert_eq!(ask(&known), StatusCode::NOT_MODIFIED, "{known}");
+        }
+        assert_eq!(ask("\"other\""), StatusCode::OK);
+    }
 
     #[test]
     fn scripts_are_found_as_browsers_find_them() {

@@ -1,6 +1,6 @@
 //! Values that can be read and cannot be stored.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use serde_json::Value;
 
 use crate::{ApiError, error::ErrorCode};
@@ -11,8 +11,9 @@ pub(crate) fn check_text(name: &str, text: &str, is_time: bool) -> Result<(), Ap
         let detail = format!("{name}: it should be a text without NUL characters.");
         return Err(ApiError::unprocessable(ErrorCode::BadValue, detail));
     }
-    // Other years are written with a sign.
-    if is_time && text.starts_with(['+', '-']) {
+    // Other years are written with a sign, and UTC may be in another year than the text.
+    let is_stored = |time: DateTime<Utc>| (0..=9999).contains(&time.year());
+    if is_time && (text.starts_with(['+', '-']) || text.parse().is_ok_and(|time| !is_stored(time))) {
         let detail = format!("{name}: it should be a time between the years 0 and 9999.");
         return Err(ApiError::unprocessable(ErrorCode::BadValue, detail));
     }

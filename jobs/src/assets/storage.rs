@@ -1,10 +1,13 @@
 //! Object storage: a folder on one machine, or S3.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
 use url::Url;
 
@@ -90,6 +93,13 @@ impl Storage {
     /// Returns [`StorageError::Missing`] if the key has no object.
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
         Ok(self.store.get(&Path::from(key)).await?.bytes().await?)
+    }
+
+    /// Returns the bytes of an object as a stream, and their number.
+    pub async fn stream(&self, key: &str) -> Result<(BoxStream<'static, Result<Bytes, io::Error>>, u64), StorageError> {
+        let found = self.store.get(&Path::from(key)).await?;
+        let size_bytes = found.meta.size;
+        Ok((found.into_stream().map_err(io::Error::other).boxed(), size_bytes))
     }
 
     /// Deletes an object if it exists.

@@ -1,9 +1,10 @@
 //! Uploaded pictures: their bytes go to the storage before they have a row, so that no row points at nothing.
 
+use bytes::Bytes;
 use serde_json::json;
 
 use super::{
-    Picture, PictureError, StorageError,
+    Picture, StorageError,
     store::{self, AssetRow, FolderRow, NewAsset},
 };
 use crate::{
@@ -17,18 +18,12 @@ use crate::{
 /// The reason why a picture is not kept.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// It is none, or too large.
-    #[error("it is no picture that can be used")]
-    Picture(#[from] PictureError),
     /// The storage failed.
     #[error("could not store the bytes")]
     Storage(#[from] StorageError),
     /// The tenant's plan allows no more, or there is no tenant.
     #[error("could not count the picture")]
     Usage(#[from] UsageError),
-    /// Looking at the picture broke off.
-    #[error("could not look at the picture")]
-    Probe(#[from] tokio::task::JoinError),
     /// The database refused; by a foreign key where the folder is gone.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -41,29 +36,26 @@ pub struct Upload {
     pub name: String,
     /// Words to find it by.
     pub tags: Vec<String>,
+    /// Its format and size.
+    pub picture: Picture,
     /// A JPEG or a PNG.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
-/// Looks at a picture and stores its bytes. It needs a row ([`add`]), or its bytes are to be dropped ([`drop_bytes`]).
-///
-/// # Errors
-/// [`UploadError`].
+/// Stores the bytes of a picture. Then it needs a row ([`add`]), or its bytes have to be dropped
+/// ([`drop_bytes`]).
 pub async fn store_bytes(services: &Services, folder: &FolderRow, upload: Upload) -> Result<NewAsset, UploadError> {
-    let bytes = upload.bytes;
-    let probing = tokio::task::spawn_blocking(move || Picture::probe(&bytes).map(|picture| (picture, bytes)));
-    let (picture, bytes) = probing.await??;
     let asset = NewAsset {
         id: AssetId::new(),
         tenant_id: folder.tenant_id,
         folder_id: folder.id,
         name: upload.name,
-        picture,
-        size_bytes: bytes.len(),
+        picture: upload.picture,
+        size_bytes: upload.bytes.len(),
         tags: upload.tags,
         source_asset_id: None,
     };
-    services.storage.put(&NewAsset::storage_key(asset.tenant_id, asset.id), bytes.into()).await?;
+    services.storage.put(&NewAsset::storage_key(asset.tenant_id, asset.id), upload.bytes).await?;
     Ok(asset)
 }
 

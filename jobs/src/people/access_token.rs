@@ -42,7 +42,7 @@ impl Claims {
     #[must_use]
     pub fn hold_at(&self, now: DateTime<Utc>) -> bool {
         let now = now.timestamp();
-        self.nbf - LEEWAY_SECONDS <= now && now < self.exp + LEEWAY_SECONDS
+        self.nbf.saturating_sub(LEEWAY_SECONDS) <= now && now < self.exp.saturating_add(LEEWAY_SECONDS)
     }
 }
 

@@ -225,7 +225,10 @@ async fn only_pictures_are_taken_and_told_from_their_bytes(pool: PgPool) {
     assert_problem(status, &body, 413, "too_large");
     let form = multipart::Form::new().text("tags", "a");
     let (status, body) = answer(app.request(Method::POST, &path).multipart(form)).await;
-    assert_problem(status, &body, 400, "malformed");
+    assert_problem(status, &body, 422, "not_a_picture");
+    let (status, body) = upload(b"x".to_vec(), "").await;
+    assert_problem(status, &body, 422, "not_a_picture");
+    assert!(body["detail"].as_str().unwrap().contains("filename"), "{body}");
     let listed = app.get(&path).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }

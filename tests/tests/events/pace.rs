@@ -60,7 +60,7 @@ async fn a_stream_is_cut_in_time_and_goes_on_where_it_was(pool: PgPool) {
     app.bench.drain().await;
     let rest = Stream::open(&app, job.0, cut[1].id).await.rest().await;
     let events: Vec<(&str, Option<i32>)> = rest.iter().map(|message| (message.event.as_str(), message.id)).collect();
-    assert_eq!(events, [("log", Some(2)), ("end", None)]);
+    assert_eq!(events, [("log", Some(2)), ("end", Some(2))]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -6,9 +6,8 @@ use jobs::assets::{
     store::{AssetRow, FolderRow},
 };
 use poem_openapi::{
-    ApiResponse, Enum, Multipart, Object,
+    ApiResponse, Enum, Object,
     payload::{Binary, Json},
-    types::multipart::Upload,
 };
 use uuid::Uuid;
 
@@ -85,16 +84,6 @@ impl Listed for AssetView {
     const DESCRIPTION: &'static str = "A page of pictures.";
 }
 
-/// A picture to upload.
-#[derive(Debug, Multipart)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct UploadForm {
-    /// A JPEG or a PNG of 20 MiB at most.
-    pub(super) file: Upload,
-    /// Words to find it by: `summer,pizza`.
-    pub(super) tags: Option<String>,
-}
-
 /// Where the text goes.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
@@ -164,5 +153,11 @@ pub(crate) enum AcceptedOverlay {
 pub(crate) enum Content {
     /// The bytes.
     #[oai(status = 200)]
-    Bytes(Binary<Vec<u8>>, #[oai(header = "Content-Type")] String),
+    Bytes(
+        Binary<poem::Body>,
+        #[oai(header = "Content-Type")] String,
+        /// How many bytes they are.
+        #[oai(header = "Content-Length")]
+        u64,
+    ),
 }

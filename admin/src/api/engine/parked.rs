@@ -82,8 +82,8 @@ impl ParkedApi {
             None => caller.own_tenant()?,
         };
         let mut tx = self.state.db.read(scope).await?;
-        let rows = parked::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        let next = paging.next(&rows, |row| (row.parked_at, row.account_id));
+        let mut rows = parked::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.parked_at, row.account_id));
         Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
     }
 

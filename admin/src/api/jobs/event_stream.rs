@@ -20,7 +20,7 @@ use jobs::{
 };
 use poem::web::sse::Event;
 use poem_openapi::{
-    Object, OpenApi,
+    ApiResponse, Object, OpenApi,
     param::{Header, Path},
     payload::EventStream,
     types::ToJSON as _,
@@ -69,6 +69,9 @@ pub(crate) struct JobEventView {
     error: Option<Value>,
     /// When it was said.
     created_at: Option<DateTime<Utc>>,
+    /// Of end: what browsers send as `Last-Event-ID` when they ask again.
+    #[oai(skip)]
+    last_seq: Option<i32>,
 }
 
 impl From<EventRow> for JobEventView {
@@ -86,6 +89,7 @@ impl From<EventRow> for JobEventView {
             pending: None,
             error: None,
             created_at: Some(row.created_at),
+            last_seq: None,
         }
     }
 }
@@ -104,16 +108,27 @@ impl JobEventView {
             pending: (job.pending > 0).then_some(job.pending),
             error: job.error.clone().map(|error| audience.facts(error)),
             created_at: None,
+            last_seq: None,
         }
     }
 
     fn to_message(&self) -> Event {
         let message = Event::message(self.to_json_string()).event_type(self.event.as_str());
-        match self.seq {
+        match self.seq.or(self.last_seq) {
             Some(seq) => message.id(seq.to_string()),
             None => message,
         }
     }
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Followed {
+    /// The messages as they come.
+    #[oai(status = 200)]
+    Stream(EventStream<BoxStream<'static, JobEventView>>),
+    /// The job has ended and said nothing behind `Last-Event-ID`: browsers do not ask again.
+    #[oai(status = 204)]
+    Over,
 }
 
 pub(crate) struct JobEventsApi {
@@ -133,10 +148,24 @@ impl JobEventsApi {
         /// The last number that the client saw.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
-    ) -> Result<EventStream<BoxStream<'static, JobEventView>>, ApiError> {
+    ) -> Result<Followed, ApiError> {
         let mut tx = self.state.db.read(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
+        let is_over = match last_event_id.0 {
+            Some(last) if job.ended_at.is_some() => {
+                events::list_events(&mut tx, job.tenant_id, job.id, last, 1).await?.is_empty()
+            }
+            Some(_) | None => false,
+        };
+        drop(tx);
+        if is_over {
+            return Ok(Followed::Over);
+        }
+        let following = self
+            .state
+            .streams
+            .follow(job.id, job.tenant_id, caller.actor().id)
+            .ok_or_else(ApiError::too_many_streams)?;
         let pace = self.state.streams.pace();
         let reader = Reader {
             db: self.state.db.clone(),
@@ -154,7 +183,8 @@ impl JobEventsApi {
             following: Some(following),
         };
         let events = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
-        Ok(EventStream::new(events.boxed()).keep_alive(pace.heartbeat).to_event(|event| event.to_message()))
+        let stream = EventStream::new(events.boxed()).keep_alive(pace.heartbeat);
+        Ok(Followed::Stream(stream.to_event(|event| event.to_message())))
     }
 }
 
@@ -231,7 +261,8 @@ impl Reader {
         match job {
             Some(job) if job.ended_at.is_none() => {}
             Some(job) => {
-                self.unsent.push_back(JobEventView::state("end", &job, self.audience));
+                let end = JobEventView::state("end", &job, self.audience);
+                self.unsent.push_back(JobEventView { last_seq: Some(self.after), ..end });
                 self.following = None;
             }
             // Pruned meanwhile: it had ended.

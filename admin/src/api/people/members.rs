@@ -51,8 +51,8 @@ impl MembersApi {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = members::list(&mut tx, id, paging.after, paging.limit).await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.user_id.0));
+        let mut rows = members::list(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.user_id.0));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -112,8 +112,8 @@ impl MembersApi {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = invitations::list(&mut tx, id, paging.after, paging.limit).await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let mut rows = invitations::list(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
