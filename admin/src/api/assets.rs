@@ -5,7 +5,7 @@ mod views;
 
 use jobs::{
     assets::{
-        self, Upload, UploadError,
+        self, Overlay, Upload, UploadError,
         store::{self, AssetRow, FolderRow},
     },
     engine::Scope,
