@@ -1,6 +1,7 @@
 //! What every request passes on its way to an operation, and every answer on its way back; [`crate::app`] puts it in order.
 
 mod body;
+pub(crate) mod cookies;
 mod cors;
 mod describe;
 mod examples;
@@ -8,6 +9,7 @@ mod headers;
 mod idempotency;
 mod json_body;
 mod limits;
+mod look;
 mod openapi_31;
 mod operations;
 pub(crate) mod paging;
@@ -24,6 +26,7 @@ pub(crate) use self::{
     idempotency::{Answer, HeldKey, once},
     json_body::Body,
     limits::{RequestLimiter, limit},
+    look::look,
     operations::Operations,
     parameters::check,
     reference::{description, redoc, swagger},
