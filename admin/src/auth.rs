@@ -3,6 +3,7 @@
 mod checks;
 mod client;
 mod identity;
+mod lookups;
 mod required_permission;
 
 use std::sync::Arc;
@@ -27,10 +28,14 @@ use uuid::Uuid;
 pub(crate) use self::{
     checks::Checks,
     client::Client,
-    identity::{Access, Identity, Person, SESSION_COOKIE, TENANT_HEADER, identify, is_ours},
+    identity::{Access, Identity, Person, TENANT_HEADER, identify, is_foreign, is_ours},
+    lookups::Lookups,
     required_permission::{Needs, RequiredPermission},
 };
-use crate::{ApiError, http::HeldKey};
+use crate::{
+    ApiError,
+    http::{HeldKey, cookies},
+};
 
 /// A caller with valid credentials, which allow what the operation asks for somewhere; in which tenants is asked as they are
 /// named. Every operation that is not open takes one, and declares beside it what it needs ([`Needs`]).
@@ -61,8 +66,11 @@ impl<'a> ApiExtractor<'a> for Caller {
         registry.create_security_scheme("bearer", bearer);
         let session = MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("A browser's session. What changes something has to come from our own pages."),
-            name: Some(SESSION_COOKIE),
+            description: Some(
+                "A browser's session. What changes something has to come from our own pages. On https the name begins with \
+                 __Host-.",
+            ),
+            name: Some(cookies::SESSION),
             key_in: Some("cookie"),
             scheme: None,
             bearer_format: None,

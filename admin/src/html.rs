@@ -3,7 +3,7 @@
 use askama::Template;
 use poem::{
     IntoResponse as _, Response,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 
 use crate::ApiError;
@@ -17,7 +17,7 @@ pub(crate) type Link = (&'static str, &'static str);
 struct Message<'a> {
     title: &'a str,
     words: &'a str,
-    links: &'a [Link],
+    links: &'a [(&'a str, &'a str)],
 }
 
 /// A page with a message and nothing else, for the answers of other modules.
@@ -26,7 +26,7 @@ pub(crate) fn message(title: &str, words: &str) -> String {
 }
 
 /// A page with a message and where to go on.
-pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[Link]) -> Response {
+pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[(&str, &str)]) -> Response {
     page(status, &Message { title, words, links })
 }
 
@@ -38,6 +38,7 @@ pub(crate) struct FormPage {
     pub(crate) lead: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) fields: Vec<Field>,
+    /// Without one there is nothing to send.
     pub(crate) button: &'static str,
     /// Other ways to the same end.
     pub(crate) ways: Vec<(String, String)>,
@@ -110,6 +111,15 @@ fn rendered(template: &impl Template) -> String {
 
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     poem::web::Html(rendered(template)).with_status(status).into_response()
+}
+
+/// A page that leads on to another site by itself, as the answer to a form: browsers hold redirects to where our forms may go.
+pub(crate) fn onward(to: &str) -> Response {
+    let mut response = message_page(StatusCode::OK, "One moment", "You are sent on.", &[(to, "Continue")]);
+    if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
+        response.headers_mut().insert(header::REFRESH, value);
+    }
+    response
 }
 
 pub(crate) fn redirect(to: &str) -> Response {

@@ -1,6 +1,7 @@
 //! What every request passes on its way to an operation, and every answer on its way back; [`crate::app`] puts it in order.
 
 mod body;
+pub(crate) mod cookies;
 mod cors;
 mod describe;
 mod examples;
@@ -12,6 +13,7 @@ mod idempotency;
 mod in_flight;
 mod json_body;
 mod limits;
+mod look;
 mod openapi_31;
 mod operations;
 pub(crate) mod paging;
@@ -30,6 +32,7 @@ pub(crate) use self::{
     in_flight::{InFlight, count},
     json_body::Body,
     limits::{RequestLimiter, limit},
+    look::look,
     operations::Operations,
     parameters::check,
     reference::{Shared, description, redoc, swagger},

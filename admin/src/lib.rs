@@ -22,11 +22,14 @@ mod testing;
 use std::sync::Arc;
 
 use poem::{
-    Endpoint, EndpointExt as _, Response, Route, get,
+    Endpoint, EndpointExt as _, Response, Route,
     middleware::{CatchPanic, CookieJarManager},
 };
 
-use self::http::{InFlight, Operations, RequestLimiter};
+use self::{
+    auth::Lookups,
+    http::{InFlight, Operations, RequestLimiter},
+};
 pub use self::{
     budgets::Budgets,
     config::{BudgetConfig, ConnectionConfig, HttpConfig, Origins, Rate, RateConfig},
@@ -46,20 +49,21 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let document = http::describe(&plain);
     let described = format!("{document:#}");
     let operations = Arc::new(Operations::described_by(&document));
-    let limits = Arc::new(RequestLimiter::new(state.window.clone(), state.http.rates));
+    let limits = Arc::new(RequestLimiter::new(state.window.clone(), &state.http));
     let running = Arc::new(InFlight::new(state.trusted_proxies, state.http.connections.per_client));
     let is_https = state.public_url.starts_with("https:");
     let shared = (operations.clone(), state.clone());
-    let (of_body, of_key, of_caller, of_origin) = (shared.clone(), shared, state.clone(), state.clone());
+    let of_caller = (state.clone(), Arc::new(Lookups::default()));
+    let (of_body, of_key, of_origin) = (shared.clone(), shared, state.clone());
     pages::add_to(Route::new())
         .nest("/docs", http::swagger(&api.swagger_ui_html(), &plain, &described))
         .nest("/redoc", http::redoc(&api.redoc_html(), &plain, &described))
         .at("/openapi.json", http::description(described))
-        .at("/connect/:ticket", get(api::connections::connect))
         .nest("/", api)
         .data(state)
         .around(move |endpoint, request| http::check(endpoint, request, operations.clone()))
         .boxed()
+        .around(http::look)
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .around(move |endpoint, request| http::once(endpoint, request, of_key.clone()))
         .around(move |endpoint, request| http::read_body(endpoint, request, of_body.clone()))

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jobs::telemetry::LogConfig;
 
-use self::commands::{create_operator, database::DatabaseConfig, migrate, rebuild_queue, serve, verify_audit};
+use self::commands::{create_operator, migrate, rebuild_queue, serve, verify_audit};
 
 /// Linecook's admin. Every setting is an environment variable.
 #[derive(Debug, Parser)]
@@ -24,7 +24,7 @@ enum Command {
     /// Serve the API.
     Serve(Box<serve::Config>),
     /// Apply the migrations.
-    Migrate(DatabaseConfig),
+    Migrate(migrate::Config),
     /// Empty this installation's windows in Redis and push what the ledger has as dispatched anew. May be repeated.
     RebuildQueue(rebuild_queue::Config),
     /// Let an operator in: print a key, or with --email a link at which the person chooses a password. Either is to be seen this

@@ -1,9 +1,9 @@
 //! The few pages that browsers see: signing up and in, and what links in mails lead to.
 
+mod connect;
 mod external_login;
 mod form;
 mod links;
-mod session_cookie;
 mod sign_in;
 mod sign_up;
 
@@ -12,6 +12,7 @@ use poem::{Route, get, post};
 /// Adds the pages.
 pub(crate) fn add_to(route: Route) -> Route {
     route
+        .at("/connect/:ticket", get(connect::show).post(connect::submit))
         .at("/home", get(sign_in::home))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-in/:provider", get(external_login::begin))

@@ -10,6 +10,7 @@ use url::Url;
 use crate::{
     engine::{Db, Window},
     mail::MailConfig,
+    people::PeopleConfig,
     providers::{ProvidersConfig, ai::AiConfig},
     secrets::Keyring,
     tenants::plans::PlansConfig,
@@ -127,6 +128,9 @@ pub struct ServicesConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
+    /// Who may come in.
+    #[command(flatten)]
+    pub people: PeopleConfig,
 }
 
 /// The periods that periodic jobs use.

@@ -13,6 +13,6 @@ mod refresh_tokens;
 pub mod store;
 
 pub use exchange_oauth_code::ExchangeOauthCode;
-pub use flow::{CallbackError, CameBack, OpenError, Opened, accept_code, authorize, begin, open_ticket};
+pub use flow::{CallbackError, CameBack, OpenError, Opened, accept_code, authorize, begin, find_ticket, open_ticket};
 pub use refresh_token::RefreshToken;
 pub use refresh_tokens::RefreshTokens;

@@ -3,7 +3,7 @@
 //!
 //! The same keys, with one derived for each purpose, sign data that nobody else may write.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
@@ -99,7 +99,23 @@ impl Keyring {
             .enumerate()
             .map(|(index, entry)| parse_key(entry).with_context(|| format!("entry {} of the keyring", index + 1)))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        for (index, key) in keys.iter().enumerate() {
+            let before = &keys[..index];
+            ensure!(before.iter().all(|other| other.id != key.id), "two keys of the keyring have the id {:?}", key.id);
+            let twin = before.iter().find(|other| other.is_same_as(key));
+            ensure!(twin.is_none(), "one key of the keyring has two ids, {:?} among them", key.id);
+        }
         Ok(Self { keys: keys.into() })
+    }
+
+    /// Returns true if one of the keys is that text, in base64 or as it is.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        let decoded = STANDARD.decode(text.rsplit(':').next().unwrap_or_default()).unwrap_or_default();
+        [decoded.as_slice(), text.as_bytes()].into_iter().any(|bytes| {
+            Hmac::<Sha256>::new_from_slice(bytes)
+                .is_ok_and(|root| self.keys.iter().any(|key| key.sample() == sample(&root)))
+        })
     }
 
     /// Encrypts a secret for a place, with the first key: `v1.<key id>.<nonce>.<ciphertext>`.
@@ -156,6 +172,15 @@ impl Keyring {
 }
 
 impl Key {
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.sample() == other.sample()
+    }
+
+    /// Bytes that only the same key gives.
+    fn sample(&self) -> [u8; 32] {
+        sample(&self.root)
+    }
+
     /// Returns the MAC of one purpose, which has already read the key's id as a prefix of the
     /// message.
     fn signer(&self, purpose: &str) -> Hmac<Sha256> {
@@ -163,6 +188,10 @@ impl Key {
         let signer = Hmac::<Sha256>::new_from_slice(&derived).expect("a key of any length");
         signer.chain_update(self.id.as_bytes()).chain_update([0])
     }
+}
+
+fn sample(root: &Hmac<Sha256>) -> [u8; 32] {
+    root.clone().chain_update(b"sample").finalize().into_bytes().into()
 }
 
 fn parse_key(entry: &str) -> anyhow::Result<Key> {
@@ -173,8 +202,23 @@ fn parse_key(entry: &str) -> anyhow::Result<Key> {
     ensure!(!id.is_empty() && id.chars().all(is_plain), "the id should be of letters, digits, - and _");
     let key = STANDARD.decode(key).ok().context("the key should be base64")?;
     let cipher = Aes256Gcm::new_from_slice(&key).ok().context("the key should be of 32 bytes")?;
+    ensure!(is_varied(&key, LEAST_VARIETY), "the key is not random: echo \"k1:$(openssl rand -base64 32)\" makes one");
     let root = Hmac::new_from_slice(&key).expect("a key of any length");
     Ok(Key { id: id.to_owned(), cipher, root })
+}
+
+/// The least number of different bytes in a key. Of 32 random bytes, about 30 differ.
+const LEAST_VARIETY: usize = 16;
+
+/// Returns true if so many of the bytes differ: zeros and repeated words do not.
+pub(crate) fn is_varied(bytes: &[u8], least: usize) -> bool {
+    bytes.iter().collect::<BTreeSet<_>>().len() >= least
+}
+
+/// Returns true for what is written into examples of settings to be replaced.
+pub(crate) fn is_placeholder(secret: &str) -> bool {
+    let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    ["changeme", "replaceme", "yoursecret", "placeholder"].iter().any(|word| plain.contains(word))
 }
 
 fn associated_data(place: SecretLocation, key_id: &str) -> String {
@@ -199,8 +243,8 @@ mod tests {
     use super::*;
 
     fn ring(ids: &[&str]) -> Keyring {
-        let keys: Vec<String> =
-            ids.iter().map(|id| format!("{id}:{}", STANDARD.encode([id.as_bytes()[0]; 32]))).collect();
+        let key = |id: &str| STANDARD.encode(Sha256::digest(id));
+        let keys: Vec<String> = ids.iter().map(|id| format!("{id}:{}", key(id))).collect();
         Keyring::parse(&keys.join(",")).unwrap()
     }
 
@@ -255,6 +299,25 @@ mod tests {
         }
         let unknown = ring(&["old"]).verify("audit_log", b"message", "new", &bytes);
         assert!(matches!(unknown, Err(SecretError::UnknownKey(id)) if id == "new"));
+    }
+
+    #[test]
+    fn weak_keys_and_keys_that_are_there_twice_are_refused() {
+        let encoded = |bytes: [u8; 32]| STANDARD.encode(bytes);
+        let (one, two) = (STANDARD.encode(Sha256::digest("1")), STANDARD.encode(Sha256::digest("2")));
+        for (keys, reason) in [
+            (format!("a:{}", encoded([0; 32])), "not random"),
+            (format!("a:{}", encoded([7; 32])), "not random"),
+            (format!("a:{}", encoded(*b"change-me-change-me-change-me-32")), "not random"),
+            (format!("a:{one},b:{}", encoded([0; 32])), "not random"),
+            (format!("a:{one},a:{two}"), "two keys of the keyring have the id \"a\""),
+            (format!("a:{one},b:{two},c:{one}"), "one key of the keyring has two ids, \"c\""),
+        ] {
+            let error = format!("{:#}", Keyring::parse(&keys).unwrap_err());
+            assert!(error.contains(reason) && !error.contains(&one), "{error}");
+        }
+        let ring = Keyring::parse(&format!("a:{one}")).unwrap();
+        assert!(ring.holds(&one) && ring.holds(&format!("a:{one}")) && !ring.holds(&two));
     }
 
     #[test]

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use secrecy::ExposeSecret as _;
 
 use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     mail::Mailer,
-    people::password::Passwords,
+    people::{SignUp, password::Passwords},
     providers::{Providers, ai::Ai},
     secrets::Keyring,
     signer::Signer,
@@ -21,6 +21,8 @@ use crate::{
 pub struct Services {
     /// Encrypts stored secrets.
     pub keyring: Keyring,
+    /// Who may make an account.
+    pub sign_up: SignUp,
     /// Hashes passwords.
     pub passwords: Passwords,
     /// Signs codes that are not stored.
@@ -50,13 +52,20 @@ impl Services {
         if is_spread && config.storage_url.scheme() == "file" {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
+        let (keyring, secret_key) = (config.keys.keyring()?, config.secret_key.expose_secret());
+        ensure!(
+            !keyring.holds(secret_key),
+            "SECRET_KEY is one of ENCRYPTION_KEYS: make another with openssl rand -base64 48"
+        );
         let public_url = config.public_url.as_str().trim_end_matches('/');
         Ok(Arc::new(Self {
-            keyring: config.keys.keyring()?,
+            keyring,
+            sign_up: config.people.sign_up,
             passwords: Passwords::default(),
-            signer: Signer::new(config.secret_key.expose_secret())?,
+            signer: Signer::new(secret_key)?,
             storage: Storage::open(&config.storage_url)?,
-            providers: Providers::new(&config.providers, public_url)?,
+            providers: Providers::new(&config.providers, public_url)?
+                .sign_in_with(config.people.sign_in_with.as_ref())?,
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
             upkeep: config.upkeep,

@@ -9,8 +9,13 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use uuid::Uuid;
 
+use crate::secrets::{is_placeholder, is_varied};
+
 /// The minimum number of characters of `SECRET_KEY`.
 const SHORTEST: usize = 32;
+
+/// The minimum number of different characters in it. 32 random ones have about 13 if they are hexadecimal.
+const LEAST_VARIETY: usize = 8;
 
 /// Makes and checks codes.
 #[derive(Clone)]
@@ -25,16 +30,17 @@ impl fmt::Debug for Signer {
 }
 
 impl Signer {
-    /// Returns a signer with a secret of 32 characters or more.
+    /// Returns a signer with a secret of 32 random characters or more.
     ///
     /// # Errors
-    /// Returns an error if the secret is shorter.
+    /// Returns an error if the secret is shorter, a repeated word, or one of an example.
     ///
     /// # Panics
     /// Never: HMAC takes keys of any length.
     pub fn new(secret: &str) -> anyhow::Result<Self> {
+        let is_random = is_varied(secret.as_bytes(), LEAST_VARIETY) && !is_placeholder(secret);
         ensure!(
-            secret.len() >= SHORTEST,
+            secret.trim().len() >= SHORTEST && is_random,
             "SECRET_KEY should have 32 random characters or more: openssl rand -base64 48"
         );
         Ok(Self { root: Hmac::new_from_slice(secret.as_bytes()).expect("a key of any length") })
@@ -75,19 +81,33 @@ mod tests {
 
     #[test]
     fn a_code_is_read_for_its_purpose_by_its_signer_only() {
-        let (signer, id) = (Signer::new(&"a".repeat(32)).unwrap(), Uuid::now_v7());
+        let (signer, id) = (Signer::new("one secret of 32 letters or more").unwrap(), Uuid::now_v7());
         let code = signer.code("verify_email", id);
         assert_eq!((code.len(), signer.read("verify_email", &code)), (64, Some(id)));
         assert_eq!(signer.read("reset_password", &code), None);
-        assert_eq!(Signer::new(&"b".repeat(32)).unwrap().read("verify_email", &code), None);
+        assert_eq!(Signer::new("another secret of 32 letters or more").unwrap().read("verify_email", &code), None);
     }
 
     #[test]
     fn what_is_no_code_is_none() {
-        let signer = Signer::new(&"a".repeat(32)).unwrap();
+        let signer = Signer::new("one secret of 32 letters or more").unwrap();
         let code = signer.code("verify_email", Uuid::now_v7());
         for other in ["", "!", "AAAA", &code[1..], &code[..62], &format!("{code}AAAA")] {
             assert_eq!(signer.read("verify_email", other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_weak_secret_is_refused() {
+        for weak in [
+            "a".repeat(64),
+            " ".repeat(40),
+            format!("{}short", " ".repeat(40)),
+            "abcabc".repeat(8),
+            "change-me-change-me-please-change-me-now".to_owned(),
+            "CHANGE_ME_to_48_random_characters_0123456789".to_owned(),
+        ] {
+            assert!(Signer::new(&weak).is_err(), "{weak}");
         }
     }
 

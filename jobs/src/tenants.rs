@@ -4,6 +4,7 @@ mod countries;
 mod create;
 pub mod erasure;
 pub mod invitations;
+pub mod inviter;
 pub mod keys;
 pub mod members;
 pub mod membership;

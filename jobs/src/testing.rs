@@ -36,6 +36,9 @@ use crate::{
 
 pub use self::sandbox::{Sandbox, emails_to};
 
+/// The keys that all programs of a test share.
+pub const ENCRYPTION_KEYS: &str = "test:CzBVep/E6Q4zWH2ix+wRNluApcrvFDleg6jN8hc8YYY=";
+
 /// The engine's bench with our jobs, and a world in the sandbox.
 #[derive(Debug)]
 pub struct Bench {
@@ -130,7 +133,7 @@ impl Bench {
     pub async fn begin_login_at(&self, provider: Provider) -> JobId {
         let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = connections::begin(&mut tx, self.tenant_id, provider, Duration::from_mins(10)).await;
+        let ticket = connections::begin(&mut tx, self.tenant_id, provider, None, Duration::from_mins(10)).await;
         let opened = connections::open_ticket(&mut tx, providers, &ticket.expect("a ticket")).await;
         let Opened { request, authorize_url } = opened.expect("an answer").expect("an open ticket");
         let code = self.sandbox.log_in(authorize_url).await;

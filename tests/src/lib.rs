@@ -201,7 +201,7 @@ impl TestApp {
             .env("DATABASE_URL", &self.database_url)
             .env("REDIS_URL", &self.redis_url)
             .env("REDIS_PREFIX", &self.redis_prefix)
-            .env("ENCRYPTION_KEYS", worker::ENCRYPTION_KEYS)
+            .env("ENCRYPTION_KEYS", jobs::testing::ENCRYPTION_KEYS)
             .output()
             .await
             .expect("the admin starts");

@@ -1,6 +1,6 @@
 //! People of a test, who register and sign in like anybody else.
 
-use jobs::people::store::Purpose;
+use jobs::people::{Address, store::Purpose};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -52,7 +52,7 @@ impl TestApp {
     pub async fn operator(&self, email: &str) -> SignedIn {
         let staff = self.person(email).await;
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
-        let sql = "update users set operator_role = 'full' where email = $1";
+        let sql = "update users set operator_role = 'full' where email_canonical = lower($1)";
         sqlx::query(sql).bind(email).execute(&mut *tx).await.expect("updated");
         tx.commit().await.expect("a commit");
         staff
@@ -90,10 +90,11 @@ impl TestApp {
     /// If there is none.
     pub async fn last_code(&self, email: &str, purpose: Purpose) -> String {
         let sql = "select l.id from mail_links l join users u on u.id = l.user_id
-            where u.email = $1 and l.purpose = $2 order by l.created_at desc limit 1";
+            where u.email_canonical = $1 and l.purpose = $2 order by l.created_at desc limit 1";
+        let canonical = Address::parse(email).expect("an address").canonical();
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
         let link: Uuid =
-            sqlx::query_scalar(sql).bind(email).bind(purpose.name()).fetch_one(&mut *tx).await.expect("a link");
+            sqlx::query_scalar(sql).bind(canonical).bind(purpose.name()).fetch_one(&mut *tx).await.expect("a link");
         self.bench.engine.services.signer.code(purpose.name(), link)
     }
 }

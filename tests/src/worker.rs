@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jobs::testing::Sandbox;
+use jobs::testing::{ENCRYPTION_KEYS, Sandbox};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -17,9 +17,6 @@ use crate::{setting, until};
 
 /// The longest time a test waits for a worker.
 const PATIENCE: Duration = Duration::from_secs(40);
-
-/// The keys that all programs of a test share.
-pub(crate) const ENCRYPTION_KEYS: &str = "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 /// Returns the command of one of our programs, with a sandbox for its providers.
 pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {

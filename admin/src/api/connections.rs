@@ -1,26 +1,17 @@
 //! Connecting accounts: an address for a browser, and the provider's way back.
 
-use std::time::Duration;
-
 use jobs::{
-    connections::{self, CallbackError, CameBack, OpenError, Opened},
+    connections::{self, CallbackError, CameBack},
     engine::Scope,
     providers::{Provider, StoredProvider},
 };
-use poem::{
-    IntoResponse, Response, handler,
-    http::{StatusCode, header},
-    web::{
-        Data, Path,
-        cookie::{Cookie, CookieJar, SameSite},
-    },
-};
+use poem::web::{Path, cookie::CookieJar};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::Query,
     payload::{Html, Json},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
@@ -29,6 +20,7 @@ use crate::{
     auth::{Caller, Needs},
     database::Answered,
     html,
+    http::cookies,
     state::AppState,
 };
 
@@ -59,6 +51,8 @@ pub(crate) struct ConnectionsApi {
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl ConnectionsApi {
     /// Begin to connect a {account}: answers the address to open in a browser.
+    ///
+    /// What a person asked for opens where that person is signed in; what a key asked for shows a page that names the tenant.
     #[oai(path = "/oauth/:provider/authorize", method = "get", operation_id = "authorize_{provider}")]
     async fn authorize(
         &self,
@@ -68,9 +62,10 @@ impl ConnectionsApi {
     ) -> Result<Answered<Json<ConnectView>>, ApiError> {
         let tenant_id = caller.tenant(tenant_id.0)?;
         let provider = self.connecting(provider.0)?;
+        let user_id = caller.person().ok().map(|person| person.user_id);
         let (life, at, services) = (self.state.state_life, (tenant_id, provider), &self.state.services);
         let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
-        let ticket = connections::authorize(&mut tx, services, caller.actor(), at, life).await?;
+        let ticket = connections::authorize(&mut tx, services, caller.actor(), at, user_id, life).await?;
         let ticket = ticket.ok_or_else(|| ApiError::not_found("tenant"))?;
         let url = format!("{}/connect/{ticket}", self.state.public_url);
         tx.answer(Json(ConnectView { url, expires_in_seconds: life.as_secs() })).await
@@ -80,7 +75,7 @@ impl ConnectionsApi {
     #[oai(path = "/oauth/:provider/callback", method = "get", operation_id = "callback_{provider}")]
     async fn callback(
         &self,
-        cookies: &CookieJar,
+        jar: &CookieJar,
         provider: Path<String>,
         state: Query<Option<String>>,
         code: Query<Option<String>>,
@@ -94,11 +89,12 @@ impl ConnectionsApi {
             );
             return Ok(BrowserPage::Refused(Html(html::message("Not connected", &words))));
         };
-        let browser = cookies.get(&cookie_name(&state)).map(|cookie| SecretString::from(cookie.value_str()));
+        let name = cookie_name(&state);
+        let browser = cookies::read(jar, &self.state, &name).map(SecretString::from);
         let (Some(code), Some(browser)) = (code.0.map(SecretString::from), browser) else {
             return Ok(not_accepted());
         };
-        cookies.add(spent_cookie(&state));
+        jar.add(cookies::removal(&self.state, &name));
         #[expect(clippy::disallowed_methods, reason = "a browser comes back; the state is good once")]
         let mut tx = self.state.db.unkeyed().system().await?;
         let services = &self.state.services;
@@ -131,58 +127,7 @@ fn not_accepted() -> BrowserPage {
 }
 
 /// A cookie a login, so that two at once in one browser do not spoil each other. The name is no secret.
-fn cookie_name(state: &str) -> String {
+pub(crate) fn cookie_name(state: &str) -> String {
     let start: String = state.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("linecook_connect_{start}")
-}
-
-/// Opens a ticket: binds the browser by a cookie and sends it to the provider.
-#[handler]
-pub(crate) async fn connect(
-    Data(state): Data<&AppState>,
-    Path(ticket): Path<String>,
-    cookies: &CookieJar,
-) -> Result<Response, ApiError> {
-    #[expect(clippy::disallowed_methods, reason = "a browser opens it; the ticket is good once")]
-    let mut tx = state.db.unkeyed().system().await?;
-    let opened = match connections::open_ticket(&mut tx, &state.services.providers, &ticket).await {
-        Ok(Some(opened)) => opened,
-        Ok(None) => {
-            let words = "This link was opened before or is too old. Ask for a new one.";
-            return Ok(refused(StatusCode::NOT_FOUND, "Link not valid", words));
-        }
-        Err(OpenError::NotOffered(error)) => {
-            let error = ApiError::from(error);
-            return Ok(refused(error.status(), "Not connected", error.detail()));
-        }
-        Err(OpenError::Database(error)) => return Err(error.into()),
-    };
-    tx.commit().await?;
-    cookies.add(browser_cookie(state, &opened));
-    let location = opened.authorize_url.as_str();
-    Ok(Response::builder().status(StatusCode::FOUND).header(header::LOCATION, location).finish())
-}
-
-fn refused(status: StatusCode, title: &str, words: &str) -> Response {
-    Html(html::message(title, words)).with_status(status).into_response()
-}
-
-/// Takes the cookie from the browser, where it is known by its path too.
-fn spent_cookie(state: &str) -> Cookie {
-    let mut cookie = Cookie::named(cookie_name(state));
-    cookie.set_path("/api/v1/oauth");
-    cookie.make_removal();
-    cookie
-}
-
-fn browser_cookie(state: &AppState, opened: &Opened) -> Cookie {
-    let Opened { request, .. } = opened;
-    let mut cookie = Cookie::new_with_str(cookie_name(&request.state), request.verifier.expose_secret());
-    cookie.set_path("/api/v1/oauth");
-    cookie.set_http_only(true);
-    // Lax: the provider's redirect back is a top-level navigation.
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(state.public_url.starts_with("https:"));
-    cookie.set_max_age(state.state_life.max(Duration::from_secs(1)));
-    cookie
 }

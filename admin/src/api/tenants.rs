@@ -29,7 +29,7 @@ use self::{
 };
 use crate::{
     ApiError,
-    api::{Tag, jobs::EnqueuedView},
+    api::{Tag, jobs::EnqueuedView, people::address},
     auth::{Audience, Caller, Needs},
     database::Answered,
     http::{
@@ -56,7 +56,7 @@ impl TenantsApi {
         let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
         let TenantBody { name, email, .. } = body.0;
-        let new = NewTenant { name, email, plan, owner, model };
+        let new = NewTenant { name, email: address(&email)?, plan, owner, model };
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
         let (tenant, settings) = tenants::create(&mut tx, &self.state.services, caller.actor(), &new).await?;
         tx.answer(CreatedTenant::Created(Json(TenantView::new(tenant, settings)))).await
@@ -111,8 +111,9 @@ impl TenantsApi {
         if body.plan.is_some() && caller.audience() == Audience::Tenant {
             return Err(refusals::plan_by_operators());
         }
+        let email = body.email.as_deref().map(address).transpose()?;
         let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
-        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(tenant, settings);
+        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(email.as_ref(), tenant, settings);
         let (tenant, settings) = tenants::update(&mut tx, &self.state.services, caller.actor(), id, change).await?;
         tx.answer(Json(TenantView::new(tenant, settings))).await
     }

@@ -36,6 +36,17 @@ impl Client {
         self.0.map(|address| address.to_string())
     }
 
+    /// The network of a whole site, as providers give them out in IPv6; one machine otherwise.
+    pub(crate) fn network(self) -> String {
+        match self.0 {
+            Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
+                let network = address.segments();
+                format!("{:x}:{:x}:{:x}::/48", network[0], network[1], network[2])
+            }
+            Some(_) | None => self.counted_as(),
+        }
+    }
+
     /// What tries are counted by: one machine, or in IPv6 the network of one customer.
     pub(crate) fn counted_as(self) -> String {
         match self.0 {
@@ -77,5 +88,9 @@ mod tests {
         assert_eq!(counted("2001:db8:1:2:3::4"), counted("2001:db8:1:2:ffff::1"));
         assert_ne!(counted("2001:db8:1:2::1"), counted("2001:db8:1:3::1"));
         assert_eq!(counted("::ffff:203.0.113.9"), "203.0.113.9");
+        let network = |address: &str| Client(Some(address.parse().unwrap())).network();
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:ffff::1"));
+        assert_ne!(network("2001:db8:1::1"), network("2001:db8:2::1"));
+        assert_eq!(network("203.0.113.9"), "203.0.113.9");
     }
 }

@@ -21,11 +21,8 @@ use poem::{
 };
 use uuid::Uuid;
 
-use super::client::Client;
-use crate::{ApiError, error::ErrorCode, state::AppState};
-
-/// The browser's cookie that names its session.
-pub(crate) const SESSION_COOKIE: &str = "linecook_session";
+use super::{Lookups, client::Client};
+use crate::{ApiError, error::ErrorCode, http::cookies, state::AppState};
 
 /// Names one of the caller's tenants, for a request whose address and body name none.
 pub(crate) const TENANT_HEADER: &str = "linecook-tenant";
@@ -78,12 +75,12 @@ enum Credential {
 pub(crate) async fn identify<E: Endpoint>(
     endpoint: E,
     mut request: Request,
-    state: AppState,
+    (state, lookups): (AppState, Arc<Lookups>),
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
     // Whether the process runs is asked while the database is away too.
     let is_health = request.uri().path().starts_with("/health");
-    if !is_health && let Some(mut identity) = find(&state, &request, &client).await? {
+    if !is_health && let Some(mut identity) = find(&state, &lookups, &request, &client).await? {
         if let Some(named) = named_tenant(&request)? {
             identity.work_in(named)?;
         }
@@ -107,16 +104,25 @@ fn bad_tenant() -> ApiError {
     ApiError::bad_request(ErrorCode::Malformed, "Linecook-Tenant: it should be the id of one tenant, a UUID.")
 }
 
-async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
+async fn find(
+    state: &AppState,
+    lookups: &Lookups,
+    request: &Request,
+    client: &Client,
+) -> Result<Option<Identity>, ApiError> {
     let authorization = request.headers().get(header::AUTHORIZATION);
     let Some(authorization) = authorization else {
-        return find_by_cookie(state, request, client).await;
+        let Some(cookie) = session_cookie(state, request) else {
+            return Ok(None);
+        };
+        let find = find_by_cookie(state, &cookie, request, client);
+        return sparingly(state, lookups, client, &cookie, find).await;
     };
     let Some(token) = authorization.to_str().ok().and_then(bearer) else {
         return Ok(None);
     };
     if token.starts_with(keys::PREFIX) {
-        return find_by_key(state, token, client).await;
+        return sparingly(state, lookups, client, token, find_by_key(state, token, client)).await;
     }
     let Some(claims) = access_token::read(&state.services.signer, &state.public_url, token) else {
         return Ok(None);
@@ -126,6 +132,21 @@ async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Op
     tx.commit().await?;
     let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
     Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
+}
+
+/// Looks a secret up, unless its machine guesses too much.
+async fn sparingly(
+    state: &AppState,
+    lookups: &Lookups,
+    client: &Client,
+    secret: &str,
+    find: impl Future<Output = Result<Option<Identity>, ApiError>>,
+) -> Result<Option<Identity>, ApiError> {
+    let (whose, secret) = (client.counted_as(), fingerprint(secret));
+    lookups.admit(&whose, &secret, state.http.rates.client)?;
+    let found = find.await?;
+    lookups.note(&whose, secret, found.is_some());
+    Ok(found)
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -150,22 +171,34 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
     }))
 }
 
-/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages.
-async fn find_by_cookie(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
-    let Some(cookie) = request.cookie().get(SESSION_COOKIE) else {
-        return Ok(None);
-    };
-    if !is_safe(request.method()) && !is_ours(request, &state.public_url) {
-        return Ok(None);
-    }
+/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages. So
+/// has all of the API, where GET makes the tickets of connections.
+fn session_cookie(state: &AppState, request: &Request) -> Option<String> {
+    let is_of_api = request.uri().path().starts_with("/api/");
+    let is_followed = is_safe(request.method()) && !(is_foreign(request) && is_of_api);
+    cookies::read(request.cookie(), state, cookies::SESSION)
+        .filter(|_| is_followed || is_ours(request, &state.public_url))
+}
+
+async fn find_by_cookie(
+    state: &AppState,
+    cookie: &str,
+    request: &Request,
+    client: &Client,
+) -> Result<Option<Identity>, ApiError> {
     let mut tx = state.db.unkeyed().system().await?;
-    let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie.value_str()))).await?;
+    let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie))).await?;
     tx.commit().await?;
     Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
 }
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Whether a page of another site made a browser ask for it. Browsers say so; what says nothing is no browser, or an old one.
+pub(crate) fn is_foreign(request: &Request) -> bool {
+    request.header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// Whether one of our own pages sent it.

@@ -9,7 +9,7 @@ use jobs::{
     engine::{Db, Tx},
     ids::TenantId,
     people::{
-        OperatorRole, recover, sessions,
+        Address, OperatorRole, recover, sessions,
         store::{self, Names, Purpose},
     },
     signer::Signer,
@@ -84,7 +84,8 @@ pub(crate) async fn remove(removal: Removal) -> anyhow::Result<()> {
     let keyring = removal.keys.keyring()?;
     let db = Db::connect(removal.database.database_url.expose_secret(), 1, None).await?;
     let mut tx = db.system().await?;
-    let Some(user_id) = store::end_operator(&mut tx, &removal.email).await? else {
+    let email = Address::parse(&removal.email).context("--email")?;
+    let Some(user_id) = store::end_operator(&mut tx, &email).await? else {
         bail!("nobody with that address is an operator");
     };
     sessions::revoke_all(&mut tx, user_id).await?;
@@ -107,18 +108,19 @@ async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(En
     let (Some(secret_key), Some(public_url)) = (&config.secret_key, &config.public_url) else {
         bail!("--email needs SECRET_KEY and PUBLIC_URL, as the admin has them");
     };
-    if !email.contains('@') {
-        bail!("--email should look like name@example.com");
-    }
+    let email = Address::parse(email).context("--email")?;
     let role = if config.read_only { OperatorRole::ReadOnly } else { OperatorRole::Full };
-    let user_id = store::ensure(tx, email).await.context("could not store the person; was `admin migrate` run?")?;
+    let user_id = store::ensure(tx, &email).await.context("could not store the person; was `admin migrate` run?")?;
     store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
     // What others may have registered for the address is not to become an operator's password.
     store::delete_links(tx, user_id).await?;
     let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;
     let code = Signer::new(secret_key.expose_secret())?.code(Purpose::ResetPassword.name(), link_id);
     let link = format!("{}/reset-password/{code}", public_url.as_str().trim_end_matches('/'));
-    Ok((entry("operator.create", "user", user_id.to_string(), json!({ "email": email, "role": role.name() })), link))
+    Ok((
+        entry("operator.create", "user", user_id.to_string(), json!({ "email": email.as_str(), "role": role.name() })),
+        link,
+    ))
 }
 
 fn entry(action: &str, object_type: &'static str, object_id: String, details: Value) -> Entry {

@@ -91,6 +91,7 @@ codes! {
     Refused = "refused",
     RemoteIdTaken = "remote_id_taken",
     RepeatedParameter = "repeated_parameter",
+    SignUpClosed = "sign_up_closed",
     StateChanging = "state_changing",
     StillLooking = "still_looking",
     TooLarge = "too_large",

@@ -5,14 +5,14 @@ use std::{sync::Arc, time::Duration};
 use jobs::engine::{Limiter, Quota, Taken, Window};
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
 };
 
 use super::body::discard_body;
 use crate::{
     ApiError,
-    auth::{Client, Identity},
-    config::{Rate, RateConfig},
+    auth::{Client, Identity, is_foreign},
+    config::{HttpConfig, Origins, Rate, RateConfig},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -26,18 +26,29 @@ const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "
 
 /// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
 /// password.
-const LOGIN_PATHS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
+const LOGIN_PATHS: [&str; 9] = [
+    "/api/v1/auth/",
+    "/api/v1/oauth/",
+    "/connect/",
+    "/sign-in",
+    "/sign-up",
+    "/forgot-password",
+    "/verify-email/",
+    "/reset-password/",
+    "/invitations/",
+];
 
 /// Counts requests.
 #[derive(Debug)]
 pub(crate) struct RequestLimiter {
     limiter: Limiter,
     rates: RateConfig,
+    listed: Origins,
 }
 
 impl RequestLimiter {
-    pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
-        Self { limiter: Limiter::new(window), rates }
+    pub(crate) fn new(window: Window, http: &HttpConfig) -> Self {
+        Self { limiter: Limiter::new(window), rates: http.rates, listed: http.cors_origins.clone() }
     }
 
     /// What a request is counted by.
@@ -48,8 +59,11 @@ impl RequestLimiter {
         let is_counted = !UNCOUNTED.iter().any(|open| path.starts_with(open));
         let mut quotas = Vec::new();
         if (identity.is_none() || is_login) && is_counted {
-            let client = request.extensions().get::<Client>().map(|client| client.counted_as());
-            quotas.extend(quota("client", client.unwrap_or_default(), self.rates.client, MINUTE));
+            let client = request.extensions().get::<Client>().map(|client| client.counted_as()).unwrap_or_default();
+            // What other sites make a visitor's browser ask for is not to use up what the visitor needs to sign in.
+            let is_listed = request.header(header::ORIGIN).is_some_and(|origin| self.listed.list(origin));
+            let whose = if is_foreign(request) && !is_listed { format!("{client} by other sites") } else { client };
+            quotas.extend(quota("client", whose, self.rates.client, MINUTE));
         }
         let Some(identity) = identity.filter(|identity| !identity.is_operator()) else {
             return quotas;

@@ -10,7 +10,12 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::*;
-use crate::{engine::JobState, secrets::Keyring, tenants, testing::Bench};
+use crate::{
+    engine::JobState,
+    secrets::Keyring,
+    tenants,
+    testing::{Bench, ENCRYPTION_KEYS},
+};
 
 /// A bench whose tenant has a log.
 pub(super) struct Log {
@@ -190,10 +195,12 @@ async fn the_application_cannot_change_what_is_there(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn what_an_older_key_signed_is_verified_as_long_as_it_is_there(pool: PgPool) {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest as _, Sha256};
     let mut log = Log::new(pool).await;
     let tenant_id = log.bench.tenant_id;
     log.write(tenant_id, 2).await;
-    let (new, old) = (format!("new:{}", STANDARD.encode([8; 32])), format!("test:{}", STANDARD.encode([7; 32])));
+    let new = format!("new:{}", STANDARD.encode(Sha256::digest("new")));
+    let old = ENCRYPTION_KEYS;
     let with_both = Keyring::parse(&format!("{new},{old}")).unwrap();
     let with_new = Keyring::parse(&new).unwrap();
     let services = std::sync::Arc::make_mut(&mut log.bench.engine.services);

@@ -6,26 +6,31 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 use url::Url;
 
-use super::{ExchangeOauthCode, store};
+use super::{
+    ExchangeOauthCode,
+    store::{self, Ticket},
+};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
-    ids::TenantId,
+    ids::{TenantId, UserId},
     providers::{AuthorizationRequest, NotOffered, Provider, Providers},
     secrets::{Keyring, fingerprint, random_token},
     services::Services,
     tenants,
 };
 
-/// Begins a login for a tenant at a provider. Returns the ticket that opens it in a browser, once.
+/// Begins a login for a tenant at a provider. Returns the ticket that opens it in a browser, once;
+/// if a person asks for it, only where that person is signed in.
 pub async fn begin(
     tx: &mut Tx,
     tenant_id: TenantId,
     provider: Provider,
+    user_id: Option<UserId>,
     life: Duration,
 ) -> Result<String, sqlx::Error> {
     let ticket = random_token();
-    store::insert_state(tx, tenant_id, provider, &fingerprint(&ticket), life).await?;
+    store::insert_state(tx, tenant_id, provider, user_id, &fingerprint(&ticket), life).await?;
     Ok(ticket)
 }
 
@@ -36,15 +41,21 @@ pub async fn authorize(
     services: &Services,
     actor: &Actor,
     (tenant_id, provider): (TenantId, Provider),
+    user_id: Option<UserId>,
     life: Duration,
 ) -> Result<Option<String>, sqlx::Error> {
     if tenants::store::get(tx, tenant_id).await?.is_none() {
         return Ok(None);
     }
-    let ticket = begin(tx, tenant_id, provider, life).await?;
+    let ticket = begin(tx, tenant_id, provider, user_id, life).await?;
     let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
     audit::append(tx, &services.keyring, actor, &[entry]).await?;
     Ok(Some(ticket))
+}
+
+/// Returns a ticket that can be opened, without opening it. Needs the system scope.
+pub async fn find_ticket(tx: &mut Tx, ticket: &str) -> Result<Option<Ticket>, sqlx::Error> {
+    store::find_ticket(tx, &fingerprint(ticket)).await
 }
 
 /// The data for a browser that opened a ticket.

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Email, MailError, Recipient, SendMail,
     store::{self, Addressee},
-    template::{DeliveryOutcome, EmailTemplate, one_line, time},
+    template::{DeliveryOutcome, EmailTemplate, one_line, stranger, time},
 };
 use crate::{
     engine::{JobContext, JobError, Tx},
@@ -108,8 +108,8 @@ async fn invitation(tx: &mut Tx, services: &Services, tenant_id: TenantId, id: U
     Ok(row.map(|row| {
         let code = services.signer.code("invitation", id);
         let words = EmailTemplate::Invitation {
-            tenant: one_line(&row.tenant),
-            inviter: one_line(&row.inviter),
+            tenant: stranger(&row.tenant),
+            inviter: stranger(&row.inviter),
             role: row.role,
             url: format!("{}/invitations/{code}", services.public_url()),
             until: time(row.expires_at),

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use lettre::{
     Message,
     message::Mailbox,
@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{MailError, error::Stage, store::Addressee};
-use crate::{ids::JobId, value_parsers::secret};
+use crate::{ids::JobId, people::Address, value_parsers::secret};
 
 /// The mail server and the sender.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -60,9 +60,16 @@ impl Mailer {
             (Some(url), Some(from)) => Some(Arc::new(Smtp::parse(url, from)?)),
         };
         let alert_address = given(&config.alert_email);
-        let is_address = |email: &String| email.trim().parse::<lettre::Address>().is_ok();
-        ensure!(alert_address.iter().all(is_address), "ALERT_EMAIL should look like you@example.com");
-        Ok(Self { smtp, alert_address: alert_address.map(|email| Addressee { email, name: String::new() }) })
+        let alert_address = alert_address.map(|email| Address::parse(email.trim())).transpose();
+        let alert_address = alert_address.ok().context("ALERT_EMAIL should look like you@example.com")?;
+        let addressee = |address: Address| Addressee { email: address.as_str().to_owned(), name: String::new() };
+        Ok(Self { smtp, alert_address: alert_address.map(addressee) })
+    }
+
+    /// Returns true if there is a server, so that mail goes out.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.smtp.is_some()
     }
 
     /// Returns the server.

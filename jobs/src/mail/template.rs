@@ -75,7 +75,7 @@ impl EmailTemplate {
             Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
             Self::AddressTaken { .. } => "You have an account already".to_owned(),
             Self::ResetPassword { .. } => "Choose a new password".to_owned(),
-            Self::Invitation { tenant, .. } => format!("Join {tenant} on Linecook"),
+            Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
             Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
                 format!("A post on {account} did not go out")
@@ -128,6 +128,26 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
+/// Characters of a stranger's name that go into an email.
+const LONGEST_NAME: usize = 60;
+
+/// Returns a name that a stranger chose, for a letter to somebody who may not know them: cut, on one line, and without what
+/// leads elsewhere or turns the direction of the text. Mail programs make links of words with dots, so dots are set apart.
+pub(super) fn stranger(name: &str) -> String {
+    let line = one_line(&name.chars().filter(|c| !is_invisible(*c)).collect::<String>());
+    let is_address = |word: &&str| ["://", "@", "www."].iter().any(|mark| word.to_lowercase().contains(mark));
+    let plain = line.split_whitespace().filter(|word| !is_address(word)).collect::<Vec<_>>().join(" ");
+    let apart = plain.replace(['\u{201c}', '\u{201d}', '"'], "'").replace('.', ". ");
+    let words = apart.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned()
+}
+
+/// Characters of the Unicode category Cf that nobody sees: marks of direction, joiners, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
 /// Formats a time for people: `22 November 2026, 14:00 UTC`.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.format("%-d %B %Y, %H:%M UTC").to_string()
@@ -153,8 +173,8 @@ mod tests {
     fn invitation(tenant: &str, inviter: &str) -> EmailTemplate {
         let (role, until) = ("admin".to_owned(), time(DateTime::UNIX_EPOCH));
         EmailTemplate::Invitation {
-            tenant: one_line(tenant),
-            inviter: one_line(inviter),
+            tenant: stranger(tenant),
+            inviter: stranger(inviter),
             role,
             url: URL.to_owned(),
             until,
@@ -213,16 +233,24 @@ mod tests {
     fn what_people_wrote_is_escaped_in_html_and_left_alone_in_text() {
         let words = invitation("<script>alert(1)</script> & Söhne", "\"><b>Zoë");
         let (text, html) = (words.to_text(), words.to_html(&words.to_text()));
-        assert!(text.contains("<script>alert(1)</script> & Söhne") && text.contains("\"><b>Zoë"), "{text}");
+        assert!(text.contains("<script>alert(1)</script> & Söhne") && text.contains("'><b>Zoë"), "{text}");
         assert!(!html.contains("<script>") && !html.contains("<b>Zo"), "{html}");
         assert!(html.contains("&#60;script&#62;alert(1)") && html.contains("&#38; Söhne"), "{html}");
     }
 
     #[test]
-    fn nobody_writes_paragraphs_or_headers_of_his_own() {
-        let words = invitation("Krusty\r\nBcc: all@example.com\n\nhttps://evil.example.com", "");
-        assert_eq!(words.subject(), "Join Krusty Bcc: all@example.com https://evil.example.com on Linecook");
+    fn strangers_lead_nowhere_and_their_names_are_marked() {
+        let words = invitation("Krusty\r\nBcc: all@example.com\n\nhttps://evil.example.com evil.example.com/x", "");
+        assert_eq!(words.subject(), "You are invited to \u{201c}Krusty Bcc: evil. example. com/x\u{201d} on Linecook");
         assert_eq!(words.to_html(&words.to_text()).matches("<a href=").count(), 1);
+        let turned = invitation("a\u{202e}b\u{200b}c\u{2066}d\u{1b}[2J", "x\" y\u{201d} WWW.EVIL.EXAMPLE");
+        let text = turned.to_text();
+        assert!(text.contains("\u{201c}abcd [2J\u{201d}") && text.contains("\u{201c}x' y'\u{201d}"), "{text}");
+        assert_eq!(stranger(&"\u{e4}".repeat(300)).chars().count(), 60);
+    }
+
+    #[test]
+    fn nobody_writes_lines_of_his_own() {
         assert_eq!(one_line("a\u{0}\u{1b}[2J\tb \u{85} c"), "a [2J b c");
         assert_eq!(one_line(&"ä".repeat(300)), format!("{}...", "ä".repeat(200)));
     }

@@ -93,7 +93,7 @@ mod tests {
     const HERE: &str = "https://linecook.example.com";
 
     fn signer() -> Signer {
-        Signer::new(&"k".repeat(32)).unwrap()
+        Signer::new("a secret of 32 letters or a few more").unwrap()
     }
 
     fn forged(header: &Header, changed: &[(&str, Option<Value>)], key: &[u8]) -> String {

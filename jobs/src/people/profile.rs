@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{EraseUser, sessions, store};
+use super::{Address, EraseUser, sessions, store};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
@@ -43,7 +43,7 @@ pub async fn leave(
     confirmed_email: &str,
 ) -> Result<Enqueued, LeaveError> {
     let user = store::get(tx, user_id).await?.ok_or(LeaveError::Missing)?;
-    if !user.email.eq_ignore_ascii_case(confirmed_email) {
+    if !Address::parse(confirmed_email).is_ok_and(|address| address.canonical() == user.email_canonical) {
         return Err(LeaveError::NotConfirmed);
     }
     let owned = members::list_owned_alone(tx, user_id).await?;

@@ -165,13 +165,17 @@ pub enum Exchange {
 /// Exchanges a refresh token. Needs the system scope. The caller commits whatever the result is.
 ///
 /// A token that was exchanged within the last ten seconds is good again, because its response may
-/// have been lost. Of the tokens that it was exchanged for, the first one used stays good, and the
-/// others count as used.
+/// have been lost; not so if one of those that it was exchanged for was used since. Of them, the
+/// first one used goes on. Another one that is used too shows that there are two holders.
 pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select t.id, t.session_id as "session_id: SessionId", s.user_id as "user_id: UserId",
-          t.used_at is null or t.used_at > engine_now() - interval '10 seconds' as "is_good!"
+          not t.superseded and (
+            t.used_at is null
+            or t.used_at > engine_now() - interval '10 seconds'
+              and not exists (select from refresh_tokens next where next.parent_id = t.id and next.used_at is not null)
+          ) as "is_good!"
         from refresh_tokens t
         join sessions s on s.id = t.session_id
         where t.secret_sha256 = $1 and s.revoked_at is null and s.expires_at > engine_now()
@@ -192,7 +196,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
         "
         with used as (
           update refresh_tokens
-          set used_at = coalesce(used_at, engine_stamp())
+          set used_at = coalesce(used_at, engine_stamp()), superseded = id <> $1
           where id = $1 or (parent_id = (select parent_id from refresh_tokens where id = $1) and used_at is null)
         )
         update sessions

@@ -1,13 +1,16 @@
 //! Signs people in with a password, and keeps them signed in.
 
+mod attempt;
+
 use std::time::Duration;
 
 use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
+use self::attempt::Attempt;
 use super::{
-    access_token,
+    Address, access_token,
     password::Verdict,
     sessions::{self, Exchange},
     store::{self, UserRow},
@@ -44,19 +47,16 @@ pub enum SignInError {
 pub struct ClientOrigin {
     /// The key by which attempts of this client are counted.
     pub counted_as: String,
+    /// The key by which attempts of its whole network are counted.
+    pub network: String,
+    /// The code of an earlier sign-in, from [`super::known_client::issue`].
+    pub known_as: Option<String>,
     /// The remote address, for the audit log.
     pub remote_address: Option<String>,
 }
 
-impl ClientOrigin {
-    /// Returns the key by which attempts on one account from this client are counted.
-    fn at(&self, email: &str) -> String {
-        format!("{email}\0{}", self.counted_as)
-    }
-}
-
 /// Checks an address and a password, and returns the person. Attempts are counted by account and by
-/// client; a right password resets the counts.
+/// client; a right password gives back what its attempt took.
 ///
 /// # Errors
 /// Returns [`SignInError`]. A failed attempt counts too.
@@ -67,9 +67,15 @@ pub async fn check(
     password: SecretString,
     from: &ClientOrigin,
 ) -> Result<UserRow, SignInError> {
-    count_try(db, email, from).await?;
+    let address = Address::parse(email).ok();
+    let canonical = address.as_ref().map(Address::canonical).unwrap_or_default();
+    let attempt = Attempt::new(&services.signer, &canonical, from);
+    attempt.count(db).await?;
     let mut tx = db.system().await?;
-    let user = store::find_by_email(&mut tx, email).await?;
+    let user = match &address {
+        Some(address) => store::find_by_email(&mut tx, address).await?,
+        None => None,
+    };
     let registered = match &user {
         Some(user) if user.email_verified_at.is_none() => store::find_registration(&mut tx, user.id).await?,
         Some(_) | None => None,
@@ -83,7 +89,7 @@ pub async fn check(
     let mut user = user.ok_or(SignInError::Wrong)?;
     let mut tx = db.system().await?;
     if let Some((link_id, _)) = registered {
-        if Throttle::MAIL.take(&mut tx, email).await?.is_none() {
+        if Throttle::VERIFY_LETTER.take(&mut tx, &canonical).await?.is_none() {
             mail::enqueue(&mut tx, TenantId::SYSTEM, Email::VerifyEmail { link_id }).await?;
         }
         tx.commit().await?;
@@ -93,26 +99,9 @@ pub async fn check(
         store::rehash(&mut tx, user.id, old, &new).await?;
         user.password_hash = Some(new);
     }
-    Throttle::ACCOUNT.forgive(&mut tx, &from.at(email)).await?;
-    Throttle::ACCOUNT_ANYWHERE.forgive(&mut tx, email).await?;
+    attempt.forgive(&mut tx).await?;
     tx.commit().await?;
     Ok(user)
-}
-
-async fn count_try(db: &Db, email: &str, from: &ClientOrigin) -> Result<(), SignInError> {
-    let mut tx = db.system().await?;
-    let (client, here) = (from.counted_as.clone(), from.at(email));
-    let counted =
-        [(Throttle::CLIENT, client.as_str()), (Throttle::ACCOUNT, &here), (Throttle::ACCOUNT_ANYWHERE, email)];
-    let mut wait = None;
-    for (throttle, whom) in counted {
-        // An attempt that is refused already does not use up the other limits.
-        if wait.is_none() {
-            wait = throttle.take(&mut tx, whom).await?;
-        }
-    }
-    tx.commit().await?;
-    wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
 }
 
 /// The tokens of a program that is signed in.
@@ -226,3 +215,6 @@ pub async fn refresh(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,10 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
-    password::{Passwords, Verdict},
+    Address, SignUp,
+    password::{Verdict, WeakPassword},
     store::{self, Names, Purpose, Registration, UserRow},
-    throttle::Throttle,
+    throttle::{Throttle, Throttled},
 };
 use crate::{
     audit::{self, Actor, Entry},
@@ -28,23 +29,48 @@ pub struct NewPerson {
     /// The whole name.
     pub name: String,
     /// The address.
-    pub email: String,
+    pub email: Address,
     /// The password.
     pub password: SecretString,
     /// The name of the new tenant.
     pub organization_name: String,
 }
 
+/// The reasons for which a person is not registered. None depends on the address having an account.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The operator lets nobody register.
+    #[error("nobody registers here")]
+    Closed(SignUp),
+    /// The password is easy to guess.
+    #[error("the password is weak")]
+    Weak(#[from] WeakPassword),
+    /// Too many letters were asked for, or the database refused.
+    #[error("no letter can be sent")]
+    Letter(#[from] Throttled),
+}
+
+impl From<sqlx::Error> for RegisterError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Letter(error.into())
+    }
+}
+
 /// Registers a person and mails a link to verify the address.
 ///
 /// An address that has an account gets a mail that says so, so the response does not reveal which
 /// addresses are registered.
-pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Result<(), sqlx::Error> {
-    let password_hash = passwords.hash(person.password).await;
-    let mut tx = db.system().await?;
-    if Throttle::MAIL.take(&mut tx, &person.email).await?.is_some() {
-        return tx.commit().await;
+///
+/// # Errors
+/// Returns [`RegisterError`], with nothing registered.
+pub async fn register(db: &Db, services: &Services, person: NewPerson) -> Result<(), RegisterError> {
+    if !services.sign_up.admits(false) {
+        return Err(RegisterError::Closed(services.sign_up));
     }
+    let about = [person.email.as_str(), &person.name, &person.organization_name];
+    let password_hash = services.passwords.choose(person.password, &about).await?;
+    let mut tx = db.system().await?;
+    Throttle::VERIFY_LETTER.require(&mut tx, &person.email.canonical()).await?;
     let user_id = store::ensure(&mut tx, &person.email).await?;
     let is_taken = store::get(&mut tx, user_id).await?.is_some_and(|user| user.email_verified_at.is_some());
     let email = if is_taken {
@@ -61,7 +87,7 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
         Email::VerifyEmail { link_id }
     };
     mail::enqueue(&mut tx, TenantId::SYSTEM, email).await?;
-    tx.commit().await
+    Ok(tx.commit().await?)
 }
 
 /// The reasons for which an address is not verified.
@@ -73,6 +99,9 @@ pub enum VerifyError {
     /// The password is not the one that was registered with this link.
     #[error("the password is wrong")]
     Password,
+    /// The operator lets nobody register any more.
+    #[error("nobody registers here")]
+    Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -93,6 +122,9 @@ pub async fn verify(
     password: SecretString,
     remote_address: Option<String>,
 ) -> Result<UserId, VerifyError> {
+    if !services.sign_up.admits(false) {
+        return Err(VerifyError::Closed(services.sign_up));
+    }
     let link_id = services.signer.read(Purpose::VerifyEmail.name(), code).ok_or(VerifyError::Code)?;
     let mut tx = db.system().await?;
     let hash = store::get_link_hash(&mut tx, link_id).await?.ok_or(VerifyError::Code)?;

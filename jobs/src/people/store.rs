@@ -5,10 +5,12 @@ mod links;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub use self::links::{Purpose, Registration, delete_links, find_registration, get_link_hash, insert_link, use_link};
+pub use self::links::{
+    Purpose, Registration, delete_links, find_link_owner, find_registration, get_link_hash, insert_link, use_link,
+};
 use crate::{
     ids::{TenantId, UserId},
-    people::OperatorRole,
+    people::{Address, OperatorRole},
 };
 
 /// A person.
@@ -17,6 +19,7 @@ use crate::{
 pub struct UserRow {
     pub id: UserId,
     pub email: String,
+    pub email_canonical: String,
     pub email_verified_at: Option<DateTime<Utc>>,
     pub password_hash: Option<String>,
     pub first_name: String,
@@ -28,16 +31,16 @@ pub struct UserRow {
 
 /// Returns the person who has that address, in any spelling of upper and lower case. Needs the
 /// system scope.
-pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<UserRow>, sqlx::Error> {
+pub async fn find_by_email(conn: &mut PgConnection, email: &Address) -> Result<Option<UserRow>, sqlx::Error> {
     sqlx::query_as!(
         UserRow,
         r#"
-        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role as "operator_role: OperatorRole", created_at
+        select id as "id: UserId", email, email_canonical as "email_canonical!", email_verified_at,
+          password_hash, first_name, last_name, picture_url, operator_role as "operator_role: OperatorRole", created_at
         from users
-        where lower(email) = lower($1)
+        where email_canonical = $1
         "#,
-        email
+        email.canonical()
     )
     .fetch_optional(conn)
     .await
@@ -48,8 +51,8 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>,
     sqlx::query_as!(
         UserRow,
         r#"
-        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role as "operator_role: OperatorRole", created_at
+        select id as "id: UserId", email, email_canonical as "email_canonical!", email_verified_at,
+          password_hash, first_name, last_name, picture_url, operator_role as "operator_role: OperatorRole", created_at
         from users
         where id = $1
         "#,
@@ -61,17 +64,17 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>,
 
 /// Returns the person with that address, verified or not, and inserts one if there is none. Two
 /// calls at once make one person. Needs the system scope.
-pub async fn ensure(conn: &mut PgConnection, email: &str) -> Result<UserId, sqlx::Error> {
+pub async fn ensure(conn: &mut PgConnection, email: &Address) -> Result<UserId, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         insert into users (id, email)
         values ($1, $2)
-        on conflict (lower(email)) do update
+        on conflict (email_canonical) do update
         set email = users.email
         returning id as "id: UserId"
         "#,
         UserId::new().0,
-        email
+        email.as_str()
     )
     .fetch_one(conn)
     .await
@@ -219,15 +222,15 @@ pub async fn make_operator(
 
 /// Ends a person's role as an operator. Returns `None` if no operator has that address. Needs the
 /// system scope.
-pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option<UserId>, sqlx::Error> {
+pub async fn end_operator(conn: &mut PgConnection, email: &Address) -> Result<Option<UserId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         update users
         set operator_role = null
-        where lower(email) = lower($1) and operator_role is not null
+        where email_canonical = $1 and operator_role is not null
         returning id as "id: UserId"
         "#,
-        email
+        email.canonical()
     )
     .fetch_optional(conn)
     .await

@@ -18,18 +18,49 @@ pub struct Throttle {
     pub interval: Duration,
 }
 
+/// The reasons for which something that is limited is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Throttled {
+    /// There were too many attempts; the next one is allowed after this time.
+    #[error("too many tries")]
+    TooMany(Duration),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
 impl Throttle {
     /// Signing in to one account from one client.
     pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
+    /// Signing in to one account from one network, such as a company's or a provider's site. It refills more slowly than
+    /// [`Throttle::ACCOUNT_ANYWHERE`], so that no single network can keep that one empty.
+    pub const ACCOUNT_NETWORK: Self = Self { name: "sign_in_network", burst: 30, interval: Duration::from_secs(30) };
+    /// Signing in to one account from a client that is known for it.
+    pub const KNOWN_CLIENT: Self = Self { name: "known_client", burst: 10, interval: Duration::from_mins(1) };
     /// Signing in to one account from anywhere. The limit is high, or strangers could lock the
     /// owner out.
     pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
-    /// Mails to one address that anybody can ask for.
-    pub const MAIL: Self = Self { name: "mail", burst: 3, interval: Duration::from_mins(10) };
+    /// Letters to confirm one address. Each sort of letter that strangers can ask for has a limit of its own, so that one
+    /// sort does not use up another.
+    pub const VERIFY_LETTER: Self = Self { name: "verify_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Letters to one address with a link to choose another password.
+    pub const RESET_LETTER: Self = Self { name: "reset_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Invitations to one address, from all tenants.
+    pub const INVITATION_LETTER: Self = Self { name: "invitation_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Invitation mails of one account of which nobody has accepted an invitation yet, over all its tenants: 10 a day.
+    pub const FRESH_INVITER: Self = Self { name: "fresh_inviter", burst: 10, interval: Duration::from_mins(144) };
     /// Invitation mails of one tenant, to any recipients.
     pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };
+
+    /// Counts an attempt of `whom`, as [`Throttle::take`] does.
+    ///
+    /// # Errors
+    /// Returns [`Throttled::TooMany`] if it is refused.
+    pub async fn require(self, conn: &mut PgConnection, whom: &str) -> Result<(), Throttled> {
+        self.take(conn, whom).await?.map_or(Ok(()), |wait| Err(Throttled::TooMany(wait)))
+    }
 
     /// Counts an attempt of `whom`. Returns the time to wait if it is refused. Needs the system
     /// scope; the caller commits, also a refusal.
@@ -70,6 +101,18 @@ impl Throttle {
         Ok(wait.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
     }
 
+    /// Takes back one counted attempt of `whom`. Needs the system scope.
+    pub async fn give_back(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update throttles set next_at = next_at - make_interval(secs => $2) where key_sha256 = $1",
+            self.key(whom),
+            self.interval.as_secs_f64()
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
     /// Resets the attempts of `whom` after a successful one. Needs the system scope.
     pub async fn forgive(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
         sqlx::query!("delete from throttles where key_sha256 = $1", self.key(whom)).execute(conn).await?;
@@ -77,7 +120,7 @@ impl Throttle {
     }
 
     fn key(self, whom: &str) -> Vec<u8> {
-        fingerprint(&format!("{}\0{}", self.name, whom.to_lowercase()))
+        fingerprint(&format!("{}\0{}", self.name, whom))
     }
 }
 
@@ -101,7 +144,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(take("a").await, None);
         }
-        let wait = take("A").await.expect("refused, however it is written");
+        let wait = take("a").await.expect("refused");
         assert!(wait > Duration::from_mins(9) && wait <= Duration::from_mins(10), "{wait:?}");
         assert_eq!(take("b").await, None, "others are counted apart");
         bench.engine.db.shift_clock(Duration::from_mins(10));

@@ -11,7 +11,7 @@ use super::{
     AppCredentials, Call, Failure, Integration, Listing, OauthApp, OauthClient, Profile, Provider, ProviderError,
     ProvidersConfig, Purpose, SignIn, http::Api, oauth,
 };
-use crate::value_parsers::{UrlParser, secret};
+use crate::value_parsers::{ServiceUrlParser, secret};
 
 const PROVIDER: Provider = Provider::Github;
 
@@ -31,10 +31,10 @@ pub struct Config {
     #[arg(long, env = "GITHUB_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub github_client_secret: Option<SecretString>,
     /// The base address of GitHub's pages.
-    #[arg(long, env = "GITHUB_URL", value_parser = UrlParser, default_value = "https://github.com")]
+    #[arg(long, env = "GITHUB_URL", value_parser = ServiceUrlParser, default_value = "https://github.com")]
     pub github_url: Url,
     /// The base address of GitHub's API.
-    #[arg(long, env = "GITHUB_API_URL", value_parser = UrlParser, default_value = "https://api.github.com")]
+    #[arg(long, env = "GITHUB_API_URL", value_parser = ServiceUrlParser, default_value = "https://api.github.com")]
     pub github_api_url: Url,
 }
 

@@ -10,7 +10,7 @@ use super::{
     AppCredentials, Call, Integration, Listing, OauthApp, OauthClient, Profile, Provider, ProvidersConfig, Purpose,
     SignIn, http::Api, oauth,
 };
-use crate::value_parsers::{UrlParser, secret};
+use crate::value_parsers::{ServiceUrlParser, secret};
 
 const PROVIDER: Provider = Provider::Google;
 
@@ -30,13 +30,13 @@ pub struct Config {
     #[arg(long, env = "GOOGLE_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub google_client_secret: Option<SecretString>,
     /// Google's page on which people sign in.
-    #[arg(long, env = "GOOGLE_AUTH_URL", value_parser = UrlParser, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
+    #[arg(long, env = "GOOGLE_AUTH_URL", value_parser = ServiceUrlParser, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
     pub google_auth_url: Url,
     /// The address at which Google exchanges codes for tokens.
-    #[arg(long, env = "GOOGLE_TOKEN_URL", value_parser = UrlParser, default_value = "https://oauth2.googleapis.com/token")]
+    #[arg(long, env = "GOOGLE_TOKEN_URL", value_parser = ServiceUrlParser, default_value = "https://oauth2.googleapis.com/token")]
     pub google_token_url: Url,
     /// The base address of Google's APIs.
-    #[arg(long, env = "GOOGLE_API_URL", value_parser = UrlParser, default_value = "https://www.googleapis.com")]
+    #[arg(long, env = "GOOGLE_API_URL", value_parser = ServiceUrlParser, default_value = "https://www.googleapis.com")]
     pub google_api_url: Url,
 }
 

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use anyhow::ensure;
+
 use super::{Connector, LIST, NotOffered, OauthClient, Provider, ProvidersConfig, Publisher, SignIn};
+use crate::people::SignInWith;
 
 /// A provider that this version supports, configured or not.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +82,29 @@ impl Providers {
             integrations.extend(integration.map(|integration| (listing.provider, integration)));
         }
         Ok(Self { integrations })
+    }
+
+    /// Lets people sign in with these providers only, or with all if that is not set.
+    ///
+    /// # Errors
+    /// Returns an error if one of them is not configured.
+    pub fn sign_in_with(mut self, with: Option<&SignInWith>) -> anyhow::Result<Self> {
+        let Some(SignInWith(named)) = with else {
+            return Ok(self);
+        };
+        for listing in LIST.iter().filter(|listing| listing.purpose == Purpose::SignIn) {
+            let (provider, is_named) = (listing.provider, named.contains(&listing.provider));
+            ensure!(
+                !is_named || self.signing_in(provider).is_some(),
+                "SIGN_IN_WITH names {}, so set {} too",
+                provider.name(),
+                listing.setting
+            );
+            if let Some(integration) = self.integrations.get_mut(&provider).filter(|_| !is_named) {
+                integration.sign_in = None;
+            }
+        }
+        Ok(self)
     }
 
     /// Adds a provider, and replaces an earlier one.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     ids::AccountId,
-    value_parsers::{UrlParser, secret},
+    value_parsers::{ServiceUrlParser, secret},
 };
 
 /// Connecting Pages and publishing to them.
@@ -47,10 +47,10 @@ pub struct Config {
     #[arg(long, env = "FACEBOOK_APP_SECRET", hide_env_values = true, value_parser = secret)]
     pub facebook_app_secret: Option<SecretString>,
     /// The base address of the Graph API.
-    #[arg(long, env = "META_GRAPH_URL", value_parser = UrlParser, default_value = "https://graph.facebook.com")]
+    #[arg(long, env = "META_GRAPH_URL", value_parser = ServiceUrlParser, default_value = "https://graph.facebook.com")]
     pub meta_graph_url: Url,
     /// The base address of the login dialog.
-    #[arg(long, env = "META_DIALOG_URL", value_parser = UrlParser, default_value = "https://www.facebook.com")]
+    #[arg(long, env = "META_DIALOG_URL", value_parser = ServiceUrlParser, default_value = "https://www.facebook.com")]
     pub meta_dialog_url: Url,
     /// The version of both.
     #[arg(long, env = "META_GRAPH_VERSION", default_value = "v25.0")]

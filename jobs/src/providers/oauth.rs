@@ -19,6 +19,7 @@ use super::{
     AuthorizationRequest, Class, Failure, OnWrite, Provider, ProviderError,
     http::{Answer, Api},
 };
+use crate::secrets::is_placeholder;
 
 /// The longest word of an error response that is repeated in our errors.
 const LONGEST_WORD: usize = 40;
@@ -51,6 +52,9 @@ impl AppCredentials {
             let ((id, secret), label) = (settings, provider.label());
             bail!("{secret} is missing: it goes with {id}, and is shown with the app at {label}");
         };
+        if is_placeholder(secret.expose_secret()) {
+            bail!("{} is the word of an example: set the one that is shown with the app", settings.1);
+        }
         Ok(Some(Self { id: id.clone(), secret: secret.clone() }))
     }
 }

@@ -218,7 +218,7 @@ async fn what_a_missing_setting_keeps_from_going_out_waits_and_names_it(pool: Pg
     }
     let mut tx = bench.engine.db.system().await.unwrap();
     let life = Duration::from_mins(10);
-    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, life).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, None, life).await.unwrap();
     let opened = connections::open_ticket(&mut tx, &bench.engine.services.providers, &ticket).await;
     assert!(matches!(opened, Err(OpenError::NotOffered(NotOffered::NotConfigured { setting: "FACEBOOK_APP_ID", .. }))));
     drop(tx);
@@ -238,7 +238,7 @@ async fn what_a_newer_version_wrote_is_listed_and_waits_for_it(pool: PgPool) {
     let login = bench.begin_login().await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let life = Duration::from_mins(10);
-    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, life).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, None, life).await.unwrap();
     tx.commit().await.unwrap();
     bench.execute("update social_accounts set platform = 'threads' where id = $1", before.id.0).await;
     bench.execute("update oauth_tokens set provider = 'threads' where tenant_id = $1", bench.tenant_id.0).await;
@@ -270,7 +270,7 @@ async fn a_login_is_accepted_in_its_browser_at_its_provider_and_once(pool: PgPoo
     let (bench, _) = with_board(pool).await;
     let Services { providers, keyring, .. } = &*bench.engine.services;
     let mut tx = bench.engine.db.system().await.unwrap();
-    let ticket = connections::begin(&mut tx, bench.tenant_id, PROVIDER, Duration::from_mins(10)).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, PROVIDER, None, Duration::from_mins(10)).await.unwrap();
     let Opened { request, authorize_url } =
         connections::open_ticket(&mut tx, providers, &ticket).await.unwrap().unwrap();
     let code = bench.sandbox.log_in(authorize_url).await;

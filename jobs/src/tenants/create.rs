@@ -13,6 +13,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::Tx,
     ids::{TenantId, UserId},
+    people::Address,
     services::Services,
 };
 
@@ -25,7 +26,7 @@ pub struct NewTenant {
     /// What it is called.
     pub name: String,
     /// Whom to write to.
-    pub email: String,
+    pub email: Address,
     /// What it pays for.
     pub plan: Plan,
     /// Who owns it; nobody yet where operators make one.
@@ -70,7 +71,7 @@ pub async fn create(
         }
         None => Settings::default(),
     };
-    let tenant = store::insert(tx, &new.name, &new.email, new.plan).await?;
+    let tenant = store::insert(tx, &new.name, new.email.as_str(), new.plan).await?;
     settings::put(tx, tenant.id, &settings).await?;
     if let Some(owner) = new.owner {
         members::insert(tx, tenant.id, owner, Role::Owner).await?;

@@ -8,6 +8,7 @@ use super::roles::Role;
 use crate::{
     engine::Tx,
     ids::{TenantId, UserId},
+    people::Address,
 };
 
 /// A member of a tenant.
@@ -270,15 +271,15 @@ pub async fn get(
 }
 
 /// Returns true if a member of the tenant has that address.
-pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &str) -> Result<bool, sqlx::Error> {
+pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &Address) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select exists (
-          select from tenant_users m join users u on u.id = m.user_id where m.tenant_id = $1 and lower(u.email) = lower($2)
+          select from tenant_users m join users u on u.id = m.user_id where m.tenant_id = $1 and u.email_canonical = $2
         ) as "is_member!"
         "#,
         tenant_id.0,
-        email
+        email.canonical()
     )
     .fetch_one(conn)
     .await

@@ -1,12 +1,11 @@
 //! Deciding who is in a tenant, and as what.
 
-use std::time::Duration;
-
 use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     invitations::{self, InvitationRow},
+    inviter::Inviter,
     members::{self, MemberError, MemberRow},
     permissions::Permissions,
     roles::Role,
@@ -16,7 +15,7 @@ use crate::{
     engine::{Db, Tx},
     ids::{TenantId, UserId},
     mail::{self, Email},
-    people::throttle::Throttle,
+    people::{Address, throttle::Throttled},
     services::Services,
 };
 
@@ -74,9 +73,9 @@ pub async fn set_role(
     role: Role,
 ) -> Result<MemberRow, DecisionError> {
     let before = members::get_role(tx, tenant_id, user_id).await?.ok_or(MemberError::Missing)?;
-    by.may_decide(tx, tenant_id, &[before, role]).await?;
+    by.may_decide(tx, tenant_id, &[before, role], None).await?;
     let before = members::set_role(tx, tenant_id, user_id, role).await?;
-    by.may_decide(tx, tenant_id, &[before]).await?;
+    by.may_decide(tx, tenant_id, &[before, role], Some((user_id, before))).await?;
     let member = members::get(tx, tenant_id, user_id).await?.ok_or(MemberError::Missing)?;
     let details = json!({ "before": before.name(), "after": role.name() });
     let entry = Entry::new(tenant_id, "member.update", "user", user_id, details);
@@ -96,9 +95,9 @@ pub async fn remove(
     user_id: UserId,
 ) -> Result<(), DecisionError> {
     let before = members::get_role(tx, tenant_id, user_id).await?.ok_or(MemberError::Missing)?;
-    by.may_decide(tx, tenant_id, &[before]).await?;
+    by.may_decide(tx, tenant_id, &[before], None).await?;
     let before = members::delete(tx, tenant_id, user_id).await?;
-    by.may_decide(tx, tenant_id, &[before]).await?;
+    by.may_decide(tx, tenant_id, &[before], Some((user_id, before))).await?;
     Ok(record_end(tx, services, by.actor, (tenant_id, user_id), before).await?)
 }
 
@@ -137,18 +136,13 @@ pub async fn invite(
     services: &Services,
     by: &Decider<'_>,
     tenant_id: TenantId,
-    (email, role): (&str, Role),
+    (email, role): &(Address, Role),
 ) -> Result<InvitationRow, DecisionError> {
-    by.may_decide(tx, tenant_id, &[role]).await?;
+    by.may_decide(tx, tenant_id, &[*role], None).await?;
     if members::is_member(tx, tenant_id, email).await? {
         return Err(DecisionError::AlreadyMember);
     }
-    let inviter = match by.standing {
-        Standing::Operator(person) => person,
-        Standing::Person(user_id) => Some(user_id),
-        Standing::Key => None,
-    };
-    let invitation = invitations::insert(tx, tenant_id, email, role, inviter).await?;
+    let invitation = invitations::insert(tx, tenant_id, email, *role, by.inviter()).await?;
     mail::enqueue(tx, tenant_id, Email::Invitation { invitation_id: invitation.id }).await?;
     let details = json!({ "email": invitation.email, "role": role.name() });
     let entry = Entry::new(tenant_id, "invitation.create", "invitation", invitation.id, details);
@@ -156,17 +150,19 @@ pub async fn invite(
     Ok(invitation)
 }
 
-/// Counts a mail with an invitation, in a transaction of its own: neither one stranger's mailbox is filled by us, nor many by one
-/// tenant. What is refused counts nowhere. `Some`: refused, for so long.
-pub async fn count_invitation(db: &Db, tenant_id: TenantId, email: &str) -> Result<Option<Duration>, sqlx::Error> {
+/// Counts a mail with an invitation, in a transaction of its own: what is refused there counts nowhere.
+///
+/// # Errors
+/// [`Throttled::TooMany`] if the mail is not to go out.
+pub async fn count_invitation(
+    db: &Db,
+    by: &Decider<'_>,
+    tenant_id: TenantId,
+    email: &Address,
+) -> Result<(), Throttled> {
     let mut tx = db.system().await?;
-    for (throttle, whom) in [(Throttle::MAIL, email), (Throttle::INVITATIONS, tenant_id.to_string().as_str())] {
-        if let Some(wait) = throttle.take(&mut tx, whom).await? {
-            return Ok(Some(wait));
-        }
-    }
-    tx.commit().await?;
-    Ok(None)
+    by.inviter().count_letter(&mut tx, tenant_id, email).await?;
+    Ok(tx.commit().await?)
 }
 
 /// Takes an invitation back; `None`: there is none in this tenant. One that was accepted stays what it is.
@@ -187,8 +183,23 @@ pub async fn revoke_invitation(
 }
 
 impl Decider<'_> {
-    /// Refuses to decide about roles that may do more than the caller, and about owners to who is none.
-    async fn may_decide(&self, tx: &mut Tx, tenant_id: TenantId, about: &[Role]) -> Result<(), DecisionError> {
+    /// The person or the key that an invitation comes from.
+    fn inviter(&self) -> Inviter {
+        match self.standing {
+            Standing::Operator(Some(user_id)) | Standing::Person(user_id) => Inviter::Person(user_id),
+            Standing::Operator(None) | Standing::Key => Inviter::Key(self.actor.id),
+        }
+    }
+
+    /// Refuses to decide about roles that may do more than the caller, and about owners to who is none. `changed` is a member
+    /// whose role was another one before this transaction: an owner who steps down decided as an owner.
+    async fn may_decide(
+        &self,
+        tx: &mut Tx,
+        tenant_id: TenantId,
+        about: &[Role],
+        changed: Option<(UserId, Role)>,
+    ) -> Result<(), DecisionError> {
         for role in about {
             if let Some(beyond) = self.held.first_beyond(&role.permissions()) {
                 return Err(DecisionError::Beyond(beyond.to_owned()));
@@ -197,10 +208,11 @@ impl Decider<'_> {
         if !about.contains(&Role::Owner) {
             return Ok(());
         }
-        let is_owner = match self.standing {
-            Standing::Operator(_) => true,
-            Standing::Person(user_id) => members::get_role(tx, tenant_id, user_id).await? == Some(Role::Owner),
-            Standing::Key => false,
+        let is_owner = match (self.standing, changed) {
+            (Standing::Operator(_), _) => true,
+            (Standing::Person(own), Some((user_id, before))) if own == user_id => before == Role::Owner,
+            (Standing::Person(own), _) => members::get_role(tx, tenant_id, own).await? == Some(Role::Owner),
+            (Standing::Key, _) => false,
         };
         if is_owner { Ok(()) } else { Err(DecisionError::OwnersOnly) }
     }

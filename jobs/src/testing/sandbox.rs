@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::header;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use super::ENCRYPTION_KEYS;
 use crate::{
     config::{KeyringConfig, ServicesConfig, UpkeepConfig},
     mail::MailConfig,
+    people::PeopleConfig,
     providers::{ProvidersConfig, ai::AiConfig, http},
     tenants::plans::PlansConfig,
 };
@@ -80,7 +81,7 @@ impl Sandbox {
     #[must_use]
     pub fn services_config(&self) -> ServicesConfig {
         ServicesConfig {
-            keys: KeyringConfig { encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into() },
+            keys: KeyringConfig { encryption_keys: ENCRYPTION_KEYS.into() },
             secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
             storage_url: self.storage.clone(),
             dyno: None,
@@ -114,6 +115,7 @@ impl Sandbox {
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),
+            people: PeopleConfig::default(),
         }
     }
 

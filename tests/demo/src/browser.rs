@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Response, StatusCode, header, redirect::Policy};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header, redirect::Policy};
 use url::Url;
 
 /// The number of redirects after which the browser gives up.
@@ -58,19 +58,31 @@ impl Browser {
 
     /// Opens an address and follows its redirects.
     pub(crate) async fn open(&mut self, url: Url) -> anyhow::Result<Arrival> {
+        let request = self.client.get(url.clone());
+        self.go(url, request).await
+    }
+
+    /// Presses the button of a page at this address, and goes wherever that leads.
+    ///
+    /// # Errors
+    /// As [`Browser::open`].
+    pub(crate) async fn press(&mut self, url: Url) -> anyhow::Result<Arrival> {
+        let origin = url.origin().ascii_serialization();
+        let request = self.client.post(url.clone()).header(header::ORIGIN, origin).form::<[(&str, &str); 0]>(&[]);
+        self.go(url, request).await
+    }
+
+    async fn go(&mut self, mut url: Url, mut request: RequestBuilder) -> anyhow::Result<Arrival> {
         let mut hops = Vec::new();
-        let mut next = url;
         while hops.len() < MAX_HOPS {
-            let url = next;
-            let response = self.client.get(url.clone()).header(header::COOKIE, self.cookies_for(&url)).send().await?;
+            let response = request.header(header::COOKIE, self.cookies_for(&url)).send().await?;
             self.keep_cookies(&url, &response);
-            let status = response.status();
-            hops.push(Hop { url: url.clone(), status });
-            if !status.is_redirection() {
+            hops.push(Hop { url: url.clone(), status: response.status() });
+            let Some(next) = onward(&response)? else {
                 return Ok(Arrival { hops, title: title(&response.text().await?) });
-            }
-            let location = response.headers().get(header::LOCATION).context("a redirect to nowhere")?;
-            next = url.join(location.to_str()?)?;
+            };
+            url = url.join(&next)?;
+            request = self.client.get(url.clone());
         }
         bail!("the browser was redirected {MAX_HOPS} times")
     }
@@ -104,6 +116,16 @@ impl Cookie {
             value: value.to_owned(),
         })
     }
+}
+
+/// The address that an answer leads on to, by a redirect or by itself.
+fn onward(response: &Response) -> anyhow::Result<Option<String>> {
+    if response.status().is_redirection() {
+        let location = response.headers().get(header::LOCATION).context("a redirect to nowhere")?;
+        return Ok(Some(location.to_str()?.to_owned()));
+    }
+    let refresh = response.headers().get(header::REFRESH).map(header::HeaderValue::to_str).transpose()?;
+    Ok(refresh.and_then(|refresh| refresh.split_once("url=")).map(|(_, url)| url.to_owned()))
 }
 
 fn title(html: &str) -> String {

@@ -98,6 +98,11 @@ async fn who_has_no_credentials_is_counted_by_machine(pool: PgPool) {
         assert_eq!(app.anonymous(Method::GET, path).send().await.unwrap().status(), 200, "{path}");
     }
     assert_eq!(ask(&app, Some(&app.key)).await.status(), 200, "those with a key are served");
+    for _ in 0..40 {
+        ask(&app, Some("lk_wrong")).await;
+    }
+    assert_eq!(ask(&app, Some("lk_other")).await.status(), 429, "many guesses are not looked up any more");
+    assert_eq!(ask(&app, Some(&app.key)).await.status(), 200, "what was good is");
 }
 
 #[sqlx::test(migrations = "../migrations")]

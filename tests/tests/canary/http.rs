@@ -38,9 +38,12 @@ impl Answer {
         self.json()[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.text)).to_owned()
     }
 
-    /// Returns the cookie that the response sets: `name=value`.
+    /// Returns the cookie that the response sets: `name=value`. The one that makes a client known
+    /// lets nobody in.
     pub(crate) fn cookie(&self) -> String {
-        let cookie = self.headers["set-cookie"].to_str().expect("a text");
+        let cookies = self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().expect("a text"));
+        let cookie =
+            cookies.into_iter().find(|cookie| !cookie.starts_with("linecook_known_client=")).expect("a cookie");
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
 

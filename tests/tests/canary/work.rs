@@ -32,14 +32,17 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     // The fifth failure would be the last.
     stage.faults("list_accounts", [json!({ "status": 503, "body": WORDS })]).await;
     let path = format!("/api/v1/oauth/facebook/authorize?tenant_id={}", ada.tenant);
-    let begun = stage.http.send(stage.http.request(Method::GET, &path).bearer_auth(&ada.access)).await.expect(200);
+    let begun = stage.http.send(stage.operator(Method::GET, &path)).await.expect(200);
     stage.secrets.worked_named("key of the operators");
     let link = begun.field("url");
     let ticket = link.rsplit('/').next().unwrap_or_default();
     stage.http.hands_out(&stage.secrets, &begun, "a ticket to connect", ticket);
-    let opened = stage.http.send(stage.http.request(Method::GET, &format!("/connect/{ticket}"))).await.expect(302);
+    let page = format!("/connect/{ticket}");
+    stage.http.send(stage.http.request(Method::GET, &page)).await.expect(200);
+    let opened = stage.submit(&page, &[]).await.expect(200);
     stage.secrets.worked(ticket);
-    let dialog: Url = opened.headers["location"].to_str().expect("a text").parse().expect("an address");
+    let refresh = opened.headers["refresh"].to_str().expect("a text");
+    let dialog: Url = refresh.split_once("url=").expect("an address").1.parse().expect("an address");
     let login = parameter(&dialog, "state");
     stage.http.hands_out(&stage.secrets, &opened, "the state of a login", &login);
     let cookie = opened.cookie();

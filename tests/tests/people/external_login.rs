@@ -27,7 +27,7 @@ impl Visit {
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         let sent = client.get(format!("{url}/sign-in/{provider}")).send().await.unwrap();
         let cookie = set_cookies(&sent).pop().expect("a cookie");
-        for attribute in ["HttpOnly", "SameSite=Lax", &format!("Path=/sign-in/{provider}"), "Max-Age=600"] {
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
         let dialog = Url::parse(&location(&sent)).unwrap();
@@ -244,7 +244,7 @@ async fn a_callback_counts_once_in_the_browser_where_it_began(pool: PgPool) {
     assert_eq!(location(&ended), "/home", "the code works for its own attempt");
     let used = set_cookies(&ended).into_iter().find(|cookie| cookie.starts_with("linecook_sign_in_google=;"));
     let used = used.expect("the response deletes the cookie");
-    assert!(used.contains("Max-Age=0") && used.contains("Path=/sign-in/google"), "{used}");
+    assert!(used.contains("Max-Age=0") && used.contains("Path=/"), "{used}");
     assert_refused(&app, come_back(&app, &visit.path(), None).await, "stale", words).await;
     assert_refused(&app, visit.end(&app).await, "failed", "did not answer as it should").await;
 }
@@ -309,10 +309,57 @@ async fn tries_are_counted(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut statuses = Vec::new();
     for attempt in 0..32 {
-        let path = if attempt % 2 == 0 { "/sign-in/google" } else { "/sign-in/google/callback" };
+        let path = if attempt % 2 == 0 { "/sign-in/google" } else { "/sign-in/github" };
         statuses.push(come_back(&app, path, None).await.status().as_u16());
     }
     assert_eq!(statuses, [[303; 30].as_slice(), &[429; 2]].concat());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn other_sites_do_not_lock_a_visitor_out(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let visit = Visit::begin(&app, "google").await;
+    let fake = "/sign-in/google/callback?state=a&code=b";
+    for site in ["cross-site", "same-site"] {
+        for path in ["/sign-in/google", fake, "/invitations/nonsense"] {
+            for _ in 0..12 {
+                let sent = app.anonymous(Method::GET, path).header("sec-fetch-site", site).send().await.unwrap();
+                let cookies = set_cookies(&sent);
+                assert!(!cookies.iter().any(|cookie| cookie.contains("Max-Age=600")), "{path} began: {cookies:?}");
+            }
+        }
+    }
+    let request = app.anonymous(Method::GET, &visit.path()).header("cookie", &visit.cookie);
+    let ended = request.header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(location(&ended), "/home", "the provider's way back is one from another site, too");
+    let own = app.anonymous(Method::GET, "/sign-in/google").header("sec-fetch-site", "same-origin").send().await;
+    assert_ne!(location(&own.unwrap()), "/sign-in");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn somebody_new_comes_in_from_elsewhere_only_where_that_is_let(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let (_, me) = app.call(&owner, Method::GET, "auth/me", Value::Null).await;
+    let invitations = format!("tenants/{}/invitations", me["tenants"][0]["tenant_id"].as_str().unwrap());
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    for (sign_up, is_invited, expected) in [
+        ("closed", false, "/sign-in?with=google&why=closed"),
+        ("invited", false, "/sign-in?with=google&why=closed"),
+        ("closed", true, "/sign-in?with=google&why=closed"),
+        ("invited", true, "/home"),
+        ("closed", true, "/home"),
+    ] {
+        let (_admin, url) = app.serve_apart_with(&[("SIGN_UP", sign_up)]).await;
+        if is_invited && count_users(&app).await == 1 {
+            let body = json!({ "email": ADA, "role": "member" });
+            assert_eq!(app.call(&owner, Method::POST, &invitations, body).await.0, 201);
+        }
+        let visit = Visit::begin_at(&url, "google").await;
+        let ended = client.get(format!("{url}{}", visit.path())).header("cookie", &visit.cookie).send().await.unwrap();
+        assert_eq!(location(&ended), expected, "{sign_up} {is_invited}");
+    }
+    assert_eq!(count_users(&app).await, 2, "and who is in stays in");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -2,7 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod addresses;
 mod browser;
+mod connecting;
+mod entry;
 mod external_login;
 mod keyed;
 mod members;

@@ -1,5 +1,7 @@
 //! Tests of the members of tenants, and their roles.
 
+use std::time::Duration;
+
 use jobs::{people::throttle::Throttle, tenants::invitations::PURPOSE};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -98,6 +100,26 @@ async fn roles_change_people_go_and_the_last_owner_stays(pool: PgPool) {
         log["items"].as_array().unwrap().iter().map(|entry| entry["action"].as_str().unwrap()).collect();
     assert_eq!(actions, ["member.remove", "member.update", "invitation.accept", "invitation.create", "tenant.create"]);
     assert_eq!(log["items"][1]["details"], json!({ "before": "admin", "after": "owner" }));
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_owner_steps_down_while_another_owner_is_there(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    let own =
+        async |who: &SignedIn| format!("tenants/{tenant}/members/{}", me(&app, who).await["id"].as_str().unwrap());
+    join(&app, &owner, &tenant, "second@example.com", "owner").await;
+    join(&app, &owner, &tenant, "third@example.com", "owner").await;
+    let (second, third) =
+        (app.sign_in("second@example.com", PASSWORD).await, app.sign_in("third@example.com", PASSWORD).await);
+    let path = own(&owner).await;
+    let (status, member) = app.call(&owner, Method::PATCH, &path, json!({ "role": "admin" })).await;
+    assert_eq!((status.as_u16(), &member["role"]), (200, &json!("admin")), "{member}");
+    assert_problem(&app.call(&owner, Method::PATCH, &path, json!({ "role": "owner" })).await, 403, "owners_only");
+    assert_eq!(app.call(&second, Method::DELETE, &own(&second).await, Value::Null).await.0, 204);
+    let last = app.call(&third, Method::DELETE, &own(&third).await, Value::Null).await;
+    assert_problem(&last, 409, "last_owner");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -218,4 +240,95 @@ async fn a_tenant_invites_fifty_strangers_at_once_and_no_more(pool: PgPool) {
         assert_problem(&invite(&owner, &tenant, "next@example.com").await, 429, "too_many_tries");
     }
     assert_eq!(invite(&other, &another, "next@example.com").await.0, 201, "refused invitations do not count");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_invitation_is_void_while_its_maker_may_not_give_the_role(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let tenant = tenant_of(&app, &owner).await;
+    join(&app, &owner, &tenant, "maker@example.com", "owner").await;
+    let maker = app.sign_in("maker@example.com", PASSWORD).await;
+    let path = format!("tenants/{tenant}/invitations");
+    let invite = async |who: &SignedIn, email: &str, role: &str| {
+        let (status, made) = app.call(who, Method::POST, &path, json!({ "email": email, "role": role })).await;
+        assert_eq!(status, 201, "{made}");
+        code(&app, &made)
+    };
+    let permissions = json!([
+        "members:read",
+        "members:write",
+        "accounts:read",
+        "assets:read",
+        "assets:write",
+        "calendars:read",
+        "calendars:write",
+        "jobs:read",
+        "members:read",
+        "posts:read",
+        "posts:write",
+        "tenants:read"
+    ]);
+    let body = json!({ "tenant_id": tenant, "name": "x", "permissions": permissions });
+    let (_, key) = app.call(&maker, Method::POST, "api-keys", body).await;
+    let by_key = SignedIn { token: key["key"].as_str().unwrap().to_owned(), refresh: String::new() };
+    let codes = [
+        invite(&maker, "one@example.com", "owner").await,
+        invite(&maker, "two@example.com", "admin").await,
+        invite(&by_key, "three@example.com", "member").await,
+    ];
+    let accept = async |code: &str| {
+        let page = answer(app.anonymous(Method::GET, &format!("/invitations/{code}"))).await.0.as_u16();
+        let body = json!({ "code": code, "name": "New Comer", "password": PASSWORD });
+        (page, app.open("accept-invitation", body).await.0.as_u16())
+    };
+    let make = async |role: &str| {
+        let member = format!("tenants/{tenant}/members/{}", me(&app, &maker).await["id"].as_str().unwrap());
+        assert_eq!(app.call(&owner, Method::PATCH, &member, json!({ "role": role })).await.0, 200);
+    };
+    make("admin").await;
+    assert_eq!(accept(&codes[0]).await, (422, 422), "an admin makes no owner");
+    make("member").await;
+    assert_eq!(accept(&codes[1]).await, (422, 422), "a member invites nobody");
+    make("admin").await;
+    assert_eq!(accept(&codes[1]).await, (200, 200));
+    let path = format!("api-keys/{}", key["id"].as_str().unwrap());
+    assert_eq!(app.call(&owner, Method::DELETE, &path, Value::Null).await.0, 200);
+    assert_eq!(accept(&codes[2]).await, (422, 422), "a revoked key invites nobody");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_fresh_account_writes_to_ten_strangers_a_day_over_all_its_tenants(pool: PgPool) {
+    let mut app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let first = tenant_of(&app, &owner).await;
+    let (_, second) = app.call(&owner, Method::POST, "tenants", json!({ "name": "B", "email": "b@example.com" })).await;
+    let tenants = [first, second["id"].as_str().unwrap().to_owned()];
+    let invite = async |app: &TestApp, number: usize| {
+        let path = format!("tenants/{}/invitations", tenants[number % 2]);
+        let body = json!({ "email": format!("stranger{number}@example.com"), "role": "member" });
+        app.call(&owner, Method::POST, &path, body).await
+    };
+    let mut last = Value::Null;
+    for number in 0..10 {
+        let (status, invitation) = invite(&app, number).await;
+        assert_eq!(status, 201, "{invitation}");
+        last = invitation;
+    }
+    assert_problem(&invite(&app, 10).await, 429, "too_many_tries");
+    let key = json!({ "tenant_id": tenants[0], "name": "x", "permissions": ["*"] });
+    let (_, key) = app.call(&owner, Method::POST, "api-keys", key).await;
+    let by_key = SignedIn { token: key["key"].as_str().unwrap().to_owned(), refresh: String::new() };
+    let body = json!({ "email": "stranger11@example.com", "role": "member" });
+    let by_key = app.call(&by_key, Method::POST, &format!("tenants/{}/invitations", tenants[0]), body).await;
+    assert_problem(&by_key, 429, "too_many_tries");
+    app.shift_clock(Duration::from_mins(144));
+    let owner_again = app.sign_in("owner@example.com", PASSWORD).await;
+    let path = format!("tenants/{}/invitations", tenants[0]);
+    let next = json!({ "email": "stranger12@example.com", "role": "member" });
+    assert_eq!(app.call(&owner_again, Method::POST, &path, next).await.0, 201, "one more after a tenth of a day");
+    let accept = json!({ "code": code(&app, &last), "name": "New Comer", "password": PASSWORD });
+    assert_eq!(app.open("accept-invitation", accept).await.0, 200);
+    let next = json!({ "email": "stranger13@example.com", "role": "member" });
+    assert_eq!(app.call(&owner_again, Method::POST, &path, next).await.0, 201, "somebody knows the account");
 }

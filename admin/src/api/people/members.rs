@@ -22,7 +22,7 @@ use uuid::Uuid;
 use self::views::{InvitationView, Invited, Left, MemberPatch, MemberView, NewInvitation};
 use crate::{
     ApiError,
-    api::{Tag, require_tenant},
+    api::{Tag, people::address, require_tenant},
     auth::{Caller, Needs},
     database::Answered,
     error::ErrorCode,
@@ -126,16 +126,13 @@ impl MembersApi {
         id: Path<Uuid>,
         body: Body<NewInvitation>,
     ) -> Result<Answered<Invited>, ApiError> {
-        let (id, invited) = (caller.tenant(id.0)?, (body.email.as_str(), Role::from(body.role)));
-        #[expect(clippy::disallowed_methods, reason = "what is refused afterwards counts too")]
-        let counted = membership::count_invitation(self.state.db.unkeyed(), id, invited.0).await?;
-        if let Some(wait) = counted {
-            return Err(ApiError::too_many_tries(wait));
-        }
+        let (id, invited) = (caller.tenant(id.0)?, (address(&body.email)?, Role::from(body.role)));
         let by = caller.decider(id)?;
+        #[expect(clippy::disallowed_methods, reason = "what is refused afterwards counts too")]
+        membership::count_invitation(self.state.db.unkeyed(), &by, id, &invited.0).await?;
         let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
         require_tenant(&mut tx, id).await?;
-        let invitation = membership::invite(&mut tx, &self.state.services, &by, id, invited).await?;
+        let invitation = membership::invite(&mut tx, &self.state.services, &by, id, &invited).await?;
         tx.answer(Invited::Invited(Json(invitation.into()))).await
     }
 

@@ -3,7 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
 
 use jobs::people::{access_token, sessions, sign_in};
-use poem::Request;
+use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use super::origin;
@@ -11,7 +11,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
-    http::Body,
+    http::{Body, cookies},
     state::AppState,
 };
 
@@ -71,14 +71,22 @@ pub(crate) struct SessionsApi {
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl SessionsApi {
     /// Sign in. Open to everybody; tries are counted by address and by client.
+    ///
+    /// The cookie of the answer makes the client known: sent with the next login, it counts apart from strangers.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, request: &Request, body: Body<LoginBody>) -> Result<Json<TokensView>, ApiError> {
+    async fn login(
+        &self,
+        request: &Request,
+        jar: &CookieJar,
+        body: Body<LoginBody>,
+    ) -> Result<Json<TokensView>, ApiError> {
         let LoginBody { email, password } = body.0;
         let (state, from) = (&self.state, origin(request));
         let user = sign_in::check(state.db.unkeyed(), &state.services, &email, password.into(), &from).await?;
         let mut tx = state.db.unkeyed().system().await?;
         let tokens = sign_in::begin(&mut tx, &state.services, &state.public_url, &user, &from).await?;
         tx.commit().await?;
+        jar.add(cookies::known_client(state, &user));
         Ok(Json(tokens.into()))
     }
 

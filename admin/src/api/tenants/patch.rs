@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jobs::{
     ids::AssetId,
+    people::Address,
     tenants::{
         settings::{self, Settings},
         store::TenantRow,
@@ -23,7 +24,7 @@ pub(crate) struct TenantPatch {
     name: Option<String>,
     /// Whom to write to.
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
-    email: Option<String>,
+    pub(super) email: Option<String>,
     /// For operators.
     pub(super) plan: Option<PlanName>,
     /// The company behind it.
@@ -59,12 +60,14 @@ pub(crate) struct TenantPatch {
 }
 
 impl TenantPatch {
-    /// Changes what is named.
-    pub(super) fn apply(self, tenant: &mut TenantRow, settings: &mut Settings) {
+    /// Changes what is named; `email` is the address that it names.
+    pub(super) fn apply(self, email: Option<&Address>, tenant: &mut TenantRow, settings: &mut Settings) {
         if let Some(name) = self.name {
             tenant.name = name;
         }
-        tenant.email = self.email.or(tenant.email.take());
+        if let Some(email) = email {
+            tenant.email = Some(email.to_string());
+        }
         tenant.plan = self.plan.map_or(tenant.plan, Into::into);
         change(&mut settings.company_name, self.company_name);
         change(&mut settings.description, self.description);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sqlx::PgConnection;
 
 use crate::{
-    ids::{OauthStateId, TenantId},
+    ids::{OauthStateId, TenantId, UserId},
     providers::{Provider, StoredProvider},
     secrets::SecretLocation,
 };
@@ -33,23 +33,53 @@ pub async fn insert_state(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     provider: Provider,
+    user_id: Option<UserId>,
     ticket_sha256: &[u8],
     life: Duration,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
-        insert into oauth_state (id, tenant_id, provider, ticket_sha256, expires_at)
-        values ($1, $2, $3, $4, engine_stamp() + make_interval(secs => $5))
+        insert into oauth_state (id, tenant_id, provider, user_id, ticket_sha256, expires_at)
+        values ($1, $2, $3, $4, $5, engine_stamp() + make_interval(secs => $6))
         ",
         OauthStateId::new().0,
         tenant_id.0,
         provider as Provider,
+        user_id.map(|id| id.0),
         ticket_sha256,
         life.as_secs_f64()
     )
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// A ticket that can be opened.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The name of the tenant that gets the accounts.
+    pub tenant: String,
+    /// The provider.
+    pub provider: StoredProvider,
+    /// The only person who may open it; a ticket of a key is for whoever has it.
+    pub user_id: Option<UserId>,
+}
+
+/// Returns a ticket that can be opened. Needs the system scope.
+pub async fn find_ticket(conn: &mut PgConnection, ticket_sha256: &[u8]) -> Result<Option<Ticket>, sqlx::Error> {
+    sqlx::query_as!(
+        Ticket,
+        r#"
+        select tenants.name as tenant, login.provider as "provider: StoredProvider", login.user_id as "user_id: UserId"
+        from oauth_state login
+        join tenants on tenants.id = login.tenant_id
+        where login.ticket_sha256 = $1 and login.state_sha256 is null and login.expires_at > engine_now()
+          and tenants.erasing_at is null
+        "#,
+        ticket_sha256
+    )
+    .fetch_optional(conn)
+    .await
 }
 
 /// Opens a ticket once. Tickets of a tenant that is being erased do not open. Returns the login's

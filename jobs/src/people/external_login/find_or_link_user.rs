@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{
     super::{
+        SignUp,
         sign_up::{self, Verified},
         store::{self as people, Names, UserPatch, UserRow},
     },
@@ -14,6 +15,7 @@ use crate::{
     engine::Tx,
     ids::TenantId,
     services::Services,
+    tenants::invitations,
 };
 
 /// The reasons for which an external account leads to no person here.
@@ -22,6 +24,9 @@ pub enum LinkError {
     /// The external account is unknown, and the provider verified no address for it.
     #[error("the account is not known and has no verified address")]
     Unverified,
+    /// The operator lets nobody new in, or nobody without an invitation.
+    #[error("the account is new, and new ones are not let in")]
+    Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
@@ -46,13 +51,17 @@ pub async fn find_or_link_user(
     {
         return Ok(user);
     }
-    let email = identity.email.as_deref().ok_or(LinkError::Unverified)?;
+    let email = identity.email.as_ref().ok_or(LinkError::Unverified)?;
     let user_id = people::ensure(tx, email).await?;
     let owner_id = store::ensure(tx, identity.provider, &identity.subject, user_id).await?;
     let user = people::get(tx, owner_id).await?.ok_or(sqlx::Error::RowNotFound)?;
     // Two first sign-ins may run at once with different addresses. The other one came first here.
     if owner_id != user_id {
         return Ok(user);
+    }
+    let is_new = user.email_verified_at.is_none() && user.operator_role.is_none();
+    if is_new && !services.sign_up.admits(invitations::is_invited(tx, email).await?) {
+        return Err(LinkError::Closed(services.sign_up));
     }
     let (user, mut entries) = match user.email_verified_at {
         Some(_) => (user, Vec::new()),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::UserId;
+use super::UserRow;
+use crate::{ids::UserId, people::OperatorRole};
 
 /// The purpose of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,29 @@ pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<S
           and password_hash is not null
         "#,
         id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Returns the person of a link that is still good. Needs the system scope.
+pub async fn find_link_owner(
+    conn: &mut PgConnection,
+    id: Uuid,
+    purpose: Purpose,
+) -> Result<Option<UserRow>, sqlx::Error> {
+    sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.email, u.email_canonical as "email_canonical!", u.email_verified_at,
+          u.password_hash, u.first_name, u.last_name, u.picture_url,
+          u.operator_role as "operator_role: OperatorRole", u.created_at
+        from mail_links l
+        join users u on u.id = l.user_id
+        where l.id = $1 and l.purpose = $2 and l.used_at is null and l.expires_at > engine_now()
+        "#,
+        id,
+        purpose.name()
     )
     .fetch_optional(conn)
     .await

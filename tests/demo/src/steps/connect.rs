@@ -17,15 +17,19 @@ use crate::{
 /// Logs each restaurant's person in, and waits for the account.
 pub(super) async fn connect(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Account>> {
     say::heading(2, "Connecting the Facebook Page");
-    say::asked("GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (cookies,");
     say::asked(
-        "redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.",
+        "GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (a page that names",
+    );
+    say::asked(
+        "the restaurant, cookies, redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.",
     );
     let mut accounts = Vec::new();
     for (profile, &tenant_id) in PROFILES.iter().zip(tenants) {
         stage.sandbox.log_in(profile.person_id).await?;
         let link = stage.api.authorize_facebook(tenant_id).await?;
-        let arrival = Browser::new()?.open(link).await?;
+        let mut browser = Browser::new()?;
+        ensure!(browser.open(link.clone()).await?.is_accepted(), "the link shows whose accounts it connects to");
+        let arrival = browser.press(link).await?;
         say::asked(&format!("{} in the browser:  {}", profile.person, way(&arrival)));
         ensure!(arrival.is_accepted(), "the browser ended at {:?}", arrival.title);
         accounts.push(account(stage, profile, tenant_id).await?);

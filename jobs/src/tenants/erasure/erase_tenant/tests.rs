@@ -349,7 +349,7 @@ async fn a_login_that_is_open_when_the_tenant_goes_comes_to_nothing(pool: PgPool
     let bench = Bench::new(pool).await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let begin = async |tx: &mut crate::engine::Tx| {
-        connections::begin(tx, bench.tenant_id, Provider::Facebook, Duration::from_mins(10)).await.unwrap()
+        connections::begin(tx, bench.tenant_id, Provider::Facebook, None, Duration::from_mins(10)).await.unwrap()
     };
     let ticket = begin(&mut tx).await;
     let Services { providers, keyring, .. } = &*bench.engine.services;
