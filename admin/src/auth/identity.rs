@@ -115,7 +115,7 @@ async fn find(
         let Some(cookie) = session_cookie(state, request) else {
             return Ok(None);
         };
-        let find = find_by_cookie(state, &cookie, request, client);
+        let find = find_by_cookie(state, &cookie, client);
         return sparingly(state, lookups, client, &cookie, find).await;
     };
     let Some(token) = authorization.to_str().ok().and_then(bearer) else {
@@ -180,12 +180,7 @@ fn session_cookie(state: &AppState, request: &Request) -> Option<String> {
         .filter(|_| is_followed || is_ours(request, &state.public_url))
 }
 
-async fn find_by_cookie(
-    state: &AppState,
-    cookie: &str,
-    request: &Request,
-    client: &Client,
-) -> Result<Option<Identity>, ApiError> {
+async fn find_by_cookie(state: &AppState, cookie: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
     let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie))).await?;
     tx.commit().await?;
