@@ -14,7 +14,9 @@ pub(crate) mod paging;
 mod parameters;
 mod per_provider;
 mod reference;
+mod schema;
 mod values;
+mod wording;
 
 pub(crate) use self::{
     body::read as read_body,

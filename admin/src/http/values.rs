@@ -21,16 +21,20 @@ pub(crate) fn check_text(name: &str, text: &str, is_time: bool) -> Result<(), Ap
 
 /// Refuses what a JSON body holds that nothing can store; `name` is what holds it.
 pub(crate) fn check_json(name: &str, value: &Value) -> Result<(), ApiError> {
-    let within = |inner: &str| if name.is_empty() { inner.to_owned() } else { format!("{name}.{inner}") };
     match value {
         Value::String(text) => check_text(name, text, text.parse::<DateTime<Utc>>().is_ok()),
         Value::Array(items) => {
-            items.iter().enumerate().try_for_each(|(at, item)| check_json(&within(&at.to_string()), item))
+            items.iter().enumerate().try_for_each(|(at, item)| check_json(&within(name, &at.to_string()), item))
         }
         Value::Object(fields) => fields.iter().try_for_each(|(field, value)| {
-            check_text(&within(&field.replace('\0', "")), field, false)?;
-            check_json(&within(field), value)
+            check_text(&within(name, &field.replace('\0', "")), field, false)?;
+            check_json(&within(name, field), value)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) => Ok(()),
     }
+}
+
+/// The path of a field or an item in what stands at another path.
+pub(super) fn within(path: &str, inner: &str) -> String {
+    if path.is_empty() { inner.to_owned() } else { format!("{path}.{inner}") }
 }
