@@ -1,4 +1,4 @@
-//! People: registering, signing in, and what they say about themselves.
+//! People: registering, signing in, and their profiles.
 
 mod me;
 mod members;
@@ -24,13 +24,13 @@ pub(crate) use self::{
 };
 use crate::{ApiError, auth::Client, error::ErrorCode};
 
-/// Answers about addresses take at least this long, so that the time tells nobody which are known.
+/// The least time of a response about an address, so that the time does not reveal known addresses.
 const EVEN: Duration = Duration::from_millis(400);
 
-/// That a mail is on its way, if the address is one that gets it.
+/// Notice that a mail is on its way, if the address is one that gets it.
 #[derive(Debug, Object)]
 pub(crate) struct MailView {
-    /// What to do next.
+    /// The next step for the person.
     next: String,
 }
 
@@ -40,13 +40,13 @@ impl MailView {
     }
 }
 
-/// Where a request comes from.
+/// Returns the origin of a request.
 pub(crate) fn origin(request: &Request) -> ClientOrigin {
     let client = request.extensions().get::<Client>().copied().unwrap_or_default();
     ClientOrigin { counted_as: client.counted_as(), remote_address: client.address() }
 }
 
-/// Lets an answer take as long as others do.
+/// Delays a response until it takes as long as others do.
 pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = work.await;
@@ -54,7 +54,7 @@ pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Refuses what cannot be an address; whether it is one, a mail shows.
+/// Refuses a text that cannot be an address. Only a mail shows if it really is one.
 pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
     if people::is_address(email) {
         Ok(())

@@ -1,10 +1,10 @@
-//! The reference pages. Their scripts are in them, so that the policy names each by its hash.
+//! The reference pages. Their scripts are inline, so the policy names each by its hash.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use poem::{Endpoint, Response, endpoint::make_sync, http::header};
 use sha2::{Digest as _, Sha256};
 
-/// The description itself.
+/// Returns the endpoint of the description itself.
 pub(crate) fn description(described: String) -> impl Endpoint<Output = Response> + use<> {
     make_sync(move |_| {
         Response::builder()
@@ -14,12 +14,13 @@ pub(crate) fn description(described: String) -> impl Endpoint<Output = Response>
     })
 }
 
-/// Swagger UI, to try operations out.
+/// Returns Swagger UI, to try operations out.
 pub(crate) fn swagger(html: &str, plain: &str, described: &str) -> impl Endpoint<Output = Response> + use<> {
     page(html.replacen(plain, described, 1), "")
 }
 
-/// Redoc, to read. Its search runs in a worker that it makes itself, and its fonts come from elsewhere: it does without.
+/// Returns Redoc, to read. Its search needs a worker and its fonts come from elsewhere, so both are
+/// off.
 pub(crate) fn redoc(html: &str, plain: &str, described: &str) -> impl Endpoint<Output = Response> + use<> {
     page(html.replacen(plain, described, 1), "; worker-src blob:")
 }
@@ -40,7 +41,7 @@ fn page(html: String, more: &str) -> impl Endpoint<Output = Response> + use<> {
     })
 }
 
-/// What stands in the scripts of a page, as browsers find it.
+/// Returns the scripts of a page, as browsers find them.
 fn scripts(mut html: &str) -> Vec<&str> {
     let mut found = Vec::new();
     while let Some((_, rest)) = html.split_once("<script") {
