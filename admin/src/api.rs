@@ -21,11 +21,11 @@ use crate::{ApiError, state::AppState};
 /// Groups of operations.
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Whether it runs.
+    /// Health checks of the service and of what it depends on.
     Health,
-    /// Who it runs for.
+    /// Tenants: restaurants, agencies' clients and organizations, with their settings and usage.
     Tenants,
-    /// What one can publish to.
+    /// Connected accounts to publish on, and connecting new ones.
     Accounts,
     /// Folders and pictures.
     Assets,
@@ -33,19 +33,20 @@ pub(crate) enum Tag {
     Calendars,
     /// Posts and their deliveries.
     Posts,
-    /// The work itself.
+    /// Jobs: the queued, running and finished work.
     Jobs,
-    /// What runs it.
+    /// Queues, workers, parked accounts and periodic work.
     Engine,
-    /// Who did what.
+    /// The audit log: every change and who made it.
     Audit,
-    /// Who signs in, and who is in which tenant.
+    /// People: signing up, signing in, members and invitations.
     People,
-    /// Who may call.
+    /// API keys.
     Access,
 }
 
-/// Makes the type and the value of all operations of one list. They are nested pairs: the framework's tuples end at 16.
+/// Makes the type and the value of all operations from one list. They are nested pairs, because the
+/// framework's tuples end at 16.
 macro_rules! apis {
     (@type $($last:ident)::+) => { $($last)::+ };
     (@type $($first:ident)::+, $($rest:tt)+) => { ($($first)::+, apis!(@type $($rest)+)) };
@@ -93,7 +94,7 @@ pub(crate) fn service(state: &AppState) -> OpenApiService<Apis, ()> {
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")
 }
 
-/// A tenant that does not exist, or cannot be seen, is not found.
+/// Refuses with "not found" a tenant that does not exist or that the caller cannot see.
 pub(crate) async fn require_tenant(tx: &mut Tx, id: TenantId) -> Result<(), ApiError> {
     store::get(tx, id).await?.map(|_| ()).ok_or_else(|| ApiError::not_found("tenant"))
 }

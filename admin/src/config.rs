@@ -1,17 +1,18 @@
-//! What operators set about requests.
+//! Settings about requests.
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
 use jobs::{tenants::plans::Plan, value_parsers::is_this_machine};
 use url::{Origin, Url};
 
-/// How requests are limited, read and shared.
+/// The rate limits, the time limits of bodies, and the origins that may read responses.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HttpConfig {
-    /// How many requests are served.
+    /// The rate limits.
     #[command(flatten)]
     pub rates: RateConfig,
-    /// Pages of these addresses may read answers: `https://app.example.com,https://staging.example.com`. None unless set.
+    /// Origins whose pages may read responses:
+    /// `https://app.example.com,https://staging.example.com`. None by default.
     #[arg(long, env = "CORS_ORIGINS", default_value = "")]
     pub cors_origins: Origins,
     /// Seconds that the body of a request may take to arrive; an upload may take ten times as long.
@@ -86,7 +87,7 @@ impl Default for BudgetConfig {
     }
 }
 
-/// How many requests are served.
+/// The rate limits of plans and of callers without credentials.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct RateConfig {
     /// Requests an hour of a tenant on the plan basic, and of each of its keys; `none`: any number.
@@ -98,13 +99,14 @@ pub struct RateConfig {
     /// The same on the plan enterprise.
     #[arg(long, env = "RATE_LIMIT_ENTERPRISE", default_value = "2000")]
     pub enterprise: Rate,
-    /// Requests a minute of one machine that come without credentials or sign in; `none`: any number.
+    /// Requests a minute of one machine that come without credentials or sign in; `none` for no
+    /// limit.
     #[arg(long, env = "RATE_LIMIT_CLIENT", default_value = "30")]
     pub client: Rate,
 }
 
 impl RateConfig {
-    /// The rate of a plan.
+    /// Returns the rate of a plan.
     #[must_use]
     pub fn of_plan(&self, plan: Plan) -> Rate {
         match plan {
@@ -115,15 +117,15 @@ impl RateConfig {
     }
 }
 
-/// So many requests in a time; `None`: any number. Any number is the greatest.
+/// A number of requests in a period; `None` means no limit, and is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(pub Option<NonZeroU32>);
 
 impl Rate {
-    /// Any number.
+    /// No limit.
     pub const ANY: Self = Self(None);
 
-    /// The greater of two.
+    /// Returns the greater of two rates.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         match (self.0, other.0) {
@@ -147,18 +149,18 @@ impl FromStr for Rate {
     }
 }
 
-/// Addresses of pages that may read answers.
+/// Origins whose pages may read responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Whether none is listed.
+    /// Returns true if none is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether pages of this address may read answers.
+    /// Returns true if pages of this origin may read responses.
     #[must_use]
     pub fn list(&self, origin: &str) -> bool {
         self.0.iter().any(|listed| listed == origin)
@@ -174,7 +176,7 @@ impl FromStr for Origins {
     }
 }
 
-/// An address as browsers write it; plain http is for this machine only.
+/// Reads an origin as browsers write it. Plain http is accepted only for this machine.
 fn origin(value: &str) -> Result<String, String> {
     let wrong = || format!("{value:?} should look like https://app.example.com: no path, and no * for any");
     let url = Url::parse(value).map_err(|_| wrong())?;

@@ -1,4 +1,4 @@
-//! The transactions of handlers: some only read, the others end with the answer.
+//! The transactions of handlers: some only read, the others commit together with their response.
 
 use std::{
     marker::PhantomData,
@@ -16,7 +16,7 @@ use crate::{
     http::{Answer, HeldKey},
 };
 
-/// The database as handlers reach it: what they write is committed together with their answer, and not otherwise.
+/// The database for handlers: what they write is committed only together with their response.
 #[derive(Debug, Clone)]
 pub struct Database(Db);
 
@@ -27,12 +27,13 @@ impl From<Db> for Database {
 }
 
 impl Database {
-    /// Opens a transaction in which nothing can be written. It ends when it is dropped.
+    /// Opens a read-only transaction. It ends when it is dropped.
     pub(crate) async fn read(&self, scope: Scope) -> Result<ReadTx, sqlx::Error> {
         self.0.begin_read_only(scope).await.map(ReadTx)
     }
 
-    /// Opens a transaction for what the caller does. It ends by [`WriteTx::answer`], or rolls back.
+    /// Opens a transaction for the caller's writes. It ends with [`WriteTx::answer`], or rolls
+    /// back.
     pub(crate) async fn write(&self, scope: Scope, caller: &Caller) -> Result<WriteTx, sqlx::Error> {
         Ok(WriteTx { tx: self.0.begin(scope).await?, key: caller.key() })
     }
@@ -42,13 +43,14 @@ impl Database {
         self.0.ping().await
     }
 
-    /// The database without these rules, for what takes no `Idempotency-Key`: finding out who calls, and signing in.
+    /// Returns the database without these rules, for operations without an `Idempotency-Key`:
+    /// authentication and signing in.
     pub(crate) fn unkeyed(&self) -> &Db {
         &self.0
     }
 }
 
-/// A transaction in which nothing can be written.
+/// A read-only transaction.
 pub(crate) struct ReadTx(Tx);
 
 impl Deref for ReadTx {
@@ -72,7 +74,8 @@ pub(crate) struct WriteTx {
 }
 
 impl WriteTx {
-    /// Keeps the answer under the request's `Idempotency-Key`, if it has one, and commits both with what was written.
+    /// Keeps the response under the request's `Idempotency-Key`, if it has one, and commits both
+    /// together with the writes.
     pub(crate) async fn answer<T: IntoResponse>(self, answer: T) -> Result<Answered<T>, ApiError> {
         let response = answer.into_response();
         let response = match self.key {
@@ -104,7 +107,7 @@ impl DerefMut for WriteTx {
     }
 }
 
-/// An answer that was committed together with what it tells of.
+/// A response that was committed together with the writes that it reports.
 pub(crate) struct Answered<T> {
     response: Response,
     answer: PhantomData<fn() -> T>,

@@ -1,4 +1,5 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code. docs/ERRORS.md lists the codes.
+//! Errors as clients see them: `application/problem+json` (RFC 9457). docs/ERRORS.md lists the
+//! codes.
 
 mod code;
 mod constraints;
@@ -13,21 +14,21 @@ use poem_openapi::{ApiResponse, Object, payload::Json};
 pub(crate) use self::code::ErrorCode;
 pub(crate) use self::framework::{from_framework, panic_response};
 
-/// What is away comes back within seconds, as a rule.
+/// The suggested wait. A server that is away usually comes back within seconds.
 const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// What went wrong, and what to do.
+/// A problem, and what to do about it.
 #[derive(Debug, Clone, Object)]
 pub struct Problem {
-    /// Identifies the sort of problem: `about:blank`, the code says it.
+    /// The type of the problem: always `about:blank`, as `code` identifies it.
     r#type: String,
     /// The HTTP status in words.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// A stable word for programs.
+    /// A stable code for programs.
     code: String,
-    /// What to do, for people.
+    /// A sentence for people that says what to do.
     detail: String,
 }
 
@@ -43,7 +44,7 @@ impl Problem {
     }
 }
 
-/// Every error that an operation answers.
+/// An error that an operation returns.
 #[derive(Debug, ApiResponse)]
 pub enum ApiError {
     /// The request cannot be read.
@@ -55,44 +56,44 @@ pub enum ApiError {
     /// The credentials are valid, but do not allow that.
     #[oai(status = 403, content_type = "application/problem+json")]
     Forbidden(Json<Problem>),
-    /// There is no such thing, or it is another tenant's.
+    /// There is no such object, or it belongs to another tenant.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Json<Problem>),
     /// The body did not arrive in time.
     #[oai(status = 408, content_type = "application/problem+json")]
     TooSlow(Json<Problem>),
-    /// It cannot be done in the state that things are in.
+    /// The current state does not allow it.
     #[oai(status = 409, content_type = "application/problem+json")]
     Conflict(Json<Problem>),
-    /// The same request runs already.
+    /// The same request is still running.
     #[oai(status = 409, content_type = "application/problem+json")]
     InFlight(
         Json<Problem>,
-        /// Seconds after which to look again, where that helps.
+        /// The seconds to wait before looking again, if that helps.
         #[oai(header = "Retry-After")]
         Option<u64>,
     ),
-    /// Too many bytes.
+    /// The request has too many bytes.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),
-    /// A body of another type than the operation takes.
+    /// The body has another type than the operation takes.
     #[oai(status = 415, content_type = "application/problem+json")]
     MediaType(Json<Problem>),
-    /// The request can be read, but says something that cannot be.
+    /// The request can be read, but a value in it is not allowed.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unprocessable(Json<Problem>),
-    /// Too much in too short a time.
+    /// There are too many requests in too short a time.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooMany(
         Json<Problem>,
-        /// Seconds after which it may be tried again.
+        /// The seconds to wait before trying again.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// A bug on our side.
+    /// The server has a bug.
     #[oai(status = 500, content_type = "application/problem+json")]
     Internal(Json<Problem>),
-    /// The database or the storage is away, or too many do that at once.
+    /// The database or the storage is unavailable, or too many requests of this sort run at once.
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(
         Json<Problem>,
@@ -121,12 +122,12 @@ impl ApiError {
         }
     }
 
-    /// What to do, for people.
+    /// Returns the sentence that says what to do.
     pub(crate) fn detail(&self) -> &str {
         &self.problem().detail
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.problem().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -268,7 +269,8 @@ impl ApiError {
         Self::not_now(ErrorCode::TookTooLong, detail)
     }
 
-    /// The database's answer to a commit is lost.
+    /// Returns the error for a commit whose outcome is unknown, as the database's response was
+    /// lost.
     pub(crate) fn unclear(cause: impl std::error::Error) -> Self {
         tracing::warn!(causes = chain(&cause), "a commit had no answer");
         let detail = "The database went away while this was committed, so it may be done. Repeat it with the same \
@@ -281,7 +283,7 @@ impl ApiError {
         Self::forbidden(ErrorCode::OriginNotListed, detail)
     }
 
-    /// Logs the cause; the client learns nothing of it.
+    /// Logs the cause and hides it from the client.
     pub(crate) fn internal(cause: impl std::error::Error) -> Self {
         tracing::error!(causes = chain(&cause), "a request failed");
         let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
@@ -310,7 +312,7 @@ impl ApiError {
     }
 }
 
-/// What failed, and why.
+/// Returns an error with all its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut causes = vec![error.to_string()];
     let mut next = error.source();

@@ -1,4 +1,4 @@
-//! What pages are made of.
+//! The building blocks of pages.
 
 use askama::Template;
 use poem::{
@@ -8,7 +8,7 @@ use poem::{
 
 use crate::ApiError;
 
-/// A link: where to, and what it says.
+/// A link: its target and its text.
 pub(crate) type Link = (&'static str, &'static str);
 
 /// A page with a message.
@@ -20,17 +20,17 @@ struct Message<'a> {
     links: &'a [(&'a str, &'a str)],
 }
 
-/// A page with a message and nothing else, for the answers of other modules.
+/// Returns a page with only a message, for responses of other modules.
 pub(crate) fn message(title: &str, words: &str) -> String {
     rendered(&Message { title, words, links: &[] })
 }
 
-/// A page with a message and where to go on.
+/// Returns a page with a message and links to continue.
 pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[(&str, &str)]) -> Response {
     page(status, &Message { title, words, links })
 }
 
-/// A page with one form, which goes back to where it came from.
+/// A page with one form, which is sent to the page's own address.
 #[derive(Template, Default)]
 #[template(path = "form.html")]
 pub(crate) struct FormPage {
@@ -40,7 +40,7 @@ pub(crate) struct FormPage {
     pub(crate) fields: Vec<Field>,
     /// Without one there is nothing to send.
     pub(crate) button: &'static str,
-    /// Other ways to the same end.
+    /// Alternative links.
     pub(crate) ways: Vec<(String, String)>,
     pub(crate) links: Vec<Link>,
 }
@@ -56,7 +56,7 @@ impl FormPage {
     }
 }
 
-/// A field to fill in.
+/// A field of a form.
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) label: &'static str,

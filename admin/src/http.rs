@@ -1,4 +1,5 @@
-//! What every request passes on its way to an operation, and every answer on its way back; [`crate::app`] puts it in order.
+//! The layers that every request passes before an operation, and every response after it.
+//! [`crate::app`] puts them in order.
 
 mod body;
 pub(crate) mod cookies;
@@ -20,7 +21,9 @@ pub(crate) mod paging;
 mod parameters;
 mod per_provider;
 mod reference;
+mod schema;
 mod values;
+mod wording;
 
 pub(crate) use self::{
     body::read as read_body,

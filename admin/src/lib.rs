@@ -1,7 +1,7 @@
 //! The admin: an HTTP API that enqueues jobs and reports on them, and a few pages.
 //!
-//! `api` has the operations, `pages` what browsers see; [`app`] puts them behind what every request passes (`http`). Who may do
-//! what is decided in `auth`, how errors look in `error`.
+//! `api` has the operations, `pages` the pages for browsers; [`app`] puts them behind the layers in
+//! `http`. `auth` decides about access; `error` has the form of errors.
 
 mod api;
 mod auth;
@@ -40,8 +40,9 @@ pub use self::{
     streams::{Pace, Streams},
 };
 
-/// The whole application. A request passes the layers from the last to the first; the answer comes back the other way. Boxes
-/// between them keep the type short enough for the compiler.
+/// Returns the whole application. A request passes the layers from the last to the first; the
+/// response comes back the other way. Boxes between them keep the type short enough for the
+/// compiler.
 #[must_use]
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = api::service(&state);

@@ -1,4 +1,4 @@
-//! What handlers share.
+//! The state that handlers share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,24 +6,25 @@ use jobs::{engine::Window, services::Services};
 
 use crate::{budgets::Budgets, config::HttpConfig, database::Database, streams::Streams};
 
-/// What handlers share; cheap to clone.
+/// The state that handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// The database.
     pub db: Database,
     /// Redis.
     pub window: Window,
-    /// Who follows jobs.
+    /// The event streams of jobs.
     pub streams: Streams,
-    /// Clients of the outside world.
+    /// Clients of other services.
     pub services: Arc<Services>,
-    /// How long connecting an account may take.
+    /// The time in which connecting an account has to be done.
     pub state_life: Duration,
-    /// Where browsers reach us, without a slash at the end.
+    /// The address at which browsers reach us, without a slash at the end.
     pub public_url: String,
-    /// Proxies in front of us that add to `X-Forwarded-For`: what they say is believed.
+    /// The number of proxies in front of us that add to `X-Forwarded-For`. Their entries are
+    /// trusted.
     pub trusted_proxies: u8,
-    /// How requests are limited, read and shared.
+    /// The settings about requests.
     pub http: Arc<HttpConfig>,
     /// Memory and disk that requests share.
     pub budgets: Budgets,

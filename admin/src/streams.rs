@@ -1,6 +1,7 @@
-//! Who follows which job: wakes event streams when Redis says that their job said something.
+//! Event streams of jobs: a message in Redis wakes the streams of its job.
 //!
-//! One subscription for the whole process, however many streams. All of it is only faster than looking now and then.
+//! The whole process has one subscription, however many streams. It only makes streams faster than
+//! their polling.
 
 use std::{
     collections::HashMap,
@@ -16,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Streams that one process serves at once.
+/// The most streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
 
 /// And at most so many to one caller, and of one tenant's jobs: the others have theirs.
@@ -26,13 +27,15 @@ const MAX_OF_TENANT: usize = MAX_STREAMS / 4;
 /// How long streams wait for what.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The table is read at least this often: signals may be lost, and the end of a job sends none.
+    /// The longest time between reads of the table: signals may be lost, and the end of a job sends
+    /// none.
     pub poll: Duration,
-    /// A comment goes out after so long, so that nobody between takes the connection for dead.
+    /// The time after which a comment is sent, so that proxies do not close a quiet connection.
     pub heartbeat: Duration,
-    /// A stream ends after this long; clients come back with the last number that they saw, and with their key.
+    /// The time after which a stream ends. Clients reconnect with the last number that they saw,
+    /// and with their key.
     pub longest_stream: Duration,
-    /// How long the subscription lives: see [`listen`].
+    /// The lifetime of the subscription: see [`listen`].
     pub subscription: Duration,
 }
 
@@ -107,7 +110,7 @@ impl Drop for Shared {
 }
 
 impl Streams {
-    /// Listens to `window` until they are closed or the last clone is gone.
+    /// Listens to `window` until the streams are closed or the last clone is dropped.
     #[must_use]
     pub fn start(window: Window, pace: Pace) -> Self {
         let closing = CancellationToken::new();
@@ -126,12 +129,12 @@ impl Streams {
         Self { shared }
     }
 
-    /// How long they wait for what.
+    /// Returns the times that streams wait.
     pub(crate) fn pace(&self) -> Pace {
         self.shared.pace
     }
 
-    /// Ends all streams, for a process that stops: their clients come back to another one.
+    /// Ends all streams, for a process that stops. Their clients reconnect to another one.
     pub fn close(&self) {
         self.shared.closing.cancel();
     }
@@ -153,7 +156,7 @@ impl Streams {
     }
 }
 
-/// One stream's place.
+/// The place of one stream.
 #[derive(Debug)]
 pub(crate) struct Following {
     shared: Arc<Shared>,
@@ -164,7 +167,7 @@ pub(crate) struct Following {
 }
 
 impl Following {
-    /// Waits until the job says something, or it is time to look; false if the process stops.
+    /// Waits until there may be something to read. Returns false if the process stops.
     pub(crate) async fn wait(&mut self) -> bool {
         tokio::select! {
             () = self.shared.closing.cancelled() => false,

@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 /// Tables without a tenant: who sees their rows, and the reason. A table that has no tenant and is
 /// missing here is reported.
-const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
+const WITHOUT_TENANT: &[(&str, SeenBy, &str)] = &[
     ("_sqlx_migrations", SeenBy::All, "the applied migrations"),
     ("leadership", SeenBy::All, "the process that dispatches"),
     ("periodic", SeenBy::All, "the jobs that the clock enqueues for the system"),
@@ -20,7 +20,7 @@ const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
 ];
 
 /// Functions that run with the system's scope, and the reason. They return yes or no, never a row.
-const ACROSS_TENANTS: [(&str, &str); 7] = [
+const ACROSS_TENANTS: &[(&str, &str)] = &[
     ("claim_remote", "claims a post on a Page for this call, also against other tenants of the Page"),
     ("is_remote_taken", "true if a post on a Page belongs to another call"),
     ("has_rival", "true if an equal call on a Page is open and comes first"),
@@ -34,10 +34,10 @@ const ACROSS_TENANTS: [(&str, &str); 7] = [
 ];
 
 /// Unique columns that reveal nothing about other tenants: hashes of random values.
-const RANDOM: [&str; 3] = ["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
+const RANDOM: &[&str] = &["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
 
 /// Foreign keys of tables without a tenant.
-const FROM_NO_TENANT: [&str; 1] = ["users_current_tenant_id_fkey"];
+const FROM_NO_TENANT: &[&str] = &["users_current_tenant_id_fkey"];
 
 #[derive(Debug, Clone, Copy)]
 enum SeenBy {
@@ -192,9 +192,9 @@ pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(COMPLAINTS)
         .bind(names)
         .bind(seen_by)
-        .bind(&RANDOM[..])
-        .bind(&FROM_NO_TENANT[..])
-        .bind(ACROSS_TENANTS.map(|(name, _)| name))
+        .bind(RANDOM)
+        .bind(FROM_NO_TENANT)
+        .bind(ACROSS_TENANTS.iter().map(|(name, _)| *name).collect::<Vec<_>>())
         .fetch_all(&mut *tx)
         .await
 }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 /// Fields that the description cannot call required: an operation needs them depending on the
 /// caller and other fields.
-const NEEDED_AT_TIMES: [&str; 2] = ["tenant_id", "remote_id"];
+const NEEDED_AT_TIMES: &[&str] = &["tenant_id", "remote_id"];
 
 /// Returns a body for an operation, with every field that is required always or in some cases.
 /// Returns `None` if it has no body.

@@ -1,4 +1,4 @@
-//! Keys for the API.
+//! API keys: making, listing and revoking them.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -33,13 +33,15 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields, rename = "NewKey")]
 struct KeyBody {
-    /// Whose it is; the caller's own unless said. Operators who say none make an operator's.
+    /// The key's tenant; by default the caller's own. An operator who names no tenant makes an
+    /// operator's key.
     tenant_id: Option<Uuid>,
-    /// What it is for, or who holds it.
+    /// A name that says what the key is for, or who holds it.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
-    /// What it may do: names such as `jobs:read`, `jobs:retry` or `posts:write`; `*:read` reads everything that its tenant
-    /// has, `*` does everything. No more than the caller's own.
+    /// The key's permissions: names such as `jobs:read`, `jobs:retry` or `posts:write`. `*:read`
+    /// allows reading everything of the tenant, `*` allows everything. A key cannot have more
+    /// permissions than its maker.
     #[oai(validator(min_items = 1, max_items = 50))]
     permissions: Vec<String>,
 }
@@ -48,16 +50,17 @@ struct KeyBody {
 #[derive(Debug, Object)]
 struct KeyView {
     id: Uuid,
-    /// All zeros for an operator's.
+    /// The key's tenant; all zeros for an operator's key.
     tenant_id: Uuid,
     name: String,
-    /// How it begins.
+    /// The first characters of the key.
     prefix: String,
     permissions: Vec<String>,
-    /// The person who made it; absent where a key or a command did, or whoever did is gone.
+    /// The person who made the key. Absent if a key or a command made it, or if the person no
+    /// longer exists.
     created_by: Option<Uuid>,
     created_at: DateTime<Utc>,
-    /// To the minute.
+    /// The time of the last use, to the minute.
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
 }
@@ -86,7 +89,7 @@ impl Listed for KeyView {
 /// A new key.
 #[derive(Debug, Object)]
 struct MadeKey {
-    /// The key itself, as in `Authorization: Bearer ...`: this is the only time that it is to be seen.
+    /// The key itself, to be sent as `Authorization: Bearer ...`. It is shown only once.
     key: String,
     #[oai(flatten)]
     about: KeyView,
@@ -94,7 +97,7 @@ struct MadeKey {
 
 #[derive(ApiResponse)]
 enum CreatedKey {
-    /// The key is valid from now on.
+    /// The key is made and valid.
     #[oai(status = 201)]
     Created(Json<MadeKey>),
 }
@@ -105,7 +108,7 @@ pub(crate) struct KeysApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Access")]
 impl KeysApi {
-    /// Make a key.
+    /// Make an API key.
     #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
     async fn create(
         &self,
@@ -126,7 +129,9 @@ impl KeysApi {
         tx.answer(CreatedKey::Created(Json(MadeKey { key, about: row.into() }))).await
     }
 
-    /// A tenant's keys, revoked ones too, newest first; the caller's own unless a tenant is said.
+    /// List a tenant's keys, revoked ones too, newest first.
+    ///
+    /// Without a tenant, these are the caller's own tenant's keys.
     #[oai(path = "/api-keys", method = "get", operation_id = "list_api_keys")]
     async fn list(
         &self,
@@ -143,7 +148,9 @@ impl KeysApi {
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
+    /// Revoke a key; the next request with it is refused.
+    ///
+    /// The caller needs every permission that the key has. Revoking a key again changes nothing.
     #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
     async fn revoke(
         &self,
@@ -158,7 +165,7 @@ impl KeysApi {
     }
 }
 
-/// Whose keys a request is about; the system's are operators'.
+/// Returns the tenant whose keys a request is about. Operators' keys belong to the system's tenant.
 fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
     match named {
         Some(named) => caller.tenant(named),

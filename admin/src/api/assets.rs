@@ -60,7 +60,7 @@ impl AssetsApi {
         tx.answer(CreatedFolder::Created(Json(folder.into()))).await
     }
 
-    /// The folders of a tenant, by name.
+    /// List the folders of a tenant, by name.
     #[oai(path = "/tenants/:id/folders", method = "get", operation_id = "list_folders")]
     async fn list_folders(
         &self,
@@ -74,7 +74,7 @@ impl AssetsApi {
         Ok(Json(FolderList { items: folders.into_iter().map(FolderView::from).collect() }))
     }
 
-    /// The pictures of a folder, newest first.
+    /// List the pictures of a folder, newest first.
     #[oai(path = "/folders/:id/assets", method = "get", operation_id = "list_assets")]
     async fn list_assets(
         &self,
@@ -116,7 +116,7 @@ impl AssetsApi {
         }
     }
 
-    /// The bytes of a picture.
+    /// Get the bytes of a picture.
     #[oai(path = "/assets/:id/content", method = "get", operation_id = "get_asset_content")]
     async fn content(
         &self,
@@ -128,7 +128,9 @@ impl AssetsApi {
         Ok(Content::Bytes(Binary(poem::Body::from_bytes_stream(bytes)), asset.content_type, size_bytes))
     }
 
-    /// Put text over a picture, as a new picture.
+    /// Put text over a picture.
+    ///
+    /// The result is a new picture.
     #[oai(path = "/assets/:id/overlay", method = "post", operation_id = "create_overlay")]
     async fn overlay(
         &self,

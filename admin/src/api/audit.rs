@@ -1,4 +1,4 @@
-//! Who did what.
+//! The audit log.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -21,28 +21,29 @@ use crate::{
     state::AppState,
 };
 
-/// Something done.
+/// An entry of the audit log.
 #[derive(Debug, Object)]
 struct EntryView {
     id: Uuid,
-    /// Whose thing it was done to; all zeros for what concerns everybody.
+    /// The tenant that the entry is about; all zeros if it concerns all tenants.
     tenant_id: Uuid,
-    /// The place in the tenant's chain; absent for entries from before there were chains.
+    /// The entry's position in the tenant's chain. Absent in entries that are older than the
+    /// chains.
     seq: Option<i64>,
-    /// The API key, the person or the job; all zeros for a command on the server.
+    /// The id of the API key, the person or the job; all zeros for a command on the server.
     actor_id: Uuid,
-    /// Which of them: key, person, command or job.
+    /// The kind of actor: key, person, command or job.
     actor_kind: String,
-    /// What the key, the person or the job is called.
+    /// The name of the key, the person or the job.
     actor_name: String,
-    /// What was done, such as `job.retry`.
+    /// The action, such as `job.retry`.
     action: String,
-    /// The sort of thing it was done to.
+    /// The type of the object that was changed.
     object_type: String,
     object_id: String,
-    /// What was asked for, and what it was before and after where that matters.
+    /// Details of the action: the request, and the values before and after if they matter.
     details: Value,
-    /// The other end of the connection, which may be a proxy.
+    /// The address at the other end of the connection, which may be a proxy.
     remote_address: Option<String>,
     created_at: DateTime<Utc>,
 }
@@ -82,7 +83,7 @@ pub(crate) struct AuditApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Audit")]
 impl AuditApi {
-    /// What was done to a tenant's things, newest first.
+    /// List the audit log of a tenant, newest first.
     #[oai(path = "/tenants/:id/audit-log", method = "get", operation_id = "list_audit_log")]
     async fn of_tenant(
         &self,
@@ -98,7 +99,9 @@ impl AuditApi {
         Ok(Json(page(rows, paging, caller.audience())))
     }
 
-    /// What was done to anything, newest first; what concerns everybody (queues, the window) is only here. For operators.
+    /// List the whole audit log, newest first.
+    ///
+    /// Entries that concern all tenants (queues, the window) are only here. For operators.
     #[oai(path = "/audit-log", method = "get", operation_id = "list_whole_audit_log")]
     async fn whole(
         &self,

@@ -32,13 +32,13 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields, rename = "NewCalendar")]
 pub(crate) struct CalendarBody {
-    /// `2026-12`.
+    /// The month, such as `2026-12`.
     #[oai(validator(pattern = "^[0-9]{4}-[0-9]{2}$"))]
     month: String,
-    /// How many posts: 1 to 62.
+    /// The number of posts, 1 to 62.
     #[oai(validator(minimum(value = "1"), maximum(value = "62")))]
     posts: i32,
-    /// What the month is to be about.
+    /// The subject of the month.
     #[oai(default, validator(max_length = 4000))]
     brief: String,
 }
@@ -56,17 +56,17 @@ impl CalendarBody {
 pub(crate) struct CalendarView {
     id: Uuid,
     tenant_id: Uuid,
-    /// `2026-12`.
+    /// The month, such as `2026-12`.
     month: String,
     brief: String,
-    /// planning, writing, ready or failed.
+    /// `planning`, `writing`, `ready` or `failed`.
     state: String,
-    /// Why it failed.
+    /// The reason why it failed.
     error: Option<String>,
-    /// The job that makes it.
+    /// The job that makes the calendar.
     job_id: Option<Uuid>,
     created_at: DateTime<Utc>,
-    /// Its posts, in order; captions come one by one.
+    /// The posts, in order. Captions arrive one by one.
     posts: Vec<PostView>,
 }
 
@@ -102,7 +102,9 @@ pub(crate) struct CalendarsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Calendars")]
 impl CalendarsApi {
-    /// Have a month of posts written: a plan, then a job a post for its caption.
+    /// Have AI write a month of posts.
+    ///
+    /// One job plans the month, then one job for each post writes its caption.
     #[oai(path = "/tenants/:id/calendars", method = "post", operation_id = "create_calendar")]
     async fn create(
         &self,
@@ -119,7 +121,7 @@ impl CalendarsApi {
         tx.answer(AcceptedCalendar::Accepted(Json(view(calendar, Vec::new())), location)).await
     }
 
-    /// One calendar with its posts.
+    /// Get a calendar with its posts.
     #[oai(path = "/calendars/:id", method = "get", operation_id = "get_calendar")]
     async fn get(
         &self,

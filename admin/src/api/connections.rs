@@ -1,4 +1,4 @@
-//! Connecting accounts: an address for a browser, and the provider's way back.
+//! Connecting accounts: the address to open in a browser, and the provider's callback.
 
 use jobs::{
     connections::{self, CallbackError, CameBack},
@@ -24,22 +24,22 @@ use crate::{
     state::AppState,
 };
 
-/// Where to send a person who is to connect an account.
+/// The address at which a person connects an account.
 #[derive(Debug, Object)]
 pub(crate) struct ConnectView {
-    /// Opens once, in the browser that then logs in.
+    /// The address to open. It works once, in the browser in which the person then logs in.
     url: String,
-    /// How long the login may take.
+    /// The time in seconds in which the login has to be done.
     expires_in_seconds: u64,
 }
 
-/// The browser's page.
+/// The page that the browser shows.
 #[derive(ApiResponse)]
 pub(crate) enum BrowserPage {
     /// The account is being connected.
     #[oai(status = 200)]
     Connected(Html<String>),
-    /// The login was refused, or cannot be accepted.
+    /// The login was refused or cannot be accepted.
     #[oai(status = 400)]
     Refused(Html<String>),
 }
@@ -50,9 +50,10 @@ pub(crate) struct ConnectionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl ConnectionsApi {
-    /// Begin to connect a {account}: answers the address to open in a browser.
+    /// Start connecting a {account}.
     ///
-    /// What a person asked for opens where that person is signed in; what a key asked for shows a page that names the tenant.
+    /// Returns the address to open in a browser. For a person it opens only where that person is
+    /// signed in. For a key it shows a page that names the tenant.
     #[oai(path = "/oauth/:provider/authorize", method = "get", operation_id = "authorize_{provider}")]
     async fn authorize(
         &self,
@@ -71,7 +72,9 @@ impl ConnectionsApi {
         tx.answer(Json(ConnectView { url, expires_in_seconds: life.as_secs() })).await
     }
 
-    /// Where {label} sends the browser back to. Open: the state and the browser's cookie say whose login it is.
+    /// Callback to which {label} sends the browser back.
+    ///
+    /// It needs no credentials: the state and the browser's cookie identify the login.
     #[oai(path = "/oauth/:provider/callback", method = "get", operation_id = "callback_{provider}")]
     async fn callback(
         &self,
@@ -113,7 +116,7 @@ impl ConnectionsApi {
 }
 
 impl ConnectionsApi {
-    /// The provider of that name, if accounts there can be connected here.
+    /// Returns the provider of that name, if accounts there can be connected here.
     fn connecting(&self, name: String) -> Result<Provider, ApiError> {
         let provider = StoredProvider(name).known()?;
         self.state.services.providers.connecting(provider)?;
@@ -126,7 +129,8 @@ fn not_accepted() -> BrowserPage {
     BrowserPage::Refused(Html(html::message("Not connected", words)))
 }
 
-/// A cookie a login, so that two at once in one browser do not spoil each other. The name is no secret.
+/// Returns the name of a login's cookie. Each login has its own, so that two at once in one browser
+/// do not collide. The name is no secret.
 pub(crate) fn cookie_name(state: &str) -> String {
     let start: String = state.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("linecook_connect_{start}")

@@ -1,4 +1,4 @@
-//! Jobs: what there are, and enqueueing by hand. What staff do to them is in `act` and `bulk`.
+//! Jobs: listing them, and enqueueing by hand. `act` and `bulk` have the actions of staff.
 
 mod act;
 mod bulk;
@@ -44,28 +44,28 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewJobBody {
-    /// Whose job it is.
+    /// The job's tenant.
     tenant_id: Uuid,
-    /// The kind.
+    /// The kind of the job.
     #[oai(validator(max_length = 100))]
     kind: String,
-    /// The payload of that kind.
+    /// The payload, as the kind defines it.
     args: Value,
-    /// When; at once if absent.
+    /// The time at which the job is due; now by default.
     run_at: Option<DateTime<Utc>>,
-    /// So many of them, to try a deployment with `noop` jobs: 1 if absent, 20,000 at most.
+    /// The number of copies, to try a deployment with `noop` jobs: 1 by default, at most 20,000.
     #[oai(validator(minimum(value = "1"), maximum(value = "20000")))]
     copies: Option<u32>,
 }
 
-/// What became of a request to enqueue.
+/// The result of a request to enqueue a job.
 #[derive(Debug, Object)]
 pub(crate) struct EnqueuedView {
-    /// The job: a new one, or the unfinished one that does the same.
+    /// The id of the new job, or of an unfinished job that does the same.
     job_id: Uuid,
-    /// Whether a job was made.
+    /// True if a job was made.
     is_new: bool,
-    /// How many were made.
+    /// The number of jobs that were made.
     copies: usize,
 }
 
@@ -100,12 +100,13 @@ pub(crate) struct JobsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl JobsApi {
-    /// Jobs, finished or not, newest first.
+    /// List jobs, finished or not, newest first.
     ///
-    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states executing, retryable, suspended,
-    /// cancelled and discarded. By the rest (`kind`, `queue`, `account_id`, other states, other texts in `q`) a page looks
-    /// through the newest 20,000 jobs that those leave; then it may hold few or none of what is looked for and still have a
-    /// `next`, behind which the search goes on. So name a tenant or a time where you can.
+    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states
+    /// executing, retryable, suspended, cancelled and discarded. For the other filters (`kind`,
+    /// `queue`, `account_id`, other states, a text in `q`), a page searches at most 20,000 jobs,
+    /// newest first. Such a page may hold few jobs or none and still have a `next`, with which the
+    /// search continues. Name a tenant or a time to make it faster.
     #[oai(path = "/jobs", method = "get", operation_id = "list_jobs")]
     #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn list(
@@ -117,12 +118,13 @@ impl JobsApi {
         #[oai(validator(max_length = 100))] queue: Query<Option<String>>,
         parent_id: Query<Option<Uuid>>,
         account_id: Query<Option<Uuid>>,
-        /// A text in the kind or the last failure's message; or an id: the job's, the account's, or one in the payload.
+        /// A text in the kind or in the message of the last failure; or an id: the job's, the
+        /// account's, or one in the payload.
         #[oai(validator(min_length = 2, max_length = 200))]
         q: Query<Option<String>>,
-        /// Made at this time or later.
+        /// Only jobs made at this time or later.
         since: Query<Option<DateTime<Utc>>>,
-        /// Made before this time.
+        /// Only jobs made before this time.
         until: Query<Option<DateTime<Utc>>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -147,7 +149,7 @@ impl JobsApi {
         Ok(Json(Page { items, next: listed.next.map(encode) }))
     }
 
-    /// One job, with its attempts that did not complete it, its effects and its children.
+    /// Get a job with its effects, its children, and the attempts that did not complete it.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
     async fn get(
         &self,
@@ -172,7 +174,8 @@ impl JobsApi {
 
     /// Enqueue a job of any kind.
     ///
-    /// Needs the permission for what the kind does, too: `publish_post` needs `posts:publish`.
+    /// The caller also needs the permission for what the kind does: `publish_post` needs
+    /// `posts:publish`.
     #[oai(path = "/jobs", method = "post", operation_id = "create_job")]
     async fn create(
         &self,

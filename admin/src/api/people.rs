@@ -1,4 +1,4 @@
-//! People: registering, signing in, and what they say about themselves.
+//! People: registering, signing in, and their profiles.
 
 mod me;
 mod members;
@@ -25,13 +25,13 @@ pub(crate) use self::{
 };
 use crate::{ApiError, auth::Client, error::ErrorCode, http::cookies, state::AppState};
 
-/// Answers about addresses take at least this long, so that the time tells nobody which are known.
+/// The least time of a response about an address, so that the time does not reveal known addresses.
 const EVEN: Duration = Duration::from_millis(400);
 
-/// That a mail is on its way, if the address is one that gets it.
+/// Notice that a mail is on its way, if the address is one that gets it.
 #[derive(Debug, Object)]
 pub(crate) struct MailView {
-    /// What to do next.
+    /// The next step for the person.
     next: String,
 }
 
@@ -41,7 +41,7 @@ impl MailView {
     }
 }
 
-/// Where a request comes from.
+/// Returns the origin of a request.
 pub(crate) fn origin(request: &Request) -> ClientOrigin {
     let client = request.extensions().get::<Client>().copied().unwrap_or_default();
     ClientOrigin {
@@ -52,7 +52,7 @@ pub(crate) fn origin(request: &Request) -> ClientOrigin {
     }
 }
 
-/// Lets an answer take as long as others do.
+/// Delays a response until it takes as long as others do.
 pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = work.await;

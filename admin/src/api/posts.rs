@@ -1,4 +1,4 @@
-//! Posts: writing, scheduling, and what became of them.
+//! Posts: writing, scheduling and listing them.
 
 use std::collections::BTreeMap;
 
@@ -31,17 +31,17 @@ use crate::{
     state::AppState,
 };
 
-/// A post that goes out now.
+/// A post to publish now.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields, rename = "NewPost")]
 pub(crate) struct PostBody {
     tenant_id: Uuid,
-    /// Where it goes.
+    /// The accounts to publish on.
     #[oai(validator(min_items = 1, max_items = 20, unique_items))]
     account_ids: Vec<Uuid>,
     #[oai(validator(min_length = 1, max_length = 2200))]
     caption: String,
-    /// The picture that it goes out with.
+    /// The picture to publish with the post.
     asset_id: Option<Uuid>,
 }
 
@@ -55,25 +55,26 @@ impl PostBody {
     }
 }
 
-/// Posts that exist, to go out on an account.
+/// A schedule of existing posts on an account.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewSchedule {
     tenant_id: Uuid,
-    /// Where they go.
+    /// The account to publish on.
     account_id: Uuid,
     #[oai(validator(min_items = 1, max_items = 200))]
     posts: Vec<NewPlacement>,
 }
 
-/// One post to go out.
+/// A post to schedule.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewPlacement {
     post_id: Uuid,
-    /// When; as its calendar planned if absent. A time that has come means now.
+    /// The time to publish; by default the time that its calendar planned. A time in the past means
+    /// now.
     scheduled_at: Option<DateTime<Utc>>,
-    /// Another picture than it has, on this account.
+    /// A picture for this account in place of the post's own.
     asset_id: Option<Uuid>,
 }
 
@@ -88,49 +89,51 @@ impl NewPlacement {
     }
 }
 
-/// A post and what becomes of it.
+/// A post with its deliveries.
 #[derive(Debug, Object)]
 pub(crate) struct PostView {
     id: Uuid,
     tenant_id: Uuid,
     calendar_id: Option<Uuid>,
     topic: Option<String>,
-    /// Absent until it is written.
+    /// The text; absent until it is written.
     caption: Option<String>,
     asset_id: Option<Uuid>,
-    /// When its calendar wants it out.
+    /// The time that its calendar planned.
     planned_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     deliveries: Vec<DeliveryView>,
 }
 
-/// A post on an account.
+/// The delivery of a post to an account.
 #[derive(Debug, Object)]
 pub(crate) struct DeliveryView {
     id: Uuid,
     account_id: Uuid,
-    /// The picture that it goes out with.
+    /// The picture that is published with the post.
     asset_id: Option<Uuid>,
-    /// scheduled, submitting, published, failed, unknown or cancelled.
+    /// `scheduled`, `submitting`, `published`, `failed`, `unknown` or `cancelled`.
     state: String,
     scheduled_at: DateTime<Utc>,
     job_id: Option<Uuid>,
-    /// What it waits for, when that is not time.
+    /// The reason for a wait, other than time.
     blocked_by: Option<String>,
-    /// What the network calls it.
+    /// The network's id of the post.
     remote_id: Option<String>,
     permalink: Option<String>,
     published_at: Option<DateTime<Utc>>,
     error_class: Option<String>,
-    /// Why it failed, is unknown, or is being looked for.
+    /// The reason why it failed, is unknown, or is being looked for.
     error: Option<String>,
-    /// Since when it is being looked for, because it may be out.
+    /// The time since which it is being looked for at the network, because it may be published.
     looked_for_since: Option<DateTime<Utc>>,
-    /// When it is looked for again; absent while that happens, or while something other than time ends the wait.
+    /// The time of the next look. Absent during a look, and while something other than time ends
+    /// the wait.
     next_look_at: Option<DateTime<Utc>>,
 }
 
-/// What is said of a delivery that may be out, before what its last look came to.
+/// Returns the words for a delivery that may be published. The result of the last look follows
+/// them.
 fn looked_for(since: DateTime<Utc>, next: Option<DateTime<Utc>>, error: Option<String>) -> String {
     let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
     let next =
@@ -168,7 +171,7 @@ impl Listed for PostView {
     const DESCRIPTION: &'static str = "A page of posts.";
 }
 
-/// Posts on their way, with the jobs that publish them.
+/// Scheduled posts, with the jobs that publish them.
 #[derive(Debug, Object)]
 pub(crate) struct ScheduledView {
     posts: Vec<PostView>,
@@ -218,7 +221,7 @@ pub(crate) struct PostsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Posts")]
 impl PostsApi {
-    /// Write a post that goes out now.
+    /// Write a post and publish it now.
     #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
     async fn create(
         &self,
@@ -233,7 +236,7 @@ impl PostsApi {
         tx.answer(answer).await
     }
 
-    /// Schedule posts that exist on an account: all of them, or none.
+    /// Schedule existing posts on an account: either all of them or none.
     #[oai(path = "/posts/schedule", method = "post", operation_id = "schedule_posts")]
     async fn schedule(
         &self,
@@ -251,7 +254,7 @@ impl PostsApi {
         tx.answer(answer).await
     }
 
-    /// The posts of a tenant, newest first.
+    /// List the posts of a tenant, newest first.
     #[oai(path = "/tenants/:id/posts", method = "get", operation_id = "list_posts")]
     async fn list(
         &self,

@@ -1,4 +1,4 @@
-//! Tenants: making, listing, changing and erasing them, and what they use.
+//! Tenants: making, listing, changing and erasing them, and their usage.
 
 mod patch;
 mod refusals;
@@ -45,7 +45,10 @@ pub(crate) struct TenantsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Tenants")]
 impl TenantsApi {
-    /// Make a tenant. Operators make them for others, on any plan; whoever is signed in makes some of their own, on the plan basic.
+    /// Make a tenant.
+    ///
+    /// Operators make them for others, on any plan. A person makes some of their own, on the plan
+    /// basic.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
     async fn create(
         &self,
@@ -62,8 +65,9 @@ impl TenantsApi {
         tx.answer(CreatedTenant::Created(Json(TenantView::new(tenant, settings)))).await
     }
 
-    /// The tenants that the caller is in, with its role in each; for operators all of them, with what they have used. Newest
-    /// first.
+    /// List the tenants that the caller is in, newest first, with the caller's role in each.
+    ///
+    /// Operators see all tenants, with their usage.
     #[oai(path = "/tenants", method = "get", operation_id = "list_tenants")]
     async fn list(
         &self,
@@ -85,7 +89,7 @@ impl TenantsApi {
         Ok(Json(Page { items: rows.into_iter().map(item).collect(), next }))
     }
 
-    /// One tenant with its settings.
+    /// Get a tenant with its settings.
     #[oai(path = "/tenants/:id", method = "get", operation_id = "get_tenant")]
     async fn get(
         &self,
@@ -99,7 +103,9 @@ impl TenantsApi {
         Ok(Json(TenantView::new(tenant, settings)))
     }
 
-    /// Change settings: those that are given. Null clears one. Only operators change the plan.
+    /// Change the given settings.
+    ///
+    /// Null clears a setting. Only operators change the plan.
     #[oai(path = "/tenants/:id", method = "patch", operation_id = "update_tenant")]
     async fn update(
         &self,
@@ -118,14 +124,15 @@ impl TenantsApi {
         tx.answer(Json(TenantView::new(tenant, settings))).await
     }
 
-    /// Erase a tenant and everything that is its, files included. Nobody gets in from now on; a job does the rest. For its owners
-    /// and operators.
+    /// Erase a tenant with everything that belongs to it, files included.
+    ///
+    /// Access ends at once; a job does the rest. For the tenant's owners and for operators.
     #[oai(path = "/tenants/:id", method = "delete", operation_id = "erase_tenant")]
     async fn erase(
         &self,
         #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
-        /// The tenant's name, so that nobody erases another one than was meant.
+        /// The tenant's name, as a safeguard against erasing another tenant by mistake.
         confirm: Query<String>,
     ) -> Result<Answered<AcceptedErasure>, ApiError> {
         let tenant_id = caller.tenant(id.0)?;
@@ -140,7 +147,7 @@ impl TenantsApi {
         tx.answer(AcceptedErasure::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id))).await
     }
 
-    /// What a tenant has used of what its plan allows.
+    /// Get a tenant's usage of what its plan allows.
     #[oai(path = "/tenants/:id/usage", method = "get", operation_id = "get_tenant_usage")]
     async fn usage(
         &self,
@@ -154,7 +161,8 @@ impl TenantsApi {
     }
 }
 
-/// Who is to own a new tenant: whoever is signed in; nobody yet where operators make one. A tenant's key makes none.
+/// Returns the owner of a new tenant: the person who makes it, or nobody yet if an operator does.
+/// Refuses a tenant's key.
 fn owner_of_new(caller: &Caller) -> Result<Option<UserId>, ApiError> {
     match (caller.audience(), caller.person()) {
         (Audience::Operators, _) => Ok(None),

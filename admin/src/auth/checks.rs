@@ -1,4 +1,4 @@
-//! What the caller of a request had to be allowed, to ask it of whoever wants the answer again.
+//! The permissions that a request needed. Whoever asks for its kept response needs them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::identity::{Access, Identity};
 use crate::ApiError;
 
-/// The permissions that a request took in each tenant; in the system's, which only operators are in, if it took an operator.
+/// The permissions that a request needed in each tenant. A need for an operator counts as one in
+/// the system's tenant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Checks(BTreeMap<TenantId, BTreeSet<String>>);
 

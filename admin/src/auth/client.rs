@@ -1,10 +1,10 @@
-//! Where a request comes from.
+//! The address that a request comes from.
 
 use std::net::IpAddr;
 
 use poem::Request;
 
-/// The header in which proxies add whom they got a request from, at its end.
+/// The header to whose end proxies add the address that they got a request from.
 const FORWARDED: &str = "x-forwarded-for";
 
 /// The machine that a request comes from, as far as it can be known.
@@ -18,8 +18,8 @@ impl From<IpAddr> for Client {
 }
 
 impl Client {
-    /// The other end of the connection; with proxies in front of us, what the first of these saw. Whatever else the header says
-    /// can be forged.
+    /// Returns the other end of the connection; behind proxies, the address that the first of them
+    /// saw. The rest of the header can be forged.
     pub(crate) fn of(request: &Request, trusted_proxies: u8) -> Self {
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
         let Some(steps) = usize::from(trusted_proxies).checked_sub(1) else {
@@ -31,12 +31,12 @@ impl Client {
         Self(seen.or(peer))
     }
 
-    /// The address, for the audit log.
+    /// Returns the address, for the audit log.
     pub(crate) fn address(self) -> Option<String> {
         self.0.map(|address| address.to_string())
     }
 
-    /// The network of a whole site, as providers give them out in IPv6; one machine otherwise.
+    /// Returns the network of a whole site, as providers assign them in IPv6; otherwise one machine.
     pub(crate) fn network(self) -> String {
         match self.0 {
             Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
@@ -47,7 +47,8 @@ impl Client {
         }
     }
 
-    /// What tries are counted by: one machine, or in IPv6 the network of one customer.
+    /// Returns the name that tries are counted by: one machine, or in IPv6 the network of one
+    /// customer.
     pub(crate) fn counted_as(self) -> String {
         match self.0 {
             Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {

@@ -1,4 +1,4 @@
-//! What layers below refuse, as clients see it.
+//! Refusals of the layers below, as clients see them.
 
 use jobs::{
     assets::{PictureError, StorageError},
@@ -12,7 +12,8 @@ use poem_openapi::payload::Json;
 use super::{ApiError, ErrorCode, Problem, constraints};
 
 impl ApiError {
-    /// A commit that failed: if the database did not say so, it may have happened.
+    /// Returns the error for a failed commit. Unless the database reported the failure, the commit
+    /// may have happened.
     pub(crate) fn of_commit(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.is_some_and(|code| !code.starts_with("57") && !code.starts_with("08")) {

@@ -1,4 +1,4 @@
-//! What the framework refuses, and panics, in the form of our own errors.
+//! Refusals of the framework, and panics, as problems.
 
 use poem::{IntoResponse as _, Response, http::StatusCode};
 use poem_openapi::error::{
@@ -7,7 +7,7 @@ use poem_openapi::error::{
 
 use super::{ApiError, ErrorCode, Problem};
 
-/// What the framework refuses; `names` are those in the operation's path.
+/// Turns a refusal of the framework into a problem; `names` are those in the operation's path.
 pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
     if error.is_from_response() {
         return error.into_response();
@@ -31,7 +31,7 @@ pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
     problem_response(&Problem::new(status, code, detail))
 }
 
-/// What the framework dislikes, beginning with the name of it where there is one.
+/// Returns the framework's reason, preceded by the name of the parameter if there is one.
 fn refusal(error: &poem::Error, names: &[String]) -> String {
     if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
         // The framework numbers what stands in a path.
@@ -72,7 +72,7 @@ fn plain(reason: &str) -> String {
 #[error("the framework failed: {0}")]
 struct FrameworkError(poem::Error);
 
-/// A problem as a whole response.
+/// Returns a problem as a whole response.
 fn problem_response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::json!({
@@ -82,7 +82,7 @@ fn problem_response(problem: &Problem) -> Response {
     Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
 }
 
-/// A handler panicked.
+/// Returns the response to a panic of a handler.
 pub(crate) fn panic_response() -> Response {
     let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
     problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail))

@@ -1,8 +1,10 @@
 //! Writes that name an `Idempotency-Key`: one effect however often they arrive.
 //!
-//! The key is claimed in a transaction of its own before the operation runs ([`jobs::idempotency`]). The operation's transaction
-//! keeps the answer and commits ([`crate::database::WriteTx::answer`]), so that both are there or neither is. An operation runs to
-//! its end also if its caller goes away; if its process dies, the key can be claimed again after ten seconds.
+//! The key is claimed in a transaction of its own before the operation runs
+//! ([`jobs::idempotency`]). The operation's transaction keeps the response and commits
+//! ([`crate::database::WriteTx::answer`]), so that either both exist or neither. An operation
+//! continues to its end even if its caller disconnects. If its process dies, the key can be claimed
+//! again after ten seconds.
 
 #![expect(clippy::disallowed_methods, reason = "a key is claimed in a transaction of its own")]
 
@@ -27,16 +29,16 @@ use crate::{
     state::AppState,
 };
 
-/// The caller's name for a request.
+/// The header with the client's name for a request.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// On an answer that was given before.
+/// The header of a response that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An operation may run for so long.
+/// The most time that an operation may take.
 const LONGEST_RUN: Duration = Duration::from_mins(1);
 
-/// Runs the operation, or answers what the same request was answered before.
+/// Runs the operation, or returns the response that the same request had before.
 pub(crate) async fn once<E: Endpoint + 'static>(
     endpoint: Arc<E>,
     mut request: Request,
@@ -77,7 +79,7 @@ fn key_sha256(request: &Request, key: &str) -> Vec<u8> {
     fingerprint::digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
 }
 
-/// Returns the fingerprint of a request that may name another tenant by the header.
+/// Adds the tenant that the header names. The same request for another tenant is a different one.
 fn in_named_tenant(request: &Request, sha256: Vec<u8>) -> Vec<u8> {
     match request.headers().get(TENANT_HEADER) {
         Some(named) => fingerprint::digest([sha256.as_slice(), named.as_bytes()]),
@@ -96,7 +98,7 @@ async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) ->
         tx.commit().await?;
         return Ok(Claim::Held(id));
     }
-    // A statement of its own sees what the claim has waited for.
+    // A statement of its own sees the rows that the claim waited for.
     let known = store::find(&mut tx, asked).await?;
     tx.commit().await?;
     match known {
@@ -114,7 +116,7 @@ async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) ->
     }
 }
 
-/// In a task of its own: a caller that goes away does not stop it.
+/// Runs the operation in a task of its own, so that it continues if its caller disconnects.
 async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, mut request: Request, key: HeldKey) -> poem::Result<Response> {
     let work = tokio::spawn(async move {
         let key = Arc::new(key);
@@ -133,7 +135,7 @@ async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, mut request: Request, key:
     work.await.map_err(|error| poem::Error::from(ApiError::internal(error)))
 }
 
-/// Gives the key its answer, or frees it; what else the response says of itself stays.
+/// Gives the key its response or frees it. The response's other headers stay.
 async fn settle(key: &HeldKey, response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let body = body.into_bytes().await.unwrap_or_default();

@@ -1,4 +1,5 @@
-//! How much may be asked: by plan for each tenant and each of its keys, by machine for who has no credentials.
+//! Rate limits: by plan for each tenant and each of its keys, by machine for callers without
+//! credentials.
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,11 +22,11 @@ const MINUTE: Duration = Duration::from_mins(1);
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What anybody may ask however often: what watches us, what is read without us working, what providers send.
+/// Paths without a limit: for monitoring, for static documents, and for providers' webhooks.
 const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
 
-/// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
-/// password.
+/// Paths for signing in and connecting accounts. They are counted by machine for every caller, so
+/// that a key of one's own does not help to guess another's password.
 const LOGIN_PATHS: [&str; 9] = [
     "/api/v1/auth/",
     "/api/v1/oauth/",
@@ -51,7 +52,7 @@ impl RequestLimiter {
         Self { limiter: Limiter::new(window), rates: http.rates, listed: http.cors_origins.clone() }
     }
 
-    /// What a request is counted by.
+    /// Returns the quotas that a request counts against.
     fn of(&self, request: &Request) -> Vec<Quota> {
         let path = request.uri().path();
         let identity = request.extensions().get::<Arc<Identity>>();
@@ -103,7 +104,7 @@ pub(crate) async fn limit<E: Endpoint>(
     Ok(response)
 }
 
-/// As in draft-ietf-httpapi-ratelimit-headers.
+/// Adds the headers of draft-ietf-httpapi-ratelimit-headers.
 fn tell(headers: &mut HeaderMap, quotas: &[Quota], taken: &Taken) {
     let policy = |quota: &Quota| format!("\"{}\";q={};w={}", quota.name, quota.requests, quota.window.as_secs());
     let policies: Vec<String> = quotas.iter().map(policy).collect();
@@ -118,7 +119,7 @@ fn tell(headers: &mut HeaderMap, quotas: &[Quota], taken: &Taken) {
     }
 }
 
-/// Whole seconds, rather one too many.
+/// Returns whole seconds, rounded up.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

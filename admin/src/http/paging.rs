@@ -1,4 +1,4 @@
-//! Lists: a limit and an opaque place to go on from.
+//! Pagination: a limit, and an opaque cursor to continue from.
 
 use std::borrow::Cow;
 
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use crate::{ApiError, error::ErrorCode};
 
-/// A list holds this many at most.
+/// The most items in a page.
 pub(crate) const MAX_LIMIT: i64 = 200;
 
-/// And this many unless said otherwise.
+/// The number of items in a page by default.
 pub(crate) const DEFAULT_LIMIT: i64 = 50;
 
 /// A place in a list that is ordered by time and id, newest first.
@@ -31,14 +31,13 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// How many rows to read: one more than are shown tells whether there is a next page.
+    /// Returns the number of rows to read: one more than a page shows, to know if there is a next
+    /// page.
     pub(crate) fn rows(self) -> i64 {
         self.limit + 1
     }
-}
 
-impl Paging {
-    /// Reads the parameters of a list: a place that an earlier page gave as `next`, and a limit.
+    /// Reads the parameters of a list: a `next` of an earlier page, and a limit.
     pub(crate) fn read(after: &Query<Option<String>>, limit: &Query<Option<i64>>) -> Result<Self, ApiError> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -53,7 +52,7 @@ impl Paging {
         Ok(Self { after, limit })
     }
 
-    /// Where the next page begins, if there is one: takes off the row that only told so.
+    /// Returns the start of the next page, if there is one, and removes the extra row.
     pub(crate) fn next<T>(self, rows: &mut Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Option<String> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         if rows.len() <= limit {
@@ -64,7 +63,7 @@ impl Paging {
     }
 }
 
-/// A cursor as clients get it.
+/// Returns a cursor as clients get it.
 pub(crate) fn encode((time, id): Cursor) -> String {
     let mut bytes = time.timestamp_micros().to_be_bytes().to_vec();
     bytes.extend_from_slice(id.as_bytes());
@@ -82,13 +81,13 @@ fn decode(after: &str) -> Option<Cursor> {
     Some((time, Uuid::from_slice(id).ok()?))
 }
 
-/// What a list holds.
+/// An item of a list.
 pub(crate) trait Listed: ToJSON {
     /// The name of a page in the API's description.
     const PAGE: &'static str;
-    /// What the description says of a page.
+    /// The page's words in the description.
     const DESCRIPTION: &'static str;
-    /// What it says of the items, if anything.
+    /// The items' words in the description, if any.
     const ITEMS: Option<&'static str> = None;
 }
 
@@ -96,7 +95,7 @@ pub(crate) trait Listed: ToJSON {
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
-    /// Where the next page begins; absent on the last.
+    /// The start of the next page; absent on the last page.
     pub(crate) next: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! The reference pages. Their scripts are in them, so that the policy names each by its hash. All clients share their bytes,
-//! which are compressed once.
+//! The reference pages. Their scripts are inline, so the policy names each by its hash. All clients
+//! share their bytes, which are compressed once.
 
 use std::io::Write as _;
 
@@ -13,22 +13,23 @@ use poem::{
 };
 use sha2::{Digest as _, Sha256};
 
-/// Marks an answer whose bytes all clients share.
+/// Marks a response whose bytes all clients share.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Shared;
 
-/// The description itself.
+/// Returns the endpoint of the description itself.
 pub(crate) fn description(described: String) -> impl Endpoint<Output = Response> + use<> {
     let file = File::new("application/json", described, None);
     make_sync(move |request| file.answer(&request))
 }
 
-/// Swagger UI, to try operations out.
+/// Returns Swagger UI, to try operations out.
 pub(crate) fn swagger(html: &str, plain: &str, described: &str) -> impl Endpoint<Output = Response> + use<> {
     page(html.replacen(plain, described, 1), "")
 }
 
-/// Redoc, to read. Its search runs in a worker that it makes itself, and its fonts come from elsewhere: it does without.
+/// Returns Redoc, to read. Its search needs a worker and its fonts come from elsewhere, so both are
+/// off.
 pub(crate) fn redoc(html: &str, plain: &str, described: &str) -> impl Endpoint<Output = Response> + use<> {
     page(html.replacen(plain, described, 1), "; worker-src blob:")
 }
@@ -98,7 +99,7 @@ fn takes_gzip(encodings: &str) -> bool {
     })
 }
 
-/// What stands in the scripts of a page, as browsers find it.
+/// Returns the scripts of a page, as browsers find them.
 fn scripts(mut html: &str) -> Vec<&str> {
     let mut found = Vec::new();
     while let Some((_, rest)) = html.split_once("<script") {

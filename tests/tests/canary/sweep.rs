@@ -7,7 +7,7 @@ use reqwest::Method;
 use crate::stage::Stage;
 
 /// Operations of a browser's login, which are called elsewhere.
-const OF_A_LOGIN: [&str; 2] = ["/api/v1/oauth/facebook/authorize", "/api/v1/oauth/facebook/callback"];
+const OF_A_LOGIN: &[&str] = &["/api/v1/oauth/facebook/authorize", "/api/v1/oauth/facebook/callback"];
 
 /// Calls every read operation, as the operator.
 ///

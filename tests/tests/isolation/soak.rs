@@ -50,7 +50,7 @@ enum Deed {
 }
 
 impl Deed {
-    const ALL: [Self; 7] = [
+    const ALL: &[Self] = &[
         Self::Commits,
         Self::IsDropped,
         Self::IsAbandoned,
@@ -119,7 +119,7 @@ pub(crate) async fn soak(pool: PgPool, direct: PgPool, transactions: u64) {
     assert_eq!(soak.count_dropped().await, 0, "rows of transactions that never committed");
     let in_spite = soak.completed_in_spite.load(Ordering::Relaxed);
     assert!(deeds[&Deed::IsAbandoned] > in_spite, "some futures were dropped before their end");
-    for deed in Deed::ALL {
+    for &deed in Deed::ALL {
         assert!(deeds.contains_key(&deed), "nothing {deed:?}");
     }
 }

@@ -54,8 +54,14 @@ impl Payload for UploadForm {
         MetaSchemaRef::Inline(Box::new(MetaSchema {
             required: vec!["file"],
             properties: vec![
-                ("file", described(file, "A JPEG or a PNG of 20 MiB at most.")),
-                ("tags", described(Option::<String>::schema_ref(), "Words to find it by: `summer,pizza`.")),
+                ("file", described(file, "A JPEG or PNG file of at most 20 MiB.")),
+                (
+                    "tags",
+                    described(
+                        Option::<String>::schema_ref(),
+                        "Tags to find it by, separated by commas: `summer,pizza`.",
+                    ),
+                ),
             ],
             ..MetaSchema::new("object")
         }))

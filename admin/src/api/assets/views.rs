@@ -1,4 +1,4 @@
-//! Folders and pictures, as clients see and write them.
+//! The views and bodies of folders and pictures.
 
 use chrono::{DateTime, Utc};
 use jobs::assets::{
@@ -50,13 +50,13 @@ pub(crate) struct AssetView {
     tenant_id: Uuid,
     folder_id: Uuid,
     name: String,
-    /// `image/jpeg` or `image/png`, told from the bytes.
+    /// `image/jpeg` or `image/png`, detected from the bytes.
     content_type: String,
     size_bytes: i64,
     width_px: i32,
     height_px: i32,
     tags: Vec<String>,
-    /// The picture it was rendered from.
+    /// The id of the picture that it was rendered from.
     source_asset_id: Option<Uuid>,
     created_at: DateTime<Utc>,
 }
@@ -84,7 +84,7 @@ impl Listed for AssetView {
     const DESCRIPTION: &'static str = "A page of pictures.";
 }
 
-/// Where the text goes.
+/// The position of a text on a picture.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum OverlayPosition {
@@ -99,7 +99,7 @@ pub(crate) enum OverlayPosition {
 pub(crate) struct NewOverlay {
     #[oai(validator(min_length = 1, max_length = 300))]
     text: String,
-    /// Along the lower edge if absent.
+    /// The position of the text; `bottom` by default.
     position: Option<OverlayPosition>,
 }
 
@@ -119,20 +119,20 @@ impl From<NewOverlay> for Overlay {
 pub(crate) struct OverlayView {
     #[oai(flatten)]
     pub(super) job: EnqueuedView,
-    /// The picture that will be there when the job has completed.
+    /// The id of the picture. The picture exists when the job has completed.
     pub(super) asset_id: Uuid,
 }
 
 #[derive(ApiResponse)]
 pub(crate) enum CreatedFolder {
-    /// The folder is there.
+    /// The folder is made.
     #[oai(status = 201)]
     Created(Json<FolderView>),
 }
 
 #[derive(ApiResponse)]
 pub(crate) enum CreatedAsset {
-    /// The picture is there.
+    /// The picture is stored.
     #[oai(status = 201)]
     Created(Json<AssetView>),
 }
@@ -151,12 +151,12 @@ pub(crate) enum AcceptedOverlay {
 
 #[derive(ApiResponse)]
 pub(crate) enum Content {
-    /// The bytes.
+    /// The bytes of the picture.
     #[oai(status = 200)]
     Bytes(
         Binary<poem::Body>,
         #[oai(header = "Content-Type")] String,
-        /// How many bytes they are.
+        /// The number of bytes.
         #[oai(header = "Content-Length")]
         u64,
     ),

@@ -1,4 +1,4 @@
-//! Accounts whose jobs wait.
+//! Parked accounts, whose jobs wait.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -28,9 +28,9 @@ use crate::{
 struct ParkedView {
     tenant_id: Uuid,
     account_id: Uuid,
-    /// When its jobs try again by themselves.
+    /// The time at which its jobs try again by themselves.
     until: DateTime<Utc>,
-    /// Why: class, message and, for operators, causes.
+    /// The reason: class, message and, for operators, causes.
     reason: Value,
     parked_at: DateTime<Utc>,
 }
@@ -56,7 +56,7 @@ impl Listed for ParkedView {
 #[derive(Debug, Object)]
 struct ReleasedView {
     account_id: Uuid,
-    /// Jobs that waited for it and run now.
+    /// The number of jobs that waited for the account and run now.
     resumed: u64,
 }
 
@@ -66,7 +66,9 @@ pub(crate) struct ParkedApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl ParkedApi {
-    /// Accounts whose jobs wait, the latest first: a provider limits them, or their user has to connect them again.
+    /// List the accounts whose jobs wait, the latest first.
+    ///
+    /// Either a provider limits them, or their user has to connect them again.
     #[oai(path = "/parked-accounts", method = "get", operation_id = "list_parked_accounts")]
     async fn list(
         &self,
@@ -87,7 +89,9 @@ impl ParkedApi {
         Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
     }
 
-    /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.
+    /// Release a parked account, so that its jobs run now.
+    ///
+    /// If the cause of the wait is still there, they are parked again.
     #[oai(path = "/parked-accounts/:account_id/release", method = "post", operation_id = "release_parked_account")]
     async fn release(
         &self,

@@ -1,4 +1,4 @@
-//! Work that the clock asks for. For operators only.
+//! Periodic work, which the clock enqueues. For operators only.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -18,20 +18,20 @@ use crate::{
     state::AppState,
 };
 
-/// An entry of the clock's list.
+/// An entry of periodic work.
 #[derive(Debug, Object)]
 pub(crate) struct PeriodicView {
     name: String,
-    /// Minute, hour, day, month, weekday; UTC.
+    /// The cron expression in UTC: minute, hour, day, month, weekday.
     cron: String,
     /// The kind of its jobs.
     kind: String,
-    /// The last tick that was taken: it made a job, found one waiting or running, or passed, as one is suspended. Before the
-    /// first, when the entry was added.
+    /// The last tick that was handled: it made a job, found one unfinished, or was skipped during a
+    /// pause. Before the first tick, the time when the entry was added.
     last_tick: DateTime<Utc>,
-    /// Absent while it is paused.
+    /// The next tick; absent while the entry is paused.
     next_tick: Option<DateTime<Utc>>,
-    /// Since when it is paused.
+    /// The time at which it was paused.
     paused_at: Option<DateTime<Utc>>,
 }
 
@@ -49,7 +49,7 @@ impl From<PeriodicRow> for PeriodicView {
     }
 }
 
-/// The clock's list.
+/// The list of periodic work.
 #[derive(Debug, Object)]
 pub(crate) struct PeriodicList {
     items: Vec<PeriodicView>,
@@ -61,7 +61,7 @@ pub(crate) struct PeriodicApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl PeriodicApi {
-    /// What runs by the clock, by name.
+    /// List the periodic work, by name.
     #[oai(path = "/periodic", method = "get", operation_id = "list_periodic")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
         caller.operator()?;
@@ -70,7 +70,9 @@ impl PeriodicApi {
         Ok(Json(PeriodicList { items: rows.into_iter().map(PeriodicView::from).collect() }))
     }
 
-    /// Run it now, also while it is paused. Its ticks stay where they are; a job of it that has not ended is the answer.
+    /// Run an entry now, even while it is paused.
+    ///
+    /// Its ticks do not change. If a job of the entry is unfinished, the response names that job.
     #[oai(path = "/periodic/:name/run", method = "post", operation_id = "run_periodic")]
     async fn run(
         &self,
@@ -84,7 +86,7 @@ impl PeriodicApi {
         tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
-    /// Pause it: its ticks pass.
+    /// Pause an entry; its ticks are skipped.
     #[oai(path = "/periodic/:name/pause", method = "post", operation_id = "pause_periodic")]
     async fn pause(
         &self,
@@ -94,7 +96,9 @@ impl PeriodicApi {
         self.set_paused(&caller, &name, true).await
     }
 
-    /// Have it go on. If ticks passed meanwhile, the latest of them is caught up on.
+    /// Resume a paused entry.
+    ///
+    /// If it missed ticks, it runs once for the latest of them.
     #[oai(path = "/periodic/:name/resume", method = "post", operation_id = "resume_periodic")]
     async fn resume(
         &self,

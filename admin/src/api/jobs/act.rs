@@ -1,4 +1,4 @@
-//! What staff do to one job.
+//! Actions of staff on one job.
 
 use jobs::{engine::ledger::Action, ids::JobId, operations};
 use poem_openapi::{OpenApi, param::Path, payload::Json};
@@ -19,8 +19,11 @@ pub(crate) struct ActionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ActionsApi {
-    /// Run a job again now: one that was cancelled or discarded, waits for its next attempt or is suspended. Failures stay
-    /// counted, so one that was given up gets one attempt. A post that was cancelled before its time waits for that time again.
+    /// Retry a job now.
+    ///
+    /// The job was cancelled or discarded, waits for its next attempt, or is suspended. Its
+    /// failures stay counted, so a job that used up its attempts gets one more. A post that was
+    /// cancelled before its time waits for that time again.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry(
         &self,
@@ -30,8 +33,10 @@ impl ActionsApi {
         act(&self.state, &caller, Action::Retry, id.0).await
     }
 
-    /// Cancel a job that waits, or ask one that runs to stop. Its unfinished children are cancelled with it, those apart whose
-    /// call may have happened: they end by themselves. Once a call of it has left this answers 409 `too_late`.
+    /// Cancel a job that waits, or ask a running job to stop.
+    ///
+    /// Its unfinished children are cancelled too, except those whose call may have happened: these
+    /// end by themselves. After the job has sent a call, the response is 409 `too_late`.
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancel_job")]
     async fn cancel(
         &self,
@@ -41,7 +46,9 @@ impl ActionsApi {
         act(&self.state, &caller, Action::Cancel, id.0).await
     }
 
-    /// Give a job up that does not run. What follows from it fails as if its last attempt had; its children are left alone.
+    /// Discard a job that is not running.
+    ///
+    /// The consequences are those of a failed last attempt; its children do not change.
     #[oai(path = "/jobs/:id/discard", method = "post", operation_id = "discard_job")]
     async fn discard(
         &self,
@@ -51,7 +58,7 @@ impl ActionsApi {
         act(&self.state, &caller, Action::Discard, id.0).await
     }
 
-    /// Run a job now that waits for a time.
+    /// Run a scheduled job now.
     #[oai(path = "/jobs/:id/run-now", method = "post", operation_id = "run_job_now")]
     async fn run_now(
         &self,

@@ -1,4 +1,4 @@
-//! What a job says, as it says it: Server-Sent Events, from any machine.
+//! The events of a job as Server-Sent Events, from any process.
 //!
 //! The table is read again whenever something may be new; no transaction stays open in between.
 
@@ -37,37 +37,40 @@ use crate::{
     streams::Following,
 };
 
-/// Read at once.
+/// The number of events in one reading.
 const BATCH: i64 = 200;
 
-/// The credentials are looked at again so often: a revoked key sees nothing more within five seconds.
+/// The pause between checks of the credentials. A revoked key sees nothing more within five
+/// seconds.
 const CREDENTIALS_HOLD: Duration = Duration::from_secs(3);
 
-/// What a job says, or becomes. In the stream the word `event` is the type of the message, `seq` its id.
+/// An event of a job. In the stream, `event` is the type of the message and `seq` its id.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct JobEventView {
-    /// `progress`, `log`, `state` (a change that the stream saw) or `end`, the last one.
+    /// The type: `progress`, `log`, `state` (a change that the stream saw) or `end`, the last
+    /// event.
     event: String,
-    /// Its number in the job, from 1: what to send as `Last-Event-ID`. Only of progress and log.
+    /// The event's number in the job, from 1, to send as `Last-Event-ID`. Only `progress` and `log`
+    /// have one.
     seq: Option<i32>,
-    /// The attempt that said it.
+    /// The attempt that the event belongs to.
     attempt: i32,
-    /// Of progress.
+    /// The units done. Only in `progress`.
     done: Option<i64>,
-    /// Of progress.
+    /// The units in total. Only in `progress`.
     total: Option<i64>,
-    /// Of a log: info, warning or error.
+    /// `info`, `warning` or `error`. Only in `log`.
     level: Option<String>,
-    /// In words for people.
+    /// A message for people.
     message: Option<String>,
-    /// Of state and end: what the job's state is now.
+    /// The job's state. Only in `state` and `end`.
     state: Option<String>,
-    /// Of state: children that have not ended, if it waits for some.
+    /// The number of unfinished children, if the job waits for some. Only in `state`.
     pending: Option<i32>,
-    /// Of state and end: the last failure: class, message and, for operators, causes.
+    /// The last failure: class, message and, for operators, causes. Only in `state` and `end`.
     error: Option<Value>,
-    /// When it was said.
+    /// The time of the event.
     created_at: Option<DateTime<Utc>>,
     /// Of end: what browsers send as `Last-Event-ID` when they ask again.
     #[oai(skip)]
@@ -137,15 +140,17 @@ pub(crate) struct JobEventsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl JobEventsApi {
-    /// Follow a job: its progress and its log from the beginning, or behind `Last-Event-ID`, then as it goes on. The first
-    /// message says its state; the last one is `end`, when the job has ended. A stream that stops without it goes on where
-    /// it was when the client asks again with `Last-Event-ID`, as browsers do by themselves.
+    /// Follow a job's progress and log as an event stream.
+    ///
+    /// It starts at the beginning or after `Last-Event-ID`. The first message has the job's state;
+    /// the last one is `end`, when the job has ended. If the stream breaks before that, send the
+    /// request again with `Last-Event-ID` to continue. Browsers do this by themselves.
     #[oai(path = "/jobs/:id/events", method = "get", operation_id = "stream_job_events")]
     async fn stream(
         &self,
         #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
-        /// The last number that the client saw.
+        /// The number of the last event that the client received.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
     ) -> Result<Followed, ApiError> {
@@ -188,7 +193,7 @@ impl JobEventsApi {
     }
 }
 
-/// Where a stream is.
+/// The position of a stream.
 struct Reader {
     db: Database,
     scope: Scope,
@@ -197,11 +202,11 @@ struct Reader {
     audience: Audience,
     tenant_id: TenantId,
     job_id: JobId,
-    /// The last number that was read.
+    /// The number of the last event that was read.
     after: i32,
-    /// State, attempt and children left as last said.
+    /// State, attempt and unfinished children, as the last message had them.
     last_state: Option<(JobState, i32, i32)>,
-    /// There is more to read than the last reading brought.
+    /// True if the last reading left events unread.
     is_behind: bool,
     unsent: VecDeque<JobEventView>,
     ends_at: Instant,
@@ -236,7 +241,8 @@ impl Reader {
         Ok(may)
     }
 
-    /// Reads what is new. The state first: then all events of a job that has ended are there.
+    /// Reads the new events. It reads the state first: if the job has ended, all its events are
+    /// there.
     async fn read(&mut self) -> Result<(), sqlx::Error> {
         if !self.may_still_read().await? {
             self.following = None;

@@ -1,4 +1,4 @@
-//! A person settles a call of which nobody can tell whether it happened.
+//! Resolving a call whose outcome is unknown, by a person.
 
 use jobs::{
     engine::ledger::Resolution,
@@ -19,7 +19,7 @@ use crate::{
     state::AppState,
 };
 
-/// What a person found out.
+/// The outcome that a person found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Outcome", rename_all = "snake_case")]
 enum ResolutionOutcome {
@@ -28,18 +28,20 @@ enum ResolutionOutcome {
     Swap,
 }
 
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct ResolutionBody {
-    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls of which each was taken for the other.
+    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls that were mistaken for each
+    /// other.
     outcome: ResolutionOutcome,
-    /// What the provider calls it; with `happened` only, and then needed.
+    /// The provider's id of the result. Required with `happened`, and only then.
     #[oai(validator(min_length = 1, max_length = 200))]
     remote_id: Option<String>,
-    /// Whether to do it now; with `did_not_happen` only, and then needed.
+    /// Required with `did_not_happen`, and only then: true to make the call now, false to never
+    /// make it.
     send_again: Option<bool>,
-    /// The other call; with `swap` only, and then needed.
+    /// The id of the other effect. Required with `swap`, and only then.
     with_effect_id: Option<Uuid>,
 }
 
@@ -92,9 +94,11 @@ pub(crate) struct ResolveApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ResolveApi {
-    /// Say what became of a call: one whose outcome is `unknown`, or one that was sent and could not be found within the
-    /// provider's time. The job runs then and records what follows: published, sent now, or failed. With `swap`, each of two
-    /// confirmed calls of an account gets what the other was taken for.
+    /// Resolve a call whose outcome is `unknown`, or that was sent and not found within the
+    /// provider's time.
+    ///
+    /// The job then runs and records the result: published, sent now, or failed. `swap` exchanges
+    /// the results of two confirmed calls on one account.
     #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
     async fn resolve(
         &self,

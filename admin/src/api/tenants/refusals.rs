@@ -1,4 +1,4 @@
-//! What tenants are refused.
+//! The refusals of requests about tenants.
 
 use jobs::tenants::{
     CreateError, UpdateError,

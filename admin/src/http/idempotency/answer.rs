@@ -1,4 +1,4 @@
-//! An answer as it is kept, and given again.
+//! A kept response, to be given again.
 
 use poem::{
     IntoResponse, Response, ResponseParts,
@@ -8,14 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::ApiError;
 
-/// The status, the headers and the body of an answer. It may hold a new API key, and so has no `Debug`.
+/// The status, the headers and the body of a response. It may contain a new API key, and so has no
+/// `Debug`.
 #[derive(Clone)]
 pub(crate) struct Answer {
     pub(super) status: StatusCode,
     pub(super) parts: Parts,
 }
 
-/// What is stored of an answer, encrypted, beside its status.
+/// The parts of a response that are stored, encrypted, beside its status.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Parts {
     content_type: Option<String>,
@@ -31,7 +32,7 @@ impl Answer {
         Ok(Self::copied(&parts, &body))
     }
 
-    /// Copies what is kept of a response. Its body is text, as all are that tell of a write.
+    /// Copies the parts of a response to keep. Its body is text, as in all responses to writes.
     pub(super) fn copied(of: &ResponseParts, body: &[u8]) -> Self {
         let text = |name: HeaderName| of.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let parts = Parts {

@@ -1,4 +1,4 @@
-//! A key that a request holds, from its claim to its answer.
+//! A key that a request holds, from its claim to its response.
 
 use std::{
     sync::{
@@ -25,22 +25,22 @@ use uuid::Uuid;
 use super::answer::{Answer, Parts};
 use crate::{ApiError, auth::Checks};
 
-/// A key is held on by three renewals, so that two of them may get lost.
+/// The time between renewals of a key. Two in a row may get lost.
 const RENEWAL: Duration = LOCK.checked_div(3).expect("not by zero");
 
-/// How long a commit without an answer is looked up before its client is told to come back.
+/// The time for which a commit without a response is looked up. After that the client has to retry.
 const LOOK_UP: Duration = Duration::from_secs(2);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 
-/// How far a request has come.
+/// The progress of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 enum Stage {
     /// Nothing is committed, and nothing will be by itself.
     Running,
-    /// A commit was sent. Only the key's row says what became of it.
+    /// A commit was sent. Only the key's row says if it happened.
     Committing,
-    /// It committed, and the key has its answer.
+    /// It committed, and the key has its response.
     Answered,
 }
 
@@ -55,12 +55,12 @@ pub(crate) struct HeldKey {
     checks: Mutex<Checks>,
 }
 
-/// What is kept, encrypted: the answer, and what its caller had to be allowed.
+/// The kept data, encrypted: the response, and the permissions that its caller needed.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     #[serde(flatten)]
     parts: Parts,
-    /// Absent in answers from before it was kept, for a day.
+    /// Absent in responses from before it was kept, for a day.
     #[serde(default)]
     checks: Checks,
 }
@@ -71,15 +71,17 @@ impl HeldKey {
         Self { db, keyring, request, id, stage, checks: Mutex::default() }
     }
 
-    /// Remembers what the caller had to be allowed: whoever wants the answer again has to be allowed it then.
+    /// Remembers the permissions that the caller needed: whoever asks for the response again needs
+    /// them then.
     pub(crate) fn remember(&self, check: impl FnOnce(&mut Checks)) {
         check(&mut self.checks.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Commits a transaction with its answer, if the request holds the key still.
+    /// Commits a transaction with its response, if the request still holds the key.
     ///
-    /// If the database's answer to the commit is lost, the key's row tells what became of it. While that cannot be read, the key
-    /// stays held: the same request has to wait until the row can be read, and finds the answer or runs.
+    /// If the database's reply to the commit is lost, the key's row tells if it happened. While the
+    /// row cannot be read, the key stays held. A retry waits until the row can be read, and then
+    /// finds the response or runs.
     pub(crate) async fn commit(&self, mut tx: Tx, answer: &Answer) -> Result<(), ApiError> {
         if !self.keep_in(&mut tx, answer).await? {
             return Err(ApiError::in_flight());
@@ -102,7 +104,7 @@ impl HeldKey {
         Ok(())
     }
 
-    /// Returns whether the key has this request's answer, as soon as that can be read.
+    /// Returns true if the key has this request's response, as soon as that can be read.
     async fn look_until_seen(&self) -> bool {
         loop {
             match self.look().await {
@@ -119,7 +121,8 @@ impl HeldKey {
         Ok(is_answered)
     }
 
-    /// Ends a request that has returned `answer`: one that committed nothing has it kept if it is final, else its key is free.
+    /// Ends a request that returned `answer`. If it committed nothing, a final response is kept,
+    /// and otherwise the key is freed.
     pub(super) async fn settle(&self, answer: &Answer) {
         if self.stage.load(Ordering::SeqCst) != Stage::Running as u8 {
             return;
@@ -130,7 +133,7 @@ impl HeldKey {
         }
     }
 
-    /// Holds on to the key for as long as this is polled.
+    /// Renews the key for as long as this is polled.
     pub(super) async fn renew(&self) -> ! {
         loop {
             tokio::time::sleep(RENEWAL).await;
@@ -175,7 +178,7 @@ impl HeldKey {
     }
 }
 
-/// Reads an answer that was kept, with what its caller had to be allowed.
+/// Reads a kept response, with the permissions that its caller needed.
 pub(super) fn read(
     keyring: &Keyring,
     (tenant_id, id): (TenantId, Uuid),
@@ -187,8 +190,8 @@ pub(super) fn read(
     Ok((Answer { status, parts }, checks))
 }
 
-/// Whether the same request would have the same answer again. A failure had no effect; and what cannot be done in the state that
-/// things are in may be possible the next time.
+/// Returns true if the same request would get the same response again. A failure had no effect; a
+/// request that the current state refuses may succeed later.
 fn is_final(status: StatusCode) -> bool {
     let may_change =
         [StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
