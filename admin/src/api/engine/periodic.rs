@@ -70,7 +70,7 @@ impl PeriodicApi {
         Ok(Json(PeriodicList { items: rows.into_iter().map(PeriodicView::from).collect() }))
     }
 
-    /// Run an entry now, even while it is paused.
+    /// Run periodic work now, even while it is paused.
     ///
     /// Its ticks do not change. If a job of the entry is unfinished, the response names that job.
     #[oai(path = "/periodic/:name/run", method = "post", operation_id = "run_periodic")]
@@ -86,7 +86,7 @@ impl PeriodicApi {
         tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
-    /// Pause an entry; its ticks are skipped.
+    /// Pause periodic work; its ticks are skipped.
     #[oai(path = "/periodic/:name/pause", method = "post", operation_id = "pause_periodic")]
     async fn pause(
         &self,
@@ -96,7 +96,7 @@ impl PeriodicApi {
         self.set_paused(&caller, &name, true).await
     }
 
-    /// Resume a paused entry.
+    /// Resume paused periodic work.
     ///
     /// If it missed ticks, it runs once for the latest of them.
     #[oai(path = "/periodic/:name/resume", method = "post", operation_id = "resume_periodic")]

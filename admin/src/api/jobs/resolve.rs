@@ -94,11 +94,11 @@ pub(crate) struct ResolveApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ResolveApi {
-    /// Resolve a call whose outcome is `unknown`, or that was sent and not found within the
-    /// provider's time.
+    /// Resolve a call whose outcome nobody knows.
     ///
-    /// The job then runs and records the result: published, sent now, or failed. `swap` exchanges
-    /// the results of two confirmed calls on one account.
+    /// Its state is `unknown`, or it was sent and not found within the provider's time. The job
+    /// then runs and records the result: published, sent now, or failed. `swap` exchanges the
+    /// results of two confirmed calls on one account.
     #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
     async fn resolve(
         &self,
