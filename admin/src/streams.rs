@@ -20,11 +20,11 @@ use uuid::Uuid;
 /// The most streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
 
-/// And at most so many to one caller, and of one tenant's jobs: the others have theirs.
+/// The most streams of one caller, and of one tenant's jobs, so that others get theirs.
 const MAX_OF_CALLER: usize = MAX_STREAMS / 8;
 const MAX_OF_TENANT: usize = MAX_STREAMS / 4;
 
-/// How long streams wait for what.
+/// The times that streams wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     /// The longest time between reads of the table: signals may be lost, and the end of a job sends
