@@ -136,7 +136,9 @@ impl Bench {
         let ticket = connections::begin(&mut tx, self.tenant_id, provider, None, Duration::from_mins(10)).await;
         let opened = connections::open_ticket(&mut tx, providers, &ticket.expect("a ticket")).await;
         let Opened { request, authorize_url } = opened.expect("an answer").expect("an open ticket");
+        tx.commit().await.expect("a commit");
         let code = self.sandbox.log_in(authorize_url).await;
+        let mut tx = db.system().await.expect("a transaction");
         let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
         let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back).await.expect("a job");
         tx.commit().await.expect("a commit");
