@@ -247,8 +247,8 @@ impl TestApp {
         command.args(like.get_args());
         command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
         let admin = Worker::start(command);
-        let line = admin.says("addr=socket://").await;
-        let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let listening = admin.says("addr=socket://").await;
+        let address = listening.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
         (admin, format!("http://{}", address.expect("an address")))
     }
 

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -82,9 +82,8 @@ impl Db {
             .max_connections(max_connections)
             .acquire_timeout(patience)
             .test_before_acquire(false)
-            .connect_with(session(url)?)
-            .await
-            .context("could not connect to DATABASE_URL")?;
+            .connect_lazy_with(session(url)?);
+        open_first(&pool).await.context("could not connect to DATABASE_URL")?;
         Ok(Self { patience, ..Self::from_pool(pool, window).await? })
     }
 
@@ -225,6 +224,18 @@ impl Db {
         .await
         .context("could not grant the role linecook_app its rights")?;
         Ok(())
+    }
+}
+
+/// Opens the first connection of a pool. The start of a process may wait longer for it than a
+/// transaction does, because many processes may start at once.
+async fn open_first(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let begun = Instant::now();
+    loop {
+        match pool.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) if begun.elapsed() < PATIENCE => {}
+            opened => return opened.map(drop),
+        }
     }
 }
 
