@@ -40,7 +40,7 @@ impl Watched {
         let watching = tokio::spawn(async move {
             loop {
                 let begun = Instant::now();
-                let answer = reqwest::Client::new().get(&health).send().await;
+                let answer = client().get(&health).send().await;
                 assert!(answer.is_ok_and(|answer| answer.status().is_success()), "it is not well");
                 seen.lock().expect("no panic").push(begun.elapsed());
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -52,7 +52,7 @@ impl Watched {
     /// It was all the while, and is.
     pub(super) async fn is_well(&self) {
         assert!(!self.watching.is_finished(), "it did not say that it is well");
-        let answer = reqwest::Client::new().get(format!("{}/health", self.url)).send().await.expect("an answer");
+        let answer = client().get(format!("{}/health", self.url)).send().await.expect("an answer");
         assert!(answer.status().is_success());
     }
 
@@ -76,4 +76,9 @@ impl Drop for Watched {
     fn drop(&mut self) {
         self.watching.abort();
     }
+}
+
+/// Returns a client that shares no connection with another request.
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(Duration::from_secs(30)).build().expect("a client")
 }
