@@ -11,7 +11,7 @@ const MIB: usize = 1024 * 1024;
 /// The budgets of this process; clones share them.
 #[derive(Debug, Clone)]
 pub struct Budgets {
-    /// Bytes of bodies in memory, of requests and answers.
+    /// Bytes of bodies in memory, of requests and responses.
     pub(crate) bodies: Budget,
     /// Bytes of uploads on the disk.
     pub(crate) uploads: Budget,

@@ -63,7 +63,7 @@ impl Default for ConnectionConfig {
 /// How much memory and disk the requests of all clients may take at once.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct BudgetConfig {
-    /// MiB of bodies in memory, of requests and answers together.
+    /// MiB of bodies in memory, of requests and responses together.
     #[arg(long, env = "BODY_MEMORY_MIB", default_value_t = Self::default().body_memory_mib,
         value_parser = clap::value_parser!(u32).range(16..=65_536))]
     pub body_memory_mib: u32,

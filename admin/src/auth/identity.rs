@@ -191,7 +191,8 @@ fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
 }
 
-/// Whether a page of another site made a browser ask for it. Browsers say so; what says nothing is no browser, or an old one.
+/// Returns true if a page of another site made a browser send the request. Browsers say so. A
+/// request that does not say comes from another program, or from an old browser.
 pub(crate) fn is_foreign(request: &Request) -> bool {
     request.header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
@@ -269,7 +270,8 @@ impl Identity {
         self.plans.values().copied()
     }
 
-    /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.
+    /// Returns true if the credentials still let their holder see a tenant, for responses that last
+    /// for minutes. Needs the system scope.
     pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
         match self.credential {
             Credential::Key(id) => Ok(self.access.sees(tenant_id) && keys::is_valid(tx, id).await?),

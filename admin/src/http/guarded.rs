@@ -1,4 +1,4 @@
-//! Bodies of answers that hold something until they are sent, or given up.
+//! Bodies of responses that hold something until they are sent, or given up.
 
 use std::{
     io,
