@@ -26,7 +26,7 @@ pub struct HttpConfig {
     pub budgets: BudgetConfig,
 }
 
-/// How many connections are served, and how long they may wait for their other end.
+/// The bounds of connections: their number, and the time that they may wait for their peer.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ConnectionConfig {
     /// Connections at once. A further one closes the one that has waited longest for its other end.
@@ -60,7 +60,7 @@ impl Default for ConnectionConfig {
     }
 }
 
-/// How much memory and disk the requests of all clients may take at once.
+/// The memory and disk that the requests of all clients may take at once.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct BudgetConfig {
     /// MiB of bodies in memory, of requests and responses together.

@@ -12,16 +12,17 @@ use crate::{ApiError, config::Rate};
 /// address with a credential that this process has not seen yet is refused too, so it is wide.
 const GUESSES_FOR_EACH: u32 = 10;
 
-/// How long guesses of a machine count.
+/// The time for which guesses of a machine count.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// How long a credential that was good is looked up whatever its machine guesses: others behind the same address go on.
+/// The time for which a valid credential is looked up even if its machine guesses, so that others
+/// behind the same address can go on.
 const GOOD_FOR: Duration = Duration::from_hours(1);
 
 /// Machines, and credentials, that are remembered at most.
 const REMEMBERED: usize = 10_000;
 
-/// What was looked up of late.
+/// The recent lookups.
 #[derive(Debug, Default)]
 pub(crate) struct Lookups {
     recent: Mutex<Recent>,

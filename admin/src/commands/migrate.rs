@@ -9,7 +9,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::database::DatabaseConfig;
 
-/// What the command takes.
+/// The settings of the command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
     #[command(flatten)]
