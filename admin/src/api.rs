@@ -21,11 +21,11 @@ use crate::{ApiError, state::AppState};
 /// Groups of operations.
 #[derive(Tags)]
 pub(crate) enum Tag {
-    /// Whether it runs.
+    /// Health checks of the service and of what it depends on.
     Health,
-    /// Who it runs for.
+    /// Tenants: restaurants, agencies' clients and organizations, with their settings and usage.
     Tenants,
-    /// What one can publish to.
+    /// Connected accounts to publish on, and connecting new ones.
     Accounts,
     /// Folders and pictures.
     Assets,
@@ -33,20 +33,45 @@ pub(crate) enum Tag {
     Calendars,
     /// Posts and their deliveries.
     Posts,
-    /// The work itself.
+    /// Jobs: the queued, running and finished work.
     Jobs,
-    /// What runs it.
+    /// Queues, workers, parked accounts and periodic work.
     Engine,
-    /// Who did what.
+    /// The audit log: every change and who made it.
     Audit,
-    /// Who signs in, and who is in which tenant.
+    /// People: signing up, signing in, members and invitations.
     People,
-    /// Who may call.
+    /// API keys.
     Access,
 }
 
-/// What staff see and do; a tuple of its own, as those have a greatest length.
-type StaffApis = (
+/// Makes the type and the value of all operations from one list. They are nested pairs, because the
+/// framework's tuples end at 16.
+macro_rules! apis {
+    (@type $($last:ident)::+) => { $($last)::+ };
+    (@type $($first:ident)::+, $($rest:tt)+) => { ($($first)::+, apis!(@type $($rest)+)) };
+    (@value $state:ident $($last:ident)::+) => { $($last)::+ { state: $state.clone() } };
+    (@value $state:ident $($first:ident)::+, $($rest:tt)+) => {
+        ($($first)::+ { state: $state.clone() }, apis!(@value $state $($rest)+))
+    };
+    ($($apis:tt)+) => {
+        /// Every operation.
+        pub(crate) type Apis = apis!(@type $($apis)+);
+
+        fn apis(state: &AppState) -> Apis {
+            apis!(@value state $($apis)+)
+        }
+    };
+}
+
+apis! {
+    health::HealthApi,
+    tenants::TenantsApi,
+    connections::ConnectionsApi,
+    accounts::AccountsApi,
+    assets::AssetsApi,
+    calendars::CalendarsApi,
+    posts::PostsApi,
     jobs::JobsApi,
     jobs::ActionsApi,
     jobs::BulkApi,
@@ -56,61 +81,20 @@ type StaffApis = (
     engine::parked::ParkedApi,
     audit::AuditApi,
     api_keys::KeysApi,
-);
-
-/// What people do about themselves and each other.
-type PeopleApis = (people::SignUpApi, people::SessionsApi, people::MeApi, people::MembersApi);
-
-/// Every operation.
-pub(crate) type Apis = (
-    health::HealthApi,
-    tenants::TenantsApi,
-    connections::ConnectionsApi,
-    accounts::AccountsApi,
-    assets::AssetsApi,
-    calendars::CalendarsApi,
-    posts::PostsApi,
-    StaffApis,
-    PeopleApis,
+    people::SignUpApi,
+    people::SessionsApi,
+    people::MeApi,
+    people::MembersApi,
     jobs::JobEventsApi,
-    engine::periodic::PeriodicApi,
-);
+    engine::periodic::PeriodicApi
+}
 
 pub(crate) fn service(state: &AppState) -> OpenApiService<Apis, ()> {
-    let state = || state.clone();
-    let apis = (
-        health::HealthApi { state: state() },
-        tenants::TenantsApi { state: state() },
-        connections::ConnectionsApi { state: state() },
-        accounts::AccountsApi { state: state() },
-        assets::AssetsApi { state: state() },
-        calendars::CalendarsApi { state: state() },
-        posts::PostsApi { state: state() },
-        (
-            jobs::JobsApi { state: state() },
-            jobs::ActionsApi { state: state() },
-            jobs::BulkApi { state: state() },
-            jobs::ResolveApi { state: state() },
-            engine::queues::QueuesApi { state: state() },
-            engine::workers::WorkersApi { state: state() },
-            engine::parked::ParkedApi { state: state() },
-            audit::AuditApi { state: state() },
-            api_keys::KeysApi { state: state() },
-        ),
-        (
-            people::SignUpApi { state: state() },
-            people::SessionsApi { state: state() },
-            people::MeApi { state: state() },
-            people::MembersApi { state: state() },
-        ),
-        jobs::JobEventsApi { state: state() },
-        engine::periodic::PeriodicApi { state: state() },
-    );
-    OpenApiService::new(apis, "Linecook", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new(apis(state), "Linecook", env!("CARGO_PKG_VERSION"))
         .description("Social media automation for restaurants, agencies and artists, run as durable jobs.")
 }
 
-/// A tenant that does not exist, or cannot be seen, is not found.
+/// Refuses with "not found" a tenant that does not exist or that the caller cannot see.
 pub(crate) async fn require_tenant(tx: &mut Tx, id: TenantId) -> Result<(), ApiError> {
     store::get(tx, id).await?.map(|_| ()).ok_or_else(|| ApiError::not_found("tenant"))
 }

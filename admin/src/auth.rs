@@ -1,12 +1,22 @@
-//! Who calls, and what they may see and do: the one place that decides.
+//! The caller of a request and the caller's permissions. All access is decided here.
 
+mod checks;
 mod client;
 mod identity;
+mod lookups;
 mod required_permission;
 
 use std::sync::Arc;
 
-use jobs::{audit::Actor, engine::Scope, ids::TenantId, tenants::permissions::Permissions};
+use jobs::{
+    audit::Actor,
+    engine::Scope,
+    ids::TenantId,
+    tenants::{
+        membership::{Decider, Standing},
+        permissions::Permissions,
+    },
+};
 use poem::{Request, RequestBody, error::NotFoundError};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -16,18 +26,25 @@ use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::{
+    checks::Checks,
     client::Client,
-    identity::{Access, Identity, Person, SESSION_COOKIE, identify, is_ours},
+    identity::{Access, Identity, Person, TENANT_HEADER, identify, is_foreign, is_ours},
+    lookups::Lookups,
     required_permission::{Needs, RequiredPermission},
 };
-use crate::ApiError;
+use crate::{
+    ApiError,
+    http::{HeldKey, cookies},
+};
 
-/// A caller with valid credentials, which allow what the operation asks for somewhere; in which tenants is asked as they are
-/// named. Every operation that is not open takes one, and declares beside it what it needs ([`Needs`]).
+/// A caller with valid credentials, which allow the operation in at least one tenant. Access to a
+/// tenant is checked when the request names it. Every operation that is not open takes a caller,
+/// and declares its permission ([`Needs`]).
 #[derive(Clone)]
 pub(crate) struct Caller {
     identity: Arc<Identity>,
     required: RequiredPermission,
+    key: Option<Arc<HeldKey>>,
 }
 
 impl<'a> ApiExtractor<'a> for Caller {
@@ -50,8 +67,11 @@ impl<'a> ApiExtractor<'a> for Caller {
         registry.create_security_scheme("bearer", bearer);
         let session = MetaSecurityScheme {
             ty: "apiKey",
-            description: Some("A browser's session. What changes something has to come from our own pages."),
-            name: Some(SESSION_COOKIE),
+            description: Some(
+                "A browser's session. What changes something has to come from our own pages. On https the name begins with \
+                 __Host-.",
+            ),
+            name: Some(cookies::SESSION),
             key_in: Some("cookie"),
             scheme: None,
             bearer_format: None,
@@ -70,18 +90,19 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
-        // The framework's routes match more than the description has, such as providers that there are not.
-        request.extensions().get::<Self>().cloned().ok_or_else(|| NotFoundError.into())
+        // The framework's routes match more than the description has, such as unknown providers.
+        Ok(Self::of(request).ok_or(NotFoundError)?)
     }
 }
 
-/// An operation takes credentials and does not say which permission it needs: nobody may call it.
+/// The error of an operation that takes credentials and declares no permission: nobody may call it.
 #[derive(Debug, thiserror::Error)]
 #[error("the operation declares no permission: write #[oai(scope = \"Needs::...\")] before its `caller: Caller`")]
 struct Undeclared;
 
-/// Lets a request with credentials pass to an operation that needs `required`, if they allow that somewhere. It becomes the
-/// operation's [`Caller`]. This comes before the body is read.
+/// Admits a request with credentials to an operation that needs `required`, if they allow that in
+/// some tenant. The credentials become the operation's [`Caller`]. This happens before the body is
+/// read.
 pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>) -> Result<(), ApiError> {
     let required = required.ok_or_else(|| ApiError::internal(Undeclared))?;
     let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
@@ -101,41 +122,55 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
     if !is_met {
         return Err(required.refusal());
     }
-    request.extensions_mut().insert(Caller { identity, required });
+    request.extensions_mut().insert(Caller { identity, required, key: None });
     Ok(())
 }
 
 impl Caller {
-    /// What the caller may see where no tenant is named: everything for operators, else the tenant that it works in.
+    /// Returns the caller that was admitted, with the `Idempotency-Key` that the request holds.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let admitted = request.extensions().get::<Self>().cloned();
+        admitted.map(|caller| Self { key: request.extensions().get::<Arc<HeldKey>>().cloned(), ..caller })
+    }
+
+    /// Returns what the caller may see if no tenant is named: everything for operators, else its
+    /// own tenant.
     pub(crate) fn scope(&self) -> Result<Scope, ApiError> {
         Ok(self.own_tenant()?.map_or(Scope::System, Scope::Tenant))
     }
 
-    /// The same where a tenant may be named.
+    /// Returns the same for a request that may name a tenant.
     pub(crate) fn scope_of(&self, named: Option<Uuid>) -> Result<Scope, ApiError> {
         named.map_or_else(|| self.scope(), |named| self.tenant(named).map(Scope::Tenant))
     }
 
-    /// The tenant that is meant where none is named; `None` for operators.
+    /// Returns the caller's own tenant; `None` for operators.
     pub(crate) fn own_tenant(&self) -> Result<Option<TenantId>, ApiError> {
         match &self.identity.access {
-            Access::Everywhere(_) => Ok(None),
+            Access::Everywhere(_) => {
+                self.remember(TenantId::SYSTEM, self.required.permission());
+                Ok(None)
+            }
             Access::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
             Access::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
         }
     }
 
-    /// The tenant that a request names, if the caller may do this in it. One that the caller is not in is as if there were none.
+    /// Returns the tenant that a request names, if the caller has the permission in it. A tenant
+    /// that the caller is not in is "not found".
     pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
         let tenant_id = TenantId(named);
         match self.held_in(tenant_id).filter(|_| tenant_id != TenantId::SYSTEM) {
-            Some(held) if self.required.is_met_by(held) => Ok(tenant_id),
+            Some(held) if self.required.is_met_by(held) => {
+                self.remember(tenant_id, self.required.permission());
+                Ok(tenant_id)
+            }
             Some(_) => Err(self.required.refusal()),
             None => Err(ApiError::not_found("tenant")),
         }
     }
 
-    /// The permissions that the caller has in a tenant; `None` if it is not in it.
+    /// Returns the caller's permissions in a tenant; `None` if it is not in it.
     fn held_in(&self, tenant_id: TenantId) -> Option<&Permissions> {
         match &self.identity.access {
             Access::Everywhere(held) => Some(held),
@@ -143,13 +178,17 @@ impl Caller {
         }
     }
 
-    /// Refuses a caller who lacks one more permission in a tenant, where that depends on what the body asks for.
+    /// Refuses a caller who lacks one more permission in a tenant, if the body asks for that.
     pub(crate) fn require(&self, tenant_id: TenantId, permission: &str) -> Result<(), ApiError> {
         let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
-        if held.allow(permission) { Ok(()) } else { Err(ApiError::missing_permission(permission)) }
+        if !held.allow(permission) {
+            return Err(ApiError::missing_permission(permission));
+        }
+        self.remember(tenant_id, [permission]);
+        Ok(())
     }
 
-    /// The tenants that the caller is in; `None` for operators, who see all.
+    /// Returns the tenants that the caller is in; `None` for operators, who see all.
     pub(crate) fn tenants(&self) -> Option<Vec<TenantId>> {
         match &self.identity.access {
             Access::Everywhere(_) => None,
@@ -157,36 +196,66 @@ impl Caller {
         }
     }
 
-    /// Refuses to give, or take, in a tenant what the caller does not have there.
+    /// Refuses to give or take permissions in a tenant that the caller does not have there.
     pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
         let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
-        held.first_beyond(given).map_or(Ok(()), |beyond| Err(ApiError::missing_permission(beyond)))
+        if let Some(beyond) = held.first_beyond(given) {
+            return Err(ApiError::missing_permission(beyond));
+        }
+        self.remember(tenant_id, given.names());
+        Ok(())
+    }
+
+    /// Remembers these permissions: a later caller that asks for the kept response needs them too.
+    fn remember<T: AsRef<str>>(&self, tenant_id: TenantId, needed: impl IntoIterator<Item = T>) {
+        if let Some(key) = &self.key {
+            key.remember(|checks| checks.add(tenant_id, needed));
+        }
+    }
+
+    /// Returns the `Idempotency-Key` that the request holds.
+    pub(crate) fn key(&self) -> Option<Arc<HeldKey>> {
+        self.key.clone()
+    }
+
+    /// Returns the caller as somebody who decides about a tenant's people.
+    pub(crate) fn decider(&self, tenant_id: TenantId) -> Result<Decider<'_>, ApiError> {
+        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        let person = self.identity.person.map(|person| person.user_id);
+        let standing = match self.audience() {
+            Audience::Operators => Standing::Operator(person),
+            Audience::Tenant => person.map_or(Standing::Key, Standing::Person),
+        };
+        Ok(Decider { actor: self.actor(), held, standing })
     }
 
     /// Refuses everybody but operators.
     pub(crate) fn operator(&self) -> Result<(), ApiError> {
         match self.identity.access {
-            Access::Everywhere(_) => Ok(()),
+            Access::Everywhere(_) => {
+                self.remember(TenantId::SYSTEM, self.required.permission());
+                Ok(())
+            }
             Access::Tenants { .. } => Err(ApiError::operators_only()),
         }
     }
 
-    /// Who does what is done, for the audit log.
+    /// Returns the actor for the audit log.
     pub(crate) fn actor(&self) -> &Actor {
         &self.identity.actor
     }
 
-    /// The person who calls; keys are refused.
+    /// Returns the person who calls. Refuses keys.
     pub(crate) fn person(&self) -> Result<Person, ApiError> {
         self.identity.person.ok_or_else(ApiError::people_only)
     }
 
-    /// The credentials, for answers that go on for minutes.
+    /// Returns the credentials, for responses that last for minutes.
     pub(crate) fn identity(&self) -> Arc<Identity> {
         Arc::clone(&self.identity)
     }
 
-    /// Who reads the answer.
+    /// Returns the reader of the response.
     pub(crate) fn audience(&self) -> Audience {
         match self.identity.access {
             Access::Everywhere(_) => Audience::Operators,
@@ -195,7 +264,7 @@ impl Caller {
     }
 }
 
-/// Who reads an answer.
+/// The reader of a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Audience {
     Operators,
@@ -203,8 +272,9 @@ pub(crate) enum Audience {
 }
 
 impl Audience {
-    /// Facts about failures as these readers may see them. Causes are for operators: they hold words of the database, of
-    /// providers and of panics, which may quote what a payload keeps to itself.
+    /// Returns the facts about failures that these readers may see. Causes are for operators: they
+    /// contain words of the database, of providers and of panics, which may quote secret fields of
+    /// a payload.
     pub(crate) fn facts(self, mut facts: Value) -> Value {
         if self == Self::Tenant {
             drop_causes(&mut facts);

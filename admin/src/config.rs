@@ -1,25 +1,93 @@
-//! What operators set about requests.
+//! Settings about requests.
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
 use jobs::{tenants::plans::Plan, value_parsers::is_this_machine};
 use url::{Origin, Url};
 
-/// How requests are limited, read and shared.
+/// The rate limits, the time limits of bodies, and the origins that may read responses.
 #[derive(Debug, Clone, clap::Args)]
 pub struct HttpConfig {
-    /// How many requests are served.
+    /// The rate limits.
     #[command(flatten)]
     pub rates: RateConfig,
-    /// Pages of these addresses may read answers: `https://app.example.com,https://staging.example.com`. None unless set.
+    /// Origins whose pages may read responses:
+    /// `https://app.example.com,https://staging.example.com`. None by default.
     #[arg(long, env = "CORS_ORIGINS", default_value = "")]
     pub cors_origins: Origins,
     /// Seconds that the body of a request may take to arrive; an upload may take ten times as long.
     #[arg(long, env = "REQUEST_BODY_SECONDS", default_value = "30", value_parser = seconds)]
     pub body_time: Duration,
+    /// Connections.
+    #[command(flatten)]
+    pub connections: ConnectionConfig,
+    /// Memory and disk.
+    #[command(flatten)]
+    pub budgets: BudgetConfig,
 }
 
-/// How many requests are served.
+/// The bounds of connections: their number, and the time that they may wait for their peer.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct ConnectionConfig {
+    /// Connections at once. A further one closes the one that has waited longest for its other end.
+    #[arg(long, env = "MAX_CONNECTIONS", default_value_t = Self::default().total,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub total: u32,
+    /// The same of one address; behind proxies, the requests of one address that run at once.
+    #[arg(long, env = "MAX_CONNECTIONS_PER_CLIENT", default_value_t = Self::default().per_client,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub per_client: u32,
+    /// Seconds that the head of a request may take to arrive.
+    #[arg(long, env = "REQUEST_HEAD_SECONDS", default_value = "10", value_parser = seconds)]
+    pub head_time: Duration,
+    /// Seconds that a connection may be idle between requests; more than the proxies in front allow.
+    #[arg(long, env = "IDLE_CONNECTION_SECONDS", default_value = "95", value_parser = seconds)]
+    pub idle_time: Duration,
+    /// Seconds that an answer may find no reader; each 4 KiB that are taken give one second back.
+    #[arg(long, env = "RESPONSE_STALL_SECONDS", default_value = "20", value_parser = seconds)]
+    pub stall_time: Duration,
+}
+
+impl Default for ConnectionConfig {
+    fn default() -> Self {
+        Self {
+            total: 512,
+            per_client: 128,
+            head_time: Duration::from_secs(10),
+            idle_time: Duration::from_secs(95),
+            stall_time: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The memory and disk that the requests of all clients may take at once.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub struct BudgetConfig {
+    /// MiB of bodies in memory, of requests and responses together.
+    #[arg(long, env = "BODY_MEMORY_MIB", default_value_t = Self::default().body_memory_mib,
+        value_parser = clap::value_parser!(u32).range(16..=65_536))]
+    pub body_memory_mib: u32,
+    /// MiB of uploads on the disk, in the folder for temporary files.
+    #[arg(long, env = "UPLOAD_DISK_MIB", default_value_t = Self::default().upload_disk_mib,
+        value_parser = clap::value_parser!(u32).range(32..=65_536))]
+    pub upload_disk_mib: u32,
+    /// MiB of uploaded pictures in memory, to be decoded and stored.
+    #[arg(long, env = "PICTURE_MEMORY_MIB", default_value_t = Self::default().picture_memory_mib,
+        value_parser = clap::value_parser!(u32).range(20..=65_536))]
+    pub picture_memory_mib: u32,
+    /// Megapixels of pictures that are decoded; each takes up to 9 MiB of memory.
+    #[arg(long, env = "DECODED_MEGAPIXELS", default_value_t = Self::default().decoded_megapixels,
+        value_parser = clap::value_parser!(u32).range(40..=4_000))]
+    pub decoded_megapixels: u32,
+}
+
+impl Default for BudgetConfig {
+    fn default() -> Self {
+        Self { body_memory_mib: 64, upload_disk_mib: 1024, picture_memory_mib: 40, decoded_megapixels: 40 }
+    }
+}
+
+/// The rate limits of plans and of callers without credentials.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct RateConfig {
     /// Requests an hour of a tenant on the plan basic, and of each of its keys; `none`: any number.
@@ -31,13 +99,14 @@ pub struct RateConfig {
     /// The same on the plan enterprise.
     #[arg(long, env = "RATE_LIMIT_ENTERPRISE", default_value = "2000")]
     pub enterprise: Rate,
-    /// Requests a minute of one machine that come without credentials or sign in; `none`: any number.
+    /// Requests a minute of one machine that come without credentials or sign in; `none` for no
+    /// limit.
     #[arg(long, env = "RATE_LIMIT_CLIENT", default_value = "30")]
     pub client: Rate,
 }
 
 impl RateConfig {
-    /// The rate of a plan.
+    /// Returns the rate of a plan.
     #[must_use]
     pub fn of_plan(&self, plan: Plan) -> Rate {
         match plan {
@@ -48,21 +117,21 @@ impl RateConfig {
     }
 }
 
-/// So many requests in a time; `None`: any number. Any number is the greatest.
+/// A number of requests in a period; `None` means no limit, and is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate(pub Option<NonZeroU32>);
 
 impl Rate {
-    /// Any number.
+    /// No limit.
     pub const ANY: Self = Self(None);
 
-    /// So many times the rate.
+    /// Returns a multiple of the rate.
     #[must_use]
     pub fn times(self, factor: u32) -> Self {
         Self(self.0.and_then(|requests| NonZeroU32::new(requests.get().saturating_mul(factor))))
     }
 
-    /// The greater of two.
+    /// Returns the greater of two rates.
     #[must_use]
     pub fn max(self, other: Self) -> Self {
         match (self.0, other.0) {
@@ -86,18 +155,18 @@ impl FromStr for Rate {
     }
 }
 
-/// Addresses of pages that may read answers.
+/// Origins whose pages may read responses.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins(Vec<String>);
 
 impl Origins {
-    /// Whether none is listed.
+    /// Returns true if none is listed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether pages of this address may read answers.
+    /// Returns true if pages of this origin may read responses.
     #[must_use]
     pub fn list(&self, origin: &str) -> bool {
         self.0.iter().any(|listed| listed == origin)
@@ -113,7 +182,7 @@ impl FromStr for Origins {
     }
 }
 
-/// An address as browsers write it; plain http is for this machine only.
+/// Reads an origin as browsers write it. Plain http is accepted only for this machine.
 fn origin(value: &str) -> Result<String, String> {
     let wrong = || format!("{value:?} should look like https://app.example.com: no path, and no * for any");
     let url = Url::parse(value).map_err(|_| wrong())?;

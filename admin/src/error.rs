@@ -1,4 +1,5 @@
-//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable code. docs/ERRORS.md lists the codes.
+//! Errors as clients see them: `application/problem+json` (RFC 9457). docs/ERRORS.md lists the
+//! codes.
 
 mod code;
 mod constraints;
@@ -13,18 +14,21 @@ use poem_openapi::{ApiResponse, Object, payload::Json};
 pub(crate) use self::code::ErrorCode;
 pub(crate) use self::framework::{from_framework, panic_response};
 
-/// What went wrong, and what to do.
+/// The suggested wait. A server that is away usually comes back within seconds.
+const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// A problem, and what to do about it.
 #[derive(Debug, Clone, Object)]
 pub struct Problem {
-    /// Identifies the sort of problem: `about:blank`, the code says it.
+    /// The type of the problem: always `about:blank`, as `code` identifies it.
     r#type: String,
     /// The HTTP status in words.
     title: String,
     /// The HTTP status.
     status: u16,
-    /// A stable word for programs.
+    /// A stable code for programs.
     code: String,
-    /// What to do, for people.
+    /// A sentence for people that says what to do.
     detail: String,
 }
 
@@ -40,7 +44,7 @@ impl Problem {
     }
 }
 
-/// Every error that an operation answers.
+/// An error that an operation returns.
 #[derive(Debug, ApiResponse)]
 pub enum ApiError {
     /// The request cannot be read.
@@ -52,46 +56,51 @@ pub enum ApiError {
     /// The credentials are valid, but do not allow that.
     #[oai(status = 403, content_type = "application/problem+json")]
     Forbidden(Json<Problem>),
-    /// There is no such thing, or it is another tenant's.
+    /// There is no such object, or it belongs to another tenant.
     #[oai(status = 404, content_type = "application/problem+json")]
     NotFound(Json<Problem>),
     /// The body did not arrive in time.
     #[oai(status = 408, content_type = "application/problem+json")]
     TooSlow(Json<Problem>),
-    /// It cannot be done in the state that things are in.
+    /// The current state does not allow it.
     #[oai(status = 409, content_type = "application/problem+json")]
     Conflict(Json<Problem>),
-    /// The same request runs already.
+    /// The same request is still running.
     #[oai(status = 409, content_type = "application/problem+json")]
     InFlight(
         Json<Problem>,
-        /// Seconds after which to look again, where that helps.
+        /// The seconds to wait before looking again, if that helps.
         #[oai(header = "Retry-After")]
         Option<u64>,
     ),
-    /// Too many bytes.
+    /// The request has too many bytes.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),
-    /// A body of another type than the operation takes.
+    /// The body has another type than the operation takes.
     #[oai(status = 415, content_type = "application/problem+json")]
     MediaType(Json<Problem>),
-    /// The request can be read, but says something that cannot be.
+    /// The request can be read, but a value in it is not allowed.
     #[oai(status = 422, content_type = "application/problem+json")]
     Unprocessable(Json<Problem>),
-    /// Too much in too short a time.
+    /// There are too many requests in too short a time.
     #[oai(status = 429, content_type = "application/problem+json")]
     TooMany(
+        Json<Problem>,
+        /// The seconds to wait before trying again.
+        #[oai(header = "Retry-After")]
+        u64,
+    ),
+    /// The server has a bug.
+    #[oai(status = 500, content_type = "application/problem+json")]
+    Internal(Json<Problem>),
+    /// The database or the storage is unavailable, or too many requests of this sort run at once.
+    #[oai(status = 503, content_type = "application/problem+json")]
+    Unavailable(
         Json<Problem>,
         /// Seconds after which it may be tried again.
         #[oai(header = "Retry-After")]
         u64,
     ),
-    /// A bug on our side.
-    #[oai(status = 500, content_type = "application/problem+json")]
-    Internal(Json<Problem>),
-    /// The database or the storage is away, or too many do that at once.
-    #[oai(status = 503, content_type = "application/problem+json")]
-    Unavailable(Json<Problem>),
 }
 
 impl ApiError {
@@ -109,16 +118,16 @@ impl ApiError {
             | Self::InFlight(Json(problem), _)
             | Self::TooMany(Json(problem), _)
             | Self::Internal(Json(problem))
-            | Self::Unavailable(Json(problem)) => problem,
+            | Self::Unavailable(Json(problem), _) => problem,
         }
     }
 
-    /// What to do, for people.
+    /// Returns the sentence that says what to do.
     pub(crate) fn detail(&self) -> &str {
         &self.problem().detail
     }
 
-    /// The HTTP status.
+    /// Returns the HTTP status.
     pub(crate) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.problem().status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
@@ -209,7 +218,7 @@ impl ApiError {
     }
 
     pub(crate) fn not_consumed(detail: impl Into<String>) -> Self {
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::NotConsumed, detail)))
+        Self::not_now(ErrorCode::NotConsumed, detail)
     }
 
     pub(crate) fn not_found(what: &str) -> Self {
@@ -233,6 +242,12 @@ impl ApiError {
         Self::TooLarge(Json(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge, detail)))
     }
 
+    pub(crate) fn encoded() -> Self {
+        let detail = "Content-Encoding: send the body as it is, not compressed.";
+        let status = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+        Self::MediaType(Json(Problem::new(status, ErrorCode::UnsupportedMediaType, detail)))
+    }
+
     pub(crate) fn too_slow() -> Self {
         let detail = "The body took too long to arrive. Send it again.";
         Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TooSlow, detail)))
@@ -251,7 +266,16 @@ impl ApiError {
 
     pub(crate) fn took_too_long() -> Self {
         let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TookTooLong, detail)))
+        Self::not_now(ErrorCode::TookTooLong, detail)
+    }
+
+    /// Returns the error for a commit whose outcome is unknown, as the database's response was
+    /// lost.
+    pub(crate) fn unclear(cause: impl std::error::Error) -> Self {
+        tracing::warn!(causes = chain(&cause), "a commit had no answer");
+        let detail = "The database went away while this was committed, so it may be done. Repeat it with the same \
+                      Idempotency-Key to learn that; without one, look first.";
+        Self::not_now(ErrorCode::Unavailable, detail)
     }
 
     pub(crate) fn origin_not_listed() -> Self {
@@ -259,7 +283,7 @@ impl ApiError {
         Self::forbidden(ErrorCode::OriginNotListed, detail)
     }
 
-    /// Logs the cause; the client learns nothing of it.
+    /// Logs the cause and hides it from the client.
     pub(crate) fn internal(cause: impl std::error::Error) -> Self {
         tracing::error!(causes = chain(&cause), "a request failed");
         let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
@@ -268,17 +292,27 @@ impl ApiError {
 
     pub(crate) fn too_many_streams() -> Self {
         let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::TooManyStreams, detail)))
+        Self::not_now(ErrorCode::TooManyStreams, detail)
+    }
+
+    /// The process has no room for that beside what it does already.
+    pub(crate) fn busy() -> Self {
+        Self::not_now(ErrorCode::Busy, "Too much is sent or asked at once. Try again in a few seconds.")
+    }
+
+    fn not_now(code: ErrorCode, detail: impl Into<String>) -> Self {
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        Self::Unavailable(Json(problem), RETRY_AFTER_SECONDS)
     }
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
         tracing::warn!(what, causes = chain(&cause), "a request failed");
         let detail = format!("The {what} does not answer. Try again in a moment.");
-        Self::Unavailable(Json(Problem::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, detail)))
+        Self::not_now(ErrorCode::Unavailable, detail)
     }
 }
 
-/// What failed, and why.
+/// Returns an error with all its causes.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut causes = vec![error.to_string()];
     let mut next = error.source();

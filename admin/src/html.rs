@@ -1,14 +1,14 @@
-//! What pages are made of.
+//! The building blocks of pages.
 
 use askama::Template;
 use poem::{
     IntoResponse as _, Response,
-    http::{StatusCode, header},
+    http::{HeaderValue, StatusCode, header},
 };
 
 use crate::ApiError;
 
-/// A link: where to, and what it says.
+/// A link: its target and its text.
 pub(crate) type Link = (&'static str, &'static str);
 
 /// A page with a message.
@@ -17,20 +17,20 @@ pub(crate) type Link = (&'static str, &'static str);
 struct Message<'a> {
     title: &'a str,
     words: &'a str,
-    links: &'a [Link],
+    links: &'a [(&'a str, &'a str)],
 }
 
-/// A page with a message and nothing else, for the answers of other modules.
+/// Returns a page with only a message, for responses of other modules.
 pub(crate) fn message(title: &str, words: &str) -> String {
     rendered(&Message { title, words, links: &[] })
 }
 
-/// A page with a message and where to go on.
-pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[Link]) -> Response {
+/// Returns a page with a message and links to continue.
+pub(crate) fn message_page(status: StatusCode, title: &str, words: &str, links: &[(&str, &str)]) -> Response {
     page(status, &Message { title, words, links })
 }
 
-/// A page with one form, which goes back to where it came from.
+/// A page with one form, which is sent to the page's own address.
 #[derive(Template, Default)]
 #[template(path = "form.html")]
 pub(crate) struct FormPage {
@@ -38,8 +38,9 @@ pub(crate) struct FormPage {
     pub(crate) lead: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) fields: Vec<Field>,
+    /// Without one there is nothing to send.
     pub(crate) button: &'static str,
-    /// Other ways to the same end.
+    /// Alternative links.
     pub(crate) ways: Vec<(String, String)>,
     pub(crate) links: Vec<Link>,
 }
@@ -55,7 +56,7 @@ impl FormPage {
     }
 }
 
-/// A field to fill in.
+/// A field of a form.
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) label: &'static str,
@@ -110,6 +111,15 @@ fn rendered(template: &impl Template) -> String {
 
 pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     poem::web::Html(rendered(template)).with_status(status).into_response()
+}
+
+/// A page that leads on to another site by itself, as the answer to a form: browsers hold redirects to where our forms may go.
+pub(crate) fn onward(to: &str) -> Response {
+    let mut response = message_page(StatusCode::OK, "One moment", "You are sent on.", &[(to, "Continue")]);
+    if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {
+        response.headers_mut().insert(header::REFRESH, value);
+    }
+    response
 }
 
 pub(crate) fn redirect(to: &str) -> Response {

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jobs::telemetry::LogConfig;
 
-use self::commands::{create_operator, database::DatabaseConfig, migrate, rebuild_queue, serve, verify_audit};
+use self::commands::{create_operator, migrate, rebuild_queue, serve, verify_audit};
 
 /// Linecook's admin. Every setting is an environment variable.
 #[derive(Debug, Parser)]
@@ -24,15 +24,17 @@ enum Command {
     /// Serve the API.
     Serve(Box<serve::Config>),
     /// Apply the migrations.
-    Migrate(DatabaseConfig),
-    /// Empty this installation's windows in Redis and push what the ledger has as dispatched anew. May be repeated.
+    Migrate(migrate::Config),
+    /// Empty this installation's windows in Redis and push the jobs that the ledger has as
+    /// dispatched. May be repeated.
     RebuildQueue(rebuild_queue::Config),
-    /// Let an operator in: print a key, or with --email a link at which the person chooses a password. Either is to be seen this
-    /// once.
+    /// Give an operator access: print a key, or with --email a link at which the person chooses a
+    /// password. Either is shown only once.
     CreateOperator(Box<create_operator::Config>),
-    /// Let an operator out who signs in with an address.
+    /// End the access of an operator who signs in with an address.
     RemoveOperator(create_operator::Removal),
-    /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2 if that cannot be said.
+    /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2
+    /// if the check failed.
     VerifyAudit(verify_audit::Config),
 }
 

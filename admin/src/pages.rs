@@ -1,9 +1,9 @@
 //! The few pages that browsers see: signing up and in, and what links in mails lead to.
 
+mod connect;
 mod external_login;
 mod form;
 mod links;
-mod session_cookie;
 mod sign_in;
 mod sign_up;
 
@@ -16,6 +16,7 @@ use crate::console;
 pub(crate) fn add_to(route: Route) -> Route {
     route
         .at("/home", get(console::land))
+        .at("/connect/:ticket", get(connect::show).post(connect::submit))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-in/:provider", get(external_login::begin))
         .at("/sign-in/:provider/callback", get(external_login::callback))

@@ -1,39 +1,31 @@
-//! What handlers share.
+//! The state that handlers share.
 
 use std::{sync::Arc, time::Duration};
 
-use jobs::{
-    audit::{self, Actor, Entry},
-    engine::{Db, Tx, Window},
-    services::Services,
-};
+use jobs::{engine::Window, services::Services};
 
-use crate::{config::HttpConfig, streams::Streams};
+use crate::{budgets::Budgets, config::HttpConfig, database::Database, streams::Streams};
 
-/// What handlers share; cheap to clone.
+/// The state that handlers share; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct AppState {
     /// The database.
-    pub db: Db,
+    pub db: Database,
     /// Redis.
     pub window: Window,
-    /// Who follows jobs.
+    /// The event streams of jobs.
     pub streams: Streams,
-    /// Clients of the outside world.
+    /// Clients of other services.
     pub services: Arc<Services>,
-    /// How long connecting an account may take.
+    /// The time in which connecting an account has to be done.
     pub state_life: Duration,
-    /// Where browsers reach us, without a slash at the end.
+    /// The address at which browsers reach us, without a slash at the end.
     pub public_url: String,
-    /// Proxies in front of us that add to `X-Forwarded-For`: what they say is believed.
+    /// The number of proxies in front of us that add to `X-Forwarded-For`. Their entries are
+    /// trusted.
     pub trusted_proxies: u8,
-    /// How requests are limited, read and shared.
+    /// The settings about requests.
     pub http: Arc<HttpConfig>,
-}
-
-impl AppState {
-    /// Writes down what somebody did, last in the transaction that does it.
-    pub(crate) async fn record(&self, tx: &mut Tx, actor: &Actor, entry: Entry) -> Result<(), sqlx::Error> {
-        audit::append(tx, &self.services.keyring, actor, &[entry]).await
-    }
+    /// Memory and disk that requests share.
+    pub budgets: Budgets,
 }

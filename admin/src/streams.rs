@@ -1,6 +1,7 @@
-//! Who follows which job: wakes event streams when Redis says that their job said something.
+//! Event streams of jobs: a message in Redis wakes the streams of its job.
 //!
-//! One subscription for the whole process, however many streams. All of it is only faster than looking now and then.
+//! The whole process has one subscription, however many streams. It only makes streams faster than
+//! their polling.
 
 use std::{
     collections::HashMap,
@@ -10,24 +11,31 @@ use std::{
 
 use jobs::{
     engine::{SUBSCRIPTION_LIFE, Window, listen},
-    ids::JobId,
+    ids::{JobId, TenantId},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
-/// Streams that one process serves at once.
+/// The most streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
 
-/// How long streams wait for what.
+/// The most streams of one caller, and of one tenant's jobs, so that others get theirs.
+const MAX_OF_CALLER: usize = MAX_STREAMS / 8;
+const MAX_OF_TENANT: usize = MAX_STREAMS / 4;
+
+/// The times that streams wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
-    /// The table is read at least this often: signals may be lost, and the end of a job sends none.
+    /// The longest time between reads of the table: signals may be lost, and the end of a job sends
+    /// none.
     pub poll: Duration,
-    /// A comment goes out after so long, so that nobody between takes the connection for dead.
+    /// The time after which a comment is sent, so that proxies do not close a quiet connection.
     pub heartbeat: Duration,
-    /// A stream ends after this long; clients come back with the last number that they saw, and with their key.
+    /// The time after which a stream ends. Clients reconnect with the last number that they saw,
+    /// and with their key.
     pub longest_stream: Duration,
-    /// How long the subscription lives: see [`listen`].
+    /// The lifetime of the subscription: see [`listen`].
     pub subscription: Duration,
 }
 
@@ -53,12 +61,45 @@ struct Shared {
     pace: Pace,
     free: Arc<Semaphore>,
     followed: Mutex<HashMap<JobId, watch::Sender<()>>>,
+    /// Open streams, by caller and by tenant.
+    counts: Mutex<HashMap<Uuid, usize>>,
     closing: CancellationToken,
 }
 
 impl Shared {
     fn followed(&self) -> MutexGuard<'_, HashMap<JobId, watch::Sender<()>>> {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    fn counts(&self) -> MutexGuard<'_, HashMap<Uuid, usize>> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a stream for both, or for neither.
+    fn count(&self, caller_id: Uuid, tenant_id: TenantId) -> bool {
+        let mut counts = self.counts();
+        let is_free = |id: &Uuid, most: usize| counts.get(id).is_none_or(|count| *count < most);
+        if !is_free(&caller_id, MAX_OF_CALLER) || !is_free(&tenant_id.0, MAX_OF_TENANT) {
+            return false;
+        }
+        for id in [caller_id, tenant_id.0] {
+            *counts.entry(id).or_default() += 1;
+        }
+        true
+    }
+
+    fn uncount(&self, ids: [Uuid; 2]) {
+        let mut counts = self.counts();
+        for id in ids {
+            if let Some(count) = counts.get_mut(&id) {
+                *count -= 1;
+                if *count == 0 {
+                    counts.remove(&id);
+                }
+            }
+        }
     }
 }
 
@@ -69,7 +110,7 @@ impl Drop for Shared {
 }
 
 impl Streams {
-    /// Listens to `window` until they are closed or the last clone is gone.
+    /// Listens to `window` until the streams are closed or the last clone is dropped.
     #[must_use]
     pub fn start(window: Window, pace: Pace) -> Self {
         let closing = CancellationToken::new();
@@ -77,6 +118,7 @@ impl Streams {
             pace,
             free: Arc::new(Semaphore::new(MAX_STREAMS)),
             followed: Mutex::default(),
+            counts: Mutex::default(),
             closing: closing.clone(),
         });
         let weak = Arc::downgrade(&shared);
@@ -87,35 +129,45 @@ impl Streams {
         Self { shared }
     }
 
-    /// How long they wait for what.
+    /// Returns the times that streams wait.
     pub(crate) fn pace(&self) -> Pace {
         self.shared.pace
     }
 
-    /// Ends all streams, for a process that stops: their clients come back to another one.
+    /// Ends all streams, for a process that stops. Their clients reconnect to another one.
     pub fn close(&self) {
         self.shared.closing.cancel();
     }
 
-    /// Follows a job; `None` if there are too many streams.
-    pub(crate) fn follow(&self, job_id: JobId) -> Option<Following> {
+    /// Follows a job of a tenant for a caller; `None` if there are too many streams, or theirs are.
+    pub(crate) fn follow(&self, job_id: JobId, tenant_id: TenantId, caller_id: Uuid) -> Option<Following> {
         let place = Arc::clone(&self.shared.free).try_acquire_owned().ok()?;
+        if !self.shared.count(caller_id, tenant_id) {
+            return None;
+        }
         let woken = self.shared.followed().entry(job_id).or_default().subscribe();
-        Some(Following { shared: Arc::clone(&self.shared), job_id, woken, _place: place })
+        Some(Following {
+            shared: Arc::clone(&self.shared),
+            job_id,
+            counted: [caller_id, tenant_id.0],
+            woken,
+            _place: place,
+        })
     }
 }
 
-/// One stream's place.
+/// The place of one stream.
 #[derive(Debug)]
 pub(crate) struct Following {
     shared: Arc<Shared>,
     job_id: JobId,
+    counted: [Uuid; 2],
     woken: watch::Receiver<()>,
     _place: OwnedSemaphorePermit,
 }
 
 impl Following {
-    /// Waits until the job says something, or it is time to look; false if the process stops.
+    /// Waits until there may be something to read. Returns false if the process stops.
     pub(crate) async fn wait(&mut self) -> bool {
         tokio::select! {
             () = self.shared.closing.cancelled() => false,
@@ -126,6 +178,7 @@ impl Following {
 
 impl Drop for Following {
     fn drop(&mut self) {
+        self.shared.uncount(self.counted);
         let mut followed = self.shared.followed();
         // This one's receiver still counts.
         if followed.get(&self.job_id).is_some_and(|sender| sender.receiver_count() <= 1) {

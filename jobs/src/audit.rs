@@ -1,4 +1,5 @@
-//! The audit log: who did what, written in the transaction that does it, and chained so that tampering shows.
+//! The audit log: who did what. Entries are written in the transaction that does it, and are
+//! chained, so tampering is detected.
 
 mod anchor;
 mod anchor_audit_log;
@@ -21,23 +22,23 @@ pub use self::{
     verify::{Break, Fault, KnownHead, Report, verify},
 };
 
-/// What sort of actor does something.
+/// The kind of an actor.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorKind {
-    /// An API key. Payloads from before there were others say nothing.
+    /// An API key. Older payloads have no kind and mean this one.
     #[default]
     Key,
-    /// Somebody who signed in.
+    /// A person who is signed in.
     Person,
     /// A command on the server.
     Command,
-    /// A job, by itself.
+    /// A job that acts by itself.
     Job,
 }
 
 impl ActorKind {
-    /// As stored.
+    /// The name that is stored.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,65 +50,65 @@ impl ActorKind {
     }
 }
 
-/// Who does something.
+/// The actor of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Actor {
     /// The API key, the person or the job; all zeros for a command on the server.
     #[serde(alias = "key_id")]
     pub id: Uuid,
-    /// Which of them.
+    /// The kind of the actor.
     #[serde(default)]
     pub kind: ActorKind,
-    /// What the key, the person or the job is called.
+    /// The name of the key, the person or the job.
     pub name: String,
-    /// The other end of the connection, which may be a proxy.
+    /// The remote end of the connection, which may be a proxy.
     #[serde(default)]
     pub remote_address: Option<String>,
 }
 
 impl Actor {
-    /// Who calls with an API key.
+    /// Returns the actor of a call with an API key.
     #[must_use]
     pub fn key(id: Uuid, name: String, remote_address: Option<String>) -> Self {
         Self { id, kind: ActorKind::Key, name, remote_address }
     }
 
-    /// Somebody who signed in.
+    /// Returns the actor for a person who is signed in.
     #[must_use]
     pub fn person(id: Uuid, name: String, remote_address: Option<String>) -> Self {
         Self { id, kind: ActorKind::Person, name, remote_address }
     }
 
-    /// A job that nobody asked for, by the name of its kind.
+    /// Returns the actor for a job that nobody requested, named by its kind.
     #[must_use]
     pub fn job(id: JobId, kind: &str) -> Self {
         Self { id: id.0, kind: ActorKind::Job, name: kind.to_owned(), remote_address: None }
     }
 
-    /// Whoever gives commands on the server itself.
+    /// Returns the actor of commands on the server itself.
     #[must_use]
     pub fn command_line() -> Self {
         Self { id: Uuid::nil(), kind: ActorKind::Command, name: "command line".to_owned(), remote_address: None }
     }
 }
 
-/// Something done.
+/// One recorded action.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Whose thing it was done to; [`TenantId::SYSTEM`] for what concerns everybody.
+    /// The tenant of the object; [`TenantId::SYSTEM`] for actions that concern the installation.
     pub tenant_id: TenantId,
-    /// What was done, as `job.retry`.
+    /// The action, as `job.retry`.
     pub action: String,
-    /// What sort of thing it was done to.
+    /// The type of the object.
     pub object_type: &'static str,
-    /// Which one.
+    /// The id of the object.
     pub object_id: String,
-    /// What was asked for, and what it was before and after where that matters.
+    /// The request, and the values before and after where they matter.
     pub details: Value,
 }
 
 impl Entry {
-    /// That something was done to a thing.
+    /// Returns the entry of an action on an object.
     pub fn new(
         tenant_id: TenantId,
         action: &str,

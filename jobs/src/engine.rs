@@ -1,4 +1,4 @@
-//! The engine, with [`Services`] as what our jobs share.
+//! The job engine, with [`Services`] as the clients that our jobs share.
 
 pub use ::engine::*;
 

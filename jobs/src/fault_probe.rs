@@ -1,4 +1,5 @@
-//! Does what a test of faults asks for. Only in builds with the feature `testing`.
+//! A job that fails in the way a test asks for. It exists only in builds with the feature
+//! `testing`.
 
 use std::time::Duration;
 
@@ -10,32 +11,33 @@ use crate::{
     services::Services,
 };
 
-/// Do `what`, after `ms` milliseconds.
+/// Does `what`, after `ms` milliseconds.
 ///
 /// Safe to repeat: it writes nothing.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FaultProbe {
-    /// How it ends.
+    /// The way it ends.
     pub what: Probe,
-    /// How long it runs before.
+    /// The time it runs before that, in milliseconds.
     #[serde(default)]
     pub ms: u64,
-    /// Only so many first attempts do it; later ones complete at once. All of them if absent.
+    /// The number of first attempts that do it; later ones complete at once. All attempts do it if
+    /// absent.
     #[serde(default)]
     pub attempts: Option<i32>,
 }
 
-/// How a probe ends.
+/// The way a probe ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Probe {
-    /// It takes its process along.
+    /// It aborts its process.
     Abort,
     /// It panics.
     Panic,
-    /// It fails, and may be tried again.
+    /// It fails, and may be retried.
     Fail,
-    /// It completes, having slept.
+    /// It sleeps, then completes.
     Sleep,
     /// It completes.
     Ok,
@@ -63,9 +65,9 @@ impl Job for FaultProbe {
     }
 }
 
-/// The same with a second's time.
+/// The same job with a timeout of one second.
 ///
-/// Safe to repeat, likewise.
+/// Safe to repeat, like the other one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ShortTimeoutProbe(pub FaultProbe);

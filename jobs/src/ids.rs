@@ -1,13 +1,14 @@
-//! Typed ids: the engine's and ours. All are UUIDv7 when made here; lists order by the database's time, never by an id.
+//! Typed ids: the engine's and ours. New ids are UUIDv7. Lists are ordered by the database's time,
+//! never by an id.
 
 pub use engine::ids::{AccountId, EffectId, JobId, TenantId, WorkerId};
 
 engine::typed_ids! {
     /// A person who signs in.
     UserId;
-    /// A person's being signed in, in one browser or program.
+    /// The session of a person in one browser or program.
     SessionId;
-    /// One run of connecting an account.
+    /// One login to connect an account.
     OauthStateId;
     /// A stored token.
     TokenId;
@@ -17,7 +18,7 @@ engine::typed_ids! {
     AssetId;
     /// A month of posts.
     CalendarId;
-    /// A post: content, wherever it goes.
+    /// A post: content, independent of the accounts it is published on.
     PostId;
     /// One post on one account.
     DeliveryId;

@@ -1,4 +1,5 @@
-//! The list of all kinds of job: the worker runs them, the API takes and describes them, tests check their names.
+//! The list of all kinds of job. The worker runs them, the API accepts and describes them, tests
+//! check their names.
 
 use serde_json::Value;
 
@@ -43,7 +44,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<crate::fault_probe::ShortTimeoutProbe>(),
 ];
 
-/// What the clock enqueues, in the system tenant: minute, hour, day, month, weekday, UTC.
+/// The periodic jobs of the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
@@ -53,13 +54,15 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
 ];
 
-/// The kind of that name, if tenants may have jobs of it: what the clock enqueues is for the system only.
+/// Returns the kind of that name if tenants may have jobs of it. Periodic kinds are for the system
+/// only.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name && PERIODIC.iter().all(|periodic| periodic.kind.name != name))
 }
 
-/// A payload as people may see it. What is to be left out of a payload whose kind is not known here cannot be known either.
+/// Returns a payload as people may see it. The payload of an unknown kind is hidden, because its
+/// secret fields are unknown too.
 #[must_use]
 pub fn shown(kind: &str, args: Value) -> Value {
     match KINDS.iter().find(|known| known.name == kind) {
@@ -68,14 +71,15 @@ pub fn shown(kind: &str, args: Value) -> Value {
     }
 }
 
-/// The kinds that this process runs: every one.
+/// Returns the kinds that this process runs: every one.
 #[cfg(not(feature = "testing"))]
 #[must_use]
 pub fn run_here() -> &'static [Kind] {
     KINDS
 }
 
-/// The kinds that this process runs: every one but those that `LINECOOK_WITHOUT_KINDS` names, as an older version would.
+/// Returns the kinds that this process runs. Like an older version, it leaves out those that
+/// `LINECOOK_WITHOUT_KINDS` names.
 #[cfg(feature = "testing")]
 #[must_use]
 pub fn run_here() -> &'static [Kind] {
@@ -96,7 +100,8 @@ mod tests {
     use super::*;
     use crate::{engine::periodic::next_tick, tenants::permissions};
 
-    /// The kinds that files in a folder declare, each with its file; tests and the engine have some of their own.
+    /// Collects the kinds that files in a folder declare, each with its file. Tests and the engine
+    /// have kinds of their own.
     fn declared(folder: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
@@ -120,7 +125,7 @@ mod tests {
             let is_listed = KINDS.iter().any(|known| known.name == kind);
             assert!(
                 is_listed,
-                "{file}: nobody runs {kind}; write its module and its line of KINDS into jobs/src/kinds.rs"
+                "{file}: nobody runs {kind}; write `Kind::of::<...>()` into KINDS in jobs/src/kinds.rs (docs/ADDING-A-JOB.md)"
             );
         }
     }

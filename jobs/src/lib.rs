@@ -1,7 +1,7 @@
 //! Linecook's jobs: every kind of job, the domain it works on, and the engine that runs it.
 //!
-//! Start at [`engine`] for how a job lives, at [`kinds`] for what jobs there are; each kind is one file in the folder of its
-//! subject, named like the kind.
+//! Start at [`engine`] for the life of a job, and at [`kinds`] for the list of jobs. Each kind is
+//! one file in the folder of its subject, named like the kind.
 
 pub mod assets;
 pub mod audit;

@@ -1,7 +1,7 @@
-//! Mail: what is written to whom.
+//! Mail: the emails, their recipients, and sending them.
 //!
-//! Whoever has something to say enqueues a [`Email`] in the transaction in which it happens; [`SendMail`] reads what it needs
-//! and sends it.
+//! A use case enqueues an [`Email`] in its own transaction. [`SendMail`] reads the rows that the
+//! email needs, and sends it.
 
 mod email;
 mod error;
@@ -21,13 +21,15 @@ use crate::{
     ids::TenantId,
 };
 
-/// Has an email sent. `tenant_id` is whom it is about; emails to persons and operators belong to the system's tenant, whatever
-/// it is, so their transaction must be one of the system.
+/// Enqueues an email. `tenant_id` is the tenant it is about.
+///
+/// Emails to operators and to persons, except invitations, always belong to the system's tenant.
+/// Their transaction needs the system scope.
 pub async fn enqueue(tx: &mut Tx, tenant_id: TenantId, email: Email) -> Result<(), sqlx::Error> {
     enqueue_all(tx, tenant_id, [email]).await
 }
 
-/// Has emails sent, as [`enqueue`] does.
+/// Enqueues several emails, like [`enqueue`].
 pub async fn enqueue_all(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -35,7 +37,8 @@ pub async fn enqueue_all(
 ) -> Result<(), sqlx::Error> {
     let jobs: Vec<NewJob> = emails.into_iter().map(|email| job(tenant_id, email)).collect();
     match tx.enqueue_all(jobs).await {
-        // A suspended job with the same key sends the same email; one without a parent has none that was cancelled.
+        // A suspended job with the same key sends the same email. A job without a parent cannot
+        // have a cancelled one.
         Ok(_) | Err(EnqueueError::Suspended { .. } | EnqueueError::ParentCancelled) => Ok(()),
         Err(EnqueueError::Database(error)) => Err(error),
     }
@@ -47,8 +50,10 @@ fn job(tenant_id: TenantId, email: Email) -> NewJob {
     NewJob::new(tenant_id, &SendMail { email, to: None }).with_priority(priority)
 }
 
-/// Tells the operators something, at most once an hour for each sort; answers whether they are told. Needs a transaction of
-/// the system. Neither text may hold a secret: both are in the payload.
+/// Sends the operators an alert, at most once an hour for each sort. Returns true if it is sent.
+/// Needs the system scope.
+///
+/// Neither text may contain a secret, because both are in the payload.
 pub async fn alert(tx: &mut Tx, sort: &str, words: &str) -> Result<bool, sqlx::Error> {
     if !store::claim_alert(tx, sort).await? {
         return Ok(false);

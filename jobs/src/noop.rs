@@ -1,4 +1,4 @@
-//! Does nothing: to try a deployment, or to measure it.
+//! A job that does nothing, to try or to measure a deployment.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +8,7 @@ use crate::{
     services::Services,
 };
 
-/// Do nothing.
+/// Does nothing.
 ///
 /// Safe to repeat: there is nothing to repeat.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Posts and their deliveries: content, and what becomes of it on each account.
+//! Posts and their deliveries: the content, and its publication on each account.
 
 mod delete_staged_pictures;
 mod delivery_state;
@@ -11,4 +11,4 @@ pub mod text;
 pub use delete_staged_pictures::DeleteStagedPictures;
 pub use delivery_state::DeliveryState;
 pub use publish_post::PublishPost;
-pub use schedule::{Placement, ScheduleError, create, schedule};
+pub use schedule::{NewPost, Placement, ScheduleError, create, schedule};

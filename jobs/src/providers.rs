@@ -1,6 +1,8 @@
-//! The services outside: a folder each, with a thin typed client and how it is connected, published to, or signed in with.
+//! The external services. Each has a folder with a thin typed client and its ways to connect,
+//! publish or sign in.
 //!
-//! [`LIST`] has all that this version can talk to, [`Providers`] those that are set up. Nothing outside this folder names one.
+//! [`LIST`] has every provider that this version supports; [`Providers`] has those that are
+//! configured. No code outside this folder names a provider.
 
 pub mod ai;
 mod authorization_request;

@@ -1,22 +1,23 @@
-//! The queues of our jobs: each has slots of its own in a worker, so that slow work holds up none of another sort.
+//! The queues of our jobs. Each has its own slots in a worker, so slow jobs do not hold up jobs of
+//! another queue.
 
 use crate::engine::Queue;
 
 /// Publishing to social networks.
 pub const POSTING: Queue = Queue::new("posting");
-/// Exchanging codes and refreshing tokens.
+/// Exchanging OAuth codes and refreshing tokens.
 pub const OAUTH: Queue = Queue::new("oauth");
-/// Calls of language models: slow, few at once.
+/// Calls of language models: slow, and few at a time.
 pub const AI: Queue = Queue::new("ai");
-/// Drawing pictures: takes a processor.
+/// Drawing pictures, which keeps a processor busy.
 pub const MEDIA: Queue = Queue::new("media");
 /// Everything else.
 pub const DEFAULT: Queue = Queue::new("default");
 
-/// All of them; the migrations give each a row.
+/// All queues. The migrations give each a row.
 pub const ALL: [Queue; 5] = [POSTING, OAUTH, AI, MEDIA, DEFAULT];
 
-/// The queue of that name.
+/// Returns the queue of that name.
 #[must_use]
 pub fn named(name: &str) -> Option<Queue> {
     ALL.into_iter().find(|queue| queue.name() == name)

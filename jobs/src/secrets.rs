@@ -1,7 +1,9 @@
-//! Secrets at rest: AES-256-GCM with a keyring, each ciphertext bound to the place it is stored in. The same keys, one
-//! derived for each purpose, sign what nobody else may write.
+//! Secrets at rest: AES-256-GCM with a keyring. Each ciphertext is bound to the place where it is
+//! stored.
+//!
+//! The same keys, with one derived for each purpose, sign data that nobody else may write.
 
-use std::{fmt, sync::Arc};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use aes_gcm::{
     Aes256Gcm, KeyInit as _, Nonce,
@@ -19,7 +21,8 @@ use crate::{
     ids::TenantId,
 };
 
-/// Where a secret is stored. It is authenticated with the ciphertext: one that was moved elsewhere does not decrypt.
+/// The place where a secret is stored. The place is authenticated with the ciphertext, so a
+/// ciphertext that was moved elsewhere does not decrypt.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretLocation {
     /// The table.
@@ -32,7 +35,7 @@ pub struct SecretLocation {
     pub row_id: Uuid,
 }
 
-/// The keys: the first encrypts and signs, all decrypt and verify.
+/// The keys. The first one encrypts and signs; all of them decrypt and verify.
 #[derive(Clone)]
 pub struct Keyring {
     keys: Arc<[Key]>,
@@ -41,16 +44,16 @@ pub struct Keyring {
 struct Key {
     id: String,
     cipher: Aes256Gcm,
-    /// What keys that sign are derived from.
+    /// The root from which signing keys are derived.
     root: Hmac<Sha256>,
 }
 
-/// A code that only a holder of the key can make for a message.
+/// A message authentication code: only a holder of the key can make it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mac {
-    /// The key.
+    /// The id of the key.
     pub key_id: String,
-    /// HMAC-SHA256.
+    /// The HMAC-SHA256 of the message.
     pub bytes: [u8; 32],
 }
 
@@ -60,16 +63,16 @@ impl fmt::Debug for Keyring {
     }
 }
 
-/// A stored secret that cannot be read.
+/// The reasons for which a stored secret cannot be read, or a signature is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// It does not look like `v1.<key id>.<nonce>.<ciphertext>`.
+    /// The text has not the form `v1.<key id>.<nonce>.<ciphertext>`.
     #[error("a stored secret is malformed")]
     Malformed,
     /// Its key is not in the keyring.
     #[error("key {0:?} is not in ENCRYPTION_KEYS")]
     UnknownKey(String),
-    /// It was changed or moved, or the key has the same id but other bytes.
+    /// The text was changed or moved, or the key with this id has other bytes.
     #[error("a stored secret does not decrypt at its place")]
     Refused,
 }
@@ -85,20 +88,37 @@ impl From<SecretError> for JobError {
 }
 
 impl Keyring {
-    /// Reads `id:base64,id:base64`; ids are of letters, digits, `-` and `_`, keys of 32 bytes.
+    /// Reads `id:base64,id:base64`. Ids consist of letters, digits, `-` and `_`; keys have 32
+    /// bytes.
     ///
     /// # Errors
-    /// What is malformed; the message does not repeat a key.
+    /// Names the malformed part. The message does not repeat a key.
     pub fn parse(keys: &str) -> anyhow::Result<Self> {
         let keys = keys
             .split(',')
             .enumerate()
             .map(|(index, entry)| parse_key(entry).with_context(|| format!("entry {} of the keyring", index + 1)))
             .collect::<anyhow::Result<Vec<_>>>()?;
+        for (index, key) in keys.iter().enumerate() {
+            let before = &keys[..index];
+            ensure!(before.iter().all(|other| other.id != key.id), "two keys of the keyring have the id {:?}", key.id);
+            let twin = before.iter().find(|other| other.is_same_as(key));
+            ensure!(twin.is_none(), "one key of the keyring has two ids, {:?} among them", key.id);
+        }
         Ok(Self { keys: keys.into() })
     }
 
-    /// Encrypts for a place, with the first key: `v1.<key id>.<nonce>.<ciphertext>`.
+    /// Returns true if one of the keys is that text, in base64 or as it is.
+    #[must_use]
+    pub fn holds(&self, text: &str) -> bool {
+        let decoded = STANDARD.decode(text.rsplit(':').next().unwrap_or_default()).unwrap_or_default();
+        [decoded.as_slice(), text.as_bytes()].into_iter().any(|bytes| {
+            Hmac::<Sha256>::new_from_slice(bytes)
+                .is_ok_and(|root| self.keys.iter().any(|key| key.sample() == sample(&root)))
+        })
+    }
+
+    /// Encrypts a secret for a place, with the first key: `v1.<key id>.<nonce>.<ciphertext>`.
     ///
     /// # Panics
     /// If the secret is longer than 64 GiB.
@@ -112,10 +132,7 @@ impl Keyring {
         format!("v1.{id}.{}.{}", URL_SAFE_NO_PAD.encode(nonce), URL_SAFE_NO_PAD.encode(ciphertext))
     }
 
-    /// Decrypts what is stored at a place.
-    ///
-    /// # Errors
-    /// [`SecretError`].
+    /// Decrypts the secret that is stored at a place.
     pub fn decrypt(&self, place: SecretLocation, envelope: &str) -> Result<SecretString, SecretError> {
         let parts: Vec<&str> = envelope.split('.').collect();
         let &["v1", id, nonce, ciphertext] = parts.as_slice() else {
@@ -139,10 +156,11 @@ impl Keyring {
         Mac { key_id: key.id.clone(), bytes: key.signer(purpose).chain_update(message).finalize().into_bytes().into() }
     }
 
-    /// Whether a key signed this message for this purpose; takes the same time wherever codes differ.
+    /// Verifies that a key signed this message for this purpose, in constant time.
     ///
     /// # Errors
-    /// [`SecretError::UnknownKey`], or [`SecretError::Refused`]: it did not.
+    /// Returns [`SecretError::UnknownKey`] if the key is not in the keyring, or
+    /// [`SecretError::Refused`] if the signature is wrong.
     pub fn verify(&self, purpose: &str, message: &[u8], key_id: &str, mac: &[u8]) -> Result<(), SecretError> {
         let signer = self.key(key_id)?.signer(purpose);
         signer.chain_update(message).verify_slice(mac).map_err(|_| SecretError::Refused)
@@ -154,12 +172,26 @@ impl Keyring {
 }
 
 impl Key {
-    /// The key for one purpose, with its own id in front of what it signs.
+    fn is_same_as(&self, other: &Self) -> bool {
+        self.sample() == other.sample()
+    }
+
+    /// Bytes that only the same key gives.
+    fn sample(&self) -> [u8; 32] {
+        sample(&self.root)
+    }
+
+    /// Returns the MAC of one purpose, which has already read the key's id as a prefix of the
+    /// message.
     fn signer(&self, purpose: &str) -> Hmac<Sha256> {
         let derived = self.root.clone().chain_update(purpose.as_bytes()).finalize().into_bytes();
         let signer = Hmac::<Sha256>::new_from_slice(&derived).expect("a key of any length");
         signer.chain_update(self.id.as_bytes()).chain_update([0])
     }
+}
+
+fn sample(root: &Hmac<Sha256>) -> [u8; 32] {
+    root.clone().chain_update(b"sample").finalize().into_bytes().into()
 }
 
 fn parse_key(entry: &str) -> anyhow::Result<Key> {
@@ -170,21 +202,36 @@ fn parse_key(entry: &str) -> anyhow::Result<Key> {
     ensure!(!id.is_empty() && id.chars().all(is_plain), "the id should be of letters, digits, - and _");
     let key = STANDARD.decode(key).ok().context("the key should be base64")?;
     let cipher = Aes256Gcm::new_from_slice(&key).ok().context("the key should be of 32 bytes")?;
+    ensure!(is_varied(&key, LEAST_VARIETY), "the key is not random: echo \"k1:$(openssl rand -base64 32)\" makes one");
     let root = Hmac::new_from_slice(&key).expect("a key of any length");
     Ok(Key { id: id.to_owned(), cipher, root })
+}
+
+/// The least number of different bytes in a key. Of 32 random bytes, about 30 differ.
+const LEAST_VARIETY: usize = 16;
+
+/// Returns true if so many of the bytes differ: zeros and repeated words do not.
+pub(crate) fn is_varied(bytes: &[u8], least: usize) -> bool {
+    bytes.iter().collect::<BTreeSet<_>>().len() >= least
+}
+
+/// Returns true for what is written into examples of settings to be replaced.
+pub(crate) fn is_placeholder(secret: &str) -> bool {
+    let plain: String = secret.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    ["changeme", "replaceme", "yoursecret", "placeholder"].iter().any(|word| plain.contains(word))
 }
 
 fn associated_data(place: SecretLocation, key_id: &str) -> String {
     format!("{}\0{}\0{}\0{}\0{key_id}", place.table, place.column, place.tenant_id, place.row_id)
 }
 
-/// SHA-256 of a random secret of ours, which is what is stored of it.
+/// Returns the SHA-256 hash of a random secret of ours. Only the hash is stored.
 #[must_use]
 pub fn fingerprint(secret: &str) -> Vec<u8> {
     Sha256::digest(secret.as_bytes()).to_vec()
 }
 
-/// A new secret of 256 random bits, in base64url.
+/// Returns a new secret of 256 random bits, in base64url.
 #[must_use]
 pub fn random_token() -> String {
     let bytes: [u8; 32] = rand::random();
@@ -196,8 +243,8 @@ mod tests {
     use super::*;
 
     fn ring(ids: &[&str]) -> Keyring {
-        let keys: Vec<String> =
-            ids.iter().map(|id| format!("{id}:{}", STANDARD.encode([id.as_bytes()[0]; 32]))).collect();
+        let key = |id: &str| STANDARD.encode(Sha256::digest(id));
+        let keys: Vec<String> = ids.iter().map(|id| format!("{id}:{}", key(id))).collect();
         Keyring::parse(&keys.join(",")).unwrap()
     }
 
@@ -252,6 +299,25 @@ mod tests {
         }
         let unknown = ring(&["old"]).verify("audit_log", b"message", "new", &bytes);
         assert!(matches!(unknown, Err(SecretError::UnknownKey(id)) if id == "new"));
+    }
+
+    #[test]
+    fn weak_keys_and_keys_that_are_there_twice_are_refused() {
+        let encoded = |bytes: [u8; 32]| STANDARD.encode(bytes);
+        let (one, two) = (STANDARD.encode(Sha256::digest("1")), STANDARD.encode(Sha256::digest("2")));
+        for (keys, reason) in [
+            (format!("a:{}", encoded([0; 32])), "not random"),
+            (format!("a:{}", encoded([7; 32])), "not random"),
+            (format!("a:{}", encoded(*b"change-me-change-me-change-me-32")), "not random"),
+            (format!("a:{one},b:{}", encoded([0; 32])), "not random"),
+            (format!("a:{one},a:{two}"), "two keys of the keyring have the id \"a\""),
+            (format!("a:{one},b:{two},c:{one}"), "one key of the keyring has two ids, \"c\""),
+        ] {
+            let error = format!("{:#}", Keyring::parse(&keys).unwrap_err());
+            assert!(error.contains(reason) && !error.contains(&one), "{error}");
+        }
+        let ring = Keyring::parse(&format!("a:{one}")).unwrap();
+        assert!(ring.holds(&one) && ring.holds(&format!("a:{one}")) && !ring.holds(&two));
     }
 
     #[test]

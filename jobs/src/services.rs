@@ -2,61 +2,70 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use secrecy::ExposeSecret as _;
 
 use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
     mail::Mailer,
-    people::password::Passwords,
+    people::{SignUp, password::Passwords},
     providers::{Providers, ai::Ai},
     secrets::Keyring,
     signer::Signer,
     tenants::plans::PlansConfig,
 };
 
-/// Clients of the outside world.
+/// The clients of external services, and the keys.
 #[derive(Debug, Clone)]
 pub struct Services {
-    /// Encrypts what is stored.
+    /// Encrypts stored secrets.
     pub keyring: Keyring,
+    /// Who may make an account.
+    pub sign_up: SignUp,
     /// Hashes passwords.
     pub passwords: Passwords,
-    /// Signs what is not stored.
+    /// Signs codes that are not stored.
     pub signer: Signer,
-    /// Where pictures are.
+    /// The storage of pictures.
     pub storage: Storage,
-    /// Where accounts are connected, and where people sign in.
+    /// The providers where accounts are connected and people sign in.
     pub providers: Providers,
     /// The language model.
     pub ai: Ai,
     /// Sends mail.
     pub mail: Mailer,
-    /// What periodic jobs keep and renew.
+    /// The periods that periodic jobs use.
     pub upkeep: UpkeepConfig,
-    /// What tenants may use, by their plan.
+    /// The limits of tenants, by plan.
     pub plans: PlansConfig,
     public_url: Arc<str>,
 }
 
 impl Services {
-    /// The clients as configured, to be shared.
+    /// Returns the configured clients, to be shared.
     ///
     /// # Errors
-    /// A key is malformed, or the storage cannot be used.
+    /// Returns an error if a key is malformed, or if the storage cannot be used.
     pub fn new(config: &ServicesConfig) -> anyhow::Result<Arc<Self>> {
         let is_spread = config.dyno.is_some() || config.railway_environment_id.is_some();
         if is_spread && config.storage_url.scheme() == "file" {
             bail!("STORAGE_URL is a folder, but web and worker share no disk here: use s3://bucket?region=...");
         }
+        let (keyring, secret_key) = (config.keys.keyring()?, config.secret_key.expose_secret());
+        ensure!(
+            !keyring.holds(secret_key),
+            "SECRET_KEY is one of ENCRYPTION_KEYS: make another with openssl rand -base64 48"
+        );
         let public_url = config.public_url.as_str().trim_end_matches('/');
         Ok(Arc::new(Self {
-            keyring: config.keys.keyring()?,
+            keyring,
+            sign_up: config.people.sign_up,
             passwords: Passwords::default(),
-            signer: Signer::new(config.secret_key.expose_secret())?,
+            signer: Signer::new(secret_key)?,
             storage: Storage::open(&config.storage_url)?,
-            providers: Providers::new(&config.providers, public_url)?,
+            providers: Providers::new(&config.providers, public_url)?
+                .sign_in_with(config.people.sign_in_with.as_ref())?,
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
             upkeep: config.upkeep,
@@ -65,7 +74,7 @@ impl Services {
         }))
     }
 
-    /// Where people's browsers reach us, without a slash at the end.
+    /// Returns the address at which browsers reach us, without a slash at the end.
     #[must_use]
     pub fn public_url(&self) -> &str {
         &self.public_url

@@ -1,26 +1,27 @@
-//! Logs.
+//! Logging.
 
 use tracing_subscriber::EnvFilter;
 
-/// It writes down whole answers of the language model's provider, which may repeat our key. Our own errors say what failed.
+/// This crate logs whole responses of the language model's provider, which may repeat our key. Our
+/// own errors say what failed.
 const MUTE: &str = "async_openai=off";
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// Text, for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Logs.
+/// The configuration of logging.
 #[derive(Debug, Clone, clap::Args)]
 pub struct LogConfig {
-    /// How log lines look.
+    /// The format of log lines.
     #[arg(long, env = "LOG_FORMAT", value_enum, default_value = "text")]
     pub log_format: LogFormat,
-    /// What is logged, such as `info` or `info,jobs=debug`.
+    /// The log filter, such as `info` or `info,jobs=debug`.
     #[arg(long, env = "RUST_LOG", default_value = "info")]
     pub rust_log: String,
 }
@@ -29,7 +30,7 @@ impl LogConfig {
     /// Starts logging to standard error.
     ///
     /// # Errors
-    /// `RUST_LOG` is malformed, or logging was started before.
+    /// Returns an error if `RUST_LOG` is malformed, or if logging was started before.
     pub fn start(&self) -> anyhow::Result<()> {
         let filter = EnvFilter::try_new(&self.rust_log)?.add_directive(MUTE.parse()?);
         let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

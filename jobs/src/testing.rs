@@ -1,4 +1,5 @@
-//! Support for tests: an engine over a database of the test's own, and a world of its own in the sandbox.
+//! Support for tests: an engine over the test's own database, and a world of its own in the
+//! sandbox.
 //!
 //! `scripts/test` starts the servers and the sandbox.
 
@@ -17,22 +18,32 @@ use crate::{
         Picture,
         store::{self as assets, NewAsset},
     },
+    audit::Actor,
     connections::{self, CameBack, Opened},
-    engine::{JobState, Window, testing},
+    engine::{
+        JobState, Window,
+        queues::{self as settings, LimitChanges},
+        testing,
+    },
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
+    posts::{self, NewPost},
     providers::Provider,
+    queues,
     services::Services,
     tenants::usage,
 };
 
 pub use self::sandbox::{Sandbox, emails_to};
 
+/// The keys that all programs of a test share.
+pub const ENCRYPTION_KEYS: &str = "test:CzBVep/E6Q4zWH2ix+wRNluApcrvFDleg6jN8hc8YYY=";
+
 /// The engine's bench with our jobs, and a world in the sandbox.
 #[derive(Debug)]
 pub struct Bench {
     bench: testing::Bench<Services>,
-    /// Stands for the providers.
+    /// The sandbox, which stands for the providers.
     pub sandbox: Sandbox,
 }
 
@@ -51,7 +62,7 @@ impl DerefMut for Bench {
 }
 
 impl Bench {
-    /// A bench over a migrated database, with a tenant in it.
+    /// Returns a bench over a migrated database, with a tenant in it.
     ///
     /// # Panics
     /// If the servers that `scripts/test` starts are not there.
@@ -59,24 +70,43 @@ impl Bench {
         Self::with_window(pool, None).await
     }
 
-    /// The same with wake-ups through Redis.
+    /// Returns a bench with wake-ups through Redis.
     ///
     /// # Panics
     /// As [`Bench::new`].
     pub async fn with_window(pool: PgPool, window: Option<Window>) -> Self {
         let sandbox = Sandbox::new();
         let services = Services::new(&sandbox.services_config()).expect("a usable configuration");
-        Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox }
+        let bench = Self { bench: testing::Bench::with(pool, window, services, KINDS).await, sandbox };
+        bench.pace_posts(None, None).await;
+        bench
     }
 
-    /// A bench for another tenant of the same engine, with a world of its own in the sandbox.
+    /// Sets how posts follow each other on an account: how many run at once, and the seconds of rest
+    /// after each. Tests publish without waiting unless they say otherwise.
+    ///
+    /// # Panics
+    /// If the database refuses.
+    pub async fn pace_posts(&self, at_once: Option<i32>, rest_seconds: Option<i32>) {
+        let changes = LimitChanges {
+            max_per_account: Some(at_once),
+            rest_seconds: Some(rest_seconds),
+            ..LimitChanges::default()
+        };
+        let mut tx = self.engine.db.system().await.expect("a transaction");
+        settings::set_limits(&mut tx, queues::POSTING.name(), changes).await.expect("the queue");
+        tx.commit().await.expect("a commit");
+    }
+
+    /// Returns a bench for another tenant of the same engine, with a world of its own in the
+    /// sandbox.
     #[must_use]
     pub fn beside(&self, tenant_id: TenantId) -> Self {
         let bench = testing::Bench { engine: self.engine.clone(), tenant_id };
         Self { bench, sandbox: Sandbox::new() }
     }
 
-    /// Connects the sandbox's Page by a login, as a person would.
+    /// Connects the sandbox's Page through a login, as a person would.
     ///
     /// # Panics
     /// If that fails.
@@ -88,7 +118,7 @@ impl Bench {
         connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
     }
 
-    /// Logs a person in at the sandbox and accepts the code; answers the job that exchanges it.
+    /// Logs a person in at the sandbox, and accepts the code. Returns the job that exchanges it.
     ///
     /// # Panics
     /// If that fails.
@@ -96,21 +126,36 @@ impl Bench {
         self.begin_login_at(Provider::Facebook).await
     }
 
-    /// The same at another provider.
+    /// Does the same as [`Bench::begin_login`] at another provider.
     ///
     /// # Panics
     /// If that fails.
     pub async fn begin_login_at(&self, provider: Provider) -> JobId {
         let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = connections::begin(&mut tx, self.tenant_id, provider, Duration::from_mins(10)).await;
+        let ticket = connections::begin(&mut tx, self.tenant_id, provider, None, Duration::from_mins(10)).await;
         let opened = connections::open_ticket(&mut tx, providers, &ticket.expect("a ticket")).await;
         let Opened { request, authorize_url } = opened.expect("an answer").expect("an open ticket");
+        tx.commit().await.expect("a commit");
         let code = self.sandbox.log_in(authorize_url).await;
+        let mut tx = db.system().await.expect("a transaction");
         let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
         let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back).await.expect("a job");
         tx.commit().await.expect("a commit");
         job.id
+    }
+
+    /// A post that goes out now on an account; returns the job that publishes it.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn post(&self, caption: &str, account_id: AccountId, asset_id: Option<AssetId>) -> JobId {
+        let new = NewPost { caption: caption.to_owned(), asset_id, accounts: vec![account_id] };
+        let (services, actor) = (&self.engine.services, Actor::command_line());
+        let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
+        let (_, jobs) = posts::create(&mut tx, services, &actor, self.tenant_id, &new).await.expect("a post");
+        tx.commit().await.expect("a commit");
+        jobs[0].id
     }
 
     /// Stores a small picture.

@@ -1,4 +1,4 @@
-//! What keeps the engine's own tables small.
+//! Jobs that keep the engine's own tables small.
 
 mod prune_history;
 mod prune_idempotency_keys;

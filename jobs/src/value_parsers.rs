@@ -1,4 +1,4 @@
-//! How values of settings are read.
+//! Parsers for values of settings.
 
 use std::{convert::Infallible, ffi::OsStr, time::Duration};
 
@@ -15,7 +15,8 @@ pub fn secret(value: &str) -> Result<SecretString, Infallible> {
     Ok(SecretString::from(value))
 }
 
-/// Reads an address for clap. One that will not do is not repeated, as clap does by itself: a password may be in it.
+/// Reads a URL for clap. Errors do not repeat the value, as clap's own would: it may contain a
+/// password.
 #[derive(Debug, Clone, Copy)]
 pub struct UrlParser;
 
@@ -41,16 +42,48 @@ impl TypedValueParser for PublicUrlParser {
     }
 }
 
+/// Reads the address of a service that gets secrets of ours.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ServiceUrlParser;
+
+impl TypedValueParser for ServiceUrlParser {
+    type Value = Url;
+
+    fn parse_ref(&self, command: &Command, argument: Option<&Arg>, value: &OsStr) -> Result<Url, clap::Error> {
+        let url = value.to_str().and_then(|value| Url::parse(value).ok()).filter(is_private_way);
+        url.ok_or_else(|| {
+            refused(command, argument, "should look like https://...; plain http is for private networks only")
+        })
+    }
+}
+
+/// Returns true if what is sent to an address is encrypted or stays in a network of our own.
+fn is_private_way(url: &Url) -> bool {
+    let is_own = match url.host() {
+        // A name without a dot is known only where it is, such as in a composition of containers.
+        Some(Host::Domain(name)) => !name.contains('.') || OWN_DOMAINS.iter().any(|domain| name.ends_with(domain)),
+        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Some(Host::Ipv6(address)) => {
+            address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
+        }
+        None => false,
+    };
+    url.scheme() == "https" || url.scheme() == "http" && is_own
+}
+
+/// Ends of names that public name servers do not know.
+const OWN_DOMAINS: [&str; 4] = [".localhost", ".local", ".internal", ".test"];
+
 fn refused(command: &Command, argument: Option<&Arg>, words: &str) -> clap::Error {
     let name = argument.and_then(Arg::get_env).unwrap_or_default().to_string_lossy();
     clap::Error::raw(ErrorKind::ValueValidation, format!("{name} {words}\n")).with_cmd(command)
 }
 
-/// What an address looks like that browsers reach us at.
+/// The rule that the address at which browsers reach us must follow.
 const PUBLIC_URL_FORM: &str =
     "should look like https://linecook.example.com, without a path; plain http is for this machine only";
 
-/// Reads an address that secrets are sent to, and that browsers name as the origin of our pages.
+/// Reads an address that secrets are sent to, and that browsers use as the origin of our pages.
 fn public_url(value: &str) -> Option<Url> {
     let url = Url::parse(value).ok()?;
     let is_bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
@@ -58,7 +91,7 @@ fn public_url(value: &str) -> Option<Url> {
     (is_bare && is_safe).then_some(url)
 }
 
-/// Whether an address can only lead to the machine that asks.
+/// Returns true if an address can only lead to the machine itself.
 #[must_use]
 pub fn is_this_machine(url: &Url) -> bool {
     match url.host() {
@@ -113,6 +146,24 @@ mod tests {
             "",
         ] {
             assert!(public_url(refused).is_none(), "{refused}");
+        }
+    }
+
+    #[test]
+    fn services_get_secrets_by_https_or_in_a_network_of_our_own() {
+        let is_taken = |url: &str| is_private_way(&Url::parse(url).unwrap());
+        for taken in [
+            "https://graph.facebook.com",
+            "http://127.0.0.1:9000/x",
+            "http://sandbox:9000",
+            "http://10.1.2.3",
+            "http://[::1]:1",
+            "http://ai.railway.internal/v1",
+        ] {
+            assert!(is_taken(taken), "{taken}");
+        }
+        for refused in ["http://graph.facebook.com", "http://198.51.100.7", "http://[2001:db8::1]", "ftp://sandbox"] {
+            assert!(!is_taken(refused), "{refused}");
         }
     }
 

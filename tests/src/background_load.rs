@@ -1,4 +1,4 @@
-//! A job every few milliseconds, so that there is always due work and a stall of the whole shows.
+//! A background load: a job every few milliseconds, so that work is always due and a stall shows.
 
 use std::{
     sync::{
@@ -16,10 +16,10 @@ use jobs::{
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// How often a job is enqueued.
+/// The interval between two jobs.
 const EVERY: Duration = Duration::from_millis(200);
 
-/// Enqueues jobs until it is stopped.
+/// A task that enqueues jobs until it is stopped.
 #[derive(Debug)]
 pub(crate) struct BackgroundLoad {
     stopping: Arc<AtomicBool>,
@@ -33,7 +33,7 @@ impl BackgroundLoad {
         let beating = tokio::spawn(async move {
             let mut accepted = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                // While the database is away nothing is accepted.
+                // The database rejects jobs while it is down.
                 accepted.extend(beat(&db, tenant_id).await.ok());
                 tokio::time::sleep(EVERY).await;
             }
@@ -42,7 +42,7 @@ impl BackgroundLoad {
         Self { stopping, beating }
     }
 
-    /// Stops; answers the jobs that were accepted.
+    /// Stops the load and returns the accepted jobs.
     pub(crate) async fn stop(self) -> Vec<Uuid> {
         self.stopping.store(true, Ordering::Relaxed);
         self.beating.await.expect("it does not panic")

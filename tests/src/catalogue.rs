@@ -1,47 +1,51 @@
-//! What the database's catalogue says about the isolation of tenants.
+//! Checks the isolation of tenants in the database's catalogue.
 
 use sqlx::PgPool;
 
-/// Tables without a tenant: who sees their rows, and why that is right. A table that is neither here nor has a tenant is
-/// complained about, until somebody decides.
-const WITHOUT_TENANT: [(&str, SeenBy, &str); 12] = [
-    ("_sqlx_migrations", SeenBy::All, "which migrations were applied"),
-    ("leadership", SeenBy::All, "which process dispatches"),
-    ("periodic", SeenBy::All, "what the clock enqueues for the system"),
-    ("queues", SeenBy::All, "what operators say about queues, for everybody's jobs"),
-    ("workers", SeenBy::All, "which processes live; every claim looks there"),
+/// Tables without a tenant: who sees their rows, and the reason. A table that has no tenant and is
+/// missing here is reported.
+const WITHOUT_TENANT: &[(&str, SeenBy, &str)] = &[
+    ("_sqlx_migrations", SeenBy::All, "the applied migrations"),
+    ("leadership", SeenBy::All, "the process that dispatches"),
+    ("periodic", SeenBy::All, "the jobs that the clock enqueues for the system"),
+    ("queues", SeenBy::All, "the operators' settings of queues, for the jobs of all tenants"),
+    ("workers", SeenBy::All, "the live processes; every claim reads them"),
     ("users", SeenBy::Colleagues, "a person may belong to several tenants"),
-    ("user_identities", SeenBy::System, "a person's, of whichever tenant"),
-    ("sessions", SeenBy::System, "a person's, of whichever tenant"),
-    ("refresh_tokens", SeenBy::System, "a person's, of whichever tenant"),
-    ("mail_links", SeenBy::System, "a person's, of whichever tenant"),
-    ("throttles", SeenBy::System, "counts callers whom nobody knows yet"),
-    ("taken_remotes", SeenBy::System, "what a remote account shows is one call's, whichever tenants share the account"),
+    ("user_identities", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("sessions", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("refresh_tokens", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("mail_links", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("throttles", SeenBy::System, "counts callers before they are authenticated"),
+    ("taken_remotes", SeenBy::System, "a post belongs to one call, also if tenants share the account"),
 ];
 
-/// Functions that take on the system's scope, and why that is right. They answer yes or no, whoever asks.
-const ACROSS_TENANTS: [(&str, &str); 6] = [
-    ("claim_remote", "whether a post on a Page becomes this call's, whichever tenants share the Page"),
-    ("is_remote_taken", "whether a post on a Page is another call's"),
-    ("has_rival", "whether an equal call on a Page is open and comes first"),
-    ("has_equals", "whether so many equal calls on a Page are open"),
-    ("stands_alone", "whether no other call may have done what a Page shows"),
-    ("swap_remotes", "which of two calls of one tenant has which post"),
+/// Functions that run with the system's scope, and the reason. They return yes or no, never a row.
+const ACROSS_TENANTS: &[(&str, &str)] = &[
+    ("claim_remote", "claims a post on a Page for this call, also against other tenants of the Page"),
+    ("is_remote_taken", "true if a post on a Page belongs to another call"),
+    ("has_rival", "true if an equal call on a Page is open and comes first"),
+    ("has_equals", "true if so many equal calls on a Page are open"),
+    ("stands_alone", "true if no other call can have made a post on a Page"),
+    ("swap_remotes", "swaps the posts of two calls of one tenant"),
+    (
+        "answer_idempotency_key",
+        "true if a request holds its key, which may be an operator's while it writes for a tenant",
+    ),
 ];
 
-/// Unique columns that tell one tenant nothing about another: hashes of what is random.
-const RANDOM: [&str; 3] = ["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
+/// Unique columns that reveal nothing about other tenants: hashes of random values.
+const RANDOM: &[&str] = &["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
 
 /// Foreign keys of tables without a tenant.
-const FROM_NO_TENANT: [&str; 1] = ["users_current_tenant_id_fkey"];
+const FROM_NO_TENANT: &[&str] = &["users_current_tenant_id_fkey"];
 
 #[derive(Debug, Clone, Copy)]
 enum SeenBy {
-    /// Nothing in it is a tenant's.
+    /// Everybody: no row belongs to a tenant.
     All,
-    /// `isolate_to_system`.
+    /// The system alone, by `isolate_to_system`.
     System,
-    /// Those who share a tenant with the person.
+    /// People who share a tenant with the person.
     Colleagues,
 }
 
@@ -55,7 +59,7 @@ impl SeenBy {
     }
 }
 
-/// The policies as they should be, to compare with: the database writes expressions its own way.
+/// The expected policies as the database formats them, to compare the actual ones with.
 const MODELS: &str = "
     create temp table model_of_tenant (tenant_id uuid);
     create temp table model_of_tenants (id uuid);
@@ -179,7 +183,7 @@ const COMPLAINTS: &str = r"
     order by 1
     ";
 
-/// Everything in the catalogue through which a tenant could meet another one's rows, sorted.
+/// Returns everything in the catalogue that could expose one tenant's rows to another, sorted.
 pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     let names: Vec<&str> = WITHOUT_TENANT.iter().map(|(name, _, _)| *name).collect();
     let seen_by: Vec<&str> = WITHOUT_TENANT.iter().map(|(_, seen_by, _)| seen_by.name()).collect();
@@ -188,9 +192,9 @@ pub async fn complaints(pool: &PgPool) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(COMPLAINTS)
         .bind(names)
         .bind(seen_by)
-        .bind(&RANDOM[..])
-        .bind(&FROM_NO_TENANT[..])
-        .bind(ACROSS_TENANTS.map(|(name, _)| name))
+        .bind(RANDOM)
+        .bind(FROM_NO_TENANT)
+        .bind(ACROSS_TENANTS.iter().map(|(name, _)| *name).collect::<Vec<_>>())
         .fetch_all(&mut *tx)
         .await
 }

@@ -1,4 +1,5 @@
-//! A trial of one fault: work is enqueued, the fault is brought about, and once everything has ended the invariants are checked.
+//! A trial of one fault. It enqueues work, causes the fault, waits until everything has ended, and
+//! checks the invariants.
 
 use std::{
     collections::BTreeMap,
@@ -26,18 +27,18 @@ use crate::{
     report::{Group, Measured},
 };
 
-/// How long what the provider does not show is looked for, and some more.
+/// A little more than the time that a worker looks for a post that the provider does not show.
 const LAG_IS_OVER: Duration = Duration::from_mins(11);
 
-/// The one for `scripts/test`, the other for `scripts/test --long`.
+/// Returns `small` under `scripts/test`, and `long` under `scripts/test --long`.
 pub fn small_or_long<T>(small: T, long: T) -> T {
     if optional_setting("LINECOOK_LONG").is_some() { long } else { small }
 }
 
-/// Work to enqueue.
+/// The work to enqueue.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Load {
-    /// Posts that go out now, each with a text of its own.
+    /// Posts to publish now, each with its own text.
     pub posts: usize,
     /// Jobs that do nothing.
     pub noops: usize,
@@ -48,11 +49,11 @@ pub struct Load {
 }
 
 impl Load {
-    /// Some of everything.
+    /// Some jobs of every kind.
     pub const MIXED: Self = Self { posts: 6, noops: 20, later: 6, failing: 3 };
 }
 
-/// A trial of one fault, with an API, a database and a world of its own.
+/// A trial of one fault, with its own API, database and world.
 #[derive(Debug)]
 pub struct FaultTrial {
     /// The API and the engine.
@@ -76,16 +77,16 @@ impl FaultTrial {
     /// Prepares a trial. Its random numbers come from `FAULT_SEED`, if that is set.
     ///
     /// # Panics
-    /// If the servers that `scripts/test` starts are not there.
+    /// If the servers that `scripts/test` starts are not running.
     pub async fn new(pool: PgPool, group: Group, fault: &str) -> Self {
         Self::over(TestApp::new(pool).await, group, fault).await
     }
 
-    /// The same over an API that is there. The clock of all that works on its database goes ahead, so that what the provider
-    /// does not show is unknown as soon as it was looked for, and not a minute later.
+    /// Prepares a trial with an existing API. The clock of its database runs ahead, so that a post
+    /// is unknown as soon as the first search does not find it.
     ///
     /// # Panics
-    /// As [`FaultTrial::new`].
+    /// Like [`FaultTrial::new`].
     pub async fn over(mut app: TestApp, group: Group, fault: &str) -> Self {
         let seed = optional_setting("FAULT_SEED").and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
         println!("{fault}: FAULT_SEED={seed}");
@@ -113,20 +114,21 @@ impl FaultTrial {
         Self { app, measured, account, background_tenant, posts: 0, evidence: Evidence::default(), random, run: None }
     }
 
-    /// Whose jobs see to it that there is always due work.
+    /// Returns the tenant of the background load.
     #[must_use]
     pub fn background_tenant(&self) -> TenantId {
         self.background_tenant
     }
 
-    /// A random number.
+    /// Returns a random number.
     pub fn number(&mut self, range: RangeInclusive<u32>) -> u32 {
         let number = self.random.random_range(range);
         println!("{}: chose {number}", self.measured.fault);
         number
     }
 
-    /// Begins a run of the fault: from here on there is always due work, and [`FaultTrial::settle`] ends it.
+    /// Begins a run of the fault. Work is due at all times until [`FaultTrial::settle`] ends the
+    /// run.
     ///
     /// # Panics
     /// If the database refuses.
@@ -160,7 +162,7 @@ impl FaultTrial {
         }
     }
 
-    /// Enqueues these jobs; answers their ids.
+    /// Enqueues these jobs and returns their ids.
     ///
     /// # Panics
     /// If that is refused.
@@ -175,7 +177,7 @@ impl FaultTrial {
         ids
     }
 
-    /// Makes a post that goes out now.
+    /// Creates a post to publish now.
     async fn publish(&mut self) {
         self.posts += 1;
         let body = json!({
@@ -187,12 +189,12 @@ impl FaultTrial {
         self.evidence.accepted.push(job);
     }
 
-    /// Says of an accepted job that it is to end discarded.
+    /// Marks an accepted job as one that must end discarded.
     pub fn dooms(&mut self, job: Uuid) {
         self.evidence.doomed.insert(job);
     }
 
-    /// Waits until the worker killed itself.
+    /// Waits until the worker has killed itself.
     ///
     /// # Panics
     /// If it ends otherwise, or not at all.
@@ -200,12 +202,12 @@ impl FaultTrial {
         self.dies_of(worker, 9).await;
     }
 
-    /// Waits until a signal ended the worker.
+    /// Waits until a signal has ended the worker.
     ///
     /// # Panics
     /// If it ends otherwise, or not at all.
     pub async fn dies_of(&mut self, worker: Worker, signal: i32) {
-        assert_eq!(worker.dies().await, Some(signal), "how the worker ended");
+        assert_eq!(worker.dies().await, Some(signal), "the signal that ended the worker");
         self.measured.crashes += 1;
     }
 
@@ -215,12 +217,12 @@ impl FaultTrial {
         self.measured.crashes += 1;
     }
 
-    /// Ends a run: waits until everything has ended or waits for a person.
+    /// Ends a run: waits until every job has ended or waits for a person.
     ///
     /// # Panics
     /// If it does not within `at_most`.
     pub async fn settle(&mut self, at_most: Duration) {
-        let run = self.run.take().expect("a run was begun");
+        let run = self.run.take().expect("`begin` was called");
         let db = self.app.bench.engine.db.clone();
         self.wait_until_ended(Some(self.background_tenant.0), at_most).await;
         self.evidence.accepted.extend(run.background_load.stop().await);
@@ -234,7 +236,7 @@ impl FaultTrial {
     async fn wait_until_ended(&self, except: Option<Uuid>, at_most: Duration) {
         let begun = Instant::now();
         loop {
-            // While the database is away, nothing has ended.
+            // The trial goes on waiting while the database is down.
             let open = ledger::list_open(&self.app.bench.engine.db, except).await;
             if open.as_ref().is_ok_and(Vec::is_empty) {
                 return;
@@ -244,13 +246,13 @@ impl FaultTrial {
         }
     }
 
-    /// The longest time so far in which no job ended although some were due.
+    /// Returns the longest time so far in which no job ended although some were due.
     #[must_use]
     pub fn longest_stall(&self) -> Duration {
         Duration::from_secs_f64(self.measured.longest_stall_seconds)
     }
 
-    /// Checks the invariants, and answers how many posts wait for a person.
+    /// Checks the invariants, and returns the number of posts that wait for a person.
     ///
     /// # Panics
     /// If one is broken.
@@ -270,7 +272,7 @@ impl FaultTrial {
         findings.unknown.len()
     }
 
-    /// Checks the invariants where no outcome may be unknown.
+    /// Checks the invariants, and that no outcome is unknown.
     ///
     /// # Panics
     /// If one is broken.
@@ -278,7 +280,7 @@ impl FaultTrial {
         assert_eq!(self.judge().await, 0, "posts whose outcome is unknown");
     }
 
-    /// How often each text is out.
+    /// Counts how often each text is published.
     pub async fn published(&self) -> BTreeMap<String, usize> {
         let mut texts = BTreeMap::new();
         for effect in self.app.bench.sandbox.effects().await {

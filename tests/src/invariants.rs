@@ -1,5 +1,5 @@
-//! What must hold after every fault: each accepted job ended once or waits for a person, no post is out twice, none is
-//! missing without being unknown.
+//! The invariants that hold after every fault. Each accepted job ended once or waits for a person.
+//! No post is published twice, and a missing one is marked unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,34 +8,34 @@ use uuid::Uuid;
 
 use crate::ledger::{JobLine, PostLine};
 
-/// What there is to judge by once nothing is on its way any more.
+/// The evidence for the invariants, collected after the last job settled.
 #[derive(Debug, Default)]
 pub struct Evidence {
-    /// Jobs that were accepted.
+    /// The accepted jobs.
     pub accepted: Vec<Uuid>,
-    /// Those of them that are to end discarded.
+    /// The accepted jobs that must end discarded.
     pub doomed: BTreeSet<Uuid>,
     /// Every job in the ledger.
     pub jobs: Vec<JobLine>,
     /// Every post in the ledger.
     pub posts: Vec<PostLine>,
-    /// How often each text is out.
+    /// The number of times each text is published.
     pub published: BTreeMap<String, usize>,
 }
 
-/// What was found.
+/// The violations of the invariants, and the jobs with an unknown outcome.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Findings {
-    /// Jobs and posts that are lost, with what became of them.
+    /// Lost jobs and posts, with their states.
     pub lost: Vec<String>,
-    /// Texts that are out more than once.
+    /// Texts that are published more than once.
     pub duplicated: Vec<String>,
-    /// Jobs that wait for a person to say whether their post is out.
+    /// Jobs that wait for a person to decide if their post is published.
     pub unknown: Vec<Uuid>,
 }
 
 impl Evidence {
-    /// Judges.
+    /// Returns the findings of the evidence.
     #[must_use]
     pub fn judge(&self) -> Findings {
         let mut findings = Findings::default();
@@ -66,7 +66,7 @@ impl Evidence {
         let is_out = self.published.contains_key(&post.caption);
         let is_right = match post.job.as_str() {
             "completed" => is_out && post.delivery == "published",
-            // The sandbox shows at once what is out, so it was seen.
+            // The sandbox shows published posts at once, so a published one was found.
             "suspended" => !is_out && post.delivery == "unknown",
             _ => false,
         };
@@ -76,7 +76,8 @@ impl Evidence {
     }
 }
 
-/// What the clock enqueues is not tried again: its next tick does what it did not.
+/// Returns true for kinds that the clock enqueues. They are not retried: the next tick does their
+/// work.
 fn is_periodic(kind: &str) -> bool {
     PERIODIC.iter().any(|periodic| periodic.kind.name == kind)
 }

@@ -1,4 +1,4 @@
-//! What the ledger says: the SQL about jobs that tests of the whole have.
+//! The SQL about jobs that tests across crates use.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jobs::engine::Db;
 use sqlx::prelude::FromRow;
 use uuid::Uuid;
 
-/// How many jobs of a kind are in each state.
+/// Counts the jobs of a kind by state.
 pub async fn count_by_state(db: &Db, kind: &str) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_as("select state, count(*) from job_ledger where kind = $1 group by state order by state")
@@ -16,7 +16,7 @@ pub async fn count_by_state(db: &Db, kind: &str) -> Result<Vec<(String, i64)>, s
         .await
 }
 
-/// A job as a test looks at it.
+/// A job as a test reads it.
 #[derive(Debug, Clone, FromRow)]
 #[expect(missing_docs, reason = "the columns are described in the migrations")]
 pub struct JobLine {
@@ -30,7 +30,7 @@ pub struct JobLine {
     pub crashes: i32,
 }
 
-/// Every job of every tenant.
+/// Lists every job of every tenant.
 pub async fn list_jobs(db: &Db) -> Result<Vec<JobLine>, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_as("select id, tenant_id, kind, state, suspended_on, attempt, failures, crashes from job_ledger")
@@ -38,7 +38,8 @@ pub async fn list_jobs(db: &Db) -> Result<Vec<JobLine>, sqlx::Error> {
         .await
 }
 
-/// What is on its way: neither ended nor waiting for a person. Kinds, states and how many, without the jobs of `except`.
+/// Counts the jobs by kind and state that have neither ended nor wait for a person, without those
+/// of the tenant `except`.
 pub async fn list_open(db: &Db, except: Option<Uuid>) -> Result<Vec<(String, String, i64)>, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_as(
@@ -67,7 +68,7 @@ pub struct PostLine {
     pub suspended_on: Option<String>,
 }
 
-/// Every post that has a job.
+/// Lists every post that has a job.
 pub async fn list_posts(db: &Db) -> Result<Vec<PostLine>, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_as(
@@ -82,13 +83,13 @@ pub async fn list_posts(db: &Db) -> Result<Vec<PostLine>, sqlx::Error> {
     .await
 }
 
-/// The database's time as seconds since 1970, shifted as its jobs' is.
+/// Returns the database's time as seconds since 1970, shifted like that of its jobs.
 pub async fn now_seconds(db: &Db) -> Result<f64, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_scalar("select extract(epoch from engine_stamp())::float8").fetch_one(&mut *tx).await
 }
 
-/// The longest time between two jobs that ended one after the other, from the one time to the other.
+/// Returns the longest time between two consecutive ends of jobs, within the given period.
 pub async fn longest_stall(db: &Db, from_seconds: f64, to_seconds: f64) -> Result<Duration, sqlx::Error> {
     let mut tx = db.system().await?;
     let seconds: Option<f64> = sqlx::query_scalar(
@@ -113,7 +114,7 @@ pub async fn longest_stall(db: &Db, from_seconds: f64, to_seconds: f64) -> Resul
     Ok(Duration::from_secs_f64(seconds.unwrap_or_default()))
 }
 
-/// How many jobs of a tenant that were due at a time ended before the job `id`.
+/// Counts the jobs of a tenant, due at `due`, that ended before the job `id`.
 pub async fn count_ended_before(db: &Db, id: Uuid, tenant: Uuid, due: DateTime<Utc>) -> Result<i64, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_scalar(
@@ -132,7 +133,7 @@ pub async fn count_ended_before(db: &Db, id: Uuid, tenant: Uuid, due: DateTime<U
     .await
 }
 
-/// How many jobs of a kind that have ended ran at the same moment, at most.
+/// Returns the largest number of ended jobs of a kind that ran at the same moment.
 pub async fn most_at_once(db: &Db, kind: &str) -> Result<i64, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_scalar(
@@ -153,7 +154,7 @@ pub async fn most_at_once(db: &Db, kind: &str) -> Result<i64, sqlx::Error> {
     .await
 }
 
-/// The process id of the worker that leads.
+/// Returns the process id of the worker that leads.
 pub async fn leader(db: &Db) -> Result<Option<u32>, sqlx::Error> {
     let mut tx = db.system().await?;
     let name: Option<String> = sqlx::query_scalar(
@@ -169,13 +170,13 @@ pub async fn leader(db: &Db) -> Result<Option<u32>, sqlx::Error> {
     Ok(name.and_then(|name| name.rsplit(':').next().and_then(|id| id.parse().ok())))
 }
 
-/// How many attempts of a job came to `outcome`: lost, returned, retry, ...
+/// Counts the attempts of all jobs with this `outcome`: lost, returned, retry, ...
 pub async fn count_attempts(db: &Db, outcome: &str) -> Result<i64, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_scalar("select count(*) from job_attempts where outcome = $1").bind(outcome).fetch_one(&mut *tx).await
 }
 
-/// How many jobs about posts run, or are due.
+/// Counts the jobs about posts that run, or are due.
 pub async fn count_due(db: &Db) -> Result<i64, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query_scalar(
@@ -191,7 +192,7 @@ pub async fn count_due(db: &Db) -> Result<i64, sqlx::Error> {
     .await
 }
 
-/// How long it takes until the next post is due that waits for a time.
+/// Returns the time until the next scheduled post is due.
 pub async fn next_due(db: &Db) -> Result<Option<Duration>, sqlx::Error> {
     let mut tx = db.system().await?;
     let seconds: Option<f64> = sqlx::query_scalar(

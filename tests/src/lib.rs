@@ -1,6 +1,6 @@
-//! Support for tests of the whole: the API over real HTTP, workers as real processes.
+//! Support for end-to-end tests: the API over real HTTP, workers as real processes.
 //!
-//! `scripts/test` starts the servers and the sandbox and says where the programs are.
+//! `scripts/test` starts the servers and the sandbox, and passes the paths of the programs.
 
 mod background_load;
 pub mod catalogue;
@@ -18,19 +18,16 @@ mod worker;
 use std::{
     collections::BTreeSet,
     fmt::Write as _,
+    path::Path,
     time::{Duration, Instant},
 };
 
-use admin::{HttpConfig, Origins, Pace, Rate, RateConfig};
+use admin::{BudgetConfig, Budgets, ConnectionConfig, HttpConfig, Origins, Pace, Rate, RateConfig};
 use jobs::{
     engine::Window,
     ids::TenantId,
     tenants::{keys, permissions::Permissions},
     testing::Bench,
-};
-use poem::{
-    Server,
-    listener::{Acceptor as _, Listener as _, TcpListener},
 };
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
@@ -39,7 +36,7 @@ use uuid::Uuid;
 
 pub use worker::{Worker, parent_of};
 
-/// What `scripts/test` sets.
+/// Returns a setting from `scripts/test`.
 ///
 /// # Panics
 /// If it is not set.
@@ -48,27 +45,27 @@ pub fn setting(name: &str) -> String {
     optional_setting(name).unwrap_or_else(|| panic!("{name} is not set: run the tests by scripts/test"))
 }
 
-/// What `scripts/test` sets only where it started the servers itself.
+/// Returns a setting that `scripts/test` passes only if it started the servers itself.
 #[must_use]
 pub fn optional_setting(name: &str) -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
     std::env::var(name).ok()
 }
 
-/// The API with a database, a prefix in Redis and a world in the sandbox of its own.
+/// An API with its own database, Redis prefix and sandbox world.
 #[derive(Debug)]
 pub struct TestApp {
-    /// The engine, for what a test does without HTTP.
+    /// The engine, for a test's work without HTTP.
     pub bench: Bench,
-    /// Where the API is.
+    /// The address of the API.
     pub url: String,
     /// An operator's key.
     pub key: String,
     /// The window's prefix in Redis.
     pub redis_prefix: String,
-    /// Where workers find Redis.
+    /// The address of Redis for workers.
     pub redis_url: String,
-    /// Where workers find the database.
+    /// The address of the database for workers.
     pub database_url: String,
     clock_shift: Duration,
     client: reqwest::Client,
@@ -79,31 +76,31 @@ impl TestApp {
     /// Serves the API on a free port.
     ///
     /// # Panics
-    /// If the servers that `scripts/test` starts are not there.
+    /// If the servers that `scripts/test` starts are not running.
     pub async fn new(pool: PgPool) -> Self {
         Self::with_redis(pool, &setting("REDIS_URL")).await
     }
 
-    /// The same with a Redis of the test's own.
+    /// Serves the API with the test's own Redis.
     ///
     /// # Panics
-    /// As [`TestApp::new`].
+    /// Like [`TestApp::new`].
     pub async fn with_redis(pool: PgPool, redis_url: &str) -> Self {
         Self::with_pace(pool, redis_url, Pace::default()).await
     }
 
-    /// The same with other limits than none.
+    /// Serves the API with HTTP limits.
     ///
     /// # Panics
-    /// As [`TestApp::new`].
+    /// Like [`TestApp::new`].
     pub async fn with_http(pool: PgPool, http: HttpConfig) -> Self {
         Self::start_with(pool, &setting("REDIS_URL"), Pace::default(), http).await
     }
 
-    /// The same with event streams that wait for other times.
+    /// Serves the API with other intervals of its event streams.
     ///
     /// # Panics
-    /// As [`TestApp::new`].
+    /// Like [`TestApp::new`].
     pub async fn with_pace(pool: PgPool, redis_url: &str, pace: Pace) -> Self {
         Self::start_with(pool, redis_url, pace, unlimited()).await
     }
@@ -118,21 +115,22 @@ impl TestApp {
         let (_, key) =
             keys::insert(&mut tx, TenantId::SYSTEM, "test", None, &Permissions::full()).await.expect("a key");
         tx.commit().await.expect("a commit");
-        let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
-        let address = acceptor.local_addr()[0].as_socket_addr().copied().expect("an address");
+        let listener = admin::listen("127.0.0.1", 0).await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
         let url = format!("http://{address}");
         let state = admin::AppState {
-            db: bench.engine.db.clone(),
+            db: bench.engine.db.clone().into(),
             streams: admin::Streams::start(window.clone(), pace),
             window,
             services: bench.engine.services.clone(),
             state_life: Duration::from_mins(10),
             public_url: url.clone(),
             trusted_proxies: 0,
+            budgets: Budgets::new(http.budgets),
             http: std::sync::Arc::new(http),
         };
         let server = tokio::spawn(async move {
-            Server::new_with_acceptor(acceptor).run(admin::app(state)).await.expect("it serves");
+            admin::serve(listener, state, std::future::pending()).await.expect("it serves");
         });
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -142,25 +140,25 @@ impl TestApp {
         Self { bench, url, key, redis_prefix, redis_url, database_url, clock_shift: Duration::ZERO, client, server }
     }
 
-    /// A request with the operator's key, to a path below the API's address.
+    /// Returns a request with the operator's key, to a path below the API's address.
     pub fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.anonymous(method, path).bearer_auth(&self.key)
     }
 
-    /// A request without a key.
+    /// Returns a request without a key.
     pub fn anonymous(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    /// A request with the operator's key to an API elsewhere.
+    /// Returns a request with the operator's key to an API at another address.
     pub fn request_at(&self, url: &str, method: Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{url}{path}")).bearer_auth(&self.key)
     }
 
-    /// Gets what is there.
+    /// Sends a GET request and returns the JSON.
     ///
     /// # Panics
-    /// If the answer is no success.
+    /// If the response is not a success.
     pub async fn get(&self, path: &str) -> Value {
         let (status, body) = answer(self.request(Method::GET, path)).await;
         assert!(status.is_success(), "{path}: {status} {body}");
@@ -170,12 +168,12 @@ impl TestApp {
     /// Posts JSON.
     ///
     /// # Panics
-    /// If there is no answer.
+    /// If there is no response.
     pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::POST, path).json(&body)).await
     }
 
-    /// Starts a worker process with a lease of a second, and settings of its own.
+    /// Starts a worker process with a lease of a second and the given settings.
     ///
     /// # Panics
     /// If it does not start.
@@ -183,7 +181,7 @@ impl TestApp {
         self.launch(settings).ready().await
     }
 
-    /// Runs one of the admin's commands to its end; answers what it prints.
+    /// Runs one of the admin's commands to its end and returns its output.
     ///
     /// # Panics
     /// If it fails.
@@ -193,7 +191,7 @@ impl TestApp {
         said
     }
 
-    /// The same whatever comes of it: the exit code, and what it prints and complains of.
+    /// Runs an admin command that may fail. Returns the exit code, and its output with its errors.
     ///
     /// # Panics
     /// If it does not start.
@@ -203,7 +201,7 @@ impl TestApp {
             .env("DATABASE_URL", &self.database_url)
             .env("REDIS_URL", &self.redis_url)
             .env("REDIS_PREFIX", &self.redis_prefix)
-            .env("ENCRYPTION_KEYS", worker::ENCRYPTION_KEYS)
+            .env("ENCRYPTION_KEYS", jobs::testing::ENCRYPTION_KEYS)
             .output()
             .await
             .expect("the admin starts");
@@ -211,7 +209,7 @@ impl TestApp {
         (output.status.code(), String::from_utf8(said).expect("text"))
     }
 
-    /// The same without waiting until it is ready, for one that may die before.
+    /// Starts a worker without waiting until it is ready, for one that may die before.
     ///
     /// # Panics
     /// If it does not start.
@@ -220,7 +218,7 @@ impl TestApp {
         self.start("worker", &[], settings)
     }
 
-    /// Starts the API as a process of its own; answers where it is.
+    /// Starts the API as a separate process and returns its address.
     ///
     /// # Panics
     /// If it does not start.
@@ -228,15 +226,29 @@ impl TestApp {
         self.serve_apart_with(&[]).await
     }
 
-    /// The same with settings of its own.
+    /// Starts the API as a separate process with the given settings.
+    ///
+    /// # Panics
+    /// Like [`TestApp::serve_apart`].
+    pub async fn serve_apart_with(&self, settings: &[(&str, &str)]) -> (Worker, String) {
+        let folder = setting("LINECOOK_BIN_DIR");
+        self.serve_from(folder.as_ref(), settings).await
+    }
+
+    /// The same with the program in another folder, such as a release build.
     ///
     /// # Panics
     /// As [`TestApp::serve_apart`].
-    pub async fn serve_apart_with(&self, settings: &[(&str, &str)]) -> (Worker, String) {
+    pub async fn serve_from(&self, folder: &Path, settings: &[(&str, &str)]) -> (Worker, String) {
         let settings = [&[("HOST", "127.0.0.1"), ("PORT", "0")], settings].concat();
-        let admin = self.start("admin", &["serve"], &settings);
-        let line = admin.says("addr=socket://").await;
-        let address = line.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
+        let mut command = tokio::process::Command::new(folder.join("admin"));
+        let like = self.program("admin", &["serve"], &settings);
+        let like = like.as_std();
+        command.args(like.get_args());
+        command.envs(like.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let admin = Worker::start(command);
+        let listening = admin.says("addr=socket://").await;
+        let address = listening.split("addr=socket://").nth(1).and_then(|rest| rest.split_whitespace().next());
         (admin, format!("http://{}", address.expect("an address")))
     }
 
@@ -244,7 +256,8 @@ impl TestApp {
         Worker::start(self.program(program, arguments, settings))
     }
 
-    /// One of our programs with this API's servers and settings of its own, not started yet.
+    /// Returns the command of one of our programs, with this API's servers and the given settings.
+    /// It is not started yet.
     ///
     /// # Panics
     /// If `scripts/test` does not say where the programs are.
@@ -264,12 +277,12 @@ impl TestApp {
     pub fn shift_clock(&mut self, by: Duration) {
         self.bench.engine.db.shift_clock(by);
         self.clock_shift += by;
-        // Of an option that is given twice, the later one counts.
+        // The last value of a repeated option counts.
         let link = if self.database_url.contains('?') { '&' } else { '?' };
         let _ = write!(self.database_url, "{link}options[app.clock_shift]={}ms", self.clock_shift.as_millis());
     }
 
-    /// How many jobs of a kind are in each state: `[("completed", 20)]`.
+    /// Counts the jobs of a kind by state: `[("completed", 20)]`.
     ///
     /// # Panics
     /// If the database refuses.
@@ -302,13 +315,15 @@ impl TestApp {
     }
 }
 
-/// No limits: tests ask more than a restaurant.
+/// Returns the HTTP configuration without limits: tests send more requests than a restaurant.
 #[must_use]
 pub fn unlimited() -> HttpConfig {
     HttpConfig {
         rates: RateConfig { basic: Rate::ANY, pro: Rate::ANY, enterprise: Rate::ANY, client: Rate::ANY },
         cors_origins: Origins::default(),
         body_time: Duration::from_mins(1),
+        connections: ConnectionConfig::default(),
+        budgets: BudgetConfig::default(),
     }
 }
 
@@ -318,12 +333,12 @@ impl Drop for TestApp {
     }
 }
 
-/// Sends a request; a body that is no JSON is answered as a string.
+/// Sends a request and returns its response. A body that is not JSON is returned as a string.
 ///
 /// # Panics
-/// If there is no answer, or a problem that docs/ERRORS.md does not know.
+/// If there is no response, or a problem that docs/ERRORS.md does not explain.
 pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
-    let answer = request.send().await.expect("an answer");
+    let answer = request.send().await.expect("a response");
     let status = answer.status();
     let kind = answer.headers().get("content-type").and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
     let text = answer.text().await.expect("a body");
@@ -335,14 +350,14 @@ pub async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
     (status, body)
 }
 
-/// The codes that docs/ERRORS.md explains.
+/// Returns the codes that docs/ERRORS.md explains.
 #[must_use]
 pub fn documented_codes() -> BTreeSet<String> {
     let table = include_str!("../../docs/ERRORS.md").lines().filter_map(|line| line.strip_prefix("| `"));
     table.filter_map(|line| line.split('`').next()).map(str::to_owned).collect()
 }
 
-/// Looks until there is something.
+/// Polls `look` until it returns something.
 ///
 /// # Panics
 /// If there is nothing within `at_most`.
@@ -352,7 +367,7 @@ pub async fn until<T>(what: &str, at_most: Duration, mut look: impl AsyncFnMut()
         if let Some(found) = look().await {
             return found;
         }
-        assert!(begun.elapsed() < at_most, "waited {at_most:?} in vain until {what}");
+        assert!(begun.elapsed() < at_most, "timed out after {at_most:?}, waiting until {what}");
         tokio::time::sleep(Duration::from_millis(30)).await;
     }
 }

@@ -1,16 +1,16 @@
-//! People of a test's own, who register and sign in as anybody would.
+//! People of a test, who register and sign in like anybody else.
 
-use jobs::people::store::Purpose;
+use jobs::people::{Address, store::Purpose};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{TestApp, answer};
 
-/// What everybody's password is.
+/// The password of every person.
 pub const PASSWORD: &str = "correct horse battery";
 
-/// Somebody who is signed in.
+/// A person who is signed in.
 #[derive(Debug, Clone)]
 pub struct SignedIn {
     /// The access token.
@@ -20,10 +20,10 @@ pub struct SignedIn {
 }
 
 impl SignedIn {
-    /// The tokens that an answer holds.
+    /// Returns the tokens in a response.
     ///
     /// # Panics
-    /// If it holds none.
+    /// If it contains none.
     #[must_use]
     pub fn of(tokens: &Value) -> Self {
         let token = |name: &str| tokens[name].as_str().expect("a token").to_owned();
@@ -32,7 +32,8 @@ impl SignedIn {
 }
 
 impl TestApp {
-    /// Somebody who registered an organization of the same name as the address, verified it and signed in.
+    /// Registers a person with an organization named like the address, verifies the address and
+    /// signs the person in.
     ///
     /// # Panics
     /// If that fails.
@@ -44,26 +45,26 @@ impl TestApp {
         self.sign_in(email, PASSWORD).await
     }
 
-    /// An operator who signed in.
+    /// Signs in a new operator.
     ///
     /// # Panics
     /// If that fails.
     pub async fn operator(&self, email: &str) -> SignedIn {
         let staff = self.person(email).await;
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
-        let sql = "update users set operator_role = 'full' where email = $1";
+        let sql = "update users set operator_role = 'full' where email_canonical = lower($1)";
         sqlx::query(sql).bind(email).execute(&mut *tx).await.expect("updated");
         tx.commit().await.expect("a commit");
         staff
     }
 
-    /// Registers somebody.
+    /// Registers a person.
     pub async fn register(&self, email: &str, password: &str) -> StatusCode {
         let body = json!({ "name": "Some Body", "email": email, "password": password, "organization_name": email });
         self.open("register", body).await.0
     }
 
-    /// Signs somebody in.
+    /// Signs a person in.
     ///
     /// # Panics
     /// If that is refused.
@@ -78,21 +79,22 @@ impl TestApp {
         answer(self.anonymous(Method::POST, &format!("/api/v1/auth/{path}")).json(&body)).await
     }
 
-    /// Calls an address below `/api/v1` as somebody.
+    /// Calls an address below `/api/v1` as this person.
     pub async fn call(&self, who: &SignedIn, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(&who.token).json(&body)).await
     }
 
-    /// The code of the last link that was made for an address.
+    /// Returns the code of the last link that was created for an address.
     ///
     /// # Panics
     /// If there is none.
     pub async fn last_code(&self, email: &str, purpose: Purpose) -> String {
         let sql = "select l.id from mail_links l join users u on u.id = l.user_id
-            where u.email = $1 and l.purpose = $2 order by l.created_at desc limit 1";
+            where u.email_canonical = $1 and l.purpose = $2 order by l.created_at desc limit 1";
+        let canonical = Address::parse(email).expect("an address").canonical();
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
         let link: Uuid =
-            sqlx::query_scalar(sql).bind(email).bind(purpose.name()).fetch_one(&mut *tx).await.expect("a link");
+            sqlx::query_scalar(sql).bind(canonical).bind(purpose.name()).fetch_one(&mut *tx).await.expect("a link");
         self.bench.engine.services.signer.code(purpose.name(), link)
     }
 }

@@ -14,20 +14,21 @@ use crate::{
     setting, until,
 };
 
-/// When a connection to PostgreSQL is free for another client.
+/// The moment when a connection to PostgreSQL becomes free for another client.
 #[derive(Debug, Clone, Copy)]
 pub enum Mode {
-    /// When its client has gone.
+    /// The connection is free after its client has disconnected.
     Session,
-    /// When its client's transaction has ended.
+    /// The connection is free after its client's transaction has ended.
     Transaction,
 }
 
 impl Mode {
-    /// Whether the pgbouncer at hand can be used so: statements that were prepared follow their client from 1.21 on.
+    /// Returns true if the installed pgbouncer supports this mode. Prepared statements follow their
+    /// client from version 1.21 on.
     ///
     /// # Panics
-    /// If it does not tell its version.
+    /// If it does not print its version.
     #[must_use]
     pub fn is_possible(self) -> bool {
         match self {
@@ -37,20 +38,20 @@ impl Mode {
     }
 }
 
-/// A pgbouncer before a private PostgreSQL.
+/// A pgbouncer in front of a private PostgreSQL.
 #[derive(Debug)]
 pub struct Pooler {
     child: Child,
     folder: PathBuf,
-    /// The database, through it.
+    /// The address of the database through pgbouncer.
     pub url: String,
 }
 
 impl Pooler {
-    /// Starts one on a free port, with so many connections to the database at most.
+    /// Starts pgbouncer on a free port, with at most `connections` to the database.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start(postgres: &PrivatePostgres, mode: Mode, connections: u32) -> Self {
         let folder = PathBuf::from(setting("LINECOOK_SERVER_DIR")).join(Uuid::now_v7().to_string());
         fs::create_dir(&folder).expect("the servers' folder can be written");
@@ -76,11 +77,11 @@ impl Pooler {
             .spawn()
             .expect("pgbouncer starts");
         let pooler = Self { child, folder, url: format!("postgres://linecook@127.0.0.1:{port}/linecook") };
-        until("pgbouncer answers", PATIENCE, async || PgConnection::connect_with(&pooler.options()).await.ok()).await;
+        until("pgbouncer responds", PATIENCE, async || PgConnection::connect_with(&pooler.options()).await.ok()).await;
         pooler
     }
 
-    /// How clients reach it: it takes no session that begins with a setting it does not know.
+    /// Returns options for clients, without a setting that pgbouncer does not know and rejects.
     ///
     /// # Panics
     /// Not in practice: the address is its own.
@@ -93,7 +94,7 @@ impl Pooler {
 impl Drop for Pooler {
     fn drop(&mut self) {
         end(&mut self.child, "QUIT");
-        // What is left goes with the folder that scripts/test removes.
+        // Leftovers are removed with the folder that scripts/test removes.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -111,7 +112,7 @@ fn program() -> String {
     setting("LINECOOK_PGBOUNCER")
 }
 
-/// As (1, 18).
+/// Returns the version as (1, 18).
 fn version() -> (u32, u32) {
     let said = Command::new(program()).arg("--version").output().expect("pgbouncer runs");
     let said = String::from_utf8(said.stdout).expect("text");

@@ -1,4 +1,4 @@
-//! A TCP proxy before a server: cuts, slows and swallows what goes through.
+//! A TCP proxy in front of a server: it can cut, slow down and swallow the traffic.
 
 use std::{io, time::Duration};
 
@@ -10,20 +10,20 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// What the proxy does with bytes and connections.
+/// The proxy's treatment of bytes and connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
     /// Lets everything through.
     Whole,
-    /// Holds each chunk back for so long.
+    /// Delays each chunk by this time.
     Slow(Duration),
     /// Closes every connection, also new ones.
     Cut,
-    /// Keeps connections open and lets nothing through, as a partition does.
+    /// Keeps connections open and lets nothing through, like a network partition.
     Silent,
 }
 
-/// A proxy before one server.
+/// A proxy in front of one server.
 #[derive(Debug)]
 pub struct Proxy {
     /// The server's address with the proxy in its place.
@@ -34,7 +34,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Puts a proxy before the server at `url`.
+    /// Starts a proxy in front of the server at `url`.
     ///
     /// # Panics
     /// If `url` names no host and port.
@@ -56,13 +56,12 @@ impl Proxy {
         Self { url: url.to_string(), network, forgotten, accepting }
     }
 
-    /// Changes how it treats connections, present and coming.
+    /// Changes the treatment of present and future connections.
     pub fn make(&self, network: Network) {
         self.network.send_replace(network);
     }
 
-    /// Lets nothing through any more on the connections that there are, for good and without a word, as a router that was
-    /// started anew.
+    /// Silently drops all further traffic on the present connections, like a restarted router.
     pub fn forget(&self) {
         self.forgotten.send_replace(());
     }
@@ -84,7 +83,7 @@ async fn connect(
         return Ok(());
     }
     let server = TcpStream::connect(server).await?;
-    // Otherwise small messages wait for each other, and the proxy is slow by itself.
+    // Otherwise small messages wait for each other, and the proxy itself is slow.
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let (from_client, to_client) = client.into_split();

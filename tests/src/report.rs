@@ -1,4 +1,4 @@
-//! What the tests of faults measured: a line each in a file, and the table that is made of them.
+//! The measurements of the fault tests: one line each in a file, and the table made of them.
 
 use std::{collections::BTreeMap, fmt::Write as _, fs, io::Write as _};
 
@@ -6,22 +6,23 @@ use serde::{Deserialize, Serialize};
 
 use crate::optional_setting;
 
-/// What one fault came to.
+/// The measurements of one fault.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// What sort of fault it is: the table is ordered by it.
+    /// The group of the fault, which orders the table.
     pub group: Group,
     /// The fault.
     pub fault: String,
-    /// How often it was brought about.
+    /// The number of times the fault was caused.
     pub runs: u32,
-    /// Jobs that were accepted.
+    /// The accepted jobs.
     pub jobs: usize,
-    /// Jobs that neither ended as they should nor wait for a person, and posts that are missing without being unknown.
+    /// Jobs that neither ended as they should nor wait for a person, and missing posts that are not
+    /// marked unknown.
     pub lost: usize,
-    /// Posts that are out more than once.
+    /// Posts that are published more than once.
     pub duplicated: usize,
-    /// Posts that wait for a person to say whether they are out.
+    /// Posts that wait for a person to decide if they are published.
     pub unknown: usize,
     /// The longest time in which no job ended although some were due.
     pub longest_stall_seconds: f64,
@@ -29,7 +30,7 @@ pub struct Measured {
     pub crashes: u32,
 }
 
-/// A sort of fault.
+/// A group of faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Group {
     /// A process dies.
@@ -63,7 +64,7 @@ impl Group {
 }
 
 impl Measured {
-    /// Appends it to the file that `scripts/test --long` asks for.
+    /// Appends the line to the file that `scripts/test --long` asks for.
     ///
     /// # Panics
     /// If that cannot be written.
@@ -72,15 +73,13 @@ impl Measured {
         if let Some(path) = optional_setting("LINECOOK_FAULTS_FILE") {
             let line = serde_json::to_string(self).expect("plain fields") + "\n";
             let mut file = fs::File::options().create(true).append(true).open(path).expect("a file");
-            // In one write, as tests run side by side.
+            // One write suffices, as tests run in parallel.
             file.write_all(line.as_bytes()).expect("it is written");
         }
     }
 
-    /// Reads back what was appended, in the table's order. Of a fault measured twice the later counts.
-    ///
-    /// # Errors
-    /// A line is none of ours.
+    /// Reads the appended lines, in the table's order. Of a fault measured twice the later line
+    /// counts. Fails for an unknown line.
     pub fn parse(lines: &str) -> serde_json::Result<Vec<Self>> {
         let measured: Vec<Self> = lines.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
         let by_name: BTreeMap<(Group, String), Self> =
@@ -89,7 +88,7 @@ impl Measured {
     }
 }
 
-/// The table, in Markdown.
+/// Returns the table in Markdown.
 #[must_use]
 pub fn table(lines: &[Measured]) -> String {
     let mut table = String::from(
@@ -107,7 +106,7 @@ pub fn table(lines: &[Measured]) -> String {
     table
 }
 
-/// Puts the table into a page, between the two lines that mark its place.
+/// Puts the table into a page, between the two marker lines. Returns `None` without them.
 #[must_use]
 pub fn place(page: &str, table: &str) -> Option<String> {
     let (before, rest) = page.split_once(BEGIN)?;

@@ -1,14 +1,16 @@
-//! Requests that an API's own description calls well formed, with ids of the caller's choice.
+//! Valid requests, made from an API's own description with ids of the caller's choice.
 
 use serde_json::{Map, Value, json};
 
-/// Fields that the description cannot call required: operations ask for them depending on who asks and what else is said.
-const NEEDED_AT_TIMES: [&str; 2] = ["tenant_id", "remote_id"];
+/// Fields that the description cannot call required: an operation needs them depending on the
+/// caller and other fields.
+const NEEDED_AT_TIMES: &[&str] = &["tenant_id", "remote_id"];
 
-/// A body for an operation: every required field, and those that are needed in some cases; `None`: it takes none.
+/// Returns a body for an operation, with every field that is required always or in some cases.
+/// Returns `None` if it has no body.
 ///
 /// # Panics
-/// If the description uses what this does not know.
+/// If the description uses an unsupported feature.
 #[must_use]
 pub fn body(spec: &Value, operation: &Value, tenant_id: &str) -> Option<Value> {
     let content = operation["requestBody"]["content"].as_object()?;
@@ -17,7 +19,7 @@ pub fn body(spec: &Value, operation: &Value, tenant_id: &str) -> Option<Value> {
     Some(value(spec, schema, "", tenant_id))
 }
 
-/// The parameters that an operation's address has to have behind it: `?confirm=some%20words`.
+/// Returns the query that an operation requires: `?confirm=some%20words`.
 #[must_use]
 pub fn query(operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
@@ -26,10 +28,10 @@ pub fn query(operation: &Value) -> String {
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 
-/// The schema with what its reference leads to, and without null where it takes that beside something else.
+/// Returns the schema with its reference resolved, and without the null type of a nullable one.
 ///
 /// # Panics
-/// If the reference leads nowhere.
+/// If the reference has no target.
 #[must_use]
 pub fn resolved(spec: &Value, schema: &Value) -> Value {
     let mut whole = schema.clone();
@@ -39,7 +41,7 @@ pub fn resolved(spec: &Value, schema: &Value) -> Value {
     let either = schema["anyOf"].as_array().into_iter().flatten().find(|part| part["type"] != "null");
     for part in [either, Some(schema)].into_iter().flatten() {
         if let Some(target) = part["$ref"].as_str() {
-            let target = spec.pointer(target.trim_start_matches('#')).expect("what is referred to");
+            let target = spec.pointer(target.trim_start_matches('#')).expect("the target of the reference");
             whole.as_object_mut().expect("a schema").extend(object_of(resolved(spec, target)));
         }
     }
@@ -85,7 +87,7 @@ fn object(spec: &Value, schema: &Value, tenant_id: &str) -> Value {
     Value::Object(fields)
 }
 
-/// Bounds are written as fractions.
+/// Returns a bound as an integer; the description writes bounds as fractions.
 fn whole_number(bound: f64) -> i64 {
     format!("{bound:.0}").parse().expect("a small bound")
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -13,37 +13,41 @@ use reqwest::Url;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, PgPool, postgres::PgPoolOptions};
 use uuid::Uuid;
 
-use crate::{setting, until};
+use crate::{optional_setting, setting, until};
 
-/// How long a server may take to answer.
+/// The setting that says where the library is that moves a program's clock.
+const FAKETIME: &str = "LINECOOK_FAKETIME";
+
+/// The longest time until a server responds.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Only the socket's folder is closed to others of this machine, so the superuser logs in there and nowhere else.
+/// The login rules. Only the socket's folder is closed to other users of this machine, so the
+/// superuser can log in there and nowhere else.
 const LOGINS: &str = "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 trust\n";
 
-/// A Redis that keeps nothing.
+/// A Redis without persistence.
 #[derive(Debug)]
 pub struct PrivateRedis {
     child: Child,
     port: u16,
     password: Option<String>,
-    /// Where it is.
+    /// The address.
     pub url: String,
 }
 
 impl PrivateRedis {
-    /// Starts one on a free port.
+    /// Starts a Redis on a free port.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start() -> Self {
         Self::start_for(None).await
     }
 
-    /// The same for those who know a password.
+    /// Starts a Redis that requires a password.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start_closed(password: &str) -> Self {
         Self::start_for(Some(password)).await
     }
@@ -58,15 +62,15 @@ impl PrivateRedis {
         redis
     }
 
-    /// Kills it.
+    /// Kills the server.
     pub fn stop(&mut self) {
         end(&mut self.child, "KILL");
     }
 
-    /// Kills it and starts an empty one in its place.
+    /// Kills the server and starts an empty one in its place.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn restart_empty(&mut self) {
         self.stop();
         self.child = spawn_redis(self.port, self.password.as_deref());
@@ -88,7 +92,7 @@ impl PrivateRedis {
     }
 
     async fn answers(&self) {
-        until("Redis answers", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
+        until("Redis responds", PATIENCE, async || self.try_command(&["PING"]).await.ok()).await;
     }
 }
 
@@ -109,15 +113,15 @@ fn spawn_redis(port: u16, password: Option<&str>) -> Child {
         .expect("redis-server starts")
 }
 
-/// The same where the login has a password.
+/// The login rules with a password for the login.
 const CLOSED_LOGINS: &str =
     "local all all trust\nhost all postgres 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n";
 
-/// What makes a server write down every statement with its parameters.
+/// The options that make a server log every statement with its parameters.
 const WATCHING: [&str; 4] =
     ["logging_collector=on", "log_directory=log", "log_statement=all", "log_parameter_max_length_on_error=-1"];
 
-/// A cluster of PostgreSQL with one migrated database.
+/// A PostgreSQL cluster with one migrated database.
 #[derive(Debug)]
 pub struct PrivatePostgres {
     child: Child,
@@ -125,28 +129,52 @@ pub struct PrivatePostgres {
     port: u16,
     max_connections: u32,
     settings: &'static [&'static str],
-    /// The database, as an ordinary login.
+    /// The file with the offset of its clock, if that can be changed.
+    clock: Option<PathBuf>,
+    /// The address of the database for an ordinary login.
     pub url: String,
 }
 
 impl PrivatePostgres {
-    /// Makes and starts one on a free port.
+    /// Creates a cluster and starts it on a free port.
     ///
     /// # Panics
     /// If that fails.
     pub async fn start(max_connections: u32) -> Self {
-        Self::start_for(max_connections, None).await
+        Self::start_for(max_connections, None, false).await
     }
 
-    /// The same with a password for the login, and a log of every statement with its parameters.
+    /// Starts a cluster with a clock that can be set. Returns `None` if there is no libfaketime.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn start_with_clock(max_connections: u32) -> Option<Self> {
+        optional_setting(FAKETIME)?;
+        Some(Self::start_for(max_connections, None, true).await)
+    }
+
+    /// Sets its clock to this many seconds ahead of the machine's clock, or behind it.
+    ///
+    /// # Panics
+    /// If it has none that can be set.
+    pub fn set_clock(&self, seconds: i32) {
+        let clock = self.clock.as_ref().expect("a clock that can be set");
+        let next = clock.with_extension("next");
+        fs::write(&next, format!("{seconds:+}s\n")).expect("its folder can be written");
+        // At once: it is read all the time.
+        fs::rename(next, clock).expect("a name that is free");
+    }
+
+    /// Starts a cluster with a password for the login, and a log of every statement with its
+    /// parameters.
     ///
     /// # Panics
     /// If that fails.
     pub async fn start_watched(max_connections: u32, password: &str) -> Self {
-        Self::start_for(max_connections, Some(password)).await
+        Self::start_for(max_connections, Some(password), false).await
     }
 
-    async fn start_for(max_connections: u32, password: Option<&str>) -> Self {
+    async fn start_for(max_connections: u32, password: Option<&str>, has_clock: bool) -> Self {
         let folder = PathBuf::from(setting("LINECOOK_SERVER_DIR")).join(Uuid::now_v7().to_string());
         let program = postgres_program("initdb");
         let made = as_server_user(&program)
@@ -161,13 +189,17 @@ impl PrivatePostgres {
         let mut url = Url::parse(&format!("postgres://linecook@127.0.0.1:{port}/linecook")).expect("an address");
         url.set_password(password).expect("an address with a host");
         let settings: &[&str] = if password.is_some() { &WATCHING } else { &[] };
-        let child = spawn_postgres(&folder, port, max_connections, settings);
-        let postgres = Self { child, folder, port, max_connections, settings, url: url.into() };
+        let clock = has_clock.then(|| folder.with_extension("clock"));
+        if let Some(clock) = &clock {
+            fs::write(clock, "+0s\n").expect("its folder can be written");
+        }
+        let child = spawn_postgres(&folder, port, max_connections, settings, clock.as_deref());
+        let postgres = Self { child, folder, port, max_connections, settings, clock, url: url.into() };
         postgres.make_database(password).await;
         postgres
     }
 
-    /// A pool of an ordinary login's connections.
+    /// Returns a pool of an ordinary login's connections.
     ///
     /// # Panics
     /// If it refuses.
@@ -175,21 +207,22 @@ impl PrivatePostgres {
         PgPoolOptions::new().max_connections(5).connect(&self.url).await.expect("a connection")
     }
 
-    /// Ends it at once, as a crash would; what was committed is there at the next start.
+    /// Stops the server at once, like a crash. Committed rows are there at the next start.
     pub fn stop_immediately(&mut self) {
         end(&mut self.child, "QUIT");
     }
 
-    /// Starts it again.
+    /// Starts the server again.
     ///
     /// # Panics
-    /// If it does not answer.
+    /// If it does not respond.
     pub async fn start_again(&mut self) {
-        self.child = spawn_postgres(&self.folder, self.port, self.max_connections, self.settings);
+        self.child =
+            spawn_postgres(&self.folder, self.port, self.max_connections, self.settings, self.clock.as_deref());
         self.superuser().await;
     }
 
-    /// Everything that the database holds, as `insert` statements.
+    /// Returns everything in the database as `insert` statements.
     ///
     /// # Panics
     /// If it cannot be read.
@@ -205,7 +238,7 @@ impl PrivatePostgres {
         dumped.stdout
     }
 
-    /// What a watched one wrote down.
+    /// Returns the log of a watched server.
     ///
     /// # Panics
     /// If it is not watched.
@@ -215,15 +248,15 @@ impl PrivatePostgres {
         files.flat_map(|file| fs::read(file.expect("a file").path()).expect("a log")).collect()
     }
 
-    /// A connection as the superuser: by the socket, whose folder is closed to others.
+    /// Connects as the superuser through the socket, whose folder is closed to other users.
     async fn superuser(&self) -> PgConnection {
         let url = format!("postgres://postgres@localhost:{}/postgres?host={}", self.port, self.folder.display());
-        until("PostgreSQL answers", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
+        until("PostgreSQL responds", PATIENCE, async || PgConnection::connect(&url).await.ok()).await
     }
 
     async fn make_database(&self, password: Option<&str>) {
         let mut superuser = self.superuser().await;
-        // The password stays out of a log that is looked through for it.
+        // The password stays out of the log, because a test searches the log for it.
         let role =
             format!("create role linecook login password '{}'", password.unwrap_or_default().replace('\'', "''"));
         for sql in ["set log_statement = 'none'", role.as_str(), "create database linecook owner linecook"] {
@@ -236,19 +269,25 @@ impl PrivatePostgres {
 impl Drop for PrivatePostgres {
     fn drop(&mut self) {
         end(&mut self.child, "QUIT");
-        // What is left goes with the folder that scripts/test removes.
+        // Leftovers are removed with the folder that scripts/test removes.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
 
-fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &[&str]) -> Child {
-    as_server_user(&postgres_program("postgres"))
+fn spawn_postgres(folder: &PathBuf, port: u16, max_connections: u32, settings: &[&str], clock: Option<&Path>) -> Child {
+    let mut environment = Vec::new();
+    if let Some(clock) = clock {
+        environment.push(format!("LD_PRELOAD={}", setting(FAKETIME)));
+        environment.push(format!("FAKETIME_TIMESTAMP_FILE={}", clock.display()));
+        environment.extend(["FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1"].map(str::to_owned));
+    }
+    as_server_user_with(&environment, &postgres_program("postgres"))
         .arg("-D")
         .arg(folder)
         .args(["-c", "listen_addresses=127.0.0.1", "-c", &format!("port={port}")])
         .args(["-c", &format!("unix_socket_directories={}", folder.display())])
         .args(["-c", &format!("max_connections={max_connections}"), "-c", "timezone=UTC"])
-        // It is ended by signals, the machine goes on: what was written need not have reached the disk.
+        // Signals end the server while the machine goes on, so nothing has to be synced to disk.
         .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
         .args(settings.iter().flat_map(|setting| ["-c", setting]))
         .stdin(Stdio::null())
@@ -262,19 +301,23 @@ fn postgres_program(name: &str) -> String {
     format!("{}/{name}", setting("LINECOOK_POSTGRES_BIN"))
 }
 
-/// A command as the user who may run PostgreSQL, which does not run as root.
+/// Returns a command that runs as an ordinary user, because PostgreSQL does not run as root.
 pub(crate) fn as_server_user(program: &str) -> Command {
+    as_server_user_with(&[], program)
+}
+
+fn as_server_user_with(environment: &[String], program: &str) -> Command {
     let words = setting("LINECOOK_SERVER_RUN");
     let mut words = words.split(' ');
     let mut command = Command::new(words.next().expect("a word"));
-    command.args(words).args(["env", "LC_ALL=C", program]).current_dir("/");
+    command.args(words).args(["env", "LC_ALL=C"]).args(environment).arg(program).current_dir("/");
     command
 }
 
-/// How long a server may take to obey the signal that ends it.
+/// The longest time a server may take to end after the signal.
 const OBEDIENCE: Duration = Duration::from_secs(10);
 
-/// Ends a server by a signal and waits until it has ended; one that does not obey in time is killed.
+/// Ends a server by a signal and waits until it has ended. Kills one that takes too long.
 pub(crate) fn end(child: &mut Child, signal: &str) {
     end_within(child, signal, OBEDIENCE);
 }
@@ -294,8 +337,8 @@ fn end_within(child: &mut Child, signal: &str, obedience: Duration) {
     let _ = child.wait();
 }
 
-/// A port that nobody listens on, among those that are not given to outgoing connections: a server that comes back finds it
-/// free.
+/// Returns a free port outside the range of outgoing connections, so that a restarted server finds
+/// it free.
 pub(crate) fn free_port() -> u16 {
     loop {
         let port = rand::rng().random_range(20_000..32_000);

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jobs::testing::Sandbox;
+use jobs::testing::{ENCRYPTION_KEYS, Sandbox};
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
     process::{Child, Command},
@@ -15,13 +15,10 @@ use tokio::{
 
 use crate::{setting, until};
 
-/// How long a worker may take for what a test waits for.
+/// The longest time a test waits for a worker.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// The keys that all programs of a test share.
-pub(crate) const ENCRYPTION_KEYS: &str = "test:BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
-
-/// A program of ours with a sandbox for its providers.
+/// Returns the command of one of our programs, with a sandbox for its providers.
 pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
     let config = sandbox.services_config();
     let mut command = Command::new(format!("{}/{program}", setting("LINECOOK_BIN_DIR")));
@@ -53,7 +50,7 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
     command
 }
 
-/// A worker process, or another of our programs; killed when dropped.
+/// A process of a worker or another of our programs, killed on drop.
 #[derive(Debug)]
 pub struct Worker {
     child: Child,
@@ -86,10 +83,10 @@ impl Worker {
         self
     }
 
-    /// Waits until a line of its log has these words; answers the line.
+    /// Waits until a line of its log contains these words, and returns the line.
     ///
     /// # Panics
-    /// If none has within 40 seconds, or the worker ends before.
+    /// If none does within 40 seconds, or the worker ends before.
     pub async fn says(&self, words: &str) -> String {
         let mut log = self.log.clone();
         let said = log.wait_for(|lines| lines.iter().any(|line| line.contains(words)));
@@ -98,13 +95,13 @@ impl Worker {
         line.unwrap_or_else(|| panic!("the worker never said {words:?}"))
     }
 
-    /// The lines of its log so far.
+    /// Returns the lines of its log so far.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.log.borrow().clone()
     }
 
-    /// Its process id.
+    /// Returns its process id.
     ///
     /// # Panics
     /// If it is gone already.
@@ -113,7 +110,7 @@ impl Worker {
         self.child.id().expect("it is alive")
     }
 
-    /// The processes that it started and that have not ended.
+    /// Returns its child processes that have not ended.
     #[must_use]
     pub fn children(&self) -> Vec<u32> {
         let tasks = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -129,7 +126,7 @@ impl Worker {
         tokio::time::timeout(at_most, self.child.wait()).await.expect("it ends").expect("a status");
     }
 
-    /// Kills it as a machine that dies would: no handler runs.
+    /// Kills it without running any handler, like the death of a machine.
     ///
     /// # Panics
     /// If it is gone already.
@@ -146,7 +143,7 @@ impl Worker {
         assert!(sent.is_ok_and(|status| status.success()), "{name} reaches it");
     }
 
-    /// Waits until it is stopped, as by `SIGSTOP` at a point.
+    /// Waits until it is stopped, for example by `SIGSTOP` at a failpoint.
     ///
     /// # Panics
     /// If it is not within 40 seconds.
@@ -159,7 +156,7 @@ impl Worker {
         .await;
     }
 
-    /// Waits until it was ended by a signal; answers which.
+    /// Waits until a signal has ended it, and returns the signal.
     ///
     /// # Panics
     /// If it is not within 40 seconds.
@@ -167,7 +164,7 @@ impl Worker {
         self.ends().await.signal()
     }
 
-    /// Asks it to stop; answers its exit code and how long that took.
+    /// Asks it to stop; returns its exit code and the time that took.
     ///
     /// # Panics
     /// If it does not end within 40 seconds.
@@ -182,7 +179,7 @@ impl Worker {
         ended.expect("it ends").expect("a status")
     }
 
-    /// Asks it to stop again and again; answers its exit code and how long that took.
+    /// Asks it to stop again and again; returns its exit code and the time that took.
     ///
     /// # Panics
     /// If it does not end within a minute.
@@ -190,7 +187,7 @@ impl Worker {
         let begun = std::time::Instant::now();
         while begun.elapsed() < Duration::from_mins(1) {
             self.signal("TERM").await;
-            // Two signals at one moment would be one.
+            // Two signals at the same moment would count as one.
             if let Ok(status) = tokio::time::timeout(Duration::from_millis(200), self.child.wait()).await {
                 return (status.expect("a status").code(), begun.elapsed());
             }
@@ -199,11 +196,12 @@ impl Worker {
     }
 }
 
-/// The parent of a process that runs; none of one that has ended, even if nobody has asked for its status yet.
+/// Returns the parent of a running process. Returns none for one that has ended, even if nobody has
+/// read its status yet.
 #[must_use]
 pub fn parent_of(id: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name stands in parentheses and may hold anything; the state and the parent follow.
+    // The name stands in parentheses and may contain anything; the state and the parent follow.
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let is_alive = fields.next().is_some_and(|state| state != "Z");
     fields.next().filter(|_| is_alive)?.parse().ok()

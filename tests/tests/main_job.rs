@@ -1,4 +1,4 @@
-//! The main job from end to end: the API, a worker process, the sandbox.
+//! Tests of the main job from end to end: the API, a worker process, the sandbox.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -19,21 +19,24 @@ fn photo() -> Vec<u8> {
     jpeg.into_inner()
 }
 
-fn cookie_and_location(answer: &reqwest::Response) -> (String, String) {
-    let text = |name| answer.headers()[name].to_str().unwrap().to_owned();
-    (text(header::SET_COOKIE).split(';').next().unwrap().to_owned(), text(header::LOCATION))
+/// Presses the only button of a page.
+async fn press(app: &TestApp, path: &str) -> reqwest::Response {
+    app.anonymous(Method::POST, path).header(header::ORIGIN, &app.url).form(&[("", "")]).send().await.unwrap()
 }
 
-/// Follows the login as a browser: answers the callback's address and the cookie to bring along.
+/// Follows the login as a browser would, and returns the callback's address and the cookie.
 async fn log_in(app: &TestApp) -> (String, String) {
     let tenant = app.bench.tenant_id;
     let connect = app.get(&format!("/api/v1/oauth/facebook/authorize?tenant_id={tenant}")).await;
     let path = connect["url"].as_str().unwrap().strip_prefix(&app.url).unwrap().to_owned();
-    let opened = app.anonymous(Method::GET, &path).send().await.unwrap();
-    assert_eq!(opened.status(), 302);
-    let (cookie, dialog) = cookie_and_location(&opened);
-    let again = app.anonymous(Method::GET, &path).send().await.unwrap();
-    assert_eq!(again.status(), 404, "a ticket opens once");
+    let shown = app.anonymous(Method::GET, &path).send().await.unwrap();
+    assert_eq!(shown.status(), 200, "a page names the tenant before anything begins");
+    let opened = press(app, &path).await;
+    assert_eq!(opened.status(), 200);
+    let text = |name| opened.headers()[name].to_str().unwrap();
+    let cookie = text(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+    let dialog = text(header::REFRESH).split_once("url=").unwrap().1.to_owned();
+    assert_eq!(press(app, &path).await.status(), 404, "a ticket opens once");
     let browser = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let approved = browser.get(dialog).send().await.unwrap();
     let callback = approved.headers()[header::LOCATION].to_str().unwrap().to_owned();

@@ -1,4 +1,5 @@
-//! Jobs that kill, jobs that were unlucky, and what stops them: with real worker processes.
+//! Tests of jobs that kill their process, and of jobs that were near one, with real worker
+//! processes.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -19,14 +20,14 @@ async fn probe(app: &TestApp, what: Probe, ms: u64) -> JobId {
     app.bench.enqueue(&FaultProbe { what, ms, attempts: None }).await
 }
 
-/// A job under which two processes died.
+/// Enqueues a job under which two processes died.
 async fn suspect(app: &TestApp, what: Probe, ms: u64) -> JobId {
     let id = probe(app, what, ms).await;
     app.bench.execute("update jobs set crashes = 2 where id = $1", id.0).await;
     id
 }
 
-/// Waits until something is true of a job.
+/// Waits until a condition holds for a job.
 async fn wait_until(
     app: &TestApp,
     id: JobId,
@@ -44,7 +45,7 @@ async fn wait_until(
     }
 }
 
-/// Waits until the worker's only child runs its job; answers the child's process id.
+/// Waits until the worker's only child runs its job, and returns the child's process id.
 async fn child(app: &TestApp, worker: &Worker, id: JobId) -> u32 {
     wait_until(app, id, SOON, |job| job.state == JobState::Executing).await;
     worker.says("runs alone").await;
@@ -146,7 +147,7 @@ async fn a_child_ends_with_its_worker_even_if_that_is_killed(pool: PgPool) {
     wait_until_gone(child).await;
     let _successor = app.worker(&[]).await;
     let job = wait_until(&app, id, SOON, |job| job.state == JobState::Retryable).await;
-    assert_eq!((job.crashes, poison(&app, id).await), (3, 0), "a crash of its worker is no death of its own");
+    assert_eq!((job.crashes, poison(&app, id).await), (3, 0), "a crash of the worker does not count as the job's own");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -156,11 +157,12 @@ async fn a_request_to_cancel_reaches_a_job_that_runs_alone_and_one_that_waits_fo
     let first = suspect(&app, Probe::Sleep, 30_000).await;
     child(&app, &worker, first).await;
     let second = suspect(&app, Probe::Sleep, 30_000).await;
-    // Both places are taken only then: an attempt that was claimed may still wait for one.
+    // Only this line shows that both places are taken: a claimed attempt may still wait for one.
     worker.says(&format!("runs alone job_id={second}")).await;
     let waits = suspect(&app, Probe::Abort, 0).await;
     wait_until(&app, waits, SOON, |job| job.state == JobState::Executing).await;
-    // The signal may come while the claim's answer is still on its way; then the renewal finds the request, after 20 seconds.
+    // The signal may arrive before the claim's result. Then the renewal finds the request, after 20
+    // seconds.
     for (id, at_most) in [(waits, Duration::from_mins(1)), (first, Duration::from_secs(10))] {
         cancel(&app, id).await;
         wait_until(&app, id, at_most, |job| job.state == JobState::Cancelled).await;
@@ -177,7 +179,7 @@ async fn a_worker_that_is_asked_to_stop_hands_back_what_runs_alone(pool: PgPool)
     let child = child(&app, &worker, id).await;
     let (code, took) = worker.terminate().await;
     assert_eq!(code, Some(0));
-    assert!(took < Duration::from_secs(15), "a second, not what the job has left: {took:?}");
+    assert!(took < Duration::from_secs(15), "the drain ends after a second, not with the job: {took:?}");
     wait_until_gone(child).await;
     let job = app.bench.job(id).await;
     assert_eq!((job.state, job.crashes, job.failures), (JobState::Available, 2, 0), "a stop costs nothing");
@@ -211,7 +213,7 @@ async fn cancel(app: &TestApp, id: JobId) {
     assert!(status.is_success(), "{status} {body}");
 }
 
-/// Cancels a running job by the API; answers how long it took to end.
+/// Cancels a running job by the API, and returns the time until it ended.
 async fn cancel_running(app: &TestApp) -> Duration {
     let id = probe(app, Probe::Sleep, 30_000).await;
     wait_until(app, id, SOON, |job| job.state == JobState::Executing).await;
@@ -224,10 +226,10 @@ async fn cancel_running(app: &TestApp) -> Duration {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_running_job_is_cancelled_long_before_its_worker_renews_its_lease(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    // Renewed every 20 seconds.
+    // The lease is renewed every 20 seconds.
     let _worker = app.worker(&[("WORKER_LEASE_SECONDS", "60")]).await;
     let took = cancel_running(&app).await;
-    assert!(took < Duration::from_secs(10), "half a second to tidy up, and the way: {took:?}");
+    assert!(took < Duration::from_secs(10), "the cancellation does not wait for the renewal: {took:?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -8,7 +8,8 @@ use jobs::{
     telemetry::LogConfig,
 };
 
-/// A stop ends within 25 seconds: the rest is for what follows the grace.
+/// The longest grace for running jobs. A stop ends within 25 seconds; the rest is for the steps
+/// after the grace.
 pub(crate) const LONGEST_DRAIN_SECONDS: u64 = 20;
 
 /// Runs Linecook's jobs. Every setting is an environment variable.
@@ -21,18 +22,19 @@ pub(crate) struct WorkerConfig {
     pub(crate) engine: EngineConfig,
     #[command(flatten)]
     pub(crate) services: ServicesConfig,
-    /// Slots by queue: `posting:20,ai:5`. Queues that are not named are not worked on.
+    /// The slots by queue: `posting:20,ai:5`. Jobs of other queues are not run.
     #[arg(long, env = "WORKER_QUEUES", value_parser = slots,
         default_value = "posting:20,oauth:10,ai:8,media:2,default:40")]
     pub(crate) worker_queues: Slots,
-    /// How long running jobs may go on after a signal to stop.
+    /// The number of seconds that running jobs may go on after a signal to stop.
     #[arg(long, env = "WORKER_DRAIN_SECONDS", default_value_t = LONGEST_DRAIN_SECONDS,
         value_parser = clap::value_parser!(u64).range(..=LONGEST_DRAIN_SECONDS))]
     pub(crate) worker_drain_seconds: u64,
-    /// How long the process is taken for alive without a renewal; renewed every third of it.
+    /// The number of seconds after which a process without a renewal is considered dead. A third of
+    /// it passes between renewals.
     #[arg(long, env = "WORKER_LEASE_SECONDS", default_value = "15", value_parser = lease)]
     pub(crate) worker_lease_seconds: f64,
-    /// Run the one job that a worker hands over on standard input.
+    /// Runs the one job that a worker hands over on standard input.
     #[arg(long, hide = true)]
     pub(crate) isolated: bool,
 }

@@ -1,4 +1,4 @@
-//! Competes for the leadership and, while it has it, promotes, releases and rescues.
+//! Competes for the leadership. The leader promotes, releases and rescues jobs.
 
 mod window;
 
@@ -11,6 +11,7 @@ use std::{
 use jobs::{
     engine::{
         self, Db, Tx,
+        clock::{DatabaseClock, Disturbance},
         dispatch::{self, Capacity, Released},
         periodic,
     },
@@ -20,26 +21,26 @@ use jobs::{
 use self::window::QueueWindow;
 use crate::process::Process;
 
-/// Renewed every second, taken over within five.
+/// The life of the leadership: renewed every second, and taken over within five.
 const LEADERSHIP: Duration = Duration::from_secs(4);
 
-/// Looks at everything at least this often.
+/// The longest time between two passes.
 const TICK: Duration = Duration::from_secs(1);
 
-/// A pass that takes longer is given up: its connection may hang for as long as the kernel lets it.
+/// The time limit of a pass. Its connection may hang for as long as the kernel lets it.
 const LONGEST_PASS: Duration = Duration::from_secs(30);
 
-/// While there is a backlog the next pass follows after this long, growing while nothing moves.
+/// The pause between passes during a backlog; it grows while no job moves.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// What stands in the window for longer is written down in PostgreSQL.
+/// The time after which ids in the window are marked in PostgreSQL too.
 const OVERDUE_MICROSECONDS: i64 = 2_000_000;
 
-/// Redis is left alone for so long after it failed: each try may take as long as a connection may.
+/// The pause after Redis failed, because each attempt may take as long as the connection's timeout.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Chunks that are promoted before what is due is released.
+/// The number of chunks that are promoted before due jobs are released.
 const PROMOTIONS: usize = 4;
 
 /// Dispatches until the process stops.
@@ -75,24 +76,29 @@ pub(crate) async fn dispatch(process: Arc<Process>) {
 
 struct Dispatcher {
     process: Arc<Process>,
-    /// A connection of its own, that waits for no job and knows the statements.
+    /// A separate connection, which waits for no job and keeps its prepared statements.
     db: Db,
     capacity: Capacity,
     windows: BTreeMap<String, QueueWindow>,
     ticked: Option<Instant>,
+    /// True if due jobs were promoted since the last tick.
+    has_promoted: bool,
+    clock: DatabaseClock,
     answering_since: Option<Instant>,
     pause: Duration,
     passed: Instant,
-    /// When Redis is asked again; until then it is taken for away.
+    /// The time at which Redis is asked again; until then it counts as down.
     redis_back: Instant,
 }
 
-/// What a pass released.
+/// The jobs that a pass released.
 #[derive(Default)]
 struct Batch {
     queues: Vec<QueueBatch>,
-    /// Jobs that were in the windows before.
+    /// The number of jobs that were in the windows before.
     waiting: usize,
+    /// True if work waits for a running job to end, which wakes nobody.
+    is_held_back: bool,
 }
 
 struct QueueBatch {
@@ -103,12 +109,16 @@ struct QueueBatch {
 
 impl Dispatcher {
     fn new(process: Arc<Process>) -> Self {
+        // A lease is renewed while two thirds of it are left: a smaller step ends none.
+        let clock = DatabaseClock::new(process.registration.lease / 4);
         Self {
             db: process.engine.db.own_connection(),
             process,
             capacity: Capacity::default(),
             windows: BTreeMap::new(),
             ticked: None,
+            has_promoted: false,
+            clock,
             answering_since: None,
             pause: SHORTEST_PAUSE,
             passed: Instant::now(),
@@ -118,10 +128,11 @@ impl Dispatcher {
 
     fn forget(&mut self) {
         self.ticked = None;
+        self.has_promoted = false;
         self.answering_since = None;
     }
 
-    /// One pass; answers how long to wait for the next.
+    /// Runs one pass, and returns the pause before the next.
     async fn pass(&mut self) -> anyhow::Result<Duration> {
         let process = Arc::clone(&self.process);
         let Some(id) = process.identity() else {
@@ -130,17 +141,24 @@ impl Dispatcher {
         let db = self.db.clone();
         let ticks = self.ticked.is_none_or(|ticked| ticked.elapsed() >= TICK);
         if ticks {
-            if !dispatch::lead(&db, id, LEADERSHIP).await? {
+            let has_promoted = std::mem::take(&mut self.has_promoted);
+            let (leads, reading) = dispatch::lead(&db, id, LEADERSHIP, has_promoted).await?;
+            let disturbance = self.clock.observe(reading);
+            if !leads {
                 self.forget();
                 return Ok(TICK);
             }
-            // At once, while the leadership is fresh: no other process may have another list of the clock's.
+            if let Some(disturbance) = disturbance {
+                self.wait_for_renewals(disturbance).await?;
+            }
+            // It runs now, while the leadership is fresh: no other process may run another version
+            // of the periodic jobs.
             periodic::tick(&db, PERIODIC, self.ticked.is_none()).await?;
             self.ticked = Some(Instant::now());
             self.capacity = dispatch::capacity(&db).await?;
         }
         let released = self.fill_windows().await;
-        // After the release, which waits for none of it, and also where that failed.
+        // It runs after the release, which does not depend on it, and even if the release failed.
         if ticks && self.tidy().await? {
             released?;
             return Ok(SHORTEST_PAUSE);
@@ -149,9 +167,20 @@ impl Dispatcher {
         Ok(self.pause_after(&batch, due))
     }
 
-    /// Promotes and releases; answers what, and when the next job is due.
+    /// Makes the rescue wait for one lease. After a step of the clock or a restart of the database
+    /// every lease looks expired.
+    async fn wait_for_renewals(&mut self, disturbance: Disturbance) -> Result<(), sqlx::Error> {
+        tracing::warn!(?disturbance, "the database's clock or server is another: rescues wait for one lease");
+        self.answering_since = None;
+        match disturbance {
+            Disturbance::Stepped(_) => dispatch::end_rests(&self.db).await,
+            Disturbance::Restarted => Ok(()),
+        }
+    }
+
+    /// Promotes and releases jobs. Returns them, and the time until the next job is due.
     async fn fill_windows(&mut self) -> anyhow::Result<(Batch, Duration)> {
-        // Before the transaction: it holds rows, and Redis may be slow.
+        // Redis may be slow, so it is asked before the transaction, which locks rows.
         let sizes = self.sizes().await;
         let mut tx = dispatch::begin(&self.db.clone()).await?;
         for _ in 0..PROMOTIONS {
@@ -162,15 +191,16 @@ impl Dispatcher {
         let batch = self.release(&mut tx, sizes.as_ref()).await?;
         let due = dispatch::next_due(&mut tx).await?.unwrap_or(TICK);
         tx.commit().await?;
+        self.has_promoted = true;
         self.push(&batch.queues).await?;
         Ok((batch, due))
     }
 
-    /// A backlog is worked on at once; while it does not move, ever less often.
+    /// Returns the pause: the shortest one after a release, growing while a backlog does not move.
     fn pause_after(&mut self, batch: &Batch, due: Duration) -> Duration {
         if !batch.queues.is_empty() {
             self.pause = SHORTEST_PAUSE;
-        } else if batch.waiting > 0 {
+        } else if batch.waiting > 0 || batch.is_held_back {
             self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         } else {
             return due.clamp(SHORTEST_PAUSE, TICK);
@@ -178,14 +208,17 @@ impl Dispatcher {
         self.pause
     }
 
-    /// What is done once a second. Answers whether it may have made jobs due.
+    /// Does the work of every second. Returns true if it may have made jobs due.
     async fn tidy(&mut self) -> anyhow::Result<bool> {
         let (db, lease) = (&self.db.clone(), self.process.registration.lease);
         let answering_since = *self.answering_since.get_or_insert_with(Instant::now);
         let mut rescued = 0;
-        // After the database was away every lease looks expired: give the others time to renew theirs.
-        if answering_since.elapsed() > lease {
-            rescued = engine::rescue(db, lease).await?;
+        // After an outage of the database every lease looks expired, so the others first get time
+        // to renew theirs.
+        if answering_since.elapsed() > lease
+            && let Some(now) = self.clock.expected(Instant::now())
+        {
+            rescued = engine::rescue(db, now).await?;
             if rescued > 0 {
                 tracing::warn!(rescued, "rescued jobs of processes that died");
             }
@@ -199,7 +232,7 @@ impl Dispatcher {
         Ok(rescued + resumed > 0)
     }
 
-    /// What nobody pops (workers that cannot reach Redis) is written down for them.
+    /// Marks ids that nobody pops in PostgreSQL, for workers that cannot reach Redis.
     async fn mark_overdue(&mut self) -> anyhow::Result<()> {
         if self.redis_back > Instant::now() {
             return Ok(());
@@ -209,7 +242,8 @@ impl Dispatcher {
         let overdue = dispatch::place(&mut tx).await? - OVERDUE_MICROSECONDS;
         tx.commit().await?;
         let queues: Vec<String> = self.capacity.slots.keys().cloned().collect();
-        // One round trip for all of them: where Redis is slow, one a queue would leave no time to release anything.
+        // One round trip for all queues. If Redis is slow, one for each would leave no time to
+        // release anything.
         match self.process.window.list_before(&queues, overdue).await {
             Ok(ids) if ids.is_empty() => Ok(()),
             Ok(ids) => {
@@ -224,7 +258,8 @@ impl Dispatcher {
         }
     }
 
-    /// Pushes what was released. What Redis does not take is written down: workers claim that by themselves.
+    /// Pushes released jobs to Redis. Jobs that Redis does not take are marked in PostgreSQL, where
+    /// workers claim them without Redis.
     async fn push(&mut self, batch: &[QueueBatch]) -> anyhow::Result<()> {
         let mut untold = Vec::new();
         for QueueBatch { queue, jobs, is_marked } in batch {
@@ -246,7 +281,7 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// How many ids are in the windows; `None` while Redis is away.
+    /// Returns the number of ids in the windows, or `None` while Redis is down.
     async fn sizes(&mut self) -> Option<BTreeMap<String, usize>> {
         if self.redis_back > Instant::now() {
             return None;
@@ -261,7 +296,7 @@ impl Dispatcher {
         }
     }
 
-    /// Fills the window of every queue that live workers take from.
+    /// Fills the window of every queue that live workers take jobs from.
     async fn release(&mut self, tx: &mut Tx, sizes: Option<&BTreeMap<String, usize>>) -> Result<Batch, sqlx::Error> {
         let since_last = self.passed.elapsed();
         self.passed = Instant::now();
@@ -277,9 +312,12 @@ impl Dispatcher {
             if queue.is_paused {
                 continue;
             }
-            let is_marked = sizes.is_none() || queue.limits.are_set();
+            let has_limits = queue.limits.are_set() || queue.shares_slots;
+            let is_marked = sizes.is_none() || has_limits;
             let jobs = window.fill(tx, &queue, &self.capacity.kinds, slots, is_marked).await?;
-            if !jobs.is_empty() {
+            if jobs.is_empty() {
+                batch.is_held_back |= has_limits && !queue.waiting.is_empty() && queue.executing + queue.marked > 0;
+            } else {
                 batch.queues.push(QueueBatch { queue: queue.name, jobs, is_marked });
             }
         }
@@ -287,7 +325,7 @@ impl Dispatcher {
     }
 }
 
-/// Redis failed: when to ask it again.
+/// Returns the time at which Redis is asked again after a failure.
 fn away(queue: &str, error: &impl std::error::Error) -> Instant {
     tracing::debug!(queue, %error, "Redis is away");
     Instant::now() + REDIS_PATIENCE

@@ -1,4 +1,4 @@
-//! Feeds one queue's jobs to the runtime: pops ids from Redis, claims them in PostgreSQL.
+//! Feeds one queue's jobs to the runtime: pops ids from Redis and claims them in PostgreSQL.
 
 use std::{
     sync::{Arc, PoisonError},
@@ -17,19 +17,20 @@ use crate::{
     ticket::{Ticket, Tickets},
 };
 
-/// A process whose pops bring nothing for this long looks into PostgreSQL itself.
+/// The time without a popped id after which a process claims in PostgreSQL directly.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long free slots are gathered before a claim.
+/// The time for which free slots are gathered before a claim.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// Feeders of a queue: while one claims, the jobs of the other begin.
+/// The number of feeders per queue: while one claims, the jobs of the other start.
 pub(crate) const A_QUEUE: usize = 2;
 
-/// Claimed in one statement at most, so that the first of many begin while the others are claimed.
+/// The maximum number of jobs in one claim, so that the first of many start while the others are
+/// claimed.
 const BATCH: usize = 500;
 
-/// A queue's slots, and the way to them.
+/// A queue's slots, and the channel to them.
 #[derive(Clone)]
 pub(crate) struct Slots {
     all: usize,
@@ -42,11 +43,12 @@ impl Slots {
         Self { all, free: Arc::new(Semaphore::new(all)), tickets }
     }
 
-    /// Waits for a free slot and takes those that are free then, up to a batch.
+    /// Waits for a free slot, and takes all that are free then, up to a batch.
     async fn take(&self) -> Option<OwnedSemaphorePermit> {
         let mut taken = Arc::clone(&self.free).acquire_owned().await.ok()?;
         if self.free.available_permits() < self.all / 4 {
-            // While few slots are free more may become so at once: one claim of many costs less than many of few.
+            // When few slots are free, more may become free at once: one large claim costs less
+            // than many small ones.
             tokio::time::sleep(GATHER).await;
         }
         let others = u32::try_from(self.free.available_permits().min(BATCH - 1)).unwrap_or(u32::MAX);
@@ -77,12 +79,13 @@ struct Feeder {
 impl Feeder {
     async fn feed(&mut self, slots: Slots) {
         let stopping = self.process.stopping.clone();
-        // A claim is never cut: what the database counts to this process must be active.
+        // A claim is never cancelled: jobs that the database assigns to this process must be active
+        // here.
         while let Some(Some(mut taken)) = stopping.run_until_cancelled(slots.take()).await {
             let Some(ids) = stopping.run_until_cancelled(self.next_ids(taken.num_permits())).await else {
                 return;
             };
-            // What there is no work for is free for the other feeder while this one claims.
+            // Slots without a job are free for the other feeder while this one claims.
             drop(taken.split(taken.num_permits().saturating_sub(ids.len())));
             for job in self.claim(&ids).await {
                 failpoint::reach(Failpoint::Claimed);
@@ -97,7 +100,8 @@ impl Feeder {
         }
     }
 
-    /// Ids to claim; none after about a second without work. Without a lease it waits: what it popped it could not claim.
+    /// Returns ids to claim, or none after about a second without work. Without a lease it waits,
+    /// because it could not claim popped ids.
     async fn next_ids(&mut self, count: usize) -> Vec<Uuid> {
         self.process.wait_for_lease().await;
         match self.window.pop(self.queue, count).await {
@@ -121,7 +125,8 @@ impl Feeder {
         })
     }
 
-    /// Claims ids. What cannot be claimed now comes back by itself: the dispatcher releases it again.
+    /// Claims ids. Jobs that cannot be claimed now come back by themselves: the dispatcher releases
+    /// them again.
     async fn claim(&self, ids: &[Uuid]) -> Vec<Claimed> {
         let worker_id = self.process.identity();
         let (Some(worker_id), false) = (worker_id, ids.is_empty()) else {
@@ -139,7 +144,7 @@ impl Feeder {
     }
 }
 
-/// Has what was claimed and not begun handed back at the end.
+/// Marks jobs that were claimed and not started for handing back at the end.
 pub(crate) fn return_unstarted(process: &Process, tickets: &Tickets) {
     let mut tickets = tickets.lock().unwrap_or_else(PoisonError::into_inner);
     let mut returned = process.returned.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Keeps the process' lease, on a connection of its own.
+//! The heartbeat: keeps the process's lease, on a connection of its own.
 
 use std::{
     sync::Arc,
@@ -16,11 +16,13 @@ use tokio::time::{error::Elapsed, timeout};
 
 use crate::process::Process;
 
-/// Registering anew takes this long at most, and so does taking over.
+/// The time limit for registering again, and for taking over attempts.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Beats until the process has stopped. Loses all active attempts when the lease could not be renewed in time; takes a new
-/// id as soon as that is possible.
+/// Renews the lease until the process has stopped.
+///
+/// If the lease cannot be renewed in time, all active attempts are lost. The process takes a new id
+/// as soon as it can.
 pub(crate) async fn beat(process: Arc<Process>) {
     let mut db = process.engine.db.own_connection();
     let lease = process.registration.lease;
@@ -30,7 +32,7 @@ pub(crate) async fn beat(process: Arc<Process>) {
     let mut beats_in_time = true;
     let mut lost = None;
     loop {
-        // A fifth of the lease is left for what is on its way to the database.
+        // A fifth of the lease is reserved for statements on their way to the database.
         let left = lease.mul_f64(0.8).saturating_sub(renewed.elapsed());
         let pause = if process.identity().is_some() { pause_for.min(left) } else { every };
         let slept = Instant::now();
@@ -49,28 +51,34 @@ pub(crate) async fn beat(process: Arc<Process>) {
         let asked = Instant::now();
         let active = process.active.list();
         let at_most = every.min(lease.mul_f64(0.8).saturating_sub(renewed.elapsed()));
-        let renewal = timeout(at_most, lease::renew(&db, id, lease, &active, every * 2)).await;
+        let renewal =
+            timeout(at_most, lease::renew(&db, id, lease, renewed.elapsed() < lease, &active, every * 2)).await;
         match renewal {
             Ok(Ok(renewal)) if renewal.is_alive => {
                 (renewed, beats_in_time) = (asked, true);
+                if renewal.was_overtaken {
+                    tracing::warn!("the database's clock was set ahead of the lease, which stands");
+                }
                 obey(&process, &renewal);
             }
             Ok(Ok(_)) => lose(&process, id, "the lease was over"),
-            // A connection that broke is replaced soon: one failure must not cost the lease.
+            // A broken connection is replaced soon: one failure must not cost the lease.
             Ok(Err(error)) => {
                 tracing::warn!(%error, "could not renew the lease");
                 pause_for = every / 8;
             }
             Err(_) => {
                 tracing::warn!("renewing the lease took too long");
-                // The connection may hang for as long as the kernel lets it: take another.
+                // The connection may hang for as long as the kernel lets it, so another one is
+                // used.
                 db = process.engine.db.own_connection();
                 pause_for = every / 8;
             }
         }
         if renewed.elapsed() >= lease.mul_f64(0.8) {
-            // Only if the process could have renewed, and the database could not. What a process was doing that was stopped, or
-            // that a job kept from beating, is left to the rescue, which counts it.
+            // The attempts are taken over only if the process could have renewed and the database
+            // could not. If the process was suspended, or a job blocked the heartbeat, the rescue
+            // handles them and counts a death.
             lost = beats_in_time.then_some(id);
             lose(&process, id, "the lease could not be renewed in time");
         }
@@ -89,8 +97,10 @@ fn lose(process: &Process, id: WorkerId, why: &str) {
     }
 }
 
-/// Takes a new id, and under it what `lost` was executing and nobody rescued yet: what was dropped of it is not active, so
-/// the next renewal hands it back at no cost.
+/// Takes a new id, and moves to it the attempts of `lost` that nobody has rescued.
+///
+/// Attempts that were dropped meanwhile are not active, so the next renewal hands them back without
+/// counting a failure.
 async fn register_anew(
     process: &Process,
     db: &Db,
@@ -106,7 +116,7 @@ async fn register_anew(
             *renewed = asked;
             process.identity.send_replace(Some(id));
             tracing::info!(worker_id = %id, "registered anew");
-            // Before the new lease is to be renewed.
+            // This must end before the new lease has to be renewed.
             let at_most = PATIENCE.min(process.registration.lease / 3);
             if let Some(lost) = lost
                 && let Err(error) = timeout(at_most, lease::take_over(db, lost, id)).await?

@@ -1,9 +1,12 @@
-//! Jobs under which two processes died run alone: in a child process of the worker, so that one that takes its process down
-//! has no neighbours.
+//! Runs suspect jobs in isolation. A job under which two processes died runs alone, in a child
+//! process, so that it cannot take down other jobs.
 //!
-//! The child is this program with `--isolated`. It gets the claimed job as a line of JSON on its standard input, and after that
-//! a word for each interruption; it says on its standard output that it begins, and how the attempt left it. The end of its
-//! input means that the worker is gone: then it ends at once. The attempt stays in the worker's hand, under the worker's lease.
+//! The child is this program with `--isolated`. It reads the claimed job as a line of JSON from
+//! standard input, and then a word for each interruption. On standard output it reports that the
+//! job begins, and how the attempt ended.
+//!
+//! The end of its input means that the worker is gone, and the child exits at once. The attempt
+//! still belongs to the worker, under the worker's lease.
 
 mod child;
 
@@ -22,13 +25,13 @@ use tokio::{
 
 use crate::process::Process;
 
-/// Children of one worker at once.
+/// The number of children that a worker runs at once.
 pub(crate) const AT_ONCE: usize = 2;
 
-/// A job whose child did not start comes back after this.
+/// The delay before a job whose child did not start is run again.
 const START_AGAIN: Duration = Duration::from_secs(10);
 
-/// Runs an attempt in a child, in its turn, and settles what the child leaves unsettled.
+/// Runs an attempt in a child when a place is free, and settles it if the child did not.
 pub(crate) async fn run(
     process: &Process,
     job: Claimed,
@@ -65,7 +68,7 @@ async fn interrupted(job: &Claimed, interrupt: &mut watch::Receiver<Option<Inter
     seen.ok().and_then(|why| *why).unwrap_or(Interrupt::Lost)
 }
 
-/// Starts a child and hands the job over. It inherits the environment and the worker's own arguments.
+/// Starts a child and hands the job over. It inherits the environment and the worker's arguments.
 async fn start(job: &Claimed) -> anyhow::Result<Child> {
     let mut child = Command::new(std::env::current_exe()?)
         .args(std::env::args_os().skip(1))
@@ -76,13 +79,13 @@ async fn start(job: &Claimed) -> anyhow::Result<Child> {
         .spawn()?;
     let line = serde_json::to_string(job)?;
     if let Some(input) = &mut child.stdin {
-        // A child that does not read has died: its status tells.
+        // A child that does not read has died, and its exit status shows that.
         let _ = input.write_all(format!("{line}\n").as_bytes()).await;
     }
     Ok(child)
 }
 
-/// Passes interruptions on and listens until the child has ended.
+/// Passes interruptions on, and reads reports until the child has ended.
 async fn follow(job: &Claimed, mut child: Child, mut interrupt: watch::Receiver<Option<Interrupt>>) -> End {
     let mut input = child.stdin.take();
     let mut lines = child.stdout.take().map(|output| BufReader::new(output).lines());
@@ -111,26 +114,26 @@ async fn follow(job: &Claimed, mut child: Child, mut interrupt: watch::Receiver<
     end_of(reported, told, status)
 }
 
-/// The next interruption that is not `told` already.
+/// Waits for the next interruption that differs from `told`.
 async fn changed(interrupt: &mut watch::Receiver<Option<Interrupt>>, told: Option<Interrupt>) -> Option<Interrupt> {
     interrupt.wait_for(|why| *why != told).await.map_or(Some(Interrupt::Lost), |why| *why)
 }
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug)]
 enum End {
-    /// In order, or as it was told to.
+    /// It ended in order, or as it was told to.
     Left(AttemptEnd),
-    /// By itself, while it ran the job.
+    /// It died while it ran the job.
     Died(String),
-    /// Before it ran the job.
+    /// It ended before it ran the job.
     NotBegun(anyhow::Error),
 }
 
-/// What a child says.
+/// A report of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Report {
-    /// From here on it is the job that runs.
+    /// The job starts to run.
     Begun,
     /// The attempt is settled.
     Settled,
@@ -152,7 +155,7 @@ impl Report {
         }
     }
 
-    /// How the attempt left the child; none when it began.
+    /// Returns the outcome of the attempt, or `None` for its start.
     fn outcome(self) -> Option<AttemptEnd> {
         match self {
             Self::Begun => None,
@@ -162,13 +165,13 @@ impl Report {
         }
     }
 
-    /// Reads a line; a job may print others.
+    /// Reads a report from a line. A job may print other lines.
     fn read(line: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|report| report.line() == line)
     }
 }
 
-/// The word by which a worker passes an interruption on.
+/// Returns the word that passes an interruption to the child.
 fn word(why: Interrupt) -> &'static str {
     match why {
         Interrupt::Cancelled => "cancel",
@@ -177,8 +180,10 @@ fn word(why: Interrupt) -> &'static str {
     }
 }
 
-/// Only a child that ended by itself, without a report, while it ran the job died of the job. One that was told to stop or
-/// that lost its attempt may end as it likes.
+/// Decides how a child ended. The job killed it only if it ended by itself, without a report, while
+/// it ran the job.
+///
+/// A child that was told to stop, or that lost its attempt, may end in any way.
 fn end_of(reported: Option<Report>, told: Option<Interrupt>, status: std::io::Result<ExitStatus>) -> End {
     if let Some(outcome) = reported.and_then(Report::outcome) {
         return End::Left(outcome);

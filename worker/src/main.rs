@@ -1,8 +1,11 @@
 //! The worker: runs every kind of job.
 //!
-//! A [`feeder`] a queue pops ids from Redis and claims them; [`runtime`] runs the claimed jobs on apalis; [`heartbeat`] keeps
-//! the process' lease; [`dispatcher`] competes for promoting and releasing work; [`start`] starts and stops all that; they
-//! share a [`process::Process`]. A job under which processes died runs alone, in a child of this one: [`isolation`].
+//! A [`feeder`] per queue pops ids from Redis and claims them. The [`runtime`] runs the claimed
+//! jobs on apalis. The [`heartbeat`] keeps the process's lease. The [`dispatcher`] competes for
+//! promoting and releasing work.
+//!
+//! [`start`] starts and stops all of that; they share a [`process::Process`]. A job under which
+//! processes died runs alone, in a child process: [`isolation`].
 
 mod config;
 mod dispatcher;

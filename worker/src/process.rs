@@ -1,4 +1,4 @@
-//! What the parts of a worker process share.
+//! The state that the parts of a worker process share.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use jobs::{
 use tokio::sync::{Notify, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-/// What the parts of a worker process share.
+/// The state that the parts of a worker process share.
 pub(crate) struct Process {
     pub(crate) engine: Engine,
     pub(crate) window: Window,
@@ -19,27 +19,27 @@ pub(crate) struct Process {
     pub(crate) settler: Settler,
     pub(crate) limiter: Limiter,
     pub(crate) registration: lease::Registration,
-    /// The id under which this process claims; none while it has no lease.
+    /// The id under which this process claims; `None` while it has no lease.
     pub(crate) identity: watch::Sender<Option<WorkerId>>,
-    /// Somebody said that there is due work.
+    /// Notified when another process announced due work.
     pub(crate) woken: Notify,
-    /// Places for jobs that run alone.
+    /// The places for jobs that run alone.
     pub(crate) isolated: Semaphore,
-    /// No new work from here on.
+    /// Cancelled when the process takes no new work.
     pub(crate) stopping: CancellationToken,
-    /// Everything has ended.
+    /// Cancelled when everything has ended.
     pub(crate) stopped: CancellationToken,
 }
 
 impl Process {
-    /// The id under which this process claims now.
+    /// Returns the id under which this process claims now.
     pub(crate) fn identity(&self) -> Option<WorkerId> {
         *self.identity.borrow()
     }
 
     /// Waits until this process has a lease.
     pub(crate) async fn wait_for_lease(&self) {
-        // The sender is in `self`: it is not gone.
+        // This cannot fail: the sender lives in `self`.
         let _ = self.identity.subscribe().wait_for(Option::is_some).await;
     }
 }

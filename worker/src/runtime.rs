@@ -1,7 +1,8 @@
-//! The runtime: claimed jobs run on apalis. The one module that knows apalis.
+//! The runtime: runs claimed jobs on apalis. It is the only module that knows apalis.
 //!
-//! apalis' own stores are not used (see `docs/ARCHITECTURE.md`): a [`Backend`] of ours reads an in-process channel that the
-//! [`crate::feeder`] fills, and one handler serves all kinds. Retries, leases and results are the ledger's.
+//! apalis's own stores are not used (see `docs/ARCHITECTURE.md`). Our [`Backend`] reads an
+//! in-process channel that the [`crate::feeder`] fills, and one handler serves all kinds. Retries,
+//! leases and results belong to the ledger.
 
 use std::{
     convert::Infallible,
@@ -31,7 +32,7 @@ use crate::{
     ticket::{Ticket, Tickets},
 };
 
-/// Runs a worker a queue until `stopping`; running jobs go on for `drain` at most.
+/// Runs one apalis worker per queue until `stopping`. Running jobs then go on for at most `drain`.
 pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)], drain: Duration) {
     let mut monitor = Monitor::new().shutdown_timeout(drain).should_restart(|_, _| true);
     for (queue, tickets) in queues {
@@ -55,7 +56,7 @@ pub(crate) async fn run(process: Arc<Process>, queues: &[(&'static str, Tickets)
     }
 }
 
-/// Runs one claimed job. The only handler: the ledger's row says which kind it is.
+/// Runs one claimed job. It is the only handler: the ledger's row names the kind.
 async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     let attempt = ticket.job.attempt;
     match lost_in_panic(AssertUnwindSafe(outcome_of(ticket, &process)).catch_unwind().await) {
@@ -68,8 +69,10 @@ async fn run_ticket(ticket: Ticket, process: Data<Arc<Process>>) {
     }
 }
 
-/// What a kind does wrong the engine settles; a panic elsewhere is a bug of ours. Its attempt is let go, so that the next
-/// renewal of the lease hands it back.
+/// Turns a panic of a handler into a lost attempt. The engine settles panics of kinds, so this one
+/// is a bug of ours.
+///
+/// The attempt is let go, so that the next renewal of the lease hands it back.
 fn lost_in_panic(outcome: thread::Result<AttemptEnd>) -> AttemptEnd {
     outcome.unwrap_or_else(|_| {
         tracing::error!("a handler panicked; its attempt is handed back");
@@ -88,13 +91,13 @@ async fn outcome_of(ticket: Ticket, process: &Process) -> AttemptEnd {
     process.engine.run(ticket.job, ticket.interrupt).await
 }
 
-/// apalis wants an id: the job's, with the attempt's number.
+/// Returns the apalis task of a ticket. Its id is the job's id with the attempt's number.
 fn task(ticket: Ticket) -> Task<Ticket> {
     let id = format!("{}:{}", ticket.job.attempt.job_id, ticket.job.attempt.number);
     TaskBuilder::new(ticket).task_id(TaskId::from_string(id)).build()
 }
 
-/// The backend: a channel. It cannot fail, so an apalis worker never dies of it.
+/// The apalis backend: a channel. It cannot fail, so an apalis worker never dies of it.
 struct Channel {
     tickets: Tickets,
 }

@@ -1,4 +1,4 @@
-//! Listens to what other processes tell through Redis: that there is due work, and which running jobs were cancelled.
+//! Listens for signals of other processes through Redis: due work, and cancelled jobs.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use jobs::engine::{Interrupt, SUBSCRIPTION_LIFE, Signal, listen};
 
 use crate::process::Process;
 
-/// Listens until the process has stopped. What is missed costs a second, or waits for the next renewal of the lease.
+/// Listens until the process has stopped. A missed signal costs a second, or waits for the next
+/// renewal of the lease.
 pub(crate) async fn obey_signals(process: Arc<Process>) {
     let heard = listen(SUBSCRIPTION_LIFE, || process.window.signals(), |signal| obey(&process, &signal));
     process.stopped.run_until_cancelled(heard).await;

@@ -1,4 +1,4 @@
-//! Starting and stopping a worker process.
+//! Starts and stops a worker process.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -28,19 +28,21 @@ use crate::{
     ticket::Tickets,
 };
 
-/// A claim that is on its way at the signal to stop may take this long.
+/// The time limit, after the signal to stop, for claims that are already running.
 const LAST_CLAIMS: Duration = Duration::from_secs(5);
 
-/// After the grace for running jobs, this long for calls of effects that must not be cut, and for what is to be written.
+/// The time, after the grace for running jobs, for effect calls that must not be cut and for
+/// writing results.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
-/// The last statements take this long at most: the platform kills what is not gone by then.
+/// The time limit of the last statements, because the platform kills a process that takes too long.
 const LAST_STATEMENTS: Duration = Duration::from_secs(1);
 
-/// What is left of the process' own tasks ends within this.
+/// The time limit for the process's own tasks to end.
 const LAST_TASKS: Duration = Duration::from_millis(300);
 
-/// The whole of a stop: the grace, the last calls, handing back, deregistering, the tasks.
+/// The times of all steps of a stop must fit: the grace, the last calls, handing back,
+/// deregistering, the tasks.
 const _: () = {
     let grace = Duration::from_secs(LONGEST_DRAIN_SECONDS).as_millis();
     let rest = LAST_CALLS.as_millis() + 2 * LAST_STATEMENTS.as_millis() + LAST_TASKS.as_millis();
@@ -108,7 +110,7 @@ pub(crate) async fn run(config: WorkerConfig) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A first signal stops the process in order, a second one at once.
+/// Stops the process in order at the first signal, and at once at the second.
 fn listen_for_signals(process: &Arc<Process>) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -130,7 +132,8 @@ fn listen_for_signals(process: &Arc<Process>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Waits, once the process is to stop, for claims on their way: what they claim must be in hand to be handed back.
+/// Waits for running claims once the process is to stop, because only known attempts can be handed
+/// back.
 async fn claim_to_the_end(process: &Process, mut feeders: JoinSet<()>) {
     process.stopping.cancelled().await;
     let ended = async { while feeders.join_next().await.is_some() {} };
@@ -139,7 +142,8 @@ async fn claim_to_the_end(process: &Process, mut feeders: JoinSet<()>) {
     }
 }
 
-/// Interrupts what still runs after the grace, waits for calls that must not be cut, hands the rest back.
+/// Interrupts jobs that still run after the grace, waits for calls that must not be cut, and hands
+/// the rest back.
 async fn stop(process: &Process, queues: &[(&'static str, Tickets)]) {
     for (_, tickets) in queues {
         feeder::return_unstarted(process, tickets);

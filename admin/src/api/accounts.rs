@@ -1,7 +1,10 @@
 //! Connected accounts.
 
 use chrono::{DateTime, Utc};
-use jobs::connections::store::{self, AccountRow};
+use jobs::{
+    connections::store::{self, AccountRow},
+    engine::Scope,
+};
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
 use uuid::Uuid;
 
@@ -12,22 +15,22 @@ use crate::{
     state::AppState,
 };
 
-/// What one can publish to.
+/// An account to publish on.
 #[derive(Debug, Object)]
 pub(crate) struct AccountView {
     id: Uuid,
-    /// `facebook`.
+    /// The network, such as `facebook`.
     platform: String,
-    /// Its id at the provider.
+    /// The account's id at the provider.
     remote_id: String,
     name: String,
     /// `active`, or `needs_reauth` when its user has to connect it again.
     status: String,
-    /// Why.
+    /// The reason for the status.
     status_reason: Option<String>,
-    /// The user's token that it depends on, for `refresh_token` jobs.
+    /// The id of the user's token that the account depends on, for `refresh_token` jobs.
     user_token_id: Uuid,
-    /// When that ends unless it is refreshed.
+    /// The time at which the token expires unless it is refreshed.
     token_expires_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
 }
@@ -60,7 +63,7 @@ pub(crate) struct AccountsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl AccountsApi {
-    /// The connected accounts of a tenant.
+    /// List the connected accounts of a tenant.
     #[oai(path = "/tenants/:id/accounts", method = "get", operation_id = "list_accounts")]
     async fn list(
         &self,
@@ -68,10 +71,9 @@ impl AccountsApi {
         id: Path<Uuid>,
     ) -> Result<Json<AccountList>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
         let accounts = store::list_accounts(&mut tx, id).await?;
-        tx.commit().await?;
         Ok(Json(AccountList { items: accounts.into_iter().map(AccountView::from).collect() }))
     }
 }

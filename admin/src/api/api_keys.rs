@@ -1,12 +1,11 @@
-//! Keys for the API.
+//! API keys: making, listing and revoking them.
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::Scope,
     ids::TenantId,
     tenants::{
-        keys::{self, KeyRow},
+        keys::{self, KeyRow, NewKey},
         permissions::{self, Permissions},
     },
 };
@@ -15,13 +14,13 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -32,15 +31,17 @@ use crate::{
 
 /// A key to make.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-struct NewKey {
-    /// Whose it is; the caller's own unless said. Operators who say none make an operator's.
+#[oai(deny_unknown_fields, rename = "NewKey")]
+struct KeyBody {
+    /// The key's tenant; by default the caller's own. An operator who names no tenant makes an
+    /// operator's key.
     tenant_id: Option<Uuid>,
-    /// What it is for, or who holds it.
+    /// A name that says what the key is for, or who holds it.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: String,
-    /// What it may do: names such as `jobs:read`, `jobs:retry` or `posts:write`; `*:read` reads everything that its tenant
-    /// has, `*` does everything. No more than the caller's own.
+    /// The key's permissions: names such as `jobs:read`, `jobs:retry` or `posts:write`. `*:read`
+    /// allows reading everything of the tenant, `*` allows everything. A key cannot have more
+    /// permissions than its maker.
     #[oai(validator(min_items = 1, max_items = 50))]
     permissions: Vec<String>,
 }
@@ -49,16 +50,17 @@ struct NewKey {
 #[derive(Debug, Object)]
 struct KeyView {
     id: Uuid,
-    /// All zeros for an operator's.
+    /// The key's tenant; all zeros for an operator's key.
     tenant_id: Uuid,
     name: String,
-    /// How it begins.
+    /// The first characters of the key.
     prefix: String,
     permissions: Vec<String>,
-    /// The person who made it; absent where a key or a command did, or whoever did is gone.
+    /// The person who made the key. Absent if a key or a command made it, or if the person no
+    /// longer exists.
     created_by: Option<Uuid>,
     created_at: DateTime<Utc>,
-    /// To the minute.
+    /// The time of the last use, to the minute.
     last_used_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
 }
@@ -87,7 +89,7 @@ impl Listed for KeyView {
 /// A new key.
 #[derive(Debug, Object)]
 struct MadeKey {
-    /// The key itself, as in `Authorization: Bearer ...`: this is the only time that it is to be seen.
+    /// The key itself, to be sent as `Authorization: Bearer ...`. It is shown only once.
     key: String,
     #[oai(flatten)]
     about: KeyView,
@@ -95,7 +97,7 @@ struct MadeKey {
 
 #[derive(ApiResponse)]
 enum CreatedKey {
-    /// The key is valid from now on.
+    /// The key is made and valid.
     #[oai(status = 201)]
     Created(Json<MadeKey>),
 }
@@ -106,13 +108,13 @@ pub(crate) struct KeysApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Access")]
 impl KeysApi {
-    /// Make a key.
+    /// Make an API key.
     #[oai(path = "/api-keys", method = "post", operation_id = "create_api_key")]
     async fn create(
         &self,
         #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
-        body: Body<NewKey>,
-    ) -> Result<CreatedKey, ApiError> {
+        body: Body<KeyBody>,
+    ) -> Result<Answered<CreatedKey>, ApiError> {
         let tenant_id = holder(&caller, body.tenant_id)?;
         let permissions = Permissions::named(body.permissions.clone()).map_err(|unknown| {
             let detail = format!("{unknown}. There are *, *:read, {}.", permissions::ALL.join(", "));
@@ -120,15 +122,16 @@ impl KeysApi {
         })?;
         caller.may_give(tenant_id, &permissions)?;
         let maker = caller.person().ok().map(|person| person.user_id);
-        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        let new = NewKey { tenant_id, name: body.0.name, permissions, maker };
+        let mut tx = self.state.db.write(Scope::of(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let (row, key) = keys::insert(&mut tx, tenant_id, &body.name, maker, &permissions).await?;
-        self.state.record(&mut tx, caller.actor(), entry("api_key.create", &row)).await?;
-        tx.commit().await?;
-        Ok(CreatedKey::Created(Json(MadeKey { key, about: row.into() })))
+        let (row, key) = keys::issue(&mut tx, &self.state.services, caller.actor(), &new).await?;
+        tx.answer(CreatedKey::Created(Json(MadeKey { key, about: row.into() }))).await
     }
 
-    /// A tenant's keys, revoked ones too, newest first; the caller's own unless a tenant is said.
+    /// List a tenant's keys, revoked ones too, newest first.
+    ///
+    /// Without a tenant, these are the caller's own tenant's keys.
     #[oai(path = "/api-keys", method = "get", operation_id = "list_api_keys")]
     async fn list(
         &self,
@@ -138,44 +141,34 @@ impl KeysApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<KeyView>>, ApiError> {
         let (tenant_id, paging) = (holder(&caller, tenant_id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.begin(Scope::of(tenant_id)).await?;
+        let mut tx = self.state.db.read(Scope::of(tenant_id)).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let rows = keys::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let mut rows = keys::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Revoke a key that does no more than the caller's own: the next request with it is refused. May be repeated.
+    /// Revoke a key; the next request with it is refused.
+    ///
+    /// The caller needs every permission that the key has. Revoking a key again changes nothing.
     #[oai(path = "/api-keys/:id", method = "delete", operation_id = "revoke_api_key")]
     async fn revoke(
         &self,
         #[oai(scope = "Needs::ApiKeysWrite")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<KeyView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let row = keys::revoke(&mut tx, id.0).await?.ok_or_else(|| ApiError::not_found("key"))?;
-        caller.may_give(row.tenant_id, &Permissions::stored(row.permissions.clone()))?;
-        self.state.record(&mut tx, caller.actor(), entry("api_key.revoke", &row)).await?;
-        tx.commit().await?;
-        Ok(Json(row.into()))
+    ) -> Result<Answered<Json<KeyView>>, ApiError> {
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let may_revoke = |key: &KeyRow| caller.may_give(key.tenant_id, &Permissions::stored(key.permissions.clone()));
+        let row = keys::revoke(&mut tx, &self.state.services, caller.actor(), id.0, may_revoke).await?;
+        let row = row.ok_or_else(|| ApiError::not_found("key"))?;
+        tx.answer(Json(row.into())).await
     }
 }
 
-/// Whose keys a request is about; the system's are operators'.
+/// Returns the tenant whose keys a request is about. Operators' keys belong to the system's tenant.
 fn holder(caller: &Caller, named: Option<Uuid>) -> Result<TenantId, ApiError> {
     match named {
         Some(named) => caller.tenant(named),
         None => Ok(caller.own_tenant()?.unwrap_or(TenantId::SYSTEM)),
-    }
-}
-
-fn entry(action: &str, key: &KeyRow) -> Entry {
-    Entry {
-        tenant_id: key.tenant_id,
-        action: action.to_owned(),
-        object_type: "api_key",
-        object_id: key.id.to_string(),
-        details: json!({ "name": key.name, "prefix": key.prefix, "permissions": key.permissions, "revoked_at": key.revoked_at }),
     }
 }

@@ -1,178 +1,42 @@
 //! Folders and pictures.
 
-use chrono::{DateTime, Utc};
+mod upload;
+mod views;
+
 use jobs::{
     assets::{
-        Overlay, Picture, Position, RenderOverlay,
-        store::{self, AssetRow, FolderRow, NewAsset},
+        self, Overlay, Upload, UploadError,
+        store::{self, AssetRow, FolderRow},
     },
-    audit::Entry,
-    engine::NewJob,
+    engine::Scope,
     ids::{AssetId, FolderId},
-    tenants::usage,
 };
 use poem_openapi::{
-    ApiResponse, Enum, Multipart, Object, OpenApi,
+    OpenApi,
     param::{Path, Query},
     payload::{Binary, Json},
-    types::multipart::Upload,
 };
-use serde_json::json;
 use uuid::Uuid;
 
+use self::{
+    upload::{UploadForm, read_picture},
+    views::{
+        AcceptedOverlay, AssetView, Content, CreatedAsset, CreatedFolder, FolderList, FolderView, NewFolder,
+        NewOverlay, OverlayView,
+    },
+};
 use crate::{
     ApiError,
     api::{Tag, jobs::EnqueuedView, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
-        paging::{Listed, Page, Paging},
+        paging::{Page, Paging},
     },
     state::AppState,
 };
-
-/// A folder to make.
-#[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewFolder {
-    tenant_id: Uuid,
-    #[oai(validator(min_length = 1, max_length = 200))]
-    name: String,
-}
-
-/// A folder of pictures.
-#[derive(Debug, Object)]
-pub(crate) struct FolderView {
-    id: Uuid,
-    tenant_id: Uuid,
-    name: String,
-    created_at: DateTime<Utc>,
-}
-
-impl From<FolderRow> for FolderView {
-    fn from(row: FolderRow) -> Self {
-        Self { id: row.id.0, tenant_id: row.tenant_id.0, name: row.name, created_at: row.created_at }
-    }
-}
-
-/// The folders of a tenant.
-#[derive(Debug, Object)]
-pub(crate) struct FolderList {
-    items: Vec<FolderView>,
-}
-
-/// A picture.
-#[derive(Debug, Object)]
-pub(crate) struct AssetView {
-    id: Uuid,
-    tenant_id: Uuid,
-    folder_id: Uuid,
-    name: String,
-    /// `image/jpeg` or `image/png`, told from the bytes.
-    content_type: String,
-    size_bytes: i64,
-    width_px: i32,
-    height_px: i32,
-    tags: Vec<String>,
-    /// The picture it was rendered from.
-    source_asset_id: Option<Uuid>,
-    created_at: DateTime<Utc>,
-}
-
-impl From<AssetRow> for AssetView {
-    fn from(row: AssetRow) -> Self {
-        Self {
-            id: row.id.0,
-            tenant_id: row.tenant_id.0,
-            folder_id: row.folder_id.0,
-            name: row.name,
-            content_type: row.content_type,
-            size_bytes: row.size_bytes,
-            width_px: row.width_px,
-            height_px: row.height_px,
-            tags: row.tags,
-            source_asset_id: row.source_asset_id.map(|id| id.0),
-            created_at: row.created_at,
-        }
-    }
-}
-
-impl Listed for AssetView {
-    const PAGE: &'static str = "AssetPage";
-    const DESCRIPTION: &'static str = "A page of pictures.";
-}
-
-/// A picture to upload.
-#[derive(Debug, Multipart)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct UploadForm {
-    /// A JPEG or a PNG of 20 MiB at most.
-    file: Upload,
-    /// Words to find it by: `summer,pizza`.
-    tags: Option<String>,
-}
-
-/// Where the text goes.
-#[derive(Debug, Clone, Copy, Enum)]
-#[oai(rename_all = "lowercase")]
-pub(crate) enum OverlayPosition {
-    Top,
-    Center,
-    Bottom,
-}
-
-/// Text to put over a picture.
-#[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewOverlay {
-    #[oai(validator(min_length = 1, max_length = 300))]
-    text: String,
-    /// Along the lower edge if absent.
-    position: Option<OverlayPosition>,
-}
-
-/// A picture that a job renders.
-#[derive(Debug, Object)]
-pub(crate) struct OverlayView {
-    #[oai(flatten)]
-    job: EnqueuedView,
-    /// The picture that will be there when the job has completed.
-    asset_id: Uuid,
-}
-
-#[derive(ApiResponse)]
-pub(crate) enum CreatedFolder {
-    /// The folder is there.
-    #[oai(status = 201)]
-    Created(Json<FolderView>),
-}
-
-#[derive(ApiResponse)]
-pub(crate) enum CreatedAsset {
-    /// The picture is there.
-    #[oai(status = 201)]
-    Created(Json<AssetView>),
-}
-
-#[derive(ApiResponse)]
-pub(crate) enum AcceptedOverlay {
-    /// A job renders the picture.
-    #[oai(status = 202)]
-    Accepted(
-        Json<OverlayView>,
-        /// The job's address.
-        #[oai(header = "Location")]
-        String,
-    ),
-}
-
-#[derive(ApiResponse)]
-pub(crate) enum Content {
-    /// The bytes.
-    #[oai(status = 200)]
-    Bytes(Binary<Vec<u8>>, #[oai(header = "Content-Type")] String),
-}
 
 pub(crate) struct AssetsApi {
     pub(crate) state: AppState,
@@ -186,19 +50,17 @@ impl AssetsApi {
         &self,
         #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
         body: Body<NewFolder>,
-    ) -> Result<CreatedFolder, ApiError> {
-        let tenant_id = caller.tenant(body.tenant_id)?;
-        let mut tx = self.state.db.tenant(tenant_id).await?;
-        let folder = store::insert_folder(&mut tx, tenant_id, &body.name).await?.ok_or_else(|| {
+    ) -> Result<Answered<CreatedFolder>, ApiError> {
+        let (tenant_id, services) = (caller.tenant(body.tenant_id)?, &self.state.services);
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
+        let folder = assets::create_folder(&mut tx, services, caller.actor(), tenant_id, &body.name).await?;
+        let folder = folder.ok_or_else(|| {
             ApiError::conflict(ErrorCode::FolderExists, "A folder of that name exists: use it, or take another name.")
         })?;
-        let entry = Entry::new(tenant_id, "folder.create", "folder", folder.id, json!({ "name": folder.name }));
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(CreatedFolder::Created(Json(folder.into())))
+        tx.answer(CreatedFolder::Created(Json(folder.into()))).await
     }
 
-    /// The folders of a tenant, by name.
+    /// List the folders of a tenant, by name.
     #[oai(path = "/tenants/:id/folders", method = "get", operation_id = "list_folders")]
     async fn list_folders(
         &self,
@@ -206,14 +68,13 @@ impl AssetsApi {
         id: Path<Uuid>,
     ) -> Result<Json<FolderList>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
         let folders = store::list_folders(&mut tx, id).await?;
-        tx.commit().await?;
         Ok(Json(FolderList { items: folders.into_iter().map(FolderView::from).collect() }))
     }
 
-    /// The pictures of a folder, newest first.
+    /// List the pictures of a folder, newest first.
     #[oai(path = "/folders/:id/assets", method = "get", operation_id = "list_assets")]
     async fn list_assets(
         &self,
@@ -224,10 +85,9 @@ impl AssetsApi {
     ) -> Result<Json<Page<AssetView>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
         let folder = self.folder(&caller, id.0).await?;
-        let mut tx = self.state.db.tenant(folder.tenant_id).await?;
-        let assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&assets, |asset| (asset.created_at, asset.id.0));
+        let mut tx = self.state.db.read(Scope::Tenant(folder.tenant_id)).await?;
+        let mut assets = store::list_assets(&mut tx, folder.tenant_id, folder.id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut assets, |asset| (asset.created_at, asset.id.0));
         Ok(Json(Page { items: assets.into_iter().map(AssetView::from).collect(), next }))
     }
 
@@ -238,20 +98,25 @@ impl AssetsApi {
         #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
         id: Path<Uuid>,
         form: UploadForm,
-    ) -> Result<CreatedAsset, ApiError> {
+    ) -> Result<Answered<CreatedAsset>, ApiError> {
+        let services = &self.state.services;
         let folder = self.folder(&caller, id.0).await?;
-        let tags = tags(form.tags.as_deref().unwrap_or(""))?;
-        let name = form.file.file_name().unwrap_or("picture").chars().take(200).collect::<String>();
-        let bytes = form
-            .file
-            .into_vec()
-            .await
-            .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, error.to_string()))?;
-        let asset = self.keep(&caller, &folder, name, tags, bytes).await?;
-        Ok(CreatedAsset::Created(Json(asset.into())))
+        let UploadForm { name, tags, form } = form;
+        let (picture, bytes, _held) = read_picture(&self.state.budgets, form).await?;
+        let upload = Upload { name, tags, picture, bytes };
+        let stored = assets::store_bytes(services, &folder, upload).await?;
+        let mut tx = self.state.db.write(Scope::Tenant(folder.tenant_id), &caller).await?;
+        match assets::add(&mut tx, services, caller.actor(), &stored).await {
+            Ok(asset) => tx.answer(CreatedAsset::Created(Json(asset.into()))).await,
+            Err(error) => {
+                drop(tx);
+                assets::drop_bytes(services, &stored).await;
+                Err(error.into())
+            }
+        }
     }
 
-    /// The bytes of a picture.
+    /// Get the bytes of a picture.
     #[oai(path = "/assets/:id/content", method = "get", operation_id = "get_asset_content")]
     async fn content(
         &self,
@@ -259,100 +124,47 @@ impl AssetsApi {
         id: Path<Uuid>,
     ) -> Result<Content, ApiError> {
         let asset = self.asset(&caller, id.0).await?;
-        let bytes = self.state.services.storage.get(&asset.storage_key).await?;
-        Ok(Content::Bytes(Binary(bytes.into()), asset.content_type))
+        let (bytes, size_bytes) = self.state.services.storage.stream(&asset.storage_key).await?;
+        Ok(Content::Bytes(Binary(poem::Body::from_bytes_stream(bytes)), asset.content_type, size_bytes))
     }
 
-    /// Put text over a picture, as a new picture.
+    /// Put text over a picture.
+    ///
+    /// The result is a new picture.
     #[oai(path = "/assets/:id/overlay", method = "post", operation_id = "create_overlay")]
     async fn overlay(
         &self,
         #[oai(scope = "Needs::AssetsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<NewOverlay>,
-    ) -> Result<AcceptedOverlay, ApiError> {
-        let asset = self.asset(&caller, id.0).await?;
-        let position = match body.position {
-            Some(OverlayPosition::Top) => Position::Top,
-            Some(OverlayPosition::Center) => Position::Center,
-            Some(OverlayPosition::Bottom) | None => Position::Bottom,
-        };
-        let overlay = Overlay { text: body.0.text, position };
-        let job = RenderOverlay { asset_id: asset.id, rendered_id: AssetId::new(), overlay };
-        let mut tx = self.state.db.tenant(asset.tenant_id).await?;
-        let enqueued = tx.enqueue(NewJob::new(asset.tenant_id, &job)).await?;
-        let details = json!({ "rendered_id": job.rendered_id });
-        let entry = Entry::new(asset.tenant_id, "asset.overlay", "asset", asset.id, details);
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        let view = OverlayView { job: EnqueuedView::from(enqueued), asset_id: job.rendered_id.0 };
-        Ok(AcceptedOverlay::Accepted(Json(view), format!("/api/v1/jobs/{}", enqueued.id)))
+    ) -> Result<Answered<AcceptedOverlay>, ApiError> {
+        let (asset, services) = (self.asset(&caller, id.0).await?, &self.state.services);
+        let overlay = Overlay::from(body.0);
+        let mut tx = self.state.db.write(Scope::Tenant(asset.tenant_id), &caller).await?;
+        let (rendered, job) = assets::request_overlay(&mut tx, services, caller.actor(), &asset, overlay).await?;
+        let view = OverlayView { job: EnqueuedView::from(job), asset_id: rendered.0 };
+        tx.answer(AcceptedOverlay::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id))).await
     }
 }
 
 impl AssetsApi {
     async fn folder(&self, caller: &Caller, id: Uuid) -> Result<FolderRow, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let folder = store::get_folder(&mut tx, FolderId(id)).await?;
-        tx.commit().await?;
-        folder.ok_or_else(|| ApiError::not_found("folder"))
+        let mut tx = self.state.db.read(caller.scope()?).await?;
+        store::get_folder(&mut tx, FolderId(id)).await?.ok_or_else(|| ApiError::not_found("folder"))
     }
 
     async fn asset(&self, caller: &Caller, id: Uuid) -> Result<AssetRow, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let asset = store::get_asset(&mut tx, AssetId(id)).await?;
-        tx.commit().await?;
-        asset.ok_or_else(|| ApiError::not_found("picture"))
-    }
-
-    /// Stores the bytes first: a row never points at nothing.
-    async fn keep(
-        &self,
-        caller: &Caller,
-        folder: &FolderRow,
-        name: String,
-        tags: Vec<String>,
-        bytes: Vec<u8>,
-    ) -> Result<AssetRow, ApiError> {
-        let probing = tokio::task::spawn_blocking(move || Picture::probe(&bytes).map(|picture| (picture, bytes)));
-        let (picture, bytes) = probing.await.map_err(ApiError::internal)??;
-        let asset = NewAsset {
-            id: AssetId::new(),
-            tenant_id: folder.tenant_id,
-            folder_id: folder.id,
-            name,
-            picture,
-            size_bytes: bytes.len(),
-            tags,
-            source_asset_id: None,
-        };
-        let key = NewAsset::storage_key(asset.tenant_id, asset.id);
-        self.state.services.storage.put(&key, bytes.into()).await?;
-        let inserted = self.insert(caller, &asset).await;
-        if let Err(ApiError::Forbidden(_) | ApiError::NotFound(_)) = inserted {
-            // There certainly is no row. A file that stays without one only takes room.
-            let _ = self.state.services.storage.delete(&key).await;
-        }
-        inserted
-    }
-
-    async fn insert(&self, caller: &Caller, asset: &NewAsset) -> Result<AssetRow, ApiError> {
-        let mut tx = self.state.db.tenant(asset.tenant_id).await?;
-        store::insert_asset(&mut tx, asset).await?;
-        let row = store::get_asset(&mut tx, asset.id).await?.ok_or_else(|| ApiError::not_found("picture"))?;
-        usage::take_image(&mut tx, &self.state.services.plans, asset.tenant_id, asset.size_bytes).await?;
-        let details = json!({ "name": asset.name, "size_bytes": asset.size_bytes });
-        let entry = Entry::new(asset.tenant_id, "asset.upload", "asset", asset.id, details);
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(row)
+        let mut tx = self.state.db.read(caller.scope()?).await?;
+        store::get_asset(&mut tx, AssetId(id)).await?.ok_or_else(|| ApiError::not_found("picture"))
     }
 }
 
-fn tags(words: &str) -> Result<Vec<String>, ApiError> {
-    let tags: Vec<String> = words.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned).collect();
-    if tags.len() > 50 || tags.iter().any(|tag| tag.chars().count() > 50) {
-        return Err(ApiError::unprocessable(ErrorCode::BadTags, "tags should be 50 words of 50 characters at most."));
+impl From<UploadError> for ApiError {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::Storage(error) => error.into(),
+            UploadError::Usage(error) => error.into(),
+            UploadError::Database(error) => error.into(),
+        }
     }
-    Ok(tags)
 }

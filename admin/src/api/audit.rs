@@ -1,7 +1,10 @@
-//! Who did what.
+//! The audit log.
 
 use chrono::{DateTime, Utc};
-use jobs::audit::store::{self, EntryRow};
+use jobs::{
+    audit::store::{self, EntryRow},
+    engine::Scope,
+};
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
@@ -18,28 +21,29 @@ use crate::{
     state::AppState,
 };
 
-/// Something done.
+/// An entry of the audit log.
 #[derive(Debug, Object)]
 struct EntryView {
     id: Uuid,
-    /// Whose thing it was done to; all zeros for what concerns everybody.
+    /// The tenant that the entry is about; all zeros if it concerns all tenants.
     tenant_id: Uuid,
-    /// The place in the tenant's chain; absent for entries from before there were chains.
+    /// The entry's position in the tenant's chain. Absent in entries that are older than the
+    /// chains.
     seq: Option<i64>,
-    /// The API key, the person or the job; all zeros for a command on the server.
+    /// The id of the API key, the person or the job; all zeros for a command on the server.
     actor_id: Uuid,
-    /// Which of them: key, person, command or job.
+    /// The kind of actor: key, person, command or job.
     actor_kind: String,
-    /// What the key, the person or the job is called.
+    /// The name of the key, the person or the job.
     actor_name: String,
-    /// What was done, such as `job.retry`.
+    /// The action, such as `job.retry`.
     action: String,
-    /// The sort of thing it was done to.
+    /// The type of the object that was changed.
     object_type: String,
     object_id: String,
-    /// What was asked for, and what it was before and after where that matters.
+    /// Details of the action: the request, and the values before and after if they matter.
     details: Value,
-    /// The other end of the connection, which may be a proxy.
+    /// The address at the other end of the connection, which may be a proxy.
     remote_address: Option<String>,
     created_at: DateTime<Utc>,
 }
@@ -68,8 +72,8 @@ impl Listed for EntryView {
     const DESCRIPTION: &'static str = "A page of entries.";
 }
 
-fn page(rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
-    let next = paging.next(&rows, |row| (row.created_at, row.id));
+fn page(mut rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
+    let next = paging.next(&mut rows, |row| (row.created_at, row.id));
     Page { items: rows.into_iter().map(|row| EntryView::of(row, audience)).collect(), next }
 }
 
@@ -79,7 +83,7 @@ pub(crate) struct AuditApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Audit")]
 impl AuditApi {
-    /// What was done to a tenant's things, newest first.
+    /// List the audit log of a tenant, newest first.
     #[oai(path = "/tenants/:id/audit-log", method = "get", operation_id = "list_audit_log")]
     async fn of_tenant(
         &self,
@@ -89,14 +93,15 @@ impl AuditApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = store::list(&mut tx, Some(id), paging.after, paging.limit).await?;
-        tx.commit().await?;
+        let rows = store::list(&mut tx, Some(id), paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 
-    /// What was done to anything, newest first; what concerns everybody (queues, the window) is only here. For operators.
+    /// List the whole audit log, newest first.
+    ///
+    /// Entries that concern all tenants (queues, the window) are only here. For operators.
     #[oai(path = "/audit-log", method = "get", operation_id = "list_whole_audit_log")]
     async fn whole(
         &self,
@@ -106,9 +111,8 @@ impl AuditApi {
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         caller.operator()?;
         let paging = Paging::read(&after, &limit)?;
-        let mut tx = self.state.db.system().await?;
-        let rows = store::list(&mut tx, None, paging.after, paging.limit).await?;
-        tx.commit().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
+        let rows = store::list(&mut tx, None, paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 }

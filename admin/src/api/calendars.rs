@@ -2,18 +2,16 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use jobs::{
-    audit::Entry,
     calendar::{
-        GenerateCalendar, reserve,
+        self, CreateError, NewCalendar,
         store::{self, CalendarRow},
     },
-    engine::NewJob,
+    engine::Scope,
     ids::CalendarId,
     posts,
     providers::ai,
 };
 use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -24,6 +22,7 @@ use crate::{
         require_tenant,
     },
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -31,17 +30,25 @@ use crate::{
 
 /// A calendar to make.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewCalendar {
-    /// `2026-12`.
+#[oai(deny_unknown_fields, rename = "NewCalendar")]
+pub(crate) struct CalendarBody {
+    /// The month, such as `2026-12`.
     #[oai(validator(pattern = "^[0-9]{4}-[0-9]{2}$"))]
     month: String,
-    /// How many posts: 1 to 62.
+    /// The number of posts, 1 to 62.
     #[oai(validator(minimum(value = "1"), maximum(value = "62")))]
     posts: i32,
-    /// What the month is to be about.
+    /// The subject of the month.
     #[oai(default, validator(max_length = 4000))]
     brief: String,
+}
+
+impl CalendarBody {
+    fn checked(self) -> Result<NewCalendar, ApiError> {
+        let month = NaiveDate::parse_from_str(&format!("{}-01", self.month), "%Y-%m-%d")
+            .map_err(|_| ApiError::unprocessable(ErrorCode::BadMonth, "month should look like 2026-12."))?;
+        Ok(NewCalendar { month, brief: self.brief, posts: self.posts })
+    }
 }
 
 /// A month of posts.
@@ -49,17 +56,17 @@ pub(crate) struct NewCalendar {
 pub(crate) struct CalendarView {
     id: Uuid,
     tenant_id: Uuid,
-    /// `2026-12`.
+    /// The month, such as `2026-12`.
     month: String,
     brief: String,
-    /// planning, writing, ready or failed.
+    /// `planning`, `writing`, `ready` or `failed`.
     state: String,
-    /// Why it failed.
+    /// The reason why it failed.
     error: Option<String>,
-    /// The job that makes it.
+    /// The job that makes the calendar.
     job_id: Option<Uuid>,
     created_at: DateTime<Utc>,
-    /// Its posts, in order; captions come one by one.
+    /// The posts, in order. Captions arrive one by one.
     posts: Vec<PostView>,
 }
 
@@ -95,50 +102,47 @@ pub(crate) struct CalendarsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Calendars")]
 impl CalendarsApi {
-    /// Have a month of posts written: a plan, then a job a post for its caption.
+    /// Have AI write a month of posts.
+    ///
+    /// One job plans the month, then one job for each post writes its caption.
     #[oai(path = "/tenants/:id/calendars", method = "post", operation_id = "create_calendar")]
     async fn create(
         &self,
         #[oai(scope = "Needs::CalendarsWrite")] caller: Caller,
         id: Path<Uuid>,
-        body: Body<NewCalendar>,
-    ) -> Result<AcceptedCalendar, ApiError> {
+        body: Body<CalendarBody>,
+    ) -> Result<Answered<AcceptedCalendar>, ApiError> {
         let tenant_id = caller.tenant(id.0)?;
-        let month = month(&body.month)?;
-        if !self.state.services.ai.is_configured() {
-            return Err(ApiError::not_configured("The language model", ai::SETTING));
-        }
-        let mut tx = self.state.db.tenant(tenant_id).await?;
+        let new = body.0.checked()?;
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let calendar_id = store::insert(&mut tx, tenant_id, month, &body.brief, body.posts).await?;
-        let job = tx.enqueue(NewJob::new(tenant_id, &GenerateCalendar { calendar_id })).await?;
-        store::mark_enqueued(&mut tx, tenant_id, calendar_id, job.id).await?;
-        reserve::reserve(&mut tx, &self.state.services.plans, tenant_id, calendar_id, body.posts).await?;
-        let calendar = store::get(&mut tx, calendar_id).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
-        let details = json!({ "month": body.month, "posts": body.posts });
-        let entry = Entry::new(tenant_id, "calendar.create", "calendar", calendar_id, details);
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(AcceptedCalendar::Accepted(Json(view(calendar, Vec::new())), format!("/api/v1/jobs/{}", job.id)))
+        let calendar = calendar::create(&mut tx, &self.state.services, caller.actor(), tenant_id, &new).await?;
+        let location = format!("/api/v1/jobs/{}", calendar.job_id.map_or_else(Uuid::nil, |id| id.0));
+        tx.answer(AcceptedCalendar::Accepted(Json(view(calendar, Vec::new())), location)).await
     }
 
-    /// One calendar with its posts.
+    /// Get a calendar with its posts.
     #[oai(path = "/calendars/:id", method = "get", operation_id = "get_calendar")]
     async fn get(
         &self,
         #[oai(scope = "Needs::CalendarsRead")] caller: Caller,
         id: Path<Uuid>,
     ) -> Result<Json<CalendarView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let mut tx = self.state.db.read(caller.scope()?).await?;
         let calendar = store::get(&mut tx, CalendarId(id.0)).await?.ok_or_else(|| ApiError::not_found("calendar"))?;
         let posts = posts::store::list_by_calendar(&mut tx, calendar.tenant_id, calendar.id).await?;
         let posts = with_deliveries(&mut tx, calendar.tenant_id, posts).await?;
-        tx.commit().await?;
         Ok(Json(view(calendar, posts)))
     }
 }
 
-fn month(month: &str) -> Result<NaiveDate, ApiError> {
-    NaiveDate::parse_from_str(&format!("{month}-01"), "%Y-%m-%d")
-        .map_err(|_| ApiError::unprocessable(ErrorCode::BadMonth, "month should look like 2026-12."))
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::NotConfigured => Self::not_configured("The language model", ai::SETTING),
+            CreateError::Usage(error) => error.into(),
+            CreateError::Enqueue(error) => error.into(),
+            CreateError::Database(error) => error.into(),
+        }
+    }
 }

@@ -1,54 +1,45 @@
-//! Connecting accounts: an address for a browser, and the provider's way back.
-
-use std::time::Duration;
+//! Connecting accounts: the address to open in a browser, and the provider's callback.
 
 use jobs::{
-    audit::Entry,
-    connections::{self, CallbackError, CameBack, OpenError, Opened},
+    connections::{self, CallbackError, CameBack},
+    engine::Scope,
     providers::{Provider, StoredProvider},
-    tenants,
 };
-use poem::{
-    IntoResponse, Response, handler,
-    http::{StatusCode, header},
-    web::{
-        Data, Path,
-        cookie::{Cookie, CookieJar, SameSite},
-    },
-};
+use poem::web::{Path, cookie::CookieJar};
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::Query,
     payload::{Html, Json},
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::json;
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     html,
+    http::cookies,
     state::AppState,
 };
 
-/// Where to send a person who is to connect an account.
+/// The address at which a person connects an account.
 #[derive(Debug, Object)]
 pub(crate) struct ConnectView {
-    /// Opens once, in the browser that then logs in.
+    /// The address to open. It works once, in the browser in which the person then logs in.
     url: String,
-    /// How long the login may take.
+    /// The time in seconds in which the login has to be done.
     expires_in_seconds: u64,
 }
 
-/// The browser's page.
+/// The page that the browser shows.
 #[derive(ApiResponse)]
 pub(crate) enum BrowserPage {
     /// The account is being connected.
     #[oai(status = 200)]
     Connected(Html<String>),
-    /// The login was refused, or cannot be accepted.
+    /// The login was refused or cannot be accepted.
     #[oai(status = 400)]
     Refused(Html<String>),
 }
@@ -59,31 +50,35 @@ pub(crate) struct ConnectionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Accounts")]
 impl ConnectionsApi {
-    /// Begin to connect a {account}: answers the address to open in a browser.
+    /// Start connecting a {account}.
+    ///
+    /// Returns the address to open in a browser. For a person it opens only where that person is
+    /// signed in. For a key it shows a page that names the tenant.
     #[oai(path = "/oauth/:provider/authorize", method = "get", operation_id = "authorize_{provider}")]
     async fn authorize(
         &self,
         #[oai(scope = "Needs::AccountsWrite")] caller: Caller,
         provider: Path<String>,
         tenant_id: Query<Uuid>,
-    ) -> Result<Json<ConnectView>, ApiError> {
+    ) -> Result<Answered<Json<ConnectView>>, ApiError> {
         let tenant_id = caller.tenant(tenant_id.0)?;
         let provider = self.connecting(provider.0)?;
-        let mut tx = self.state.db.tenant(tenant_id).await?;
-        tenants::store::get(&mut tx, tenant_id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        let ticket = connections::begin(&mut tx, tenant_id, provider, self.state.state_life).await?;
-        let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
+        let user_id = caller.person().ok().map(|person| person.user_id);
+        let (life, at, services) = (self.state.state_life, (tenant_id, provider), &self.state.services);
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
+        let ticket = connections::authorize(&mut tx, services, caller.actor(), at, user_id, life).await?;
+        let ticket = ticket.ok_or_else(|| ApiError::not_found("tenant"))?;
         let url = format!("{}/connect/{ticket}", self.state.public_url);
-        Ok(Json(ConnectView { url, expires_in_seconds: self.state.state_life.as_secs() }))
+        tx.answer(Json(ConnectView { url, expires_in_seconds: life.as_secs() })).await
     }
 
-    /// Where {label} sends the browser back to. Open: the state and the browser's cookie say whose login it is.
+    /// Callback to which {label} sends the browser back.
+    ///
+    /// It needs no credentials: the state and the browser's cookie identify the login.
     #[oai(path = "/oauth/:provider/callback", method = "get", operation_id = "callback_{provider}")]
     async fn callback(
         &self,
-        cookies: &CookieJar,
+        jar: &CookieJar,
         provider: Path<String>,
         state: Query<Option<String>>,
         code: Query<Option<String>>,
@@ -97,12 +92,14 @@ impl ConnectionsApi {
             );
             return Ok(BrowserPage::Refused(Html(html::message("Not connected", &words))));
         };
-        let browser = cookies.get(&cookie_name(&state)).map(|cookie| SecretString::from(cookie.value_str()));
+        let name = cookie_name(&state);
+        let browser = cookies::read(jar, &self.state, &name).map(SecretString::from);
         let (Some(code), Some(browser)) = (code.0.map(SecretString::from), browser) else {
             return Ok(not_accepted());
         };
-        cookies.add(spent_cookie(&state));
-        let mut tx = self.state.db.system().await?;
+        jar.add(cookies::removal(&self.state, &name));
+        #[expect(clippy::disallowed_methods, reason = "a browser comes back; the state is good once")]
+        let mut tx = self.state.db.unkeyed().system().await?;
         let services = &self.state.services;
         let back = CameBack { provider, state: &state, browser: &browser, code: &code };
         match connections::accept_code(&mut tx, &services.providers, &services.keyring, &back).await {
@@ -119,7 +116,7 @@ impl ConnectionsApi {
 }
 
 impl ConnectionsApi {
-    /// The provider of that name, if accounts there can be connected here.
+    /// Returns the provider of that name, if accounts there can be connected here.
     fn connecting(&self, name: String) -> Result<Provider, ApiError> {
         let provider = StoredProvider(name).known()?;
         self.state.services.providers.connecting(provider)?;
@@ -132,58 +129,9 @@ fn not_accepted() -> BrowserPage {
     BrowserPage::Refused(Html(html::message("Not connected", words)))
 }
 
-/// A cookie a login, so that two at once in one browser do not spoil each other. The name is no secret.
-fn cookie_name(state: &str) -> String {
+/// Returns the name of a login's cookie. Each login has its own, so that two at once in one browser
+/// do not collide. The name is no secret.
+pub(crate) fn cookie_name(state: &str) -> String {
     let start: String = state.chars().filter(char::is_ascii_alphanumeric).take(8).collect();
     format!("linecook_connect_{start}")
-}
-
-/// Opens a ticket: binds the browser by a cookie and sends it to the provider.
-#[handler]
-pub(crate) async fn connect(
-    Data(state): Data<&AppState>,
-    Path(ticket): Path<String>,
-    cookies: &CookieJar,
-) -> Result<Response, ApiError> {
-    let mut tx = state.db.system().await?;
-    let opened = match connections::open_ticket(&mut tx, &state.services.providers, &ticket).await {
-        Ok(Some(opened)) => opened,
-        Ok(None) => {
-            let words = "This link was opened before or is too old. Ask for a new one.";
-            return Ok(refused(StatusCode::NOT_FOUND, "Link not valid", words));
-        }
-        Err(OpenError::NotOffered(error)) => {
-            let error = ApiError::from(error);
-            return Ok(refused(error.status(), "Not connected", error.detail()));
-        }
-        Err(OpenError::Database(error)) => return Err(error.into()),
-    };
-    tx.commit().await?;
-    cookies.add(browser_cookie(state, &opened));
-    let location = opened.authorize_url.as_str();
-    Ok(Response::builder().status(StatusCode::FOUND).header(header::LOCATION, location).finish())
-}
-
-fn refused(status: StatusCode, title: &str, words: &str) -> Response {
-    Html(html::message(title, words)).with_status(status).into_response()
-}
-
-/// Takes the cookie from the browser, where it is known by its path too.
-fn spent_cookie(state: &str) -> Cookie {
-    let mut cookie = Cookie::named(cookie_name(state));
-    cookie.set_path("/api/v1/oauth");
-    cookie.make_removal();
-    cookie
-}
-
-fn browser_cookie(state: &AppState, opened: &Opened) -> Cookie {
-    let Opened { request, .. } = opened;
-    let mut cookie = Cookie::new_with_str(cookie_name(&request.state), request.verifier.expose_secret());
-    cookie.set_path("/api/v1/oauth");
-    cookie.set_http_only(true);
-    // Lax: the provider's redirect back is a top-level navigation.
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(state.public_url.starts_with("https:"));
-    cookie.set_max_age(state.state_life.max(Duration::from_secs(1)));
-    cookie
 }

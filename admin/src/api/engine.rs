@@ -1,4 +1,4 @@
-//! What runs the jobs: queues, workers, parked accounts, and what the clock enqueues.
+//! The engine that runs the jobs: queues, workers, parked accounts and periodic work.
 
 pub(crate) mod parked;
 pub(crate) mod periodic;

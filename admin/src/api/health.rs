@@ -1,6 +1,9 @@
 //! Whether the process, the database and Redis answer.
 
-use jobs::engine::stats::{self, Trouble};
+use jobs::engine::{
+    Scope,
+    stats::{self, Trouble},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{ApiError, api::Tag, state::AppState};
@@ -43,13 +46,13 @@ impl HealthApi {
         Ok(ok())
     }
 
-    /// Whether somebody consumes the work: red when a queue that is not paused has due work and no live worker, or when due
-    /// work waits for over a minute beside free slots while nothing is taken. Green when idle.
+    /// Whether somebody consumes the work. Red when a queue that is not paused has work, due now or within five minutes, and no
+    /// live worker; when due work has not been made available for a minute; when work that nothing holds back waits for over a
+    /// minute (five where no slot is free) and nothing of the queue is taken. Green when idle.
     #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
     async fn workers(&self) -> Result<Json<Health>, ApiError> {
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let troubles = stats::find_troubles(&mut tx).await?;
-        tx.commit().await?;
         if troubles.is_empty() {
             return Ok(ok());
         }
@@ -60,9 +63,14 @@ impl HealthApi {
 
 fn words(queue: &str, trouble: Trouble) -> String {
     match trouble {
-        Trouble::Nobody => format!("Queue {queue} has due work and no live worker: start one that serves it."),
+        Trouble::Nobody => {
+            format!("Queue {queue} has work now or within five minutes, and no live worker: start one that serves it.")
+        }
+        Trouble::NotPromoted => {
+            format!("Queue {queue} has work that no worker makes available: see the workers' logs for why.")
+        }
         Trouble::Standstill => {
-            format!("Queue {queue} has work that is due for over a minute beside free slots, and nothing is taken.")
+            format!("Queue {queue} has work that could run and has waited for minutes, and nothing of it is taken.")
         }
     }
 }

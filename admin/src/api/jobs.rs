@@ -1,4 +1,4 @@
-//! Jobs: what there are, and enqueueing by hand. What staff do to them is in `act` and `bulk`.
+//! Jobs: listing them, and enqueueing by hand. `act` and `bulk` have the actions of staff.
 
 mod act;
 mod bulk;
@@ -9,17 +9,17 @@ mod views;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
-    engine::{Enqueued, Kind, NewJob, events, ledger},
+    engine::{Enqueued, Kind, NewJob, Scope, events, ledger},
     ids::{JobId, TenantId},
     kinds,
+    operations::{self, ByHand},
 };
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 pub(crate) use self::{act::ActionsApi, bulk::BulkApi, event_stream::JobEventsApi, resolve::ResolveApi};
@@ -31,6 +31,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -43,28 +44,28 @@ use crate::{
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewJobBody {
-    /// Whose job it is.
+    /// The job's tenant.
     tenant_id: Uuid,
-    /// The kind.
+    /// The kind of the job.
     #[oai(validator(max_length = 100))]
     kind: String,
-    /// The payload of that kind.
+    /// The payload, as the kind defines it.
     args: Value,
-    /// When; at once if absent.
+    /// The time at which the job is due; now by default.
     run_at: Option<DateTime<Utc>>,
-    /// So many of them, to try a deployment with `noop` jobs: 1 if absent, 20,000 at most.
+    /// The number of copies, to try a deployment with `noop` jobs: 1 by default, at most 20,000.
     #[oai(validator(minimum(value = "1"), maximum(value = "20000")))]
     copies: Option<u32>,
 }
 
-/// What became of a request to enqueue.
+/// The result of a request to enqueue a job.
 #[derive(Debug, Object)]
 pub(crate) struct EnqueuedView {
-    /// The job: a new one, or the unfinished one that does the same.
+    /// The id of the new job, or of an unfinished job that does the same.
     job_id: Uuid,
-    /// Whether a job was made.
+    /// True if a job was made.
     is_new: bool,
-    /// How many were made.
+    /// The number of jobs that were made.
     copies: usize,
 }
 
@@ -99,12 +100,13 @@ pub(crate) struct JobsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl JobsApi {
-    /// Jobs, finished or not, newest first.
+    /// List jobs, finished or not, newest first.
     ///
-    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states executing, retryable, suspended,
-    /// cancelled and discarded. By the rest (`kind`, `queue`, `account_id`, other states, other texts in `q`) a page looks
-    /// through the newest 20,000 jobs that those leave; then it may hold few or none of what is looked for and still have a
-    /// `next`, behind which the search goes on. So name a tenant or a time where you can.
+    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states
+    /// executing, retryable, suspended, cancelled and discarded. For the other filters (`kind`,
+    /// `queue`, `account_id`, other states, a text in `q`), a page searches at most 20,000 jobs,
+    /// newest first. Such a page may hold few jobs or none and still have a `next`, with which the
+    /// search continues. Name a tenant or a time to make it faster.
     #[oai(path = "/jobs", method = "get", operation_id = "list_jobs")]
     #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn list(
@@ -116,12 +118,13 @@ impl JobsApi {
         #[oai(validator(max_length = 100))] queue: Query<Option<String>>,
         parent_id: Query<Option<Uuid>>,
         account_id: Query<Option<Uuid>>,
-        /// A text in the kind or the last failure's message; or an id: the job's, the account's, or one in the payload.
+        /// A text in the kind or in the message of the last failure; or an id: the job's, the
+        /// account's, or one in the payload.
         #[oai(validator(min_length = 2, max_length = 200))]
         q: Query<Option<String>>,
-        /// Made at this time or later.
+        /// Only jobs made at this time or later.
         since: Query<Option<DateTime<Utc>>>,
-        /// Made before this time.
+        /// Only jobs made before this time.
         until: Query<Option<DateTime<Utc>>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
@@ -140,27 +143,25 @@ impl JobsApi {
         };
         let mut filter = filter.checked(&caller)?;
         filter.after = paging.after;
-        let mut tx = self.state.db.begin(caller.scope_of(tenant_id.0)?).await?;
+        let mut tx = self.state.db.read(caller.scope_of(tenant_id.0)?).await?;
         let listed = ledger::list_jobs(&mut tx, &filter, paging.limit).await?;
-        tx.commit().await?;
         let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
         Ok(Json(Page { items, next: listed.next.map(encode) }))
     }
 
-    /// One job, with its attempts that did not complete it, its effects and its children.
+    /// Get a job with its effects, its children, and the attempts that did not complete it.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
     async fn get(
         &self,
         #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
     ) -> Result<Json<JobDetail>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+        let mut tx = self.state.db.read(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let attempts = ledger::list_attempts(&mut tx, job.tenant_id, job.id).await?;
         let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;
         let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
         let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
-        tx.commit().await?;
         let audience = caller.audience();
         Ok(Json(JobDetail {
             job: JobView::of(job, audience),
@@ -173,37 +174,25 @@ impl JobsApi {
 
     /// Enqueue a job of any kind.
     ///
-    /// Needs the permission for what the kind does, too: `publish_post` needs `posts:publish`.
+    /// The caller also needs the permission for what the kind does: `publish_post` needs
+    /// `posts:publish`.
     #[oai(path = "/jobs", method = "post", operation_id = "create_job")]
     async fn create(
         &self,
         #[oai(scope = "Needs::JobsWrite")] caller: Caller,
         body: Body<NewJobBody>,
-    ) -> Result<Accepted, ApiError> {
+    ) -> Result<Answered<Accepted>, ApiError> {
         let body = body.0;
         let tenant_id = caller.tenant(body.tenant_id)?;
         let (kind, job) = checked(&caller, tenant_id, &body.kind, body.args)?;
-        let job = if let Some(time) = body.run_at { job.at(time) } else { job };
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
             return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
         }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
-        let mut tx = self.state.db.tenant(tenant_id).await?;
-        let job = job.on_its_account(kind, &mut tx).await?;
-        let enqueued = tx.enqueue_all(vec![job; copies]).await?;
-        let (first, copies) = (enqueued[0], enqueued.len());
-        let entry = Entry {
-            tenant_id,
-            action: "job.create".to_owned(),
-            object_type: "job",
-            object_id: first.id.to_string(),
-            details: json!({
-                "kind": kind.name, "run_at": body.run_at, "copies": copies, "is_new": first.is_new,
-            }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Accepted::job(first.id, first.is_new, copies))
+        let new = ByHand { tenant_id, kind, job, run_at: body.run_at, copies };
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
+        let enqueued = operations::enqueue_by_hand(&mut tx, &self.state.services, caller.actor(), new).await?;
+        tx.answer(Accepted::job(enqueued[0].id, enqueued[0].is_new, enqueued.len())).await
     }
 }
 

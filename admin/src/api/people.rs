@@ -1,4 +1,4 @@
-//! People: registering, signing in, and what they say about themselves.
+//! People: registering, signing in, and their profiles.
 
 mod me;
 mod members;
@@ -8,12 +8,13 @@ mod sign_up;
 use std::time::Duration;
 
 use jobs::people::{
-    self, password,
+    Address, BadAddress, SignUp,
+    password::WeakPassword,
     sign_in::{ClientOrigin, SignInError},
+    throttle::Throttled,
 };
 use poem::Request;
 use poem_openapi::Object;
-use secrecy::SecretString;
 use tokio::time::Instant;
 
 pub(crate) use self::{
@@ -22,15 +23,15 @@ pub(crate) use self::{
     sessions::SessionsApi,
     sign_up::{SignUpApi, count_client},
 };
-use crate::{ApiError, auth::Client, error::ErrorCode};
+use crate::{ApiError, auth::Client, error::ErrorCode, http::cookies, state::AppState};
 
-/// Answers about addresses take at least this long, so that the time tells nobody which are known.
+/// The least time of a response about an address, so that the time does not reveal known addresses.
 const EVEN: Duration = Duration::from_millis(400);
 
-/// That a mail is on its way, if the address is one that gets it.
+/// Notice that a mail is on its way, if the address is one that gets it.
 #[derive(Debug, Object)]
 pub(crate) struct MailView {
-    /// What to do next.
+    /// The next step for the person.
     next: String,
 }
 
@@ -40,13 +41,18 @@ impl MailView {
     }
 }
 
-/// Where a request comes from.
+/// Returns the origin of a request.
 pub(crate) fn origin(request: &Request) -> ClientOrigin {
     let client = request.extensions().get::<Client>().copied().unwrap_or_default();
-    ClientOrigin { counted_as: client.counted_as(), remote_address: client.address() }
+    ClientOrigin {
+        counted_as: client.counted_as(),
+        network: client.network(),
+        known_as: request.data().and_then(|state| cookies::read(request.cookie(), state, cookies::KNOWN_CLIENT)),
+        remote_address: client.address(),
+    }
 }
 
-/// Lets an answer take as long as others do.
+/// Delays a response until it takes as long as others do.
 pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     let begun = Instant::now();
     let result = work.await;
@@ -54,21 +60,49 @@ pub(crate) async fn evenly<T>(work: impl Future<Output = T>) -> T {
     result
 }
 
-/// Refuses what cannot be an address; whether it is one, a mail shows.
-pub(crate) fn is_address(email: &str) -> Result<(), ApiError> {
-    if people::is_address(email) {
-        Ok(())
-    } else {
-        Err(ApiError::unprocessable(ErrorCode::BadEmail, "email should look like name@example.com."))
+/// Reads an address that mail can be sent to.
+pub(crate) fn address(email: &str) -> Result<Address, ApiError> {
+    Ok(Address::parse(email)?)
+}
+
+impl From<BadAddress> for ApiError {
+    fn from(_: BadAddress) -> Self {
+        let detail = "email should look like name@example.com, with plain letters before the @.";
+        Self::unprocessable(ErrorCode::BadEmail, detail)
     }
 }
 
-/// Refuses a password that is too weak.
-pub(crate) fn checked_password(password: String, email: &str) -> Result<SecretString, ApiError> {
-    let password = SecretString::from(password);
-    match password::objection(&password, email) {
-        Some(words) => Err(ApiError::unprocessable(ErrorCode::WeakPassword, words)),
-        None => Ok(password),
+/// Refuses what begins with a mail where none goes out.
+pub(crate) fn require_mail(state: &AppState) -> Result<(), ApiError> {
+    let is_set_up = state.services.mail.is_configured();
+    if is_set_up { Ok(()) } else { Err(ApiError::not_configured("Mail", "SMTP_URL and MAIL_FROM")) }
+}
+
+impl From<SignUp> for ApiError {
+    /// The refusal of somebody new.
+    fn from(sign_up: SignUp) -> Self {
+        let detail = match sign_up {
+            SignUp::Open | SignUp::Invited => {
+                "Accounts are made by invitation here: have somebody invite your address."
+            }
+            SignUp::Closed => "No new accounts are made here: ask the operator.",
+        };
+        Self::forbidden(ErrorCode::SignUpClosed, detail)
+    }
+}
+
+impl From<WeakPassword> for ApiError {
+    fn from(error: WeakPassword) -> Self {
+        Self::unprocessable(ErrorCode::WeakPassword, error.to_string())
+    }
+}
+
+impl From<Throttled> for ApiError {
+    fn from(error: Throttled) -> Self {
+        match error {
+            Throttled::TooMany(wait) => Self::too_many_tries(wait),
+            Throttled::Database(error) => error.into(),
+        }
     }
 }
 

@@ -1,14 +1,13 @@
-//! Posts: writing, scheduling, and what became of them.
+//! Posts: writing, scheduling and listing them.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
-    engine::{Enqueued, Tx},
+    engine::{Enqueued, Scope, Tx},
     ids::{AccountId, AssetId, PostId, TenantId},
     posts::{
-        self, Placement,
+        self, NewPost, Placement,
         store::{self, DeliveryRow, PostRow},
     },
 };
@@ -17,13 +16,13 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
@@ -32,85 +31,109 @@ use crate::{
     state::AppState,
 };
 
-/// A post that goes out now.
+/// A post to publish now.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewPost {
+#[oai(deny_unknown_fields, rename = "NewPost")]
+pub(crate) struct PostBody {
     tenant_id: Uuid,
-    /// Where it goes.
+    /// The accounts to publish on.
     #[oai(validator(min_items = 1, max_items = 20, unique_items))]
     account_ids: Vec<Uuid>,
     #[oai(validator(min_length = 1, max_length = 2200))]
     caption: String,
-    /// The picture that it goes out with.
+    /// The picture to publish with the post.
     asset_id: Option<Uuid>,
 }
 
-/// Posts that exist, to go out on an account.
+impl PostBody {
+    fn checked(self) -> Result<NewPost, ApiError> {
+        if self.caption.trim().is_empty() {
+            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
+        }
+        let accounts = self.account_ids.into_iter().map(AccountId).collect();
+        Ok(NewPost { caption: self.caption, asset_id: self.asset_id.map(AssetId), accounts })
+    }
+}
+
+/// A schedule of existing posts on an account.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewSchedule {
     tenant_id: Uuid,
-    /// Where they go.
+    /// The account to publish on.
     account_id: Uuid,
     #[oai(validator(min_items = 1, max_items = 200))]
     posts: Vec<NewPlacement>,
 }
 
-/// One post to go out.
+/// A post to schedule.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewPlacement {
     post_id: Uuid,
-    /// When; as its calendar planned if absent. A time that has come means now.
+    /// The time to publish; by default the time that its calendar planned. A time in the past means
+    /// now.
     scheduled_at: Option<DateTime<Utc>>,
-    /// Another picture than it has, on this account.
+    /// A picture for this account in place of the post's own.
     asset_id: Option<Uuid>,
 }
 
-/// A post and what becomes of it.
+impl NewPlacement {
+    fn on(&self, account_id: AccountId) -> Placement {
+        Placement {
+            post_id: PostId(self.post_id),
+            account_id,
+            at: self.scheduled_at,
+            asset_id: self.asset_id.map(AssetId),
+        }
+    }
+}
+
+/// A post with its deliveries.
 #[derive(Debug, Object)]
 pub(crate) struct PostView {
     id: Uuid,
     tenant_id: Uuid,
     calendar_id: Option<Uuid>,
     topic: Option<String>,
-    /// Absent until it is written.
+    /// The text; absent until it is written.
     caption: Option<String>,
     asset_id: Option<Uuid>,
-    /// When its calendar wants it out.
+    /// The time that its calendar planned.
     planned_at: Option<DateTime<Utc>>,
     created_at: DateTime<Utc>,
     deliveries: Vec<DeliveryView>,
 }
 
-/// A post on an account.
+/// The delivery of a post to an account.
 #[derive(Debug, Object)]
 pub(crate) struct DeliveryView {
     id: Uuid,
     account_id: Uuid,
-    /// The picture that it goes out with.
+    /// The picture that is published with the post.
     asset_id: Option<Uuid>,
-    /// scheduled, submitting, published, failed, unknown or cancelled.
+    /// `scheduled`, `submitting`, `published`, `failed`, `unknown` or `cancelled`.
     state: String,
     scheduled_at: DateTime<Utc>,
     job_id: Option<Uuid>,
-    /// What it waits for, when that is not time.
+    /// The reason for a wait, other than time.
     blocked_by: Option<String>,
-    /// What the network calls it.
+    /// The network's id of the post.
     remote_id: Option<String>,
     permalink: Option<String>,
     published_at: Option<DateTime<Utc>>,
     error_class: Option<String>,
-    /// Why it failed, is unknown, or is being looked for.
+    /// The reason why it failed, is unknown, or is being looked for.
     error: Option<String>,
-    /// Since when it is being looked for, because it may be out.
+    /// The time since which it is being looked for at the network, because it may be published.
     looked_for_since: Option<DateTime<Utc>>,
-    /// When it is looked for again; absent while that happens, or while something other than time ends the wait.
+    /// The time of the next look. Absent during a look, and while something other than time ends
+    /// the wait.
     next_look_at: Option<DateTime<Utc>>,
 }
 
-/// What is said of a delivery that may be out, before what its last look came to.
+/// Returns the words for a delivery that may be published. The result of the last look follows
+/// them.
 fn looked_for(since: DateTime<Utc>, next: Option<DateTime<Utc>>, error: Option<String>) -> String {
     let minute = |time: DateTime<Utc>| time.format("%Y-%m-%d %H:%M:%S UTC").to_string();
     let next =
@@ -148,7 +171,7 @@ impl Listed for PostView {
     const DESCRIPTION: &'static str = "A page of posts.";
 }
 
-/// Posts on their way, with the jobs that publish them.
+/// Scheduled posts, with the jobs that publish them.
 #[derive(Debug, Object)]
 pub(crate) struct ScheduledView {
     posts: Vec<PostView>,
@@ -198,56 +221,40 @@ pub(crate) struct PostsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Posts")]
 impl PostsApi {
-    /// Write a post that goes out now.
+    /// Write a post and publish it now.
     #[oai(path = "/posts/create", method = "post", operation_id = "create_post")]
     async fn create(
         &self,
         #[oai(scope = "Needs::PostsPublish")] caller: Caller,
-        body: Body<NewPost>,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let tenant_id = caller.tenant(body.tenant_id)?;
-        if body.caption.trim().is_empty() {
-            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
-        }
-        let accounts: Vec<AccountId> = body.account_ids.iter().copied().map(AccountId).collect();
-        let mut tx = self.state.db.tenant(tenant_id).await?;
+        body: Body<PostBody>,
+    ) -> Result<Answered<AcceptedPosts>, ApiError> {
+        let (tenant_id, new) = (caller.tenant(body.tenant_id)?, body.0.checked()?);
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let (plans, asset_id) = (&self.state.services.plans, body.asset_id.map(AssetId));
-        let (post_id, jobs) = posts::create(&mut tx, plans, tenant_id, &body.caption, asset_id, &accounts).await?;
-        let details = json!({ "accounts": body.account_ids, "asset_id": body.asset_id });
-        let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
-        self.accepted(tx, &caller, &[post_id.0], &jobs, entry).await
+        let (post_id, jobs) = posts::create(&mut tx, &self.state.services, caller.actor(), tenant_id, &new).await?;
+        let answer = accepted(&mut tx, tenant_id, &[post_id.0], &jobs).await?;
+        tx.answer(answer).await
     }
 
-    /// Schedule posts that exist on an account: all of them, or none.
+    /// Schedule existing posts on an account: either all of them or none.
     #[oai(path = "/posts/schedule", method = "post", operation_id = "schedule_posts")]
     async fn schedule(
         &self,
         #[oai(scope = "Needs::PostsPublish")] caller: Caller,
         body: Body<NewSchedule>,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let tenant_id = caller.tenant(body.tenant_id)?;
-        let placements: Vec<Placement> = body
-            .posts
-            .iter()
-            .map(|post| Placement {
-                post_id: PostId(post.post_id),
-                account_id: AccountId(body.account_id),
-                at: post.scheduled_at,
-                asset_id: post.asset_id.map(AssetId),
-            })
-            .collect();
-        let mut tx = self.state.db.tenant(tenant_id).await?;
+    ) -> Result<Answered<AcceptedPosts>, ApiError> {
+        let (tenant_id, account_id) = (caller.tenant(body.tenant_id)?, AccountId(body.account_id));
+        let placements: Vec<Placement> = body.posts.iter().map(|post| post.on(account_id)).collect();
+        let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
-        let jobs = posts::schedule(&mut tx, &self.state.services.plans, tenant_id, &placements).await?;
+        let (services, placed) = (&self.state.services, (account_id, placements.as_slice()));
+        let jobs = posts::schedule(&mut tx, services, caller.actor(), tenant_id, placed).await?;
         let ids: Vec<Uuid> = body.posts.iter().map(|post| post.post_id).collect();
-        let times: Vec<_> = body.posts.iter().map(|post| (post.post_id, post.scheduled_at)).collect();
-        let details = json!({ "posts": times });
-        let entry = Entry::new(tenant_id, "posts.schedule", "account", body.account_id, details);
-        self.accepted(tx, &caller, &ids, &jobs, entry).await
+        let answer = accepted(&mut tx, tenant_id, &ids, &jobs).await?;
+        tx.answer(answer).await
     }
 
-    /// The posts of a tenant, newest first.
+    /// List the posts of a tenant, newest first.
     #[oai(path = "/tenants/:id/posts", method = "get", operation_id = "list_posts")]
     async fn list(
         &self,
@@ -258,31 +265,24 @@ impl PostsApi {
     ) -> Result<Json<Page<PostView>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let posts = store::list_posts(&mut tx, id, paging.after, paging.limit).await?;
-        let next = paging.next(&posts, |post| (post.created_at, post.id.0));
+        let mut posts = store::list_posts(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut posts, |post| (post.created_at, post.id.0));
         let items = with_deliveries(&mut tx, id, posts).await?;
-        tx.commit().await?;
         Ok(Json(Page { items, next }))
     }
 }
 
-impl PostsApi {
-    async fn accepted(
-        &self,
-        mut tx: Tx,
-        caller: &Caller,
-        ids: &[Uuid],
-        jobs: &[Enqueued],
-        entry: Entry,
-    ) -> Result<AcceptedPosts, ApiError> {
-        let posts = store::list_by_ids(&mut tx, entry.tenant_id, ids).await?;
-        let posts = with_deliveries(&mut tx, entry.tenant_id, posts).await?;
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
-        let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
-        Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
-    }
+async fn accepted(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    ids: &[Uuid],
+    jobs: &[Enqueued],
+) -> Result<AcceptedPosts, sqlx::Error> {
+    let posts = store::list_by_ids(tx, tenant_id, ids).await?;
+    let posts = with_deliveries(tx, tenant_id, posts).await?;
+    let job_ids: Vec<Uuid> = jobs.iter().map(|job| job.id.0).collect();
+    let location = format!("/api/v1/jobs/{}", job_ids.first().copied().unwrap_or_default());
+    Ok(AcceptedPosts::Accepted(Json(ScheduledView { posts, job_ids }), location))
 }

@@ -1,17 +1,16 @@
-//! Tenants: making, listing, changing and erasing them, and what they use.
+//! Tenants: making, listing, changing and erasing them, and their usage.
 
 mod patch;
 mod refusals;
 mod views;
 
 use jobs::{
-    audit::Entry,
-    engine::{Scope, Tx},
-    ids::{TenantId, UserId},
+    engine::Scope,
+    ids::UserId,
     tenants::{
-        self, erasure, members,
+        self, NewTenant,
+        erasure::{self, Erasure},
         plans::Plan,
-        roles::Role,
         settings::{self, Settings},
         store::{self, TenantRow, Viewer},
         usage,
@@ -22,18 +21,17 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::{
     patch::TenantPatch,
-    views::{AcceptedErasure, CreatedTenant, ErasureView, NewTenant, TenantItem, TenantView, TotalsView, UsageView},
+    views::{AcceptedErasure, CreatedTenant, ErasureView, TenantBody, TenantItem, TenantView, TotalsView, UsageView},
 };
 use crate::{
     ApiError,
-    api::{Tag, jobs::EnqueuedView, require_tenant},
+    api::{Tag, jobs::EnqueuedView, people::address},
     auth::{Audience, Caller, Needs},
-    error::ErrorCode,
+    database::Answered,
     http::{
         Body,
         paging::{Page, Paging},
@@ -41,51 +39,35 @@ use crate::{
     state::AppState,
 };
 
-/// Tenants that somebody may own to make one more: each has limits of its own. Operators make more for an agency that needs them.
-const MOST_OWNED: i64 = 10;
-
 pub(crate) struct TenantsApi {
     pub(crate) state: AppState,
 }
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Tenants")]
 impl TenantsApi {
-    /// Make a tenant. Operators make them for others, on any plan; whoever is signed in makes some of their own, on the plan basic.
+    /// Make a tenant.
+    ///
+    /// Operators make them for others, on any plan. A person makes some of their own, on the plan
+    /// basic.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
     async fn create(
         &self,
         #[oai(scope = "Needs::NewTenant")] caller: Caller,
-        body: Body<NewTenant>,
-    ) -> Result<CreatedTenant, ApiError> {
+        body: Body<TenantBody>,
+    ) -> Result<Answered<CreatedTenant>, ApiError> {
         let owner = owner_of_new(&caller)?;
         let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
-        let mut tx = self.state.db.system().await?;
-        if let Some(owner) = owner
-            && members::lock_and_count_owned(&mut tx, owner).await? >= MOST_OWNED
-        {
-            return Err(refusals::too_many_tenants(MOST_OWNED));
-        }
-        let settings = match model {
-            Some(model) => {
-                require_tenant(&mut tx, model).await?;
-                settings::get(&mut tx, model).await?.for_another()
-            }
-            None => Settings::default(),
-        };
-        let tenant = store::insert(&mut tx, &body.name, &body.email, plan).await?;
-        settings::put(&mut tx, tenant.id, &settings).await?;
-        if let Some(owner) = owner {
-            members::insert(&mut tx, tenant.id, owner, Role::Owner).await?;
-        }
-        let details = json!({ "name": tenant.name, "plan": tenant.plan.name(), "copy_settings_from": model });
-        self.state.record(&mut tx, caller.actor(), entry("tenant.create", tenant.id, details)).await?;
-        tx.commit().await?;
-        Ok(CreatedTenant::Created(Json(TenantView::new(tenant, settings))))
+        let TenantBody { name, email, .. } = body.0;
+        let new = NewTenant { name, email: address(&email)?, plan, owner, model };
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let (tenant, settings) = tenants::create(&mut tx, &self.state.services, caller.actor(), &new).await?;
+        tx.answer(CreatedTenant::Created(Json(TenantView::new(tenant, settings)))).await
     }
 
-    /// The tenants that the caller is in, with its role in each; for operators all of them, with what they have used. Newest
-    /// first.
+    /// List the tenants that the caller is in, newest first, with the caller's role in each.
+    ///
+    /// Operators see all tenants, with their usage.
     #[oai(path = "/tenants", method = "get", operation_id = "list_tenants")]
     async fn list(
         &self,
@@ -95,10 +77,9 @@ impl TenantsApi {
     ) -> Result<Json<Page<TenantItem>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
         let viewer = Viewer { tenants: caller.tenants(), user_id: caller.person().ok().map(|person| person.user_id) };
-        let mut tx = self.state.db.system().await?;
-        let rows = store::list(&mut tx, &viewer, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.tenant.created_at, row.tenant.id.0));
+        let mut tx = self.state.db.read(Scope::System).await?;
+        let mut rows = store::list(&mut tx, &viewer, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.tenant.created_at, row.tenant.id.0));
         let shows_totals = caller.audience() == Audience::Operators;
         let item = |row: store::TenantSummary| TenantItem {
             usage: shows_totals.then(|| TotalsView::from(&row)),
@@ -108,7 +89,7 @@ impl TenantsApi {
         Ok(Json(Page { items: rows.into_iter().map(item).collect(), next }))
     }
 
-    /// One tenant with its settings.
+    /// Get a tenant with its settings.
     #[oai(path = "/tenants/:id", method = "get", operation_id = "get_tenant")]
     async fn get(
         &self,
@@ -116,61 +97,57 @@ impl TenantsApi {
         id: Path<Uuid>,
     ) -> Result<Json<TenantView>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         let tenant = store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
         let settings = settings::get(&mut tx, id).await?;
-        tx.commit().await?;
         Ok(Json(TenantView::new(tenant, settings)))
     }
 
-    /// Change settings: those that are given. Null clears one. Only operators change the plan.
+    /// Change the given settings.
+    ///
+    /// Null clears a setting. Only operators change the plan.
     #[oai(path = "/tenants/:id", method = "patch", operation_id = "update_tenant")]
     async fn update(
         &self,
         #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<TenantPatch>,
-    ) -> Result<Json<TenantView>, ApiError> {
+    ) -> Result<Answered<Json<TenantView>>, ApiError> {
         let id = caller.tenant(id.0)?;
         if body.plan.is_some() && caller.audience() == Audience::Tenant {
             return Err(refusals::plan_by_operators());
         }
-        let mut tx = self.state.db.tenant(id).await?;
-        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(tenant, settings);
+        let email = body.email.as_deref().map(address).transpose()?;
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        let change = |tenant: &mut TenantRow, settings: &mut Settings| body.0.apply(email.as_ref(), tenant, settings);
         let (tenant, settings) = tenants::update(&mut tx, &self.state.services, caller.actor(), id, change).await?;
-        tx.commit().await?;
-        Ok(Json(TenantView::new(tenant, settings)))
+        tx.answer(Json(TenantView::new(tenant, settings))).await
     }
 
-    /// Erase a tenant and everything that is its, files included. Nobody gets in from now on; a job does the rest. For its owners
-    /// and operators.
+    /// Erase a tenant with everything that belongs to it, files included.
+    ///
+    /// Access ends at once; a job does the rest. For the tenant's owners and for operators.
     #[oai(path = "/tenants/:id", method = "delete", operation_id = "erase_tenant")]
     async fn erase(
         &self,
         #[oai(scope = "Needs::TenantsWrite")] caller: Caller,
         id: Path<Uuid>,
-        /// The tenant's name, so that nobody erases another one than was meant.
+        /// The tenant's name, as a safeguard against erasing another tenant by mistake.
         confirm: Query<String>,
-    ) -> Result<AcceptedErasure, ApiError> {
-        let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.system().await?;
-        require_owner(&mut tx, &caller, id).await?;
-        let tenant = store::lock(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
-        if tenant.name != confirm.0 {
-            return Err(ApiError::unprocessable(
-                ErrorCode::NotConfirmed,
-                "confirm should be the tenant's name, to the letter.",
-            ));
-        }
-        let job = erasure::erase(&mut tx, &self.state.services.keyring, caller.actor(), id)
-            .await?
-            .ok_or_else(|| ApiError::not_found("tenant"))?;
-        tx.commit().await?;
-        let view = ErasureView { job: EnqueuedView::from(job), tenant_id: id.0 };
-        Ok(AcceptedErasure::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id)))
+    ) -> Result<Answered<AcceptedErasure>, ApiError> {
+        let tenant_id = caller.tenant(id.0)?;
+        let owner = match caller.audience() {
+            Audience::Operators => None,
+            Audience::Tenant => Some(caller.person()?.user_id),
+        };
+        let erasure = Erasure { tenant_id, confirmed_name: confirm.0, owner };
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let job = erasure::request(&mut tx, &self.state.services.keyring, caller.actor(), &erasure).await?;
+        let view = ErasureView { job: EnqueuedView::from(job), tenant_id: tenant_id.0 };
+        tx.answer(AcceptedErasure::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id))).await
     }
 
-    /// What a tenant has used of what its plan allows.
+    /// Get a tenant's usage of what its plan allows.
     #[oai(path = "/tenants/:id/usage", method = "get", operation_id = "get_tenant_usage")]
     async fn usage(
         &self,
@@ -178,18 +155,14 @@ impl TenantsApi {
         id: Path<Uuid>,
     ) -> Result<Json<UsageView>, ApiError> {
         let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.begin(Scope::Tenant(id)).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         let usage = usage::get(&mut tx, &self.state.services.plans, id).await?;
-        tx.commit().await?;
         Ok(Json(usage.into()))
     }
 }
 
-fn entry(action: &str, tenant_id: TenantId, details: Value) -> Entry {
-    Entry::new(tenant_id, action, "tenant", tenant_id, details)
-}
-
-/// Who is to own a new tenant: whoever is signed in; nobody yet where operators make one. A tenant's key makes none.
+/// Returns the owner of a new tenant: the person who makes it, or nobody yet if an operator does.
+/// Refuses a tenant's key.
 fn owner_of_new(caller: &Caller) -> Result<Option<UserId>, ApiError> {
     match (caller.audience(), caller.person()) {
         (Audience::Operators, _) => Ok(None),
@@ -204,15 +177,4 @@ fn plan_of_new(caller: &Caller, asked: Option<Plan>) -> Result<Plan, ApiError> {
         return Err(refusals::plan_by_operators());
     }
     Ok(plan)
-}
-
-async fn require_owner(tx: &mut Tx, caller: &Caller, id: TenantId) -> Result<(), ApiError> {
-    if caller.audience() == Audience::Operators {
-        return Ok(());
-    }
-    let person = caller.person()?;
-    match members::get_role(tx, id, person.user_id).await? {
-        Some(Role::Owner) => Ok(()),
-        Some(Role::Admin | Role::Member) | None => Err(ApiError::owners_only()),
-    }
 }

@@ -1,19 +1,25 @@
-//! Where a request comes from.
+//! The address that a request comes from.
 
 use std::net::IpAddr;
 
 use poem::Request;
 
-/// The header in which proxies add whom they got a request from, at its end.
+/// The header to whose end proxies add the address that they got a request from.
 const FORWARDED: &str = "x-forwarded-for";
 
 /// The machine that a request comes from, as far as it can be known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Client(Option<IpAddr>);
 
+impl From<IpAddr> for Client {
+    fn from(address: IpAddr) -> Self {
+        Self(Some(address))
+    }
+}
+
 impl Client {
-    /// The other end of the connection; with proxies in front of us, what the first of these saw. Whatever else the header says
-    /// can be forged.
+    /// Returns the other end of the connection; behind proxies, the address that the first of them
+    /// saw. The rest of the header can be forged.
     pub(crate) fn of(request: &Request, trusted_proxies: u8) -> Self {
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
         let Some(steps) = usize::from(trusted_proxies).checked_sub(1) else {
@@ -25,12 +31,24 @@ impl Client {
         Self(seen.or(peer))
     }
 
-    /// The address, for the audit log.
+    /// Returns the address, for the audit log.
     pub(crate) fn address(self) -> Option<String> {
         self.0.map(|address| address.to_string())
     }
 
-    /// What tries are counted by: one machine, or in IPv6 the network of one customer.
+    /// Returns the network of a whole site, as providers assign them in IPv6; otherwise one machine.
+    pub(crate) fn network(self) -> String {
+        match self.0 {
+            Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
+                let network = address.segments();
+                format!("{:x}:{:x}:{:x}::/48", network[0], network[1], network[2])
+            }
+            Some(_) | None => self.counted_as(),
+        }
+    }
+
+    /// Returns the name that tries are counted by: one machine, or in IPv6 the network of one
+    /// customer.
     pub(crate) fn counted_as(self) -> String {
         match self.0 {
             Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {
@@ -71,5 +89,9 @@ mod tests {
         assert_eq!(counted("2001:db8:1:2:3::4"), counted("2001:db8:1:2:ffff::1"));
         assert_ne!(counted("2001:db8:1:2::1"), counted("2001:db8:1:3::1"));
         assert_eq!(counted("::ffff:203.0.113.9"), "203.0.113.9");
+        let network = |address: &str| Client(Some(address.parse().unwrap())).network();
+        assert_eq!(network("2001:db8:1:2::1"), network("2001:db8:1:ffff::1"));
+        assert_ne!(network("2001:db8:1::1"), network("2001:db8:2::1"));
+        assert_eq!(network("203.0.113.9"), "203.0.113.9");
     }
 }

@@ -1,5 +1,7 @@
 //! Who a request comes from: read once, before its body is.
 
+#![expect(clippy::disallowed_methods, reason = "that comes before any Idempotency-Key")]
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use jobs::{
@@ -19,14 +21,11 @@ use poem::{
 };
 use uuid::Uuid;
 
-use super::client::Client;
-use crate::{ApiError, console, state::AppState};
-
-/// The browser's cookie that names its session.
-pub(crate) const SESSION_COOKIE: &str = "linecook_session";
+use super::{Lookups, client::Client};
+use crate::{ApiError, console, error::ErrorCode, http::cookies, state::AppState};
 
 /// Names one of the caller's tenants, for a request whose address and body name none.
-const TENANT_HEADER: &str = "linecook-tenant";
+pub(crate) const TENANT_HEADER: &str = "linecook-tenant";
 
 /// Somebody with valid credentials.
 #[derive(Debug)]
@@ -76,37 +75,78 @@ enum Credential {
 pub(crate) async fn identify<E: Endpoint>(
     endpoint: E,
     mut request: Request,
-    state: AppState,
+    (state, lookups): (AppState, Arc<Lookups>),
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
     // Whether the process runs is asked while the database is away too.
     let is_open = ["/health", console::ASSETS_PATH].iter().any(|path| request.uri().path().starts_with(path));
-    if !is_open && let Some(identity) = find(&state, &request, &client).await? {
+    if !is_open && let Some(mut identity) = find(&state, &lookups, &request, &client).await? {
+        if let Some(named) = named_tenant(&request)? {
+            identity.work_in(named)?;
+        }
         request.extensions_mut().insert(Arc::new(identity));
     }
     request.extensions_mut().insert(client);
     endpoint.call(request).await.map(poem::IntoResponse::into_response)
 }
 
-async fn find(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
+/// The tenant that the header names.
+fn named_tenant(request: &Request) -> Result<Option<TenantId>, ApiError> {
+    let mut named = request.headers().get_all(TENANT_HEADER).iter();
+    let (Some(named), None) = (named.next(), named.next()) else {
+        return if request.headers().contains_key(TENANT_HEADER) { Err(bad_tenant()) } else { Ok(None) };
+    };
+    let id = named.to_str().ok().and_then(|id| id.trim().parse().ok()).ok_or_else(bad_tenant)?;
+    Ok(Some(TenantId(id)))
+}
+
+fn bad_tenant() -> ApiError {
+    ApiError::bad_request(ErrorCode::Malformed, "Linecook-Tenant: it should be the id of one tenant, a UUID.")
+}
+
+async fn find(
+    state: &AppState,
+    lookups: &Lookups,
+    request: &Request,
+    client: &Client,
+) -> Result<Option<Identity>, ApiError> {
     let authorization = request.headers().get(header::AUTHORIZATION);
     let Some(authorization) = authorization else {
-        return find_by_cookie(state, request, client).await;
+        let Some(cookie) = session_cookie(state, request) else {
+            return Ok(None);
+        };
+        let find = find_by_cookie(state, &cookie, client);
+        return sparingly(state, lookups, client, &cookie, find).await;
     };
     let Some(token) = authorization.to_str().ok().and_then(bearer) else {
         return Ok(None);
     };
     if token.starts_with(keys::PREFIX) {
-        return find_by_key(state, token, client).await;
+        return sparingly(state, lookups, client, token, find_by_key(state, token, client)).await;
     }
     let Some(claims) = access_token::read(&state.services.signer, &state.public_url, token) else {
         return Ok(None);
     };
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Id(claims.sid)).await?;
     tx.commit().await?;
     let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
-    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
+}
+
+/// Looks a secret up, unless its machine guesses too much.
+async fn sparingly(
+    state: &AppState,
+    lookups: &Lookups,
+    client: &Client,
+    secret: &str,
+    find: impl Future<Output = Result<Option<Identity>, ApiError>>,
+) -> Result<Option<Identity>, ApiError> {
+    let (whose, secret) = (client.counted_as(), fingerprint(secret));
+    lookups.admit(&whose, &secret, state.http.rates.client)?;
+    let found = find.await?;
+    lookups.note(&whose, secret, found.is_some());
+    Ok(found)
 }
 
 fn bearer(value: &str) -> Option<&str> {
@@ -115,7 +155,7 @@ fn bearer(value: &str) -> Option<&str> {
 }
 
 async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let holder = keys::find_by_key(&mut tx, key).await?;
     tx.commit().await?;
     Ok(holder.map(|holder| {
@@ -131,22 +171,30 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
     }))
 }
 
-/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages.
-async fn find_by_cookie(state: &AppState, request: &Request, client: &Client) -> Result<Option<Identity>, ApiError> {
-    let Some(cookie) = request.cookie().get(SESSION_COOKIE) else {
-        return Ok(None);
-    };
-    if !is_safe(request.method()) && !is_ours(request, &state.public_url) {
-        return Ok(None);
-    }
-    let mut tx = state.db.system().await?;
-    let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie.value_str()))).await?;
+/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages. So
+/// has all of the API, where GET makes the tickets of connections.
+fn session_cookie(state: &AppState, request: &Request) -> Option<String> {
+    let is_of_api = request.uri().path().starts_with("/api/");
+    let is_followed = is_safe(request.method()) && !(is_foreign(request) && is_of_api);
+    cookies::read(request.cookie(), state, cookies::SESSION)
+        .filter(|_| is_followed || is_ours(request, &state.public_url))
+}
+
+async fn find_by_cookie(state: &AppState, cookie: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
+    let mut tx = state.db.unkeyed().system().await?;
+    let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie))).await?;
     tx.commit().await?;
-    Ok(found.map(|(person, _)| Identity::of_person(&person, request, client)))
+    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
 }
 
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// Returns true if a page of another site made a browser send the request. Browsers say so. A
+/// request that does not say comes from another program, or from an old browser.
+pub(crate) fn is_foreign(request: &Request) -> bool {
+    request.header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
 /// Whether one of our own pages sent it.
@@ -155,13 +203,12 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 }
 
 impl Identity {
-    fn of_person(person: &SignedIn, request: &Request, client: &Client) -> Self {
+    fn of_person(person: &SignedIn, client: &Client) -> Self {
         let access = if let Some(role) = person.operator_role {
             Access::Everywhere(role.permissions())
         } else {
             let held: BTreeMap<_, _> = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
-            let named = request.header(TENANT_HEADER).and_then(|id| id.parse().ok()).map(TenantId);
-            Access::Tenants { current: named.filter(|id| held.contains_key(id)).or(person.current), held }
+            Access::Tenants { current: person.current, held }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
@@ -170,6 +217,17 @@ impl Identity {
             plans: person.plans.clone(),
             credential: Credential::Session(person.session_id),
         }
+    }
+
+    /// Means `named` where a request names no tenant. Operators name one in the request itself.
+    fn work_in(&mut self, named: TenantId) -> Result<(), ApiError> {
+        if let Access::Tenants { current, held } = &mut self.access {
+            if !held.contains_key(&named) {
+                return Err(ApiError::not_found("tenant"));
+            }
+            *current = Some(named);
+        }
+        Ok(())
     }
 
     /// Whether it sees every tenant.
@@ -187,10 +245,24 @@ impl Identity {
 
     /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
     pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, Plan)> {
-        let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
-        let named = named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id));
-        let tenant_id = named.or(self.current_tenant())?;
+        let tenant_id = self.named_tenant(path).or(self.current_tenant())?;
         self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))
+    }
+
+    /// The tenant that a request's `Idempotency-Key` is kept with: the one that the address names, else that of an API key.
+    /// Unlike the tenant that a person works in, it is the same however late a request is repeated.
+    pub(crate) fn tenant_of_key(&self, path: &str) -> TenantId {
+        let own = match self.credential {
+            Credential::Key(_) => self.current_tenant(),
+            Credential::Session(_) => None,
+        };
+        self.named_tenant(path).or(own).unwrap_or(TenantId::SYSTEM)
+    }
+
+    /// The tenant that an address names, if the caller is in it.
+    fn named_tenant(&self, path: &str) -> Option<TenantId> {
+        let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
+        named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id))
     }
 
     /// What its tenants pay for.
@@ -198,7 +270,8 @@ impl Identity {
         self.plans.values().copied()
     }
 
-    /// Whether the credentials still let their holder see a tenant: for answers that go on for minutes. Needs the system scope.
+    /// Returns true if the credentials still let their holder see a tenant, for responses that last
+    /// for minutes. Needs the system scope.
     pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
         match self.credential {
             Credential::Key(id) => Ok(self.access.sees(tenant_id) && keys::is_valid(tx, id).await?),

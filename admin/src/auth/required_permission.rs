@@ -1,7 +1,8 @@
-//! The permission that an operation declares beside itself: `#[oai(scope = "Needs::PostsPublish")] caller: Caller`.
+//! The permission that an operation declares: `#[oai(scope = "Needs::PostsPublish")] caller:
+//! Caller`.
 //!
-//! The framework writes the name of the scope into `security` of the operation's description. The check before the body is
-//! read, and readers of `/docs`, have it from there.
+//! The framework writes the name of the scope into `security` of the operation's description. The
+//! check before the body is read, and the readers of `/docs`, take it from there.
 
 use jobs::tenants::permissions::{self, Permissions};
 use poem_openapi::OAuthScopes;
@@ -51,10 +52,10 @@ pub(crate) enum Needs {
     TenantsRead,
     #[oai(rename = "tenants:write")]
     TenantsWrite,
-    /// Somebody who signed in, about whom the operation is. Keys are refused.
+    /// A person who signed in, for operations about that person. Keys are refused.
     #[oai(rename = "person")]
     Person,
-    /// Somebody who signed in and makes a tenant of their own, or an operator who may make tenants for others.
+    /// A person who makes a tenant of their own, or an operator who may make tenants for others.
     #[oai(rename = "person-or-tenants:write")]
     NewTenant,
 }
@@ -74,7 +75,8 @@ pub(crate) enum RequiredPermission {
 pub(super) const MAKES_TENANTS: &str = "tenants:write";
 
 impl RequiredPermission {
-    /// The declaration of that name; `None`: it is none, and nobody may call the operation.
+    /// Returns the declaration of that name. `None` means that it is none, and that nobody may call
+    /// the operation.
     pub(crate) fn named(scope: &str) -> Option<Self> {
         if scope == Needs::Person.name() {
             return Some(Self::Person);
@@ -85,7 +87,7 @@ impl RequiredPermission {
         permissions::ALL.iter().find(|&&name| name == scope).map(|&name| Self::Permission(name))
     }
 
-    /// A sentence for the operation's description.
+    /// Returns a sentence for the operation's description.
     pub(crate) fn sentence(self) -> String {
         match self {
             Self::Person => "Needs somebody who is signed in: keys are refused.".to_owned(),
@@ -94,13 +96,21 @@ impl RequiredPermission {
         }
     }
 
-    /// Whether these permissions are enough.
+    /// Returns true if these permissions are enough.
     pub(super) fn is_met_by(self, held: &Permissions) -> bool {
         match self {
             Self::Person => true,
             // Of tenants that are named there, settings are read.
             Self::NewTenant => held.allow("tenants:read"),
             Self::Permission(needed) => held.allow(needed),
+        }
+    }
+
+    /// Returns the permission that it needs in a tenant, if it is one.
+    pub(super) fn permission(self) -> Option<&'static str> {
+        match self {
+            Self::Person | Self::NewTenant => None,
+            Self::Permission(needed) => Some(needed),
         }
     }
 

@@ -1,4 +1,5 @@
-//! `admin create-operator` and `remove-operator`: lets staff in, by a key or as a person who signs in, and out.
+//! `admin create-operator` and `remove-operator`: give staff access by a key or as a person, and
+//! end it.
 
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use jobs::{
     engine::{Db, Tx},
     ids::TenantId,
     people::{
-        OperatorRole, recover, sessions,
+        Address, OperatorRole, recover, sessions,
         store::{self, Names, Purpose},
     },
     signer::Signer,
@@ -22,34 +23,35 @@ use url::Url;
 
 use super::database::DatabaseConfig;
 
-/// How long the link to choose a password is good.
+/// The lifetime of the link to choose a password.
 const LINK_LIFE: Duration = Duration::from_hours(24);
 
-/// What the command takes.
+/// The arguments of `admin create-operator`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
     #[command(flatten)]
     database: DatabaseConfig,
     #[command(flatten)]
     keys: KeyringConfig,
-    /// Who it is, such as a person's name.
+    /// The operator, such as a person's name.
     #[arg(long)]
     name: String,
-    /// Makes an operator who signs in with this address, instead of a key; prints a link to choose a password.
+    /// Makes an operator who signs in with this address, in place of a key; prints a link to choose
+    /// a password.
     #[arg(long, requires_all = ["secret_key", "public_url"])]
     email: Option<String>,
-    /// Reads everything and changes nothing.
+    /// Allows reading everything and changing nothing.
     #[arg(long)]
     read_only: bool,
-    /// As the admin has it.
+    /// The same value as the admin's.
     #[arg(long, env = "SECRET_KEY", hide_env_values = true, value_parser = secret)]
     secret_key: Option<SecretString>,
-    /// As the admin has it.
+    /// The same value as the admin's.
     #[arg(long, env = "PUBLIC_URL")]
     public_url: Option<Url>,
 }
 
-/// Makes a key, or a person; prints the key or the link, which are to be seen this once.
+/// Makes a key or a person. Prints the key or the link, which are shown only once.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     if config.name.trim().is_empty() {
         bail!("--name should say who it is");
@@ -67,7 +69,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What `admin remove-operator` takes.
+/// The arguments of `admin remove-operator`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Removal {
     #[command(flatten)]
@@ -79,12 +81,14 @@ pub(crate) struct Removal {
     email: String,
 }
 
-/// Ends what an operator may do as a person, and signs the person out everywhere. Keys are revoked by `DELETE /api-keys/{id}`.
+/// Ends a person's access as an operator and signs the person out everywhere. `DELETE
+/// /api-keys/{id}` revokes keys.
 pub(crate) async fn remove(removal: Removal) -> anyhow::Result<()> {
     let keyring = removal.keys.keyring()?;
     let db = Db::connect(removal.database.database_url.expose_secret(), 1, None).await?;
     let mut tx = db.system().await?;
-    let Some(user_id) = store::end_operator(&mut tx, &removal.email).await? else {
+    let email = Address::parse(&removal.email).context("--email")?;
+    let Some(user_id) = store::end_operator(&mut tx, &email).await? else {
         bail!("nobody with that address is an operator");
     };
     sessions::revoke_all(&mut tx, user_id).await?;
@@ -107,18 +111,19 @@ async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(En
     let (Some(secret_key), Some(public_url)) = (&config.secret_key, &config.public_url) else {
         bail!("--email needs SECRET_KEY and PUBLIC_URL, as the admin has them");
     };
-    if !email.contains('@') {
-        bail!("--email should look like name@example.com");
-    }
+    let email = Address::parse(email).context("--email")?;
     let role = if config.read_only { OperatorRole::ReadOnly } else { OperatorRole::Full };
-    let user_id = store::ensure(tx, email).await.context("could not store the person; was `admin migrate` run?")?;
+    let user_id = store::ensure(tx, &email).await.context("could not store the person; was `admin migrate` run?")?;
     store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
-    // What others may have registered for the address is not to become an operator's password.
+    // A password that others registered for the address must not become an operator's.
     store::delete_links(tx, user_id).await?;
     let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;
     let code = Signer::new(secret_key.expose_secret())?.code(Purpose::ResetPassword.name(), link_id);
     let link = format!("{}/reset-password/{code}", public_url.as_str().trim_end_matches('/'));
-    Ok((entry("operator.create", "user", user_id.to_string(), json!({ "email": email, "role": role.name() })), link))
+    Ok((
+        entry("operator.create", "user", user_id.to_string(), json!({ "email": email.as_str(), "role": role.name() })),
+        link,
+    ))
 }
 
 fn entry(action: &str, object_type: &'static str, object_id: String, details: Value) -> Entry {

@@ -3,7 +3,7 @@
 use jobs::value_parsers::secret;
 use secrecy::SecretString;
 
-/// Where the database is.
+/// The address of the database.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DatabaseConfig {
     /// The database: `postgres://user:password@host:port/name`.

@@ -8,7 +8,7 @@ use jobs::{
 };
 use serde_json::json;
 
-/// Which windows, and the keys that sign the audit log.
+/// The windows, and the keys that sign the audit log.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
     #[command(flatten)]
@@ -17,7 +17,7 @@ pub(crate) struct Config {
     keys: KeyringConfig,
 }
 
-/// Empties the windows, pushes what the ledger has as dispatched, and prints the counts.
+/// Empties the windows, pushes the jobs that the ledger has as dispatched, and prints the counts.
 pub(crate) async fn run(Config { engine, keys }: Config) -> anyhow::Result<()> {
     let keyring = keys.keyring()?;
     let window = engine.window()?;

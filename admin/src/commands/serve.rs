@@ -2,14 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use admin::{AppState, HttpConfig, Pace, Streams};
+use admin::{AppState, Budgets, HttpConfig, Pace, Streams};
 use anyhow::Context as _;
 use jobs::{
     config::{EngineConfig, ServicesConfig},
     services::Services,
 };
-use poem::{Server, listener::TcpListener};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// While the database is away, a request learns of it within three seconds.
+const DATABASE_PATIENCE: Duration = Duration::from_millis(2_500);
 
 /// What it is served with.
 #[derive(Debug, clap::Args)]
@@ -42,13 +44,14 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let services = Services::new(&config.services)?;
     let window = config.engine.window()?;
     let state = AppState {
-        db: config.engine.connect(window.clone()).await?,
+        db: config.engine.connect_within(DATABASE_PATIENCE, window.clone()).await?.into(),
         streams: Streams::start(window.clone(), Pace::default()),
         window,
         services,
         state_life: Duration::from_secs(60 * config.oauth_state_expiration_minutes),
         public_url,
         trusted_proxies: config.trusted_proxies,
+        budgets: Budgets::new(config.http.budgets),
         http: Arc::new(config.http),
     };
     let mut terminate = signal(SignalKind::terminate())?;
@@ -60,10 +63,6 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
         }
         streams.close();
     };
-    tracing::info!(host = config.host, port = config.port, "admin listens");
-    let listener = TcpListener::bind((config.host, config.port));
-    Server::new(listener)
-        .run_with_graceful_shutdown(admin::app(state), stop, Some(Duration::from_secs(20)))
-        .await
-        .context("could not serve")
+    let listener = admin::listen(&config.host, config.port).await.context("could not listen on HOST and PORT")?;
+    admin::serve(listener, state, stop).await.context("could not serve")
 }

@@ -11,19 +11,20 @@ use secrecy::ExposeSecret as _;
 
 use super::database::DatabaseConfig;
 
-/// What is checked, and with which keys.
+/// The chains to check, and the keys to check them with.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
     #[command(flatten)]
     database: DatabaseConfig,
     #[command(flatten)]
     keys: KeyringConfig,
-    /// The end of the operators' chain as an earlier run printed it: check that the chain still has that entry.
+    /// The end of the operators' chain that an earlier run printed: checks that the chain still has
+    /// that entry.
     #[arg(long)]
     known_head: Option<KnownHead>,
 }
 
-/// Checks, and prints each break and what was looked at.
+/// Checks the audit log, and prints each break and the number of checked entries.
 pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let keyring = config.keys.keyring()?;
     let db = Db::connect(config.database.database_url.expose_secret(), 1, None).await?;
@@ -32,7 +33,7 @@ pub(crate) async fn run(config: Config) -> anyhow::Result<ExitCode> {
     Ok(if report.breaks == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// The answer when nothing can be said.
+/// Returns the exit code for a check that could not be made.
 pub(crate) fn cannot_say(error: &anyhow::Error) -> ExitCode {
     eprintln!("The audit log could not be checked: {error:#}");
     ExitCode::from(2)

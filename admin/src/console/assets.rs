@@ -2,17 +2,19 @@
 //!
 //! Their address names a hash of them all, so that another version has another address, and modules find each other.
 
-use std::{collections::BTreeMap, io::Write as _, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
 use poem::{
     Request, Response, handler,
     http::{StatusCode, header},
     web::Path,
 };
 use sha2::{Digest as _, Sha256};
+
+use crate::http::{Shared, compressed, takes_gzip};
 
 /// The beginning of their addresses. `/assets` is a page's.
 pub(crate) const PATH: &str = "/s/";
@@ -62,10 +64,7 @@ impl Asset {
             Some((_, "svg")) => "image/svg+xml",
             Some(_) | None => "application/octet-stream",
         };
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(content).expect("writing to memory does not fail");
-        let gzip = encoder.finish().expect("writing to memory does not fail");
-        Self { content_type, plain: content.to_vec().into(), gzip: gzip.into() }
+        Self { content_type, plain: content.to_vec().into(), gzip: compressed(content, Compression::best()) }
     }
 }
 
@@ -84,30 +83,19 @@ pub(super) fn serve(request: &Request, Path((hash, name)): Path<(String, String)
     let response = Response::builder()
         .content_type(asset.content_type)
         .header(header::CACHE_CONTROL, life)
-        .header(header::VARY, "accept-encoding");
-    if takes_gzip(request.header(header::ACCEPT_ENCODING).unwrap_or_default()) {
+        .header(header::VARY, "Accept-Encoding");
+    let mut response = if takes_gzip(request) {
         response.header(header::CONTENT_ENCODING, "gzip").body(asset.gzip.clone())
     } else {
         response.body(asset.plain.clone())
-    }
-}
-
-fn takes_gzip(encodings: &str) -> bool {
-    encodings.split(',').map(str::trim).any(|encoding| encoding == "gzip" || encoding.starts_with("gzip;q=1"))
+    };
+    response.extensions_mut().insert(Shared);
+    response
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn gzip_is_sent_to_those_who_take_it() {
-        for (encodings, takes) in
-            [("gzip, deflate, br", true), ("br;q=1.0, gzip", true), ("", false), ("br", false), ("gzip;q=0", false)]
-        {
-            assert_eq!(takes_gzip(encodings), takes, "{encodings}");
-        }
-    }
 
     #[test]
     fn every_file_has_a_type_that_browsers_take() {

@@ -1,6 +1,7 @@
 //! What surrounds every page: where one is, what else there is, and whose workspace it is.
 
 use jobs::{
+    engine::Scope,
     ids::TenantId,
     people::store,
     tenants::{self, members},
@@ -57,7 +58,7 @@ pub(crate) struct ThemeChoice {
 impl Frame {
     /// The frame of a page.
     pub(super) async fn new(state: &AppState, visitor: &Visitor, title: &'static str) -> Result<Self, ApiError> {
-        let mut tx = state.db.system().await?;
+        let mut tx = state.db.read(Scope::System).await?;
         let user = store::get(&mut tx, visitor.person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
         let memberships = members::list_of_user(&mut tx, visitor.person.user_id).await?;
         let workspaces: Vec<Workspace> = memberships
@@ -80,7 +81,6 @@ impl Frame {
             }
             None => None,
         };
-        tx.commit().await?;
         let name = format!("{} {}", user.first_name, user.last_name);
         Ok(Self {
             title,

@@ -1,6 +1,9 @@
 //! The page about oneself: the name, the colours, the workspaces, the way out.
 
-use jobs::people::store::{self, UserPatch, UserRow};
+use jobs::{
+    engine::Scope,
+    people::store::{self, UserPatch, UserRow},
+};
 use poem::{
     Response, Result, handler,
     http::StatusCode,
@@ -61,9 +64,8 @@ fn fields(names: Names) -> [Field; 2] {
 #[handler]
 pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Result<Response> {
     let frame = Frame::new(state, &visitor, "You").await?;
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let mut tx = state.db.read(Scope::System).await.map_err(ApiError::from)?;
     let user = store::get(&mut tx, visitor.person.user_id).await.map_err(ApiError::from)?;
-    tx.commit().await.map_err(ApiError::from)?;
     let user = user.ok_or_else(ApiError::unauthorized)?;
     Ok(page(StatusCode::OK, &MePage { frame, fields: fields(user.into()), refused: None }))
 }
@@ -87,11 +89,10 @@ pub(super) async fn rename(
     }
     let [first, last] = fields.map(|field| Some(field.value.trim().to_owned()));
     let patch = UserPatch { first_name: first, last_name: last, picture_url: None };
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let mut tx = state.db.write(Scope::System, &visitor.caller).await.map_err(ApiError::from)?;
     store::update(&mut tx, visitor.person.user_id, &patch).await.map_err(ApiError::from)?;
-    tx.commit().await.map_err(ApiError::from)?;
     Notice::ok("Your name was changed.").keep(state, cookies);
-    Ok(redirect(&visitor.to("/me")))
+    visitor.leave(tx, "/me").await
 }
 
 fn objection(field: &Field) -> Option<String> {
@@ -139,12 +140,11 @@ pub(super) async fn switch(
     Sent(form): Sent<SwitchForm>,
 ) -> Result<Response> {
     let tenant_id = visitor.caller.tenant(form.to)?;
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
+    let mut tx = state.db.write(Scope::System, &visitor.caller).await.map_err(ApiError::from)?;
     require_tenant(&mut tx, tenant_id).await?;
     store::switch(&mut tx, visitor.person.user_id, tenant_id).await.map_err(ApiError::from)?;
-    tx.commit().await.map_err(ApiError::from)?;
     let there = Visitor { workspace: Some(tenant_id), ..visitor };
-    Ok(redirect(&there.to(own_path(&form.back))))
+    there.leave(tx, own_path(&form.back)).await
 }
 
 /// A path of ours; anything else leads to the beginning.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use poem::web::cookie::{Cookie, CookieJar, SameSite};
+use poem::web::cookie::CookieJar;
 use serde::{Deserialize, Serialize};
 
-use crate::state::AppState;
+use crate::{http::cookies, state::AppState};
 
 const COOKIE: &str = "linecook_notice";
 
@@ -59,31 +59,18 @@ impl Notice {
     }
 
     /// Keeps it for the next page.
-    pub(crate) fn keep(mut self, state: &AppState, cookies: &CookieJar) {
+    pub(crate) fn keep(mut self, state: &AppState, jar: &CookieJar) {
         if let Some((end, _)) = self.words.char_indices().nth(MAX_CHARS) {
             self.words.truncate(end);
         }
         let value = URL_SAFE_NO_PAD.encode(serde_json::json!(self).to_string());
-        cookies.add(cookie(value, state.public_url.starts_with("https:")));
+        jar.add(cookies::cookie(state, COOKIE, value, LIFE));
     }
 
     /// Takes the one that was kept. What is no notice is none.
-    pub(super) fn take(cookies: &CookieJar) -> Option<Self> {
-        let kept = cookies.get(COOKIE)?;
-        let notice = URL_SAFE_NO_PAD.decode(kept.value_str()).ok().and_then(|json| serde_json::from_slice(&json).ok());
-        let mut spent = cookie(String::new(), false);
-        spent.make_removal();
-        cookies.add(spent);
-        notice
+    pub(super) fn take(state: &AppState, jar: &CookieJar) -> Option<Self> {
+        let kept = cookies::read(jar, state, COOKIE)?;
+        jar.add(cookies::removal(state, COOKIE));
+        URL_SAFE_NO_PAD.decode(kept).ok().and_then(|json| serde_json::from_slice(&json).ok())
     }
-}
-
-fn cookie(value: String, is_secure: bool) -> Cookie {
-    let mut cookie = Cookie::new_with_str(COOKIE, value);
-    cookie.set_path("/");
-    cookie.set_http_only(true);
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(is_secure);
-    cookie.set_max_age(LIFE);
-    cookie
 }

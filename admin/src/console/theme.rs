@@ -2,13 +2,9 @@
 
 use std::{str::FromStr, time::Duration};
 
-use poem::{
-    Endpoint, Request, Response,
-    http::header,
-    web::cookie::{Cookie, CookieJar, SameSite},
-};
+use poem::{Endpoint, Request, Response, http::header, web::cookie::CookieJar};
 
-use crate::state::AppState;
+use crate::{http::cookies, state::AppState};
 
 const COOKIE: &str = "linecook_theme";
 const COOKIE_LIFE: Duration = Duration::from_hours(24 * 365);
@@ -49,22 +45,17 @@ impl Theme {
         // Error pages are made outside of the layer that reads cookies.
         let lines = request.headers().get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
-        let chosen = cookies.find(|(name, _)| *name == COOKIE);
+        // On https the name has a prefix.
+        let chosen = cookies.find(|(name, _)| name.trim_start_matches("__Host-") == COOKIE);
         chosen.and_then(|(_, name)| name.parse().ok()).unwrap_or_default()
     }
 
     /// Keeps it in the browser.
-    pub(super) fn keep(self, state: &AppState, cookies: &CookieJar) {
-        let mut cookie = Cookie::new_with_str(COOKIE, self.name());
-        cookie.set_path("/");
-        cookie.set_http_only(true);
-        cookie.set_same_site(SameSite::Lax);
-        cookie.set_secure(state.public_url.starts_with("https:"));
-        cookie.set_max_age(COOKIE_LIFE);
-        if self == Self::System {
-            cookie.make_removal();
-        }
-        cookies.add(cookie);
+    pub(super) fn keep(self, state: &AppState, jar: &CookieJar) {
+        jar.add(match self {
+            Self::System => cookies::removal(state, COOKIE),
+            Self::Light | Self::Dark => cookies::cookie(state, COOKIE, self.name(), COOKIE_LIFE),
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whoever looks at a page.
 
 use jobs::ids::TenantId;
-use poem::{FromRequest, Request, RequestBody, Result, http::Method};
+use poem::{FromRequest, IntoResponse as _, Request, RequestBody, Response, Result, http::Method};
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -9,8 +9,10 @@ use super::notice::Notice;
 use crate::{
     ApiError,
     auth::{Caller, Person},
+    database::WriteTx,
     error::ErrorCode,
     html::redirect,
+    state::AppState,
 };
 
 /// The parameter that names the workspace in every address and form.
@@ -29,7 +31,7 @@ pub(crate) struct Visitor {
 
 impl<'a> FromRequest<'a> for Visitor {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        let caller = request.extensions().get::<Caller>().cloned().ok_or_else(ApiError::unauthorized)?;
+        let caller = Caller::of(request).ok_or_else(ApiError::unauthorized)?;
         let person = caller.person()?;
         let path = request.uri().path().to_owned();
         let workspace = if let Some(named) = named(request)? {
@@ -43,8 +45,8 @@ impl<'a> FromRequest<'a> for Visitor {
             }
             None
         };
-        let is_read = *request.method() == Method::GET;
-        let notice = if is_read { Notice::take(request.cookie()) } else { None };
+        let state = request.data::<AppState>().filter(|_| *request.method() == Method::GET);
+        let notice = state.and_then(|state| Notice::take(state, request.cookie()));
         Ok(Self { caller, person, workspace, path, notice })
     }
 }
@@ -71,6 +73,12 @@ impl Visitor {
     /// Whether a permission is held in the workspace, to show its button.
     pub(super) fn may_in_workspace(&self, permission: &str) -> bool {
         self.workspace.is_some_and(|id| self.caller.require(id, permission).is_ok())
+    }
+
+    /// Commits what a form changed and leads on to an address of ours in the same workspace. The
+    /// same form, sent again, leads there too.
+    pub(super) async fn leave(&self, tx: WriteTx, path: &str) -> Result<Response> {
+        Ok(tx.answer(redirect(&self.to(path))).await?.into_response())
     }
 
     /// An address of ours in the same workspace.

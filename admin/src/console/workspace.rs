@@ -2,10 +2,13 @@
 
 mod form;
 
-use jobs::tenants::{
-    self, UpdateError,
-    settings::{self, BadSetting, Settings},
-    store::{self, TenantRow},
+use jobs::{
+    engine::Scope,
+    tenants::{
+        self, UpdateError,
+        settings::{self, BadSetting, Settings},
+        store::{self, TenantRow},
+    },
 };
 use poem::{
     Response, Result, handler,
@@ -20,12 +23,7 @@ use super::{
     parts::{Field, Refused},
     visitor::Visitor,
 };
-use crate::{
-    ApiError,
-    html::{page, redirect},
-    pages::Sent,
-    state::AppState,
-};
+use crate::{ApiError, database::WriteTx, html::page, pages::Sent, state::AppState};
 
 #[derive(askama::Template)]
 #[template(path = "console/workspace.html")]
@@ -50,10 +48,9 @@ pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Resu
 
 async fn stored(state: &AppState, visitor: &Visitor) -> Result<(TenantRow, Settings), ApiError> {
     let id = visitor.required_workspace()?;
-    let mut tx = state.db.tenant(id).await?;
+    let mut tx = state.db.read(Scope::Tenant(id)).await?;
     let tenant = store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let settings = settings::get(&mut tx, id).await?;
-    tx.commit().await?;
     Ok((tenant, settings))
 }
 
@@ -122,11 +119,11 @@ pub(super) async fn save(
     Sent(form): Sent<Form>,
 ) -> Result<Response> {
     match save_form(state, &visitor, &form).await? {
-        None => {
+        Ok(tx) => {
             Notice::ok("The workspace was saved.").keep(state, cookies);
-            Ok(redirect(&visitor.to("/workspace")))
+            visitor.leave(tx, "/workspace").await
         }
-        Some(refusal) => {
+        Err(refusal) => {
             let (tenant, settings) = stored(state, &visitor).await?;
             let status = refusal.status();
             let now = Form::of(&tenant, &settings);
@@ -150,12 +147,13 @@ impl WorkspacePage {
     }
 }
 
-async fn save_form(state: &AppState, visitor: &Visitor, form: &Form) -> Result<Option<Refusal>, ApiError> {
+/// Writes the form; the transaction is still to be committed.
+async fn save_form(state: &AppState, visitor: &Visitor, form: &Form) -> Result<Result<WriteTx, Refusal>, ApiError> {
     if let Some((name, error)) = form.objection() {
-        return Ok(Some(Refusal::Field(name, error)));
+        return Ok(Err(Refusal::Field(name, error)));
     }
     let id = visitor.required_workspace()?;
-    let mut tx = state.db.tenant(id).await?;
+    let mut tx = state.db.write(Scope::Tenant(id), &visitor.caller).await?;
     let mut is_stale = false;
     let change = |tenant: &mut TenantRow, settings: &mut Settings| {
         is_stale = Form::of(tenant, settings).version != form.version;
@@ -164,13 +162,10 @@ async fn save_form(state: &AppState, visitor: &Visitor, form: &Form) -> Result<O
         }
     };
     match tenants::update(&mut tx, &state.services, visitor.caller.actor(), id, change).await {
-        Ok(_) if is_stale => Ok(Some(Refusal::Changed)),
-        Ok(_) => {
-            tx.commit().await?;
-            Ok(None)
-        }
+        Ok(_) if is_stale => Ok(Err(Refusal::Changed)),
+        Ok(_) => Ok(Ok(tx)),
         Err(UpdateError::Setting(BadSetting { field, rule })) => {
-            Ok(Some(Refusal::Field(field, format!("It should be {rule}."))))
+            Ok(Err(Refusal::Field(field, format!("It should be {rule}."))))
         }
         Err(error @ (UpdateError::Missing | UpdateError::Database(_))) => Err(error.into()),
     }

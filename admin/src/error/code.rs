@@ -1,20 +1,20 @@
-//! The stable codes of problems; docs/ERRORS.md says of each what it means and what to do.
+//! The stable codes of problems. docs/ERRORS.md has the meaning of each and what to do.
 
-/// Makes the enum of a list. One that nothing answers any more is dead code, which the compiler finds.
+/// Makes the enum of a list. A code that nothing returns is dead code, which the compiler reports.
 macro_rules! codes {
     ($($code:ident = $name:literal,)+) => {
-        /// A stable word for programs.
+        /// A stable code for programs.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(crate) enum ErrorCode {
             $($code,)+
         }
 
         impl ErrorCode {
-            /// All there are.
+            /// All codes.
             #[cfg(test)]
             const ALL: &[Self] = &[$(Self::$code,)+];
 
-            /// As clients read it.
+            /// Returns the code as clients read it.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$code => $name,)+
@@ -50,6 +50,7 @@ codes! {
     BadSwap = "bad_swap",
     BadTags = "bad_tags",
     BadValue = "bad_value",
+    Busy = "busy",
     ChildrenUnfinished = "children_unfinished",
     EffectHappened = "effect_happened",
     EffectSettled = "effect_settled",
@@ -90,6 +91,7 @@ codes! {
     Refused = "refused",
     RemoteIdTaken = "remote_id_taken",
     RepeatedParameter = "repeated_parameter",
+    SignUpClosed = "sign_up_closed",
     StateChanging = "state_changing",
     StillLooking = "still_looking",
     TooLarge = "too_large",

@@ -1,11 +1,12 @@
-//! What the database misses when a constraint refuses a row, told by the end of the constraint's name.
+//! The missing object behind a constraint that refused a row, by the end of the constraint's name.
 //!
-//! Foreign keys are named `<table>_<columns>_fkey`, so a new table needs nothing here unless it refers to something new.
-//! A foreign key refuses what was never there, such as the account of a new post, and what goes at the same time, as when a
-//! tenant is erased. What unique and check constraints say is looked at before: one that refuses is a bug (`internal`), and so is
-//! a foreign key that is not here.
+//! Foreign keys are named `<table>_<columns>_fkey`, so a new table needs nothing here unless it
+//! refers to a new sort of object. A foreign key refuses an object that never existed, such as the
+//! account of a new post, or one that is being removed, as when a tenant is erased. Unique and
+//! check constraints are checked earlier: a refusal by one is a bug (`internal`), as is one by a
+//! foreign key that is not listed here.
 
-/// Ends of foreign keys' names, with what there is none of; the first that fits counts.
+/// Ends of foreign keys' names, each with the object that is missing. The first that fits counts.
 const MISSING: [(&str, &str); 13] = [
     ("_tenant_id_fkey", "tenant"),
     ("_folder_id_fkey", "folder"),
@@ -22,7 +23,7 @@ const MISSING: [(&str, &str); 13] = [
     ("_session_id_fkey", "session"),
 ];
 
-/// What there is none of, if this constraint says that.
+/// Returns the object that is missing, if this constraint means that.
 pub(super) fn missing(constraint: &str) -> Option<&'static str> {
     MISSING.iter().find(|(end, _)| constraint.ends_with(end)).map(|(_, what)| *what)
 }

@@ -1,4 +1,4 @@
-//! What layers below refuse, as clients see it.
+//! Refusals of the layers below, as clients see them.
 
 use jobs::{
     assets::{PictureError, StorageError},
@@ -11,6 +11,19 @@ use poem_openapi::payload::Json;
 
 use super::{ApiError, ErrorCode, Problem, constraints};
 
+impl ApiError {
+    /// Returns the error for a failed commit. Unless the database reported the failure, the commit
+    /// may have happened.
+    pub(crate) fn of_commit(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.is_some_and(|code| !code.starts_with("57") && !code.starts_with("08")) {
+            error.into()
+        } else {
+            Self::unclear(error)
+        }
+    }
+}
+
 impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
@@ -18,7 +31,7 @@ impl From<sqlx::Error> for ApiError {
             let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
             return Self::unprocessable(ErrorCode::BadValue, detail);
         }
-        let is_away = ["08", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
+        let is_away = ["08", "25P03", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
             || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
         let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);
         match constraint.and_then(constraints::missing) {
@@ -168,13 +181,13 @@ impl From<ScheduleError> for ApiError {
 impl From<PictureError> for ApiError {
     fn from(error: PictureError) -> Self {
         match error {
-            PictureError::TooLarge => Self::TooLarge(Json(Problem::new(
+            PictureError::TooLarge | PictureError::TooManyPixels => Self::TooLarge(Json(Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 ErrorCode::TooLarge,
-                format!("{error}: shrink it."),
+                format!("file: {error}; shrink it."),
             ))),
             PictureError::Format | PictureError::Unreadable(_) => {
-                Self::unprocessable(ErrorCode::NotAPicture, format!("{error}: send a JPEG or a PNG."))
+                Self::unprocessable(ErrorCode::NotAPicture, format!("file: {error}; send a JPEG or a PNG."))
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What the framework refuses, and panics, in the form of our own errors.
+//! Refusals of the framework, and panics, as problems.
 
 use poem::{IntoResponse as _, Response, http::StatusCode};
 use poem_openapi::error::{
@@ -7,7 +7,7 @@ use poem_openapi::error::{
 
 use super::{ApiError, ErrorCode, Problem};
 
-/// What the framework refuses; `names` are those in the operation's path.
+/// Turns a refusal of the framework into a problem; `names` are those in the operation's path.
 pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
     if error.is_from_response() {
         return error.into_response();
@@ -31,15 +31,15 @@ pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
     problem_response(&Problem::new(status, code, detail))
 }
 
-/// What the framework dislikes, beginning with the name of it where there is one.
+/// Returns the framework's reason, preceded by the name of the parameter if there is one.
 fn refusal(error: &poem::Error, names: &[String]) -> String {
     if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
         // The framework numbers what stands in a path.
         let number = wrong.name.strip_prefix("param").and_then(|number| number.parse::<usize>().ok());
         let name = number.and_then(|number| names.get(number)).map_or(wrong.name, String::as_str);
-        format!("{name}: {}", wrong.reason)
+        format!("{name}: {}", plain(&wrong.reason))
     } else if let Some(wrong) = error.downcast_ref::<ParseParamError>() {
-        format!("{}: {}", wrong.name, wrong.reason)
+        format!("{}: {}", wrong.name, plain(&wrong.reason))
     } else if let Some(wrong) = error.downcast_ref::<ParseRequestPayloadError>() {
         wrong.reason.clone()
     } else if let Some(wrong) = error.downcast_ref::<ParseMultipartError>() {
@@ -51,11 +51,28 @@ fn refusal(error: &poem::Error, names: &[String]) -> String {
     }
 }
 
+/// The framework names its own type: this says what would be right.
+fn plain(reason: &str) -> String {
+    let Some((kind, _)) = reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once('"')) else {
+        return reason.to_owned();
+    };
+    let right = [
+        ("integer", "a whole number"),
+        ("number", "a number"),
+        ("boolean", "true or false"),
+        ("uuid", "an id, such as 0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14"),
+        ("date-time", "a time, such as 2026-12-01T18:00:00Z"),
+        ("date", "a date, such as 2026-12-01"),
+    ];
+    let right = right.into_iter().find(|(name, _)| kind.contains(name));
+    right.map_or_else(|| reason.to_owned(), |(_, right)| format!("it should be {right}."))
+}
+
 #[derive(Debug, thiserror::Error)]
 #[error("the framework failed: {0}")]
 struct FrameworkError(poem::Error);
 
-/// A problem as a whole response.
+/// Returns a problem as a whole response.
 fn problem_response(problem: &Problem) -> Response {
     let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = serde_json::json!({
@@ -65,8 +82,26 @@ fn problem_response(problem: &Problem) -> Response {
     Response::builder().status(status).content_type("application/problem+json").body(body.to_string())
 }
 
-/// A handler panicked.
+/// Returns the response to a panic of a handler.
 pub(crate) fn panic_response() -> Response {
     let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
     problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_be_right_is_said_without_a_types_name() {
+        for (kind, right) in [
+            ("optional_integer_int64", "a whole number"),
+            ("string_uuid", "an id"),
+            ("optional_string_date-time", "a time"),
+        ] {
+            let said = plain(&format!("failed to parse \"{kind}\": invalid digit found in string"));
+            assert!(said.contains(right) && !said.contains('_'), "{said}");
+        }
+        assert_eq!(plain("something else"), "something else");
+    }
 }

@@ -1,15 +1,23 @@
 //! Reading bodies: only from those who may send one, only so much, and not for longer than it should take.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, pin::Pin, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use jobs::assets::MAX_UPLOAD_BYTES;
-use poem::{Body, Endpoint, IntoResponse as _, Request, Response, http::header};
+use poem::{
+    Endpoint, IntoResponse as _, Request, Response,
+    http::{HeaderValue, header},
+};
 
-use super::operations::{Operation, Operations};
+use super::{
+    form::Form,
+    operations::{Operation, Operations},
+};
 use crate::{
     ApiError,
     auth::{self, Identity},
+    budgets::{Budget, Held},
     error::{self, ErrorCode},
     state::AppState,
 };
@@ -22,6 +30,8 @@ const JSON_BYTES: usize = 256 * 1024;
 
 /// A form of somebody who has no credentials, such as one to sign in.
 const ANONYMOUS_BYTES: usize = 64 * 1024;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What is read of a refused body, and for how long, so that its sender gets to see the answer.
 const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
@@ -43,6 +53,10 @@ pub(crate) async fn read<E: Endpoint>(
         discard_body(&mut request);
         return Ok(refused.into_response());
     }
+    if let Err(refused) = check_encoding(&request) {
+        discard_body(&mut request);
+        return Ok(refused.into_response());
+    }
     let (limit_bytes, time) = bounds(&request, operation, state.http.body_time);
     if request
         .header(header::CONTENT_LENGTH)
@@ -53,17 +67,45 @@ pub(crate) async fn read<E: Endpoint>(
         return Ok(ApiError::too_large(limit_bytes).into_response());
     }
     let body = request.take_body();
-    if !body.is_empty() {
-        match tokio::time::timeout(time, collect(body, limit_bytes)).await {
-            Ok(Ok(bytes)) => request.set_body(bytes),
-            Ok(Err(refused)) => return Ok(refused.into_response()),
-            Err(_) => return Ok(ApiError::too_slow().into_response()),
+    let has_body = !body.is_empty();
+    let is_form = operation.is_some_and(|operation| operation.takes_upload)
+        && request.content_type().is_some_and(|kind| kind.to_ascii_lowercase().starts_with("multipart/"));
+    let mut held = None;
+    let mut chunks: Chunks = Box::pin(body.into_bytes_stream());
+    let kind = request.content_type().unwrap_or_default().to_owned();
+    let reading = async {
+        if is_form {
+            let form = Form::read(&mut chunks, &kind, limit_bytes, &state.budgets.uploads).await?;
+            request.extensions_mut().insert(form);
+        } else if has_body {
+            let (bytes, part) = collect(&mut chunks, limit_bytes, &state.budgets.bodies).await?;
+            request.set_body(bytes);
+            held = part;
         }
+        Ok(())
+    };
+    match tokio::time::timeout(time, reading).await {
+        Ok(Ok(())) => {}
+        Ok(Err(refused)) => {
+            discard(chunks);
+            let refused: ApiError = refused;
+            return Ok(refused.into_response());
+        }
+        Err(_) => return Ok(ApiError::too_slow().into_response()),
     }
-    match endpoint.call(request).await {
+    let answered = endpoint.call(request).await;
+    drop(held);
+    match answered {
         Ok(response) => Ok(response.into_response()),
         Err(error) => Ok(error::from_framework(error, &[])),
     }
+}
+
+/// Nothing is decompressed: some bytes may become any number.
+fn check_encoding(request: &Request) -> Result<(), ApiError> {
+    let encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let is_plain = encodings.map(HeaderValue::as_bytes).all(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
+    if is_plain { Ok(()) } else { Err(ApiError::encoded()) }
 }
 
 /// How many bytes are read, and for how long.
@@ -77,19 +119,32 @@ fn bounds(request: &Request, operation: Option<&Operation>, time: Duration) -> (
     }
 }
 
-async fn collect(body: Body, limit_bytes: usize) -> Result<Vec<u8>, ApiError> {
-    let mut chunks = Box::pin(body.into_bytes_stream());
-    let mut bytes = Vec::new();
+type Chunks = Pin<Box<dyn Stream<Item = io::Result<Bytes>> + Send>>;
+
+async fn collect(
+    chunks: &mut Chunks,
+    limit_bytes: usize,
+    memory: &Budget,
+) -> Result<(Vec<u8>, Option<Held>), ApiError> {
+    let (mut bytes, mut held) = (Vec::new(), None::<Held>);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk
             .map_err(|error| ApiError::bad_request(ErrorCode::Malformed, format!("The body broke off: {error}.")))?;
         if bytes.len() + chunk.len() > limit_bytes {
-            discard(chunks);
             return Err(ApiError::too_large(limit_bytes));
+        }
+        let more = memory.try_take(chunk.len())?;
+        match &mut held {
+            Some(held) => held.add(more),
+            None => held = Some(more),
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes)
+    // Some editors begin a text with it; it says nothing in UTF-8.
+    if bytes.starts_with(BYTE_ORDER_MARK) {
+        bytes.drain(..BYTE_ORDER_MARK.len());
+    }
+    Ok((bytes, held))
 }
 
 /// Leaves a body unread. A sender that asks first is told by the answer; any other sends on, and would find its connection

@@ -1,4 +1,4 @@
-//! Which other sites' pages may read answers: those that `CORS_ORIGINS` lists.
+//! Cross-origin requests: pages of the origins in `CORS_ORIGINS` may read responses.
 
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
@@ -11,10 +11,10 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE";
 const SENT: &str = "authorization, content-type, idempotency-key, last-event-id, linecook-tenant";
 const READ: &str = "location, idempotent-replayed, ratelimit, ratelimit-policy, retry-after";
 
-/// How long browsers may remember what they were allowed.
+/// The time for which browsers may cache what they were allowed.
 const MAX_AGE_SECONDS: &str = "600";
 
-/// Answers what browsers ask before they call for another site's page, and lets pages of listed ones read answers.
+/// Responds to browsers' preflight requests, and lets pages of listed origins read responses.
 pub(crate) async fn share<E: Endpoint>(endpoint: E, request: Request, state: AppState) -> poem::Result<Response> {
     let origins = &state.http.cors_origins;
     let origin = request.headers().get(header::ORIGIN).cloned();

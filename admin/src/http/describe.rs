@@ -1,4 +1,5 @@
-//! What the framework leaves out of the API's description, although it holds for many operations.
+//! Completes the API's description with rules that many operations share and the framework leaves
+//! out.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +11,7 @@ use super::{
     per_provider,
 };
 
-/// Completes the description that the framework writes, and makes it OpenAPI 3.1.
+/// Completes the framework's description, and turns it into OpenAPI 3.1.
 pub(crate) fn describe(plain: &str) -> Value {
     let mut document: Value = serde_json::from_str(plain).unwrap_or_default();
     per_provider::write_out(&mut document);
@@ -57,7 +58,8 @@ pub(crate) fn describe(plain: &str) -> Value {
     document
 }
 
-/// What an object holds under a name, to be changed. (Indexing for that adds what is not there.)
+/// Returns the fields of an object under a name, to be changed. (Indexing for that adds missing
+/// fields.)
 pub(super) fn fields_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<Item = (&'a String, &'a mut Value)> {
     value.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten()
 }
@@ -66,7 +68,7 @@ pub(super) fn items_mut<'a>(value: &'a mut Value, name: &str) -> impl Iterator<I
     value.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// Ends the description of an operation with one sentence more.
+/// Ends the description of an operation with one more sentence.
 fn add_sentence(described: &mut Value, sentence: &str) {
     let words = described["description"].as_str().map(|words| format!("{words}\n\n{sentence}"));
     described["description"] = json!(words.unwrap_or_else(|| sentence.to_owned()));
@@ -91,7 +93,7 @@ fn idempotency_key() -> Value {
     })
 }
 
-/// How much may still be asked: on every answer to a tenant's caller.
+/// Adds the rate limit's headers to every response to a tenant's caller.
 fn add_rates(described: &mut Value) {
     for (_, answer) in fields_mut(described, "responses") {
         if !answer.get("headers").is_some_and(Value::is_object) {
@@ -106,8 +108,8 @@ fn add_rates(described: &mut Value) {
     }
 }
 
-/// An operation that answers browsers a page refuses them with one too. Of two answers under one status the framework
-/// describes the last only.
+/// Adds the page to the refusals of operations that return pages to browsers. Of two responses with
+/// one status, the framework describes only the last.
 fn add_pages(described: &mut Value) {
     let page = described.pointer("/responses/200/content").and_then(|content| {
         content
@@ -124,7 +126,8 @@ fn add_pages(described: &mut Value) {
     }
 }
 
-/// The framework describes a stream as a list of its events; each event arrives as the JSON text of a message.
+/// Describes the messages of a stream. The framework describes a list of events; each event arrives
+/// as the JSON text of a message.
 fn describe_messages(described: &mut Value) {
     let Some(stream) = described.pointer_mut("/responses/200/content/text~1event-stream/schema") else {
         return;
@@ -147,7 +150,7 @@ fn describe_messages(described: &mut Value) {
     });
 }
 
-/// Every list has the same bounds.
+/// Adds the bounds that every list has.
 fn bound_limit(parameter: &mut Value) {
     if parameter["in"] == "query" && parameter["name"] == "limit" {
         parameter["schema"]["minimum"] = json!(1);
@@ -156,7 +159,7 @@ fn bound_limit(parameter: &mut Value) {
     }
 }
 
-/// What need not be there may be null instead, in requests and in answers.
+/// Allows null for fields that are not required, in requests and in responses.
 fn may_be_null(schema: &mut Value) {
     let required = schema.get("required").cloned().unwrap_or_default();
     let is_required = |name: &String| required.as_array().is_some_and(|names| names.iter().any(|one| one == name));
@@ -171,14 +174,14 @@ fn may_be_null(schema: &mut Value) {
     }
 }
 
-/// Bodies hold no other fields than these: a mistyped one is refused.
+/// Forbids other fields in bodies, so that a mistyped one is refused.
 fn close(schema: &mut Value) {
     if schema.get("properties").is_some() && schema.get("additionalProperties").is_none() {
         schema["additionalProperties"] = json!(false);
     }
 }
 
-/// The names of the schemas that JSON bodies are made of.
+/// Returns the names of the schemas that JSON bodies are made of.
 fn schemas_of_bodies(document: &Value) -> Vec<String> {
     let mut names = Vec::new();
     for (_, item) in document["paths"].as_object().into_iter().flatten() {

@@ -1,4 +1,5 @@
-//! Examples in the API's description, made from the schemas: each body, answer and parameter has one that its schema allows.
+//! Examples in the API's description, made from the schemas. Each body, response and parameter has
+//! a valid one.
 
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -8,7 +9,7 @@ use super::describe::{fields_mut, items_mut};
 const ID: &str = "0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14";
 const TIME: &str = "2026-11-26T12:00:00Z";
 
-/// What texts hold whose schemas say no more than that they are texts, by the names of their fields.
+/// Examples of texts by the names of their fields, for schemas without a format.
 const TEXTS: &[(&str, &str)] = &[
     ("access_token", "eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl"),
     ("action", "tenant.update"),
@@ -70,7 +71,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("url", "https://linecook.example.com/connect/ticket"),
 ];
 
-/// Gives each body, answer and parameter an example.
+/// Adds an example to each body, response and parameter.
 pub(super) fn add_examples(document: &mut Value) {
     let schemas = document["components"]["schemas"].clone();
     let maker = Maker { schemas: &schemas };
@@ -107,7 +108,7 @@ impl Maker<'_> {
         }
     }
 
-    /// A value that the schema of a field with this name allows.
+    /// Returns a value that the schema of a field with this name allows.
     fn example(&self, schema: &Value, name: &str) -> Value {
         if let Some(reference) = schema["$ref"].as_str() {
             let target = reference.rsplit('/').next().unwrap_or_default();
@@ -162,7 +163,7 @@ fn text(name: &str) -> &'static str {
     TEXTS.iter().find(|(known, _)| *known == name).map_or("some text", |(_, text)| text)
 }
 
-/// The least that is allowed, or one. Bounds are written as fractions.
+/// Returns the least number that is allowed, or one. Bounds are written as fractions.
 fn number(schema: &Value) -> Value {
     let least = schema["minimum"].as_f64().unwrap_or(0.0).max(1.0);
     json!(schema["default"].as_u64().or_else(|| format!("{least:.0}").parse().ok()))

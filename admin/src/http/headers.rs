@@ -1,32 +1,34 @@
-//! What every answer tells browsers about itself.
+//! The security headers of every response.
 
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
 };
 
-/// For answers that are read by programs.
+/// The policy of responses for programs.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// For our pages: their style and scripts are files of ours, and what becomes HTML passes the one policy of `swap.js`.
+/// The policy of our pages. Their style and scripts are files of ours, and text becomes HTML in
+/// `swap.js` only.
 const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
                            media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
                            frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types linecook";
 
-/// A year: only by https.
+/// The time for which browsers use only https: a year.
 const TRANSPORT: &str = "max-age=31536000";
 
-/// What each answer has, whatever it is.
+/// The headers of every response.
 const ALWAYS: [(HeaderName, &str); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    // Other sites learn nothing; with no-referrer, browsers would not say either that a form comes from our own pages.
+    // Other sites learn nothing. With no-referrer, browsers would not even say that a form comes
+    // from our own pages.
     (header::REFERRER_POLICY, "same-origin"),
     (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
 ];
 
-/// Adds the headers that keep browsers from harm. What an operation sets itself stays where it may know better.
+/// Adds the headers that protect browsers. An operation's own headers stay, as it may know better.
 pub(crate) async fn protect<E: Endpoint>(endpoint: E, request: Request, is_https: bool) -> poem::Result<Response> {
     let mut response = endpoint.call(request).await?.into_response();
     let is_page = response.content_type().is_some_and(|kind| kind.starts_with("text/html"));

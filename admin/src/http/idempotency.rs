@@ -1,48 +1,44 @@
 //! Writes that name an `Idempotency-Key`: one effect however often they arrive.
 //!
-//! The key is taken in a transaction of its own before the operation runs, and the answer is kept in another one after it. The
-//! operation runs to its end also if its caller goes away, so that who comes back gets the answer. If the process dies in between,
-//! the key is free after [`LOCK`], and the request runs again: whether it had an effect then only its own rows could say.
+//! The key is claimed in a transaction of its own before the operation runs
+//! ([`jobs::idempotency`]). The operation's transaction keeps the response and commits
+//! ([`crate::database::WriteTx::answer`]), so that either both exist or neither. An operation
+//! continues to its end even if its caller disconnects. If its process dies, the key can be claimed
+//! again after ten seconds.
+
+#![expect(clippy::disallowed_methods, reason = "a key is claimed in a transaction of its own")]
+
+mod answer;
+mod held_key;
 
 use std::{sync::Arc, time::Duration};
 
 use jobs::{
     engine::Scope,
-    idempotency::{
-        LOCK,
-        store::{self, Known},
-    },
-    ids::TenantId,
-    secrets::SecretLocation,
+    idempotency::store::{self, Known},
 };
-use poem::{
-    Endpoint, IntoResponse as _, Request, Response,
-    http::{HeaderName, StatusCode, header},
-};
-use secrecy::{ExposeSecret as _, SecretString};
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use poem::{Endpoint, IntoResponse as _, Request, Response, http::HeaderName};
 use uuid::Uuid;
 
-use super::operations::Operations;
+pub(crate) use self::{answer::Answer, held_key::HeldKey};
+use super::{fingerprint, operations::Operations};
 use crate::{
     ApiError,
-    auth::Identity,
+    auth::{Identity, TENANT_HEADER},
     error::{self, ErrorCode},
     state::AppState,
 };
 
-/// The caller's name for a request.
+/// The header with the client's name for a request.
 pub(super) const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
-/// On an answer that was given before.
+/// The header of a response that was given before.
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
-/// An operation may run for so long; its key is held for longer.
+/// The most time that an operation may take.
 const LONGEST_RUN: Duration = Duration::from_mins(1);
-const _: () = assert!(LONGEST_RUN.as_secs() < LOCK.as_secs());
 
-/// Runs the operation, or answers what the same request was answered before.
+/// Runs the operation, or returns the response that the same request had before.
 pub(crate) async fn once<E: Endpoint + 'static>(
     endpoint: Arc<E>,
     mut request: Request,
@@ -58,16 +54,18 @@ pub(crate) async fn once<E: Endpoint + 'static>(
         let detail = "Idempotency-Key: it should be 1 to 255 visible ASCII characters, such as a UUID.";
         return Ok(ApiError::bad_request(ErrorCode::BadIdempotencyKey, detail).into_response());
     };
-    let body = request.take_body().into_bytes().await?;
+    let request_sha256 = fingerprint::of(&mut request).await?;
     let asked = store::Request {
-        tenant_id: identity.counted_tenant(request.uri().path()).map_or(TenantId::SYSTEM, |(tenant_id, _)| tenant_id),
+        tenant_id: identity.tenant_of_key(request.uri().path()),
         caller_id: identity.actor.id,
         key_sha256: key_sha256(&request, &key),
-        request_sha256: request_sha256(&request, &body),
+        request_sha256: in_named_tenant(&request, request_sha256),
     };
-    request.set_body(body);
-    match claim(&state, &asked).await {
-        Ok(Claim::Held(id)) => run(endpoint, request, Held { state, asked, id }).await,
+    match claim(&state, &asked, &identity).await {
+        Ok(Claim::Held(id)) => {
+            let (db, keyring) = (state.db.unkeyed().clone(), state.services.keyring.clone());
+            run(endpoint, request, HeldKey::new(db, keyring, asked, id)).await
+        }
         Ok(Claim::Answered(answer)) => Ok(answer),
         Err(refused) => Ok(refused.into_response()),
     }
@@ -78,50 +76,15 @@ fn is_key(key: &str) -> bool {
 }
 
 fn key_sha256(request: &Request, key: &str) -> Vec<u8> {
-    digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
+    fingerprint::digest([request.method().as_str().as_bytes(), request.uri().path().as_bytes(), key.as_bytes()])
 }
 
-/// Forms are the same whatever divides their parts: clients draw that anew each time.
-fn request_sha256(request: &Request, body: &[u8]) -> Vec<u8> {
-    let kind = request.content_type().unwrap_or_default();
-    let address = request.uri().path_and_query().map_or("", |address| address.as_str());
-    let head = [request.method().as_str().as_bytes(), address.as_bytes()];
-    match boundary(kind) {
-        Some(boundary) => digest(head.into_iter().chain([b"form".as_slice()]).chain(split(body, boundary.as_bytes()))),
-        None => digest(head.into_iter().chain([kind.as_bytes(), body])),
+/// Adds the tenant that the header names. The same request for another tenant is a different one.
+fn in_named_tenant(request: &Request, sha256: Vec<u8>) -> Vec<u8> {
+    match request.headers().get(TENANT_HEADER) {
+        Some(named) => fingerprint::digest([sha256.as_slice(), named.as_bytes()]),
+        None => sha256,
     }
-}
-
-fn boundary(kind: &str) -> Option<&str> {
-    let (_, boundary) = kind.strip_prefix("multipart/")?.split_once("boundary=")?;
-    Some(boundary.split(';').next()?.trim_matches([' ', '"'])).filter(|boundary| !boundary.is_empty())
-}
-
-fn split<'a>(body: &'a [u8], by: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
-    let mut rest = Some(body);
-    std::iter::from_fn(move || {
-        let part = rest?;
-        let at = part.windows(by.len()).position(|window| window == by);
-        rest = at.map(|at| &part[at + by.len()..]);
-        Some(&part[..at.unwrap_or(part.len())])
-    })
-}
-
-/// Of parts that cannot be taken for others.
-fn digest<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
-    let mut digest = Sha256::new();
-    for part in parts {
-        digest.update((part.len() as u64).to_be_bytes());
-        digest.update(part);
-    }
-    digest.finalize().to_vec()
-}
-
-/// A key that this request holds.
-struct Held {
-    state: AppState,
-    asked: store::Request,
-    id: Uuid,
 }
 
 enum Claim {
@@ -129,13 +92,13 @@ enum Claim {
     Answered(Response),
 }
 
-async fn claim(state: &AppState, asked: &store::Request) -> Result<Claim, ApiError> {
-    let mut tx = state.db.begin(Scope::of(asked.tenant_id)).await?;
+async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) -> Result<Claim, ApiError> {
+    let mut tx = state.db.unkeyed().begin(Scope::of(asked.tenant_id)).await?;
     if let Some(id) = store::claim(&mut tx, asked).await? {
         tx.commit().await?;
         return Ok(Claim::Held(id));
     }
-    // A statement of its own sees what the claim has waited for.
+    // A statement of its own sees the rows that the claim waited for.
     let known = store::find(&mut tx, asked).await?;
     tx.commit().await?;
     match known {
@@ -143,130 +106,47 @@ async fn claim(state: &AppState, asked: &store::Request) -> Result<Claim, ApiErr
             ErrorCode::IdempotencyKeyReused,
             "Idempotency-Key: another request used this one within 24 hours. Take a new one for each request.",
         )),
-        Some(Known { id, answer: Some((status, answer)), .. }) => {
-            replay(state, asked, id, status, &answer).map(Claim::Answered)
+        Some(Known { id, answer: Some((status, kept)), .. }) => {
+            let (answer, checks) =
+                held_key::read(&state.services.keyring, (asked.tenant_id, id), (status, kept.as_str()))?;
+            checks.hold_for(identity)?;
+            Ok(Claim::Answered(answer.with_header(REPLAYED, "true").into_response()))
         }
         Some(Known { answer: None, .. }) | None => Err(ApiError::in_flight()),
     }
 }
 
-/// In a task of its own: a caller that goes away does not stop it.
-async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, request: Request, held: Held) -> poem::Result<Response> {
+/// Runs the operation in a task of its own, so that it continues if its caller disconnects.
+async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, mut request: Request, key: HeldKey) -> poem::Result<Response> {
     let work = tokio::spawn(async move {
-        let response = match tokio::time::timeout(LONGEST_RUN, endpoint.call(request)).await {
+        let key = Arc::new(key);
+        request.extensions_mut().insert(key.clone());
+        let response = tokio::select! {
+            response = tokio::time::timeout(LONGEST_RUN, endpoint.call(request)) => response,
+            never = key.renew() => never,
+        };
+        let response = match response {
             Ok(Ok(response)) => response.into_response(),
             Ok(Err(error)) => error::from_framework(error, &[]),
             Err(_) => ApiError::took_too_long().into_response(),
         };
-        held.settle(response).await
+        settle(&key, response).await
     });
     work.await.map_err(|error| poem::Error::from(ApiError::internal(error)))
 }
 
-impl Held {
-    /// Keeps the answer if the request did something, or can be answered nothing else; else frees the key.
-    async fn settle(self, response: Response) -> Response {
-        let status = response.status();
-        let (parts, body) = response.into_parts();
-        let body = body.into_bytes().await.unwrap_or_default();
-        let text = |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let answer = std::str::from_utf8(&body).ok().filter(|_| is_final(status)).map(|body| {
-            json!({ "content_type": text(header::CONTENT_TYPE), "location": text(header::LOCATION), "body": body })
-        });
-        let kept = match (answer, i16::try_from(status.as_u16())) {
-            (Some(answer), Ok(status)) => self.keep(status, &answer).await,
-            (None, _) | (_, Err(_)) => self.free().await,
-        };
-        if let Err(error) = kept {
-            // The effect is there. Until the lock ends who repeats the request is told that it runs.
-            tracing::warn!(%error, "an answer could not be kept for its Idempotency-Key");
-        }
-        Response::from_parts(parts, body.into())
-    }
-
-    async fn keep(&self, status: i16, answer: &Value) -> Result<(), sqlx::Error> {
-        let secret = SecretString::from(answer.to_string());
-        let envelope = self.state.services.keyring.encrypt(place(&self.asked, self.id), &secret);
-        let mut tx = self.state.db.begin(Scope::of(self.asked.tenant_id)).await?;
-        store::mark_answered(&mut tx, &self.asked, self.id, status, &envelope).await?;
-        tx.commit().await
-    }
-
-    async fn free(&self) -> Result<(), sqlx::Error> {
-        let mut tx = self.state.db.begin(Scope::of(self.asked.tenant_id)).await?;
-        store::delete(&mut tx, &self.asked, self.id).await?;
-        tx.commit().await
-    }
-}
-
-/// Whether a request would be answered so again. A failure had no effect; and what cannot be done in the state that things are in
-/// may be possible the next time.
-fn is_final(status: StatusCode) -> bool {
-    let may_change =
-        [StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS];
-    !status.is_server_error() && !may_change.contains(&status)
-}
-
-fn replay(
-    state: &AppState,
-    asked: &store::Request,
-    id: Uuid,
-    status: i16,
-    envelope: &str,
-) -> Result<Response, ApiError> {
-    let answer = state.services.keyring.decrypt(place(asked, id), envelope).map_err(ApiError::internal)?;
-    let answer: Value = serde_json::from_str(answer.expose_secret()).map_err(ApiError::internal)?;
-    let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok()).unwrap_or_default();
-    let mut response = Response::builder().status(status).header(REPLAYED, "true");
-    for (name, field) in [(header::CONTENT_TYPE, "content_type"), (header::LOCATION, "location")] {
-        if let Some(value) = answer[field].as_str() {
-            response = response.header(name, value);
-        }
-    }
-    Ok(response.body(answer["body"].as_str().unwrap_or_default().to_owned()))
-}
-
-fn place(asked: &store::Request, id: Uuid) -> SecretLocation {
-    SecretLocation { table: "idempotency_keys", column: "answer", tenant_id: asked.tenant_id, row_id: id }
+/// Gives the key its response or frees it. The response's other headers stay.
+async fn settle(key: &HeldKey, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    let body = body.into_bytes().await.unwrap_or_default();
+    let answer = Answer::copied(&parts, &body);
+    key.settle(&answer).await;
+    Response::from_parts(parts, body.into())
 }
 
 #[cfg(test)]
 mod tests {
-    use poem::http::Method;
-
     use super::*;
-
-    fn form(boundary: &str, field: &str) -> Vec<u8> {
-        let request = Request::builder()
-            .method(Method::POST)
-            .uri_str("/x")
-            .content_type(&format!("multipart/form-data; boundary=\"{boundary}\""))
-            .finish();
-        let body = format!("--{boundary}\r\nname={field}\r\n--{boundary}--");
-        request_sha256(&request, body.as_bytes())
-    }
-
-    #[test]
-    fn a_form_is_the_same_whatever_divides_it() {
-        assert_eq!(form("abc", "x"), form("another", "x"));
-        assert_ne!(form("abc", "x"), form("abc", "y"));
-    }
-
-    #[test]
-    fn requests_differ_by_each_part() {
-        let sha256 = |address: &str, kind: &str, body: &str| {
-            request_sha256(&Request::builder().uri_str(address).content_type(kind).finish(), body.as_bytes())
-        };
-        let one = sha256("/a?x=1", "application/json", "{}");
-        assert_eq!(one, sha256("/a?x=1", "application/json", "{}"));
-        for other in [
-            sha256("/a?x=2", "application/json", "{}"),
-            sha256("/a?x=1", "text/plain", "{}"),
-            sha256("/a?x=1", "application/json", ""),
-        ] {
-            assert_ne!(one, other);
-        }
-    }
 
     #[test]
     fn a_key_is_visible_ascii() {

@@ -1,50 +1,63 @@
-//! How much may be asked: by plan for each tenant and each of its keys, by machine for who has no credentials.
+//! Rate limits: by plan for each tenant and each of its keys, by machine for callers without
+//! credentials.
 
 use std::{sync::Arc, time::Duration};
 
 use jobs::engine::{Limiter, Quota, Taken, Window};
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
-    http::{HeaderMap, HeaderName, HeaderValue, Method},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
 };
 
 use super::body::discard_body;
 use crate::{
     ApiError,
-    auth::{Client, Identity},
-    config::{Rate, RateConfig},
+    auth::{Client, Identity, is_foreign},
+    config::{HttpConfig, Origins, Rate, RateConfig},
 };
 
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Somebody who looks at pages asks so many times as often as a machine without credentials may: a page is no use of the API.
+/// People who look at pages have this many times the rate of a machine without credentials. A page
+/// does not count as a use of the API.
 const PAGES_OF_A_PERSON: u32 = 10;
 
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// What anybody may ask however often: what watches us, what is read without us working, what providers send.
+/// Paths without a limit: for monitoring, for static files, and for providers' webhooks.
 const UNCOUNTED: [&str; 7] =
     [crate::console::ASSETS_PATH, "/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
 
-/// Where people and accounts come in: counted by machine whoever asks, or a key of one's own would help to guess another's
-/// password.
-const LOGIN_PATHS: [&str; 3] = ["/api/v1/auth/", "/api/v1/oauth/", "/connect/"];
+/// Paths for signing in and connecting accounts. They are counted by machine for every caller, so
+/// that a key of one's own does not help to guess another's password.
+const LOGIN_PATHS: [&str; 9] = [
+    "/api/v1/auth/",
+    "/api/v1/oauth/",
+    "/connect/",
+    "/sign-in",
+    "/sign-up",
+    "/forgot-password",
+    "/verify-email/",
+    "/reset-password/",
+    "/invitations/",
+];
 
 /// Counts requests.
 #[derive(Debug)]
 pub(crate) struct RequestLimiter {
     limiter: Limiter,
     rates: RateConfig,
+    listed: Origins,
 }
 
 impl RequestLimiter {
-    pub(crate) fn new(window: Window, rates: RateConfig) -> Self {
-        Self { limiter: Limiter::new(window), rates }
+    pub(crate) fn new(window: Window, http: &HttpConfig) -> Self {
+        Self { limiter: Limiter::new(window), rates: http.rates, listed: http.cors_origins.clone() }
     }
 
-    /// What a request is counted by.
+    /// Returns the quotas that a request counts against.
     fn of(&self, request: &Request) -> Vec<Quota> {
         let path = request.uri().path();
         let identity = request.extensions().get::<Arc<Identity>>();
@@ -52,8 +65,11 @@ impl RequestLimiter {
         let is_counted = !UNCOUNTED.iter().any(|open| path.starts_with(open));
         let mut quotas = Vec::new();
         if (identity.is_none() || is_login) && is_counted {
-            let client = request.extensions().get::<Client>().map(|client| client.counted_as());
-            quotas.extend(quota("client", client.unwrap_or_default(), self.rates.client, MINUTE));
+            let client = request.extensions().get::<Client>().map(|client| client.counted_as()).unwrap_or_default();
+            // What other sites make a visitor's browser ask for is not to use up what the visitor needs to sign in.
+            let is_listed = request.header(header::ORIGIN).is_some_and(|origin| self.listed.list(origin));
+            let whose = if is_foreign(request) && !is_listed { format!("{client} by other sites") } else { client };
+            quotas.extend(quota("client", whose, self.rates.client, MINUTE));
         }
         let Some(identity) = identity.filter(|identity| !identity.is_operator()) else {
             return quotas;
@@ -98,7 +114,7 @@ pub(crate) async fn limit<E: Endpoint>(
     Ok(response)
 }
 
-/// As in draft-ietf-httpapi-ratelimit-headers.
+/// Adds the headers of draft-ietf-httpapi-ratelimit-headers.
 fn tell(headers: &mut HeaderMap, quotas: &[Quota], taken: &Taken) {
     let policy = |quota: &Quota| format!("\"{}\";q={};w={}", quota.name, quota.requests, quota.window.as_secs());
     let policies: Vec<String> = quotas.iter().map(policy).collect();
@@ -113,7 +129,7 @@ fn tell(headers: &mut HeaderMap, quotas: &[Quota], taken: &Taken) {
     }
 }
 
-/// Whole seconds, rather one too many.
+/// Returns whole seconds, rounded up.
 fn seconds(time: Duration) -> u64 {
     time.as_secs() + u64::from(time.subsec_nanos() > 0)
 }

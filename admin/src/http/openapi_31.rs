@@ -1,8 +1,9 @@
-//! Turns the description that the framework writes, OpenAPI 3.0, into OpenAPI 3.1: its schemas are JSON Schema 2020-12.
+//! Converts the framework's description from OpenAPI 3.0 to 3.1, whose schemas are JSON Schema
+//! 2020-12.
 
 use serde_json::{Map, Value, json};
 
-/// Converts a whole description. Property schemas that may be null are marked with `nullable`, as in 3.0, until then.
+/// Converts a whole description. Until then, schemas that allow null have `nullable`, as in 3.0.
 pub(super) fn convert(document: &mut Value) {
     document["openapi"] = json!("3.1.0");
     convert_schemas(document);
@@ -19,7 +20,7 @@ fn convert_schemas(value: &mut Value) {
     }
 }
 
-/// Objects that are no schemas have none of these fields.
+/// Converts a schema. Other objects have none of these fields.
 fn convert_schema(fields: &mut Map<String, Value>) {
     unwrap_reference(fields);
     move_exclusive_bound(fields, "minimum", "exclusiveMinimum");
@@ -29,7 +30,8 @@ fn convert_schema(fields: &mut Map<String, Value>) {
     }
 }
 
-/// 3.0 takes nothing beside a `$ref`, so a description is put into an `allOf` with it. In 3.1 it may stand beside.
+/// Unwraps a reference. 3.0 puts a description into an `allOf` with a `$ref`; in 3.1 it may stand
+/// beside it.
 fn unwrap_reference(fields: &mut Map<String, Value>) {
     let Some([reference, rest @ ..]) = fields.get("allOf").and_then(Value::as_array).map(Vec::as_slice) else {
         return;
@@ -45,7 +47,7 @@ fn unwrap_reference(fields: &mut Map<String, Value>) {
     }
 }
 
-/// In 3.0 a bound is exclusive by a flag, in 3.1 by its name.
+/// Moves an exclusive bound. 3.0 marks it with a flag, 3.1 with its name.
 fn move_exclusive_bound(fields: &mut Map<String, Value>, bound: &str, exclusive: &str) {
     if fields.get(exclusive).is_some_and(Value::is_boolean)
         && fields.remove(exclusive) == Some(json!(true))

@@ -1,4 +1,4 @@
-//! What operations there are, as the description of the API has it: what holds for all of them is told from there.
+//! The operations of the API, read from its description.
 
 use std::collections::BTreeMap;
 
@@ -7,23 +7,24 @@ use serde_json::{Map, Value};
 
 use crate::auth::RequiredPermission;
 
-/// An operation as its description has it.
+/// An operation, as the description has it.
 #[derive(Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(crate) struct Operation {
-    /// It refuses whoever has no credentials.
+    /// True if it refuses callers without credentials.
     pub(crate) takes_credentials: bool,
-    /// The permission that it declares. One that takes credentials and declares none is refused to everybody.
+    /// The permission that it declares. Nobody may call an operation that takes credentials and
+    /// declares none.
     pub(crate) required: Option<RequiredPermission>,
-    /// It is a page, not an operation of the API.
+    /// True if it is a page, not an operation of the API.
     pub(crate) is_page: bool,
-    /// Its body is a form with a file.
+    /// True if its body is a form with a file.
     pub(crate) takes_upload: bool,
-    /// It changes something, and once only for each Idempotency-Key.
+    /// True if it changes something, and only once for each Idempotency-Key.
     pub(crate) takes_key: bool,
-    /// The names in its path, in their order.
+    /// The names in its path, in order.
     pub(crate) path_parameters: Vec<String>,
-    /// What it reads from the query.
+    /// The parameters in its query.
     pub(crate) query_parameters: Vec<Parameter>,
 }
 
@@ -31,7 +32,7 @@ pub(crate) struct Operation {
 #[derive(Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: String,
-    /// It may be said more than once.
+    /// True if it may be repeated.
     pub(crate) is_list: bool,
     pub(crate) is_time: bool,
 }
@@ -50,23 +51,23 @@ pub(crate) struct Operations {
 }
 
 impl Operations {
-    /// Reads them from the description.
+    /// Reads the operations from the description.
     pub(crate) fn described_by(document: &Value) -> Self {
         let described = document["paths"].as_object();
         let mut paths: Vec<PathOperations> =
             described.into_iter().flatten().map(|(path, item)| path_operations(path, item)).collect();
-        // A name that is written out goes before any text in its place.
+        // A path with a fixed name comes before one with a parameter in its place.
         paths.sort_by_key(|path| path.segments.iter().map(Option::is_none).collect::<Vec<bool>>());
         Self { paths }
     }
 
-    /// The operation that answers a request.
+    /// Returns the operation of a request.
     pub(crate) fn find(&self, method: &Method, path: &str) -> Option<&Operation> {
         let method = if *method == Method::HEAD { Method::GET.as_str() } else { method.as_str() };
         self.at(path)?.operations.get(method)
     }
 
-    /// The methods that an address takes.
+    /// Returns the methods of a path.
     pub(crate) fn methods_at(&self, path: &str) -> Vec<&str> {
         self.at(path).into_iter().flat_map(|known| known.operations.keys()).map(String::as_str).collect()
     }
@@ -113,7 +114,7 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
         required: required(schemes),
         is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
-        // What concerns signing in answers secrets, which are kept nowhere.
+        // Responses about signing in contain secrets, which are never kept.
         takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/"),
         path_parameters,
         query_parameters: described["parameters"]
@@ -126,7 +127,7 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
     }
 }
 
-/// The one declaration that all the ways to sign in have.
+/// Returns the one declaration that all ways to sign in share.
 fn required(schemes: &[Value]) -> Option<RequiredPermission> {
     let mut scopes = schemes.iter().flat_map(|scheme| scheme.as_object().into_iter().flat_map(Map::values));
     let first = scopes.next()?;
@@ -136,7 +137,7 @@ fn required(schemes: &[Value]) -> Option<RequiredPermission> {
     if scopes.all(|other| other == first) { RequiredPermission::named(scope.as_str()?) } else { None }
 }
 
-/// The type of a schema: one, or several where null is one of them.
+/// Returns true for the type of a list. A schema has one type, or several if null is one of them.
 fn is_array(kind: &Value) -> bool {
     kind == "array" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "array"))
 }

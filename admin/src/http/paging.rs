@@ -1,9 +1,9 @@
-//! Lists: a limit and an opaque place to go on from.
+//! Pagination: a limit, and an opaque cursor to continue from.
 
 use std::borrow::Cow;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike as _, Utc};
 use poem_openapi::{
     param::Query,
     registry::{MetaSchema, MetaSchemaRef, Registry},
@@ -14,10 +14,10 @@ use uuid::Uuid;
 
 use crate::{ApiError, error::ErrorCode};
 
-/// A list holds this many at most.
+/// The most items in a page.
 pub(crate) const MAX_LIMIT: i64 = 200;
 
-/// And this many unless said otherwise.
+/// The number of items in a page by default.
 pub(crate) const DEFAULT_LIMIT: i64 = 50;
 
 /// A place in a list that is ordered by time and id, newest first.
@@ -31,7 +31,13 @@ pub(crate) struct Paging {
 }
 
 impl Paging {
-    /// Reads the parameters of a list: a place that an earlier page gave as `next`, and a limit.
+    /// Returns the number of rows to read: one more than a page shows, to know if there is a next
+    /// page.
+    pub(crate) fn rows(self) -> i64 {
+        self.limit + 1
+    }
+
+    /// Reads the parameters of a list: a `next` of an earlier page, and a limit.
     pub(crate) fn read(after: &Query<Option<String>>, limit: &Query<Option<i64>>) -> Result<Self, ApiError> {
         let limit = limit.0.unwrap_or(DEFAULT_LIMIT);
         if !(1..=MAX_LIMIT).contains(&limit) {
@@ -46,14 +52,18 @@ impl Paging {
         Ok(Self { after, limit })
     }
 
-    /// Where the next page begins, if this one is full.
-    pub(crate) fn next<T>(self, rows: &[T], cursor: impl Fn(&T) -> Cursor) -> Option<String> {
-        let is_full = i64::try_from(rows.len()).is_ok_and(|len| len >= self.limit);
-        rows.last().filter(|_| is_full).map(|last| encode(cursor(last)))
+    /// Returns the start of the next page, if there is one, and removes the extra row.
+    pub(crate) fn next<T>(self, rows: &mut Vec<T>, cursor: impl Fn(&T) -> Cursor) -> Option<String> {
+        let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        if rows.len() <= limit {
+            return None;
+        }
+        rows.truncate(limit);
+        rows.last().map(|last| encode(cursor(last)))
     }
 }
 
-/// A cursor as clients get it.
+/// Returns a cursor as clients get it.
 pub(crate) fn encode((time, id): Cursor) -> String {
     let mut bytes = time.timestamp_micros().to_be_bytes().to_vec();
     bytes.extend_from_slice(id.as_bytes());
@@ -64,16 +74,20 @@ fn decode(after: &str) -> Option<Cursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(after).ok()?.try_into().ok()?;
     let (time, id) = bytes.split_at(8);
     let time = DateTime::from_timestamp_micros(i64::from_be_bytes(time.try_into().ok()?))?;
+    // Nothing that we store is from another year.
+    if !(0..=9999).contains(&time.year()) {
+        return None;
+    }
     Some((time, Uuid::from_slice(id).ok()?))
 }
 
-/// What a list holds.
+/// An item of a list.
 pub(crate) trait Listed: ToJSON {
     /// The name of a page in the API's description.
     const PAGE: &'static str;
-    /// What the description says of a page.
+    /// The page's words in the description.
     const DESCRIPTION: &'static str;
-    /// What it says of the items, if anything.
+    /// The items' words in the description, if any.
     const ITEMS: Option<&'static str> = None;
 }
 
@@ -81,7 +95,7 @@ pub(crate) trait Listed: ToJSON {
 #[derive(Debug)]
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
-    /// Where the next page begins; absent on the last.
+    /// The start of the next page; absent on the last page.
     pub(crate) next: Option<String>,
 }
 
@@ -136,7 +150,10 @@ impl<T: Listed> ToJSON for Page<T> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::testing::cases;
 
     fn read(after: Option<&str>, limit: Option<i64>) -> Result<Paging, ApiError> {
         Paging::read(&Query(after.map(str::to_owned)), &Query(limit))
@@ -145,14 +162,31 @@ mod tests {
     #[test]
     fn a_place_comes_back_as_it_was() {
         let place = (DateTime::from_timestamp_micros(1_790_000_000_123_456).unwrap(), Uuid::now_v7());
-        let next = Paging { after: None, limit: 1 }.next(&[place], |place| *place);
+        let next = Paging { after: None, limit: 1 }.next(&mut vec![place, place], |place| *place);
         assert_eq!(read(next.as_deref(), None).unwrap().after, Some(place));
     }
 
     #[test]
-    fn a_page_that_is_not_full_is_the_last() {
-        let rows = [(DateTime::UNIX_EPOCH, Uuid::nil()); 49];
-        assert_eq!(Paging { after: None, limit: 50 }.next(&rows, |place| *place), None);
+    fn a_page_with_nothing_behind_it_is_the_last() {
+        let page = |count: usize| {
+            let mut rows = vec![(DateTime::UNIX_EPOCH, Uuid::nil()); count];
+            let next = Paging { after: None, limit: 50 }.next(&mut rows, |place| *place);
+            (rows.len(), next.is_some())
+        };
+        assert_eq!([page(49), page(50), page(51)], [(49, false), (50, false), (50, true)]);
+    }
+
+    proptest! {
+        #![proptest_config(cases())]
+
+        #[test]
+        fn any_place_is_read_or_refused(words in "[A-Za-z0-9_=-]{0,40}", bytes in any::<[u8; 24]>()) {
+            let _ = decode(&words);
+            if let Some(place) = decode(&URL_SAFE_NO_PAD.encode(bytes)) {
+                prop_assert_eq!(decode(&encode(place)), Some(place));
+                prop_assert!((0..=9999).contains(&place.0.year()));
+            }
+        }
     }
 
     #[test]

@@ -17,7 +17,8 @@ use crate::{
     error::{self, ErrorCode},
 };
 
-/// Calls the operation unless its query says what it does not read, and turns what the framework refuses into problems.
+/// Calls the operation unless the query has unknown parameters. Turns refusals of the framework
+/// into problems.
 pub(crate) async fn check<E: Endpoint>(
     endpoint: E,
     request: Request,
@@ -44,7 +45,8 @@ pub(crate) async fn check<E: Endpoint>(
     Ok(response)
 }
 
-/// A mistyped filter would find everything. Addresses that browsers are sent to, or that machines watch, take what others add.
+/// Checks a query, as a mistyped filter would match everything. Browsers' and monitors' addresses
+/// may have parameters that others add.
 fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
     if !operation.takes_credentials || operation.is_page {
         return Ok(());

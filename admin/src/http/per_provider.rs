@@ -1,13 +1,13 @@
-//! Operations of which there is one for each provider. The framework knows them by one address with the provider in it; the
-//! description has them written out.
+//! Operations that exist once for each provider. The framework has one path with a parameter for
+//! the provider; the description lists each provider's own.
 
 use jobs::providers::{LIST, Purpose};
 use serde_json::{Map, Value};
 
-/// What stands for the provider in addresses and in names of operations.
+/// The placeholder for the provider in paths and in names of operations.
 const PLACE: &str = "{provider}";
 
-/// Writes out what the description has of all providers at once, for each that accounts are connected with.
+/// Writes each operation out for every provider with accounts to connect.
 pub(super) fn write_out(document: &mut Value) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else {
         return;

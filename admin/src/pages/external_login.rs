@@ -1,30 +1,27 @@
 //! Signing in with an account elsewhere, in a browser.
 
-use std::time::Duration;
-
 use jobs::{
     people::{
         external_login::{ExternalLoginError, LinkError, find_or_link_user, identify},
         sign_in,
+        store::UserRow,
     },
     providers::{AuthorizationRequest, LIST, Provider},
 };
 use poem::{
     Request, Response, Result, handler,
     http::StatusCode,
-    web::{
-        Data, Path,
-        cookie::{Cookie, CookieJar, SameSite},
-    },
+    web::{Data, Path, cookie::CookieJar},
 };
 use serde::Deserialize;
 
-use super::session_cookie::session_cookie;
 use crate::{
     ApiError,
     api::people::{count_client, origin},
+    auth::is_foreign,
     error::chain,
     html::{Link, message_page, redirect},
+    http::cookies,
     state::AppState,
 };
 
@@ -44,6 +41,7 @@ enum Why {
     Cancelled,
     Stale,
     Unverified,
+    Closed,
     Failed,
 }
 
@@ -53,6 +51,7 @@ impl Why {
             Self::Cancelled => "cancelled",
             Self::Stale => "stale",
             Self::Unverified => "unverified",
+            Self::Closed => "closed",
             Self::Failed => "failed",
         }
     }
@@ -66,6 +65,10 @@ impl Why {
             Self::Unverified => format!(
                 "{label} did not tell us an address of yours that it has verified. Verify your main address there and try \
                  again, or make an account here."
+            ),
+            Self::Closed => format!(
+                "Nobody here has the address of your {label} account, and new accounts are not made by themselves: have \
+                 somebody invite you."
             ),
             Self::Failed => {
                 format!("{label} did not answer as it should. Try again in a moment, or use your password.")
@@ -103,14 +106,18 @@ fn offered(state: &AppState, name: &str) -> Option<Provider> {
     Provider::named(name).filter(|provider| state.services.providers.signing_in(*provider).is_some())
 }
 
-/// Sends a browser to a provider.
+/// Sends a browser to a provider. What another site asks for counts nothing and begins nothing: it may be the picture of a page
+/// that is to lock the visitor out.
 #[handler]
 pub(super) async fn begin(
     Data(state): Data<&AppState>,
     request: &Request,
     Path(name): Path<String>,
-    cookies: &CookieJar,
+    jar: &CookieJar,
 ) -> Result<Response> {
+    if is_foreign(request) {
+        return Ok(redirect("/sign-in"));
+    }
     if let Err(error) = count_client(state, request).await {
         return Ok(failed(&error));
     }
@@ -122,24 +129,13 @@ pub(super) async fn begin(
     let Some((provider, dialog)) = offered else {
         return Ok(not_offered());
     };
-    cookies.add(attempt_cookie(state, provider, attempt.cookie()));
+    jar.add(cookies::cookie(state, &cookie_name(provider), attempt.cookie(), state.state_life));
     Ok(redirect(dialog.as_str()))
 }
 
 /// One attempt for each provider: a later one in the same browser takes its place.
 fn cookie_name(provider: Provider) -> String {
     format!("linecook_sign_in_{}", provider.name())
-}
-
-fn attempt_cookie(state: &AppState, provider: Provider, value: String) -> Cookie {
-    let mut cookie = Cookie::new_with_str(cookie_name(provider), value);
-    cookie.set_path(format!("/sign-in/{}", provider.name()));
-    cookie.set_http_only(true);
-    // Lax: the provider's redirect back is a top-level navigation.
-    cookie.set_same_site(SameSite::Lax);
-    cookie.set_secure(state.public_url.starts_with("https:"));
-    cookie.set_max_age(state.state_life.max(Duration::from_secs(1)));
-    cookie
 }
 
 #[derive(Default, Deserialize)]
@@ -171,6 +167,7 @@ impl From<LinkError> for Failure {
     fn from(error: LinkError) -> Self {
         match error {
             LinkError::Unverified => Self::Refused(Why::Unverified),
+            LinkError::Closed(_) => Self::Refused(Why::Closed),
             LinkError::Database(error) => error.into(),
         }
     }
@@ -182,18 +179,18 @@ pub(super) async fn callback(
     Data(state): Data<&AppState>,
     request: &Request,
     Path(name): Path<String>,
-    cookies: &CookieJar,
+    jar: &CookieJar,
 ) -> Result<Response> {
     let Some(provider) = offered(state, &name) else {
         return Ok(not_offered());
     };
-    let kept = cookies.get(&cookie_name(provider)).map(|cookie| cookie.value_str().to_owned());
-    let mut used = attempt_cookie(state, provider, String::new());
-    used.make_removal();
-    cookies.add(used);
+    let name = cookie_name(provider);
+    let kept = cookies::read(jar, state, &name);
+    jar.add(cookies::removal(state, &name));
     match finish(state, request, provider, kept).await {
-        Ok(session) => {
-            cookies.add(session_cookie(state, session));
+        Ok((session, user)) => {
+            jar.add(cookies::session(state, &session));
+            jar.add(cookies::known_client(state, &user));
             Ok(redirect("/home"))
         }
         Err(Failure::Refused(why)) => Ok(refused(provider, why)),
@@ -201,17 +198,18 @@ pub(super) async fn callback(
     }
 }
 
-/// Signs in whoever came back; answers what the session's cookie holds.
+/// Signs in whoever came back; answers what the session's cookie holds, and who it is. Counts only what began in this browser, as
+/// any site can send it here.
 async fn finish(
     state: &AppState,
     request: &Request,
     provider: Provider,
     kept: Option<String>,
-) -> Result<String, Failure> {
-    count_client(state, request).await?;
+) -> Result<(String, UserRow), Failure> {
     let came: CameBack = request.params().unwrap_or_default();
     let verifier = kept.zip(came.state).and_then(|(kept, state)| AuthorizationRequest::verifier(&kept, &state));
     let verifier = verifier.ok_or(Failure::Refused(Why::Stale))?;
+    count_client(state, request).await?;
     let code = match (came.code, came.error.as_deref()) {
         (Some(code), None) => code.into(),
         (_, Some("access_denied")) => return Err(Failure::Refused(Why::Cancelled)),
@@ -221,11 +219,11 @@ async fn finish(
     let person = identify(&services.providers, provider, &code, &verifier).await;
     let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
     let from = origin(request);
-    let mut tx = state.db.system().await?;
+    let mut tx = state.db.unkeyed().system().await?;
     let user = find_or_link_user(&mut tx, services, &identity, from.remote_address.clone()).await?;
     let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await?;
-    Ok(session)
+    Ok((session, user))
 }
 
 /// Logs what a provider did not say.

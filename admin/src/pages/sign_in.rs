@@ -9,17 +9,19 @@ use poem::{
 };
 use serde::Deserialize;
 
-use super::{external_login, form::Sent, session_cookie::session_cookie};
+use super::{external_login, form::Sent};
 use crate::{
     ApiError,
     api::people::origin,
     auth::Identity,
     console,
     html::{Field, FormPage, Link, redirect},
+    http::cookies,
     state::AppState,
 };
 
-const LINKS: [Link; 2] = [("/sign-up", "Make an account"), ("/forgot-password", "Forgot the password?")];
+const SIGN_UP: Link = ("/sign-up", "Make an account");
+const FORGOT: Link = ("/forgot-password", "Forgot the password?");
 
 #[derive(Deserialize)]
 struct SignIn {
@@ -33,7 +35,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
         fields: vec![Field::email(email), Field::password()],
         button: "Sign in",
         ways: external_login::ways(state),
-        links: LINKS.to_vec(),
+        links: if state.services.sign_up.admits(false) { vec![SIGN_UP, FORGOT] } else { vec![FORGOT] },
         ..FormPage::default()
     }
 }
@@ -49,32 +51,31 @@ pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response 
 pub(super) async fn submit(
     Data(state): Data<&AppState>,
     request: &Request,
-    cookies: &CookieJar,
+    jar: &CookieJar,
     Sent(sent): Sent<SignIn>,
 ) -> Result<Response> {
     let from = origin(request);
-    let checked = sign_in::check(&state.db, &state.services, &sent.email, sent.password.into(), &from).await;
+    let checked = sign_in::check(state.db.unkeyed(), &state.services, &sent.email, sent.password.into(), &from).await;
     let user = match checked.map_err(ApiError::from) {
         Ok(user) => user,
         Err(error) => return Ok(form(state, &sent.email).refused(&error)),
     };
-    let mut tx = state.db.system().await.map_err(ApiError::from)?;
-    let cookie = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
+    let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
+    let session = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
     tx.commit().await.map_err(ApiError::from)?;
-    cookies.add(session_cookie(state, cookie));
+    jar.add(cookies::session(state, &session));
+    jar.add(cookies::known_client(state, &user));
     Ok(redirect(&console::after_sign_in(request)))
 }
 
 /// Signs a browser out.
 #[handler]
-pub(super) async fn sign_out(Data(state): Data<&AppState>, request: &Request, cookies: &CookieJar) -> Result<Response> {
+pub(super) async fn sign_out(Data(state): Data<&AppState>, request: &Request, jar: &CookieJar) -> Result<Response> {
     if let Some(person) = request.extensions().get::<Arc<Identity>>().and_then(|identity| identity.person) {
-        let mut tx = state.db.system().await.map_err(ApiError::from)?;
+        let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
         sessions::revoke(&mut tx, person.session_id).await.map_err(ApiError::from)?;
         tx.commit().await.map_err(ApiError::from)?;
-        let mut cookie = session_cookie(state, String::new());
-        cookie.make_removal();
-        cookies.add(cookie);
+        jar.add(cookies::removal(state, cookies::SESSION));
     }
     Ok(redirect("/sign-in"))
 }

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::{external_login, form::Sent};
 use crate::{
     ApiError,
-    api::people::{checked_password, count_client, evenly, is_address},
+    api::people::{address, count_client, evenly, require_mail},
     error::ErrorCode,
     html::{Field, FormPage, Link, message_page},
     state::AppState,
@@ -51,10 +51,36 @@ fn form(state: &AppState, sent: Option<&SignUp>) -> FormPage {
     }
 }
 
-/// The form.
+/// The form, or why there is none.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>) -> Response {
+    let sign_up = state.services.sign_up;
+    if !sign_up.admits(false) {
+        let refusal = ApiError::from(sign_up);
+        return message_page(refusal.status(), "No account by yourself", refusal.detail(), &TO_SIGN_IN);
+    }
+    if let Err(refusal) = require_mail(state) {
+        return without_mail(state, &refusal);
+    }
     form(state, None).response()
+}
+
+/// What is said instead of the form where no mail goes out to confirm an address.
+fn without_mail(state: &AppState, refusal: &ApiError) -> Response {
+    let ways = external_login::ways(state);
+    let else_by = if ways.is_empty() { "" } else { " Until then, use one of these:" };
+    let lead = format!(
+        "No account can be made with a password, as its address is confirmed by mail. {}{else_by}",
+        refusal.detail()
+    );
+    let page = FormPage {
+        title: "Make an account",
+        lead: Some(lead),
+        ways,
+        links: TO_SIGN_IN.to_vec(),
+        ..FormPage::default()
+    };
+    page.response()
 }
 
 /// Registers somebody.
@@ -80,16 +106,16 @@ async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<
             "The organization should have a name of 1 to 200 characters.",
         ));
     }
-    is_address(&sent.email)?;
-    let password = checked_password(sent.password.clone(), &sent.email)?;
+    let email = address(&sent.email)?;
+    require_mail(state)?;
     count_client(state, request).await?;
     let person = NewPerson {
         name: sent.name.clone(),
-        email: sent.email.clone(),
-        password,
+        email,
+        password: sent.password.clone().into(),
         organization_name: sent.organization_name.clone(),
     };
-    Ok(evenly(sign_up::register(&state.db, &state.services.passwords, person)).await?)
+    Ok(evenly(sign_up::register(state.db.unkeyed(), &state.services, person)).await?)
 }
 
 fn mailed(email: &str) -> Response {
@@ -128,9 +154,10 @@ pub(super) async fn submit_forgot(
     Sent(sent): Sent<Forgot>,
 ) -> Result<Response> {
     let asked = async {
-        is_address(&sent.email)?;
+        let email = address(&sent.email)?;
+        require_mail(state)?;
         count_client(state, request).await?;
-        Ok::<_, ApiError>(evenly(recover::forgot(&state.db, &sent.email)).await?)
+        Ok::<_, ApiError>(evenly(recover::forgot(state.db.unkeyed(), &email)).await?)
     };
     match asked.await {
         Ok(()) => Ok(mailed(&sent.email)),

@@ -1,4 +1,5 @@
-//! Drawing text over a picture: scaled to what networks show, the text in a band, as JPEG.
+//! Draws text over a picture, as JPEG: the picture is scaled to the size that networks show, and
+//! the text has a band behind it.
 
 use std::sync::{LazyLock, Mutex, PoisonError};
 
@@ -14,24 +15,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::Picture;
 
-/// The longer side of what is drawn: networks scale down to less. Source: Instagram content publishing, width 320..1440.
+/// The longer side of a drawn picture. Networks scale down further. Source: Instagram content
+/// publishing, width 320..1440.
 const MAX_SIDE_PX: u32 = 1440;
 
 const JPEG_QUALITY: u8 = 88;
 
-/// The band behind the text: black at this opacity out of 255.
+/// The opacity of the black band behind the text, out of 255.
 const BAND_OPACITY: u16 = 150;
 
 static FONT: &[u8] = include_bytes!("../fonts/DejaVuSans-Bold.ttf");
 
-/// Shaping caches what it learns about fonts, so one is kept.
+/// The fonts. There is one instance, because shaping caches glyphs in it.
 static FONTS: LazyLock<Mutex<FontSystem>> = LazyLock::new(|| {
     let mut db = fontdb::Database::new();
     db.load_font_data(FONT.to_vec());
     Mutex::new(FontSystem::new_with_locale_and_db("en-US".to_owned(), db))
 });
 
-/// Where the text goes.
+/// The position of the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Position {
@@ -49,16 +51,17 @@ pub enum Position {
 pub struct Overlay {
     /// The text: `{"text": "Pizza night", "position": "bottom"}`.
     pub text: String,
-    /// Where.
+    /// The position of the text.
     #[serde(default)]
     pub position: Position,
 }
 
 impl Overlay {
-    /// Draws over a decoded picture; answers a JPEG and what it is. Takes a processor for some tens of milliseconds.
+    /// Draws over a decoded picture. Returns a JPEG and its format and size. It keeps a processor
+    /// busy for some tens of milliseconds.
     ///
     /// # Errors
-    /// The text does not fit, or the picture cannot be scaled or encoded.
+    /// Returns an error if the text does not fit, or if the picture cannot be scaled or encoded.
     pub fn draw(&self, picture: DynamicImage) -> anyhow::Result<(Vec<u8>, Picture)> {
         let mut canvas = scale(picture)?;
         let (width, height) = canvas.dimensions();
@@ -92,7 +95,7 @@ impl Overlay {
     }
 }
 
-/// Scales down to [`MAX_SIDE_PX`]; a smaller picture stays as it is.
+/// Scales a picture down to [`MAX_SIDE_PX`]; a smaller one stays as it is.
 fn scale(picture: DynamicImage) -> anyhow::Result<RgbImage> {
     let source = picture.into_rgb8();
     let longer = source.width().max(source.height());
@@ -102,15 +105,16 @@ fn scale(picture: DynamicImage) -> anyhow::Result<RgbImage> {
     let scaled = |side: u32| (u64::from(side) * u64::from(MAX_SIDE_PX) / u64::from(longer)).max(1);
     let (width, height) = (u32::try_from(scaled(source.width()))?, u32::try_from(scaled(source.height()))?);
     let mut target = vec![0; width as usize * height as usize * 3];
-    // One type of pixel, not whichever a picture has: that would compile the scaling of all of them.
+    // The type of the pixels is fixed, because a dynamic one would compile the scaling of every
+    // type.
     let from = TypedImageRef::<U8x3>::from_buffer(source.width(), source.height(), source.as_raw())?;
     let mut to = TypedImage::<U8x3>::from_buffer(width, height, &mut target)?;
     Resizer::new().resize_typed(&from, &mut to, None)?;
     RgbImage::from_raw(width, height, target).context("the scaled picture has another size")
 }
 
-/// Lays the text out, as large as it fits in nine tenths of the width and 40 % of the height; answers it with the height of
-/// its band. `None` if it does not fit at the smallest size that can be read.
+/// Lays the text out as large as it fits into 90 % of the width and 40 % of the height. Returns it
+/// with the height of its band, or `None` if it does not fit at the smallest readable size.
 fn lay_out(fonts: &mut FontSystem, words: &str, width: u32, height: u32) -> Option<(Buffer, u32)> {
     let attrs = Attrs::new().family(Family::SansSerif).weight(Weight::BOLD);
     let attrs = attrs.family(Family::Name("DejaVu Sans"));

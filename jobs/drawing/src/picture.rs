@@ -1,19 +1,23 @@
-//! Reading pictures that people upload.
+//! Reads pictures that people upload.
 
 use std::io::Cursor;
 
-use image::{ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits};
 
 /// The largest upload.
 pub const MAX_UPLOAD_BYTES: usize = 20 * 1024 * 1024;
 
-/// Pictures have this many pixels a side at most.
+/// The maximum number of pixels of a side.
 const MAX_SIDE_PX: u32 = 12_000;
 
-/// What a decoded picture may take in memory: 40 megapixels.
+/// The maximum number of pixels in all.
+pub const MAX_PIXELS: u64 = 40_000_000;
+
+/// The maximum memory of a decoded picture: 40 megapixels of four channels.
 const MAX_DECODED_BYTES: u64 = 160 * 1024 * 1024;
 
-/// What a picture is, told from its bytes; the name and the stated type are not believed.
+/// The format and size of a picture, read from its bytes. The file name and the declared type are
+/// not trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Picture {
     /// `image/jpeg` or `image/png`.
@@ -24,51 +28,84 @@ pub struct Picture {
     pub height_px: u32,
 }
 
-/// Bytes that are no picture we take.
+/// The reasons for which bytes are not accepted as a picture.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// Too many bytes.
+    /// It has too many bytes.
     #[error("the picture is larger than {} MiB", MAX_UPLOAD_BYTES / 1024 / 1024)]
     TooLarge,
-    /// Another format.
+    /// It has another format.
     #[error("the file is neither a JPEG nor a PNG")]
     Format,
-    /// Not readable, or too many pixels.
-    #[error("the picture cannot be read, or has more than 40 megapixels")]
+    /// It is broken or cut off.
+    #[error("the picture cannot be read: it is broken or cut off")]
     Unreadable(#[source] image::ImageError),
+    /// It has too many pixels.
+    #[error("the picture has more than 40 megapixels (20 with 16 bits a channel) or 12,000 pixels a side")]
+    TooManyPixels,
 }
 
 impl Picture {
-    /// Reads the kind and the dimensions.
+    /// Reads the format and the size, and decodes nothing.
     ///
     /// # Errors
-    /// [`PictureError`].
-    pub fn probe(bytes: &[u8]) -> Result<Self, PictureError> {
+    /// Returns the [`PictureError`] to report to the client.
+    pub fn inspect(bytes: &[u8]) -> Result<Self, PictureError> {
         if bytes.len() > MAX_UPLOAD_BYTES {
             return Err(PictureError::TooLarge);
         }
         let format = image::guess_format(bytes).map_err(|_| PictureError::Format)?;
         let content_type = content_type(format).ok_or(PictureError::Format)?;
-        // The pixels are decoded once too, so that a file that breaks off in the middle is refused now, not at publishing.
-        let decoded = decode(bytes)?;
-        Ok(Self { content_type, width_px: decoded.width(), height_px: decoded.height() })
+        let (width_px, height_px) = decoder(bytes)?.dimensions();
+        Ok(Self { content_type, width_px, height_px })
+    }
+
+    /// Reads the format and the size, and decodes the pixels once, so that a truncated file is
+    /// rejected now and not when it is published.
+    ///
+    /// # Errors
+    /// Returns the [`PictureError`] to report to the client.
+    pub fn probe(bytes: &[u8]) -> Result<Self, PictureError> {
+        let picture = Self::inspect(bytes)?;
+        decode(bytes)?;
+        Ok(picture)
+    }
+
+    /// Returns the number of pixels, which decides on the cost of decoding.
+    #[must_use]
+    pub fn pixels(&self) -> u64 {
+        u64::from(self.width_px) * u64::from(self.height_px)
     }
 }
 
 /// Decodes a picture within limits of memory.
 ///
 /// # Errors
-/// [`PictureError::Unreadable`].
-pub fn decode(bytes: &[u8]) -> Result<image::DynamicImage, PictureError> {
+/// Returns [`PictureError::Unreadable`] or [`PictureError::TooManyPixels`].
+pub fn decode(bytes: &[u8]) -> Result<DynamicImage, PictureError> {
+    DynamicImage::from_decoder(decoder(bytes)?).map_err(PictureError::Unreadable)
+}
+
+/// Reads the header, and rejects a picture that exceeds a limit.
+fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder, PictureError> {
     let mut limits = Limits::default();
-    limits.max_image_width = Some(MAX_SIDE_PX);
-    limits.max_image_height = Some(MAX_SIDE_PX);
     limits.max_alloc = Some(MAX_DECODED_BYTES);
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| PictureError::Unreadable(error.into()))?;
     reader.limits(limits);
-    reader.decode().map_err(PictureError::Unreadable)
+    let decoder = reader.into_decoder().map_err(|error| {
+        if matches!(error, ImageError::Limits(_)) {
+            PictureError::TooManyPixels
+        } else {
+            PictureError::Unreadable(error)
+        }
+    })?;
+    let (width, height) = decoder.dimensions();
+    let is_small = width.max(height) <= MAX_SIDE_PX
+        && u64::from(width) * u64::from(height) <= MAX_PIXELS
+        && decoder.total_bytes() <= MAX_DECODED_BYTES;
+    if is_small { Ok(decoder) } else { Err(PictureError::TooManyPixels) }
 }
 
 fn content_type(format: ImageFormat) -> Option<&'static str> {
@@ -107,7 +144,14 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_with_too_many_pixels_is_refused() {
-        assert!(matches!(Picture::probe(&png(MAX_SIDE_PX + 1, 1)), Err(PictureError::Unreadable(_))));
+    fn a_picture_with_too_many_pixels_is_refused_unread() {
+        assert!(matches!(Picture::probe(&png(MAX_SIDE_PX + 1, 1)), Err(PictureError::TooManyPixels)));
+        // A bit a pixel: 144 megapixels in 18 KB.
+        let mut bilevel = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bilevel, 12_000, 12_000);
+        encoder.set_color(png::ColorType::Grayscale);
+        encoder.set_depth(png::BitDepth::One);
+        encoder.write_header().unwrap().write_image_data(&vec![0; 1500 * 12_000]).unwrap();
+        assert!(matches!(Picture::inspect(&bilevel), Err(PictureError::TooManyPixels)));
     }
 }

@@ -1,4 +1,4 @@
-//! One kind of job, from being asked for to its end.
+//! A program with one kind of job, from enqueueing it to its result.
 //!
 //! `cargo run -p engine --example greet postgres://...`, with a database of its own.
 
@@ -7,14 +7,14 @@ use std::sync::Arc;
 use engine::{Db, Done, Engine, Job, JobContext, JobError, Kind, NewJob, Queue, Retry, drain, ids::TenantId, ledger};
 use serde::{Deserialize, Serialize};
 
-/// What all jobs of this program share.
+/// The services that all jobs of this program share.
 struct Services {
     greeting: String,
 }
 
-/// Greets somebody.
+/// A job that greets somebody.
 ///
-/// Safe to repeat: the greeting is the job's result, written in the transaction that completes it.
+/// It is idempotent: the greeting is its result, written in the transaction that completes it.
 #[derive(Serialize, Deserialize)]
 struct Greet {
     name: String,
@@ -29,7 +29,7 @@ impl Job for Greet {
 
     async fn run(self, cx: &JobContext<Services>) -> Result<Done, JobError> {
         let words = format!("{}, {}!", cx.services().greeting, self.name);
-        // Whatever else the job writes goes into the same transaction.
+        // Other writes of the job would go into the same transaction.
         cx.begin().await?.complete(serde_json::json!(words)).await
     }
 }
@@ -48,7 +48,7 @@ async fn main() -> anyhow::Result<()> {
     let job = tx.enqueue(NewJob::new(TenantId::SYSTEM, &greet)).await?;
     tx.commit().await?;
 
-    // A worker does this all the time: see the crate `worker`.
+    // A worker does this continuously: see the crate `worker`.
     drain(&engine).await?;
 
     let mut tx = engine.db.system().await?;

@@ -1,4 +1,4 @@
-//! The active attempts of this process: claimed and not settled.
+//! The active attempts of this process: those that are claimed and not settled.
 
 use std::{
     collections::HashMap,
@@ -23,7 +23,7 @@ impl ActiveAttempts {
         self.held.lock().expect("no holder panics")
     }
 
-    /// Adds an attempt; the receiver tells it when to stop.
+    /// Adds an attempt. The receiver tells it when to stop.
     #[must_use]
     pub fn insert(&self, attempt: Attempt) -> watch::Receiver<Option<Interrupt>> {
         let (sender, receiver) = watch::channel(None);
@@ -31,7 +31,7 @@ impl ActiveAttempts {
         receiver
     }
 
-    /// Removes an attempt, if it is still this one.
+    /// Removes an attempt, unless another attempt of its job took its place.
     pub fn remove(&self, attempt: Attempt) {
         let mut held = self.held();
         if held.get(&attempt.job_id).is_some_and(|(other, _)| *other == attempt) {
@@ -39,19 +39,19 @@ impl ActiveAttempts {
         }
     }
 
-    /// All of them.
+    /// Returns all active attempts.
     #[must_use]
     pub fn list(&self) -> Vec<Attempt> {
         self.held().values().map(|(attempt, _)| *attempt).collect()
     }
 
-    /// Whether there are none.
+    /// Returns true if no attempt is active.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held().is_empty()
     }
 
-    /// Interrupts some attempts. The first reason stands, but a loss overrides it.
+    /// Interrupts some attempts. The first reason stays, except that a loss replaces it.
     pub fn interrupt(&self, jobs: &[JobId], why: Interrupt) {
         let held = self.held();
         for (_, sender) in jobs.iter().filter_map(|id| held.get(id)) {

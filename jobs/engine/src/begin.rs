@@ -1,4 +1,4 @@
-//! The beginning of a transaction, which nothing cuts short.
+//! The start of a transaction, which is never cut short.
 
 use std::{
     pin::Pin,
@@ -9,12 +9,15 @@ use futures_util::future::BoxFuture;
 use sqlx::{AssertSqlSafe, PgPool, Postgres, Transaction};
 use tokio::runtime::Handle;
 
-/// A transaction that begins. Dropped before it has, as by a client that hangs up, it goes on by itself and rolls back what
-/// began: sqlx takes back only what it saw begin, and would give the connection to the next user with the scope in it.
+/// A transaction that is being started.
+///
+/// If this is dropped early, because a client hung up, the start continues in the background and
+/// the transaction is rolled back. sqlx only rolls back transactions whose start it saw complete.
+/// Otherwise the next user would get the connection with the old scope.
 pub(super) struct Begin(Option<BoxFuture<'static, Result<Transaction<'static, Postgres>, sqlx::Error>>>);
 
 impl Begin {
-    /// Begins by this statement, on any connection of the pool.
+    /// Starts a transaction by this statement, on any connection of the pool.
     pub(super) fn new(pool: PgPool, statement: String) -> Self {
         Self(Some(Box::pin(async move { pool.begin_with(AssertSqlSafe(statement)).await })))
     }
@@ -34,7 +37,7 @@ impl Future for Begin {
 impl Drop for Begin {
     fn drop(&mut self) {
         if let (Some(beginning), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            // The transaction that comes of it is dropped there.
+            // The task drops the resulting transaction, which rolls it back.
             runtime.spawn(beginning);
         }
     }

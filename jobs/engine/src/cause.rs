@@ -1,4 +1,5 @@
-//! Why something failed: a class for programs, a sentence for people, a chain for operators.
+//! Causes of failures: a class for programs, a sentence for people, a chain of errors for
+//! operators.
 
 mod class;
 
@@ -9,33 +10,34 @@ use serde_json::Value;
 
 pub use self::class::CauseClass;
 
-/// The longest message or cause that is kept.
+/// The most characters of a message or a cause that are stored.
 const MAX_CHARS: usize = 1000;
 
-/// A failure as the ledger shows it. Never contains a secret: clients redact before they build one.
+/// A failure as the ledger shows it. It never contains a secret: clients redact errors before they
+/// make one.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Cause {
-    /// What sort of failure it was.
+    /// The class of the failure.
     pub class: CauseClass,
-    /// What happened and what to do, for the person who reads the job.
+    /// A sentence for the person who reads the job: the failure, and the remedy.
     pub message: String,
     #[source]
     source: Option<anyhow::Error>,
 }
 
 impl Cause {
-    /// A failure with its source.
+    /// Makes a cause with its source.
     pub fn new(class: CauseClass, message: impl Into<String>, source: impl Into<anyhow::Error>) -> Self {
         Self { class, message: message.into(), source: Some(source.into()) }
     }
 
-    /// A failure that no other error explains.
+    /// Makes a cause without a source.
     pub fn plain(class: CauseClass, message: impl Into<String>) -> Self {
         Self { class, message: message.into(), source: None }
     }
 
-    /// The whole chain below the message, outermost first.
+    /// Returns the chain of sources below the message, outermost first.
     #[must_use]
     pub fn chain(&self) -> Vec<String> {
         let mut causes = Vec::new();
@@ -47,7 +49,7 @@ impl Cause {
         causes
     }
 
-    /// As stored: `{"class": "rate", "message": "...", "causes": ["...", "..."]}`.
+    /// Returns the facts to store: `{"class": "rate", "message": "...", "causes": ["...", "..."]}`.
     #[must_use]
     pub fn facts(&self) -> Facts {
         let causes = self.chain().iter().map(|cause| storable(cause)).collect();
@@ -55,7 +57,8 @@ impl Cause {
     }
 }
 
-/// What jsonb takes (no NUL), and no more than a reader takes: providers' bodies come along in errors.
+/// Removes characters that `jsonb` refuses (NUL) and shortens the text. Errors may contain whole
+/// bodies of providers.
 pub(super) fn storable(words: &str) -> String {
     words.chars().filter(|&c| c != '\0').take(MAX_CHARS).collect()
 }
@@ -63,16 +66,16 @@ pub(super) fn storable(words: &str) -> String {
 /// A failure as stored in `jobs.error` and `job_attempts.error`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Facts {
-    /// See [`Cause::class`].
+    /// The class: see [`Cause::class`].
     pub class: CauseClass,
-    /// See [`Cause::message`].
+    /// The message: see [`Cause::message`].
     pub message: String,
-    /// See [`Cause::chain`].
+    /// The chain of sources: see [`Cause::chain`].
     pub causes: Vec<String>,
 }
 
 impl Facts {
-    /// As a JSON value for the database.
+    /// Returns a JSON value for the database.
     #[must_use]
     pub fn to_json(&self) -> Value {
         serde_json::json!({ "class": self.class, "message": self.message, "causes": self.causes })

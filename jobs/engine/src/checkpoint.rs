@@ -1,11 +1,11 @@
-//! Long jobs that keep their place: what an attempt has done is committed with where it goes on.
+//! Checkpoints for long jobs: the next attempt continues at the place that was committed last.
 
 use serde_json::Value;
 
 use super::{AttemptContext, AttemptTx, JobError};
 
 impl AttemptContext {
-    /// What earlier transactions of this job left by [`AttemptTx::checkpoint`].
+    /// Returns the last place that this job committed by [`AttemptTx::checkpoint`].
     pub async fn last_checkpoint(&self) -> Result<Option<Value>, JobError> {
         let mut tx = self.begin().await?;
         let place =
@@ -16,10 +16,8 @@ impl AttemptContext {
 }
 
 impl AttemptTx {
-    /// Commits the job's writes together with its place, which the job shows as its result until it completes.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
+    /// Commits the job's writes together with its place. The job shows the place as its result
+    /// until it completes.
     pub async fn checkpoint(mut self, progress: &Value) -> Result<(), JobError> {
         let attempt = self.attempt();
         sqlx::query!(
@@ -34,7 +32,7 @@ impl AttemptTx {
         )
         .execute(&mut **self)
         .await?;
-        // The fence finds out whether this was still the latest attempt.
+        // The fence checks that this was still the latest attempt.
         self.commit().await
     }
 }

@@ -1,4 +1,4 @@
-//! Claiming: the compare-and-set that makes an attempt.
+//! Claiming: the compare-and-set that starts an attempt.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use uuid::Uuid;
 use super::Db;
 use crate::ids::{AccountId, JobId, TenantId, WorkerId};
 
-/// One attempt of one job: the fence. What it writes lands only while no later attempt exists.
+/// One attempt of one job. It is the fence: its writes land only while no later attempt exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     /// The job.
     pub job_id: JobId,
-    /// Whose it is.
+    /// The tenant that owns the job.
     pub tenant_id: TenantId,
     /// The number of the attempt, from 1.
     pub number: i32,
-    /// Parents above the job.
+    /// The number of parents above the job.
     pub depth: i16,
 }
 
-/// A claimed job: everything needed to run its attempt.
+/// A claimed job, with everything that its attempt needs.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Claimed {
     /// The attempt.
@@ -31,41 +31,38 @@ pub struct Claimed {
     pub worker_id: WorkerId,
     /// The queue it was claimed from.
     pub queue: String,
-    /// Its kind.
+    /// The job's kind.
     pub kind: String,
-    /// The account on which it acts.
+    /// The account that it acts on.
     pub account_id: Option<AccountId>,
-    /// Starts a minute that its queue allows it and its like.
+    /// The starts per minute that its queue allows its lane.
     pub max_per_minute: Option<i32>,
-    /// Its payload.
+    /// Its lane: see `jobs.lane`.
+    pub lane: Uuid,
+    /// The time that its lane rests after an attempt.
+    pub rest: Option<Duration>,
+    /// The job's payload.
     pub args: Value,
-    /// Failures so far.
+    /// The number of failed attempts so far.
     pub failures: i32,
-    /// Attempts whose process died.
+    /// The number of attempts whose process died.
     pub crashes: i32,
-    /// Deaths of the child process in which it ran alone.
+    /// The number of times that the child process died in which it ran alone.
     pub poison: i16,
-    /// Children that did not complete.
+    /// The number of children that did not complete.
     pub failed_children: u32,
-    /// Whether such a child fails it.
+    /// True if a child that does not complete fails the job.
     pub fails_with_children: bool,
-    /// How long it has been due.
+    /// The time since it became due.
     pub due_for: Duration,
-    /// Somebody asked to cancel it while it could not be.
+    /// True if somebody asked to cancel it while that was not possible.
     pub cancel_requested: bool,
 }
 
-impl Claimed {
-    /// Its lane: see `jobs.lane`.
-    pub(super) fn lane(&self) -> Uuid {
-        self.account_id.map_or(self.attempt.tenant_id.0, |id| id.0)
-    }
-}
-
-/// Claims those of `ids` that this process may run; the others leave the window and come back by themselves.
+/// Claims the jobs of `ids` that this process may run. The other ids leave the window and are
+/// released again later.
 ///
-/// # Errors
-/// The database refused; what was claimed nevertheless is handed back by the next renewal.
+/// If this fails, the claim may have been committed: the next renewal hands such jobs back.
 pub async fn claim(
     db: &Db,
     worker_id: WorkerId,
@@ -104,6 +101,7 @@ pub async fn claim(
         where jobs.id = claimable.id
         returning jobs.id as "id: JobId", tenant_id as "tenant_id: TenantId", kind, args, attempt, failures, depth,
           account_id as "account_id: AccountId", (select max_per_minute from queues where name = $4) as max_per_minute,
+          lane, (select rest_seconds from queues where name = $4) as rest_seconds,
           crashes, poison, failed_children, fails_with_children,
           greatest(0, extract(epoch from engine_now() - due_at))::float8 as "due_for_seconds!",
           cancel_requested_at is not null as "cancel_requested!"
@@ -123,7 +121,7 @@ pub async fn claim(
     Ok(rows.into_iter().map(|row| row.claimed_by(worker_id, queue)).collect())
 }
 
-/// A claimed row.
+/// A row that the claim returns.
 struct Row {
     id: JobId,
     tenant_id: TenantId,
@@ -134,6 +132,8 @@ struct Row {
     depth: i16,
     account_id: Option<AccountId>,
     max_per_minute: Option<i32>,
+    lane: Uuid,
+    rest_seconds: Option<i32>,
     crashes: i32,
     poison: i16,
     failed_children: i32,
@@ -151,6 +151,8 @@ impl Row {
             kind: self.kind,
             account_id: self.account_id,
             max_per_minute: self.max_per_minute,
+            lane: self.lane,
+            rest: self.rest_seconds.map(|seconds| Duration::from_secs(seconds.unsigned_abs().into())),
             args: self.args,
             failures: self.failures,
             crashes: self.crashes,
@@ -163,8 +165,9 @@ impl Row {
     }
 }
 
-/// What could not be claimed though it is available leaves the window: its queue is paused, its account parked, its lane rests,
-/// the lease is over. One whose kind is unknown here waits a second, for another process to come first.
+/// Takes available jobs that could not be claimed out of the window: their queue is paused, their
+/// account is parked, their lane rests, or the lease has expired. A job whose kind this process
+/// does not run waits a second, so that another process can take it.
 async fn give_up_refused(
     tx: &mut super::Tx,
     kinds: &[String],
@@ -195,7 +198,7 @@ async fn give_up_refused(
     Ok(())
 }
 
-/// Ids that are marked as released: work for a process that Redis brings none.
+/// Lists jobs that are marked as released. A process that gets no work from Redis claims these.
 pub async fn list_marked(db: &Db, queue: &str, limit: usize) -> Result<Vec<Uuid>, sqlx::Error> {
     let mut tx = db.system().await?;
     let ids = sqlx::query_scalar!(

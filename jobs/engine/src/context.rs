@@ -1,4 +1,4 @@
-//! What a running attempt works with: its scope, what all jobs share, and transactions that are fenced.
+//! The context of a running attempt: its scope, the shared services, and fenced transactions.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -17,11 +17,13 @@ use super::{
     effects::CallOutcome,
     events::Reporter,
     failpoint::{self, Failpoint},
+    parking::Rest,
     settle,
 };
 use crate::ids::{JobId, TenantId};
 
-/// The context of one attempt: what it does by itself ([`AttemptContext`]), and what it shares with all jobs.
+/// The context of one attempt: its own state ([`AttemptContext`]) and the services that all jobs
+/// share.
 #[derive(Debug)]
 pub struct JobContext<S> {
     attempt: AttemptContext,
@@ -33,7 +35,7 @@ impl<S> JobContext<S> {
         Self { attempt: AttemptContext::new(job, db), services }
     }
 
-    /// What all jobs share: see [`super::Job::Services`].
+    /// Returns the services that all jobs share: see [`super::Job::Services`].
     #[must_use]
     pub fn services(&self) -> &S {
         &self.services
@@ -48,11 +50,12 @@ impl<S> Deref for JobContext<S> {
     }
 }
 
-/// One attempt that runs.
+/// A running attempt.
 #[derive(Debug)]
 pub struct AttemptContext {
     attempt: Attempt,
     failed_children: u32,
+    rest: Option<Rest>,
     pub(super) events: Reporter,
     db: Db,
     shielded: Arc<AtomicBool>,
@@ -65,6 +68,7 @@ impl AttemptContext {
         Self {
             attempt: job.attempt,
             failed_children: job.failed_children,
+            rest: Rest::after(job),
             events: Reporter::new(job.attempt, db.clone()),
             db,
             shielded: Arc::default(),
@@ -73,61 +77,60 @@ impl AttemptContext {
         }
     }
 
-    /// Whose job it is.
+    /// Returns the tenant that owns the job.
     #[must_use]
     pub fn tenant_id(&self) -> TenantId {
         self.attempt.tenant_id
     }
 
-    /// The job.
+    /// Returns the job's id.
     #[must_use]
     pub fn job_id(&self) -> JobId {
         self.attempt.job_id
     }
 
-    /// The attempt, as for [`super::NewJob::child_of`].
+    /// Returns the attempt, for [`super::NewJob::child_of`].
     #[must_use]
     pub fn attempt(&self) -> &Attempt {
         &self.attempt
     }
 
-    /// How many of its children, ended so far, did not complete.
+    /// Returns the number of its ended children that did not complete.
     #[must_use]
     pub fn failed_children(&self) -> u32 {
         self.failed_children
     }
 
-    /// Opens a transaction in the job's scope. No network call while it is open: *claim, act, record*.
-    ///
-    /// # Errors
-    /// The database is away.
+    /// Opens a transaction in the job's scope. Make no network call while it is open: *claim, act,
+    /// record*.
     pub async fn begin(&self) -> Result<AttemptTx, sqlx::Error> {
         let tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
         let shielded = Arc::clone(&self.shielded);
-        Ok(AttemptTx { tx, attempt: self.attempt, events: self.events.clone(), shielded })
+        let (attempt, rest, events) = (self.attempt, self.rest.clone(), self.events.clone());
+        Ok(AttemptTx { tx, attempt, rest, events, shielded })
     }
 
-    /// Waits until somebody cancels the job; answers the error to return then. A job that returns it within half a second has
-    /// tidied up; after that it is dropped where it waits.
+    /// Waits until the job is cancelled, and returns the error that the job should return then. It
+    /// has half a second to tidy up before it is dropped.
     pub async fn cancelled(&self) -> JobError {
         self.cancelled.cancelled().await;
         JobError::cancelled()
     }
 
-    /// Whether somebody cancelled the job, for loops that do not wait.
+    /// Returns true if the job was cancelled, for loops that do not wait.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.cancelled.is_cancelled()
     }
 
-    /// Tells the job that it is cancelled; answers when that was.
+    /// Tells the job that it is cancelled. Returns the time of that.
     pub(super) fn tell_cancelled(&self) -> Instant {
         self.cancelled.cancel();
         Instant::now()
     }
 
-    /// From here on the attempt is not interrupted: a call of an effect leaves, and what became of it must be recorded. That
-    /// ends when the call was refused, and with the next commit.
+    /// Protects the attempt from interruption while a call of an effect is on its way, so that its
+    /// outcome can be recorded. The next commit ends this, and so does a refusal of the call.
     pub(super) fn shield(&self) {
         self.shielded.store(true, Ordering::Release);
     }
@@ -149,29 +152,28 @@ impl AttemptContext {
     }
 }
 
-/// A transaction of one attempt: it commits only while no later attempt exists.
+/// A transaction of one attempt. It commits only while no later attempt exists; otherwise its
+/// methods return [`JobError::Superseded`], which the job passes on.
 #[derive(Debug)]
 pub struct AttemptTx {
     tx: Tx,
     attempt: Attempt,
+    /// The rest of its lane after an attempt that ends here.
+    rest: Option<Rest>,
     events: Reporter,
     shielded: Arc<AtomicBool>,
 }
 
 impl AttemptTx {
-    /// Locks the job's row before anything else. Staff who act on a job lock its row and then the audit log: a transaction that
-    /// writes to the audit log begins with this, or the two may wait for each other.
+    /// Locks the job's row before anything else.
     ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
+    /// A transaction that writes to the audit log must begin with this. Actions of staff lock the
+    /// job's row first and the audit log second: the opposite order can deadlock.
     pub async fn hold(&mut self) -> Result<(), JobError> {
         self.fence().await.map(|_| ())
     }
 
     /// Commits writes that do not complete the job, such as claiming a row.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
     pub async fn commit(mut self) -> Result<(), JobError> {
         self.fence().await?;
         self.tx.commit().await?;
@@ -179,7 +181,7 @@ impl AttemptTx {
         Ok(())
     }
 
-    /// Commits that a call may leave, unless somebody asked to cancel before.
+    /// Commits that a call may leave, unless the job is to be cancelled.
     pub(super) async fn commit_to_send(mut self) -> Result<(), JobError> {
         if self.fence().await? {
             let cause = Cause::plain(CauseClass::Cancelled, "Cancelled before anything was sent.");
@@ -189,19 +191,15 @@ impl AttemptTx {
     }
 
     /// Commits the job's writes together with its completion.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
     pub async fn complete(mut self, result: Value) -> Result<Done, JobError> {
         self.events.write_rest(&mut self.tx).await?;
         let settled = settle::complete(&mut self.tx, &[(self.attempt, result)]).await?;
         self.end(!settled.is_empty()).await
     }
 
-    /// Commits the job's writes and waits: the job runs again when the children it enqueued have all ended.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], somebody asked to cancel the job, or the database refused.
+    /// Commits the job's writes and waits for the children that it enqueued. The job runs again
+    /// when all of them have ended. If the job is to be cancelled, nothing is committed and the
+    /// error says so.
     pub async fn wait_for_children(mut self, on_failed: OnFailed) -> Result<Done, JobError> {
         self.events.write_rest(&mut self.tx).await?;
         let settled = settle::wait_for_children(&mut self.tx, self.attempt, on_failed).await?;
@@ -219,9 +217,12 @@ impl AttemptTx {
         self.end(settled).await
     }
 
-    async fn end(self, settled: bool) -> Result<Done, JobError> {
+    async fn end(mut self, settled: bool) -> Result<Done, JobError> {
         if !settled {
             return Err(JobError::Superseded);
+        }
+        if let Some(rest) = self.rest.take() {
+            rest.begin(&mut self.tx).await?;
         }
         failpoint::reach(Failpoint::BeforeRecord);
         self.tx.commit().await?;
@@ -231,8 +232,9 @@ impl AttemptTx {
         Ok(Done { result: Value::Null, settled: true })
     }
 
-    /// The last statement before a commit: it holds the row against a rescue until the commit, and no longer. Answers
-    /// whether somebody asked to cancel.
+    /// Locks the attempt's row and checks that it is the latest. Returns true if the job is to be
+    /// cancelled. It is the last statement before a commit, so that a rescue waits no longer than
+    /// needed.
     async fn fence(&mut self) -> Result<bool, JobError> {
         sqlx::query_scalar!(
             r#"

@@ -1,4 +1,5 @@
-//! Connections to PostgreSQL. Every query runs in a transaction opened for one tenant or for the system scope.
+//! Connections to PostgreSQL. Every query runs in a transaction that was opened for one tenant or
+//! for the system scope.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -6,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
@@ -16,14 +17,20 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
+use tokio::time::timeout;
+
 use super::{Window, begin::Begin};
 use crate::ids::{JobId, TenantId};
 
-/// The unprivileged role that transactions take on where the login could bypass row-level security. Created by whoever
-/// sets up the cluster (`create role linecook_app nologin`), never by a migration: roles are cluster-wide.
+/// The unprivileged role of transactions if the login could bypass row-level security. An
+/// administrator creates it (`create role linecook_app nologin`), not a migration: roles belong to
+/// the whole cluster.
 const APP_ROLE: &str = "linecook_app";
 
-/// What a transaction may see.
+/// The longest time that a transaction may take to begin, unless the program sets another.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The rows that a transaction may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// The rows of one tenant.
@@ -33,7 +40,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// The scope that a job of this tenant works in.
+    /// Returns the scope that a job of this tenant works in.
     #[must_use]
     pub fn of(tenant_id: TenantId) -> Self {
         if tenant_id == TenantId::SYSTEM { Self::System } else { Self::Tenant(tenant_id) }
@@ -45,27 +52,42 @@ impl Scope {
 pub struct Db {
     pool: PgPool,
     takes_role: bool,
+    /// The longest time that a transaction may take to begin.
+    patience: Duration,
     window: Option<Arc<Window>>,
     clock_shift_ms: Arc<AtomicI64>,
 }
 
 impl Db {
-    /// Connects, with wake-ups of committed jobs sent through `window`.
+    /// Connects. Wake-ups for committed jobs are sent through `window`.
     ///
     /// # Errors
-    /// The database cannot be reached, or the login bypasses row-level security and the role that would not is missing.
+    /// The database cannot be reached, or the login bypasses row-level security and the role
+    /// `linecook_app` is missing.
     pub async fn connect(url: &str, max_connections: u32, window: Option<Window>) -> anyhow::Result<Self> {
-        let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
-            .acquire_timeout(Duration::from_secs(10))
-            .test_before_acquire(false)
-            .connect_with(session(url)?)
-            .await
-            .context("could not connect to DATABASE_URL")?;
-        Self::from_pool(pool, window).await
+        Self::connect_within(PATIENCE, url, max_connections, window).await
     }
 
-    /// The same over a pool that exists.
+    /// Connects with another `patience`: the longest time that a transaction may take to begin.
+    ///
+    /// # Errors
+    /// As [`Db::connect`].
+    pub async fn connect_within(
+        patience: Duration,
+        url: &str,
+        max_connections: u32,
+        window: Option<Window>,
+    ) -> anyhow::Result<Self> {
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(patience)
+            .test_before_acquire(false)
+            .connect_lazy_with(session(url)?);
+        open_first(&pool).await.context("could not connect to DATABASE_URL")?;
+        Ok(Self { patience, ..Self::from_pool(pool, window).await? })
+    }
+
+    /// Uses an existing pool.
     ///
     /// # Errors
     /// As [`Db::connect`].
@@ -88,34 +110,51 @@ impl Db {
                  `create role {APP_ROLE} nologin` on the cluster and then `admin migrate`"
             );
         }
-        Ok(Self { pool, takes_role: login.bypasses, window: window.map(Arc::new), clock_shift_ms: Arc::default() })
+        Ok(Self {
+            pool,
+            takes_role: login.bypasses,
+            patience: PATIENCE,
+            window: window.map(Arc::new),
+            clock_shift_ms: Arc::default(),
+        })
     }
 
-    /// Opens a transaction that sees `scope`.
+    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's patience.
+    pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
+        self.open("begin", scope).await
+    }
+
+    /// Opens a transaction that sees `scope`, and in which PostgreSQL refuses writes.
     ///
     /// # Errors
-    /// No connection within ten seconds, or the database refused.
-    pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
+    /// As [`Db::begin`].
+    pub async fn begin_read_only(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
+        self.open("begin read only", scope).await
+    }
+
+    async fn open(&self, begin: &str, scope: Scope) -> Result<Tx, sqlx::Error> {
         let role = if self.takes_role { "set local role linecook_app; " } else { "" };
         let see = match scope {
             Scope::Tenant(id) => format!("set local app.tenant = '{id}'"),
-            // The statistics of the ledger are stale most of the time, and say that it is small when it is not.
+            // The statistics of the ledger are often stale and say that it is small.
             Scope::System => "set local app.scope = 'system'; set local enable_seqscan = off".to_owned(),
         };
         let shift = self.clock_shift_ms.load(Ordering::Relaxed);
         let clock = if shift == 0 { String::new() } else { format!("; set local app.clock_shift = '{shift} ms'") };
-        // One message, so that neither scope nor time limits cost a round trip. Nothing in it comes from outside. Compiling a
-        // statement takes half a second, and estimates of a large ledger ask for it where a millisecond is enough.
+        // All settings go in one message, to save round trips. It contains nothing from outside.
+        // Compilation is off because it takes half a second, and estimates of a large ledger
+        // suggest it even for statements of a millisecond.
         let begin = format!(
-            "begin; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
+            "{begin}; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
              set local idle_in_transaction_session_timeout = '5s'"
         );
-        let inner = self.begin_with(begin).await?;
+        // A server that hangs answers neither a new connection nor an old one.
+        let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }
 
-    /// Connections are not tried before they are used, which would cost every transaction a round trip; one that turns out
-    /// to be broken by its first message is left for another.
+    /// Starts a transaction, and tries another connection if the first message shows that one is
+    /// broken. Testing connections beforehand would cost each transaction a round trip.
     async fn begin_with(&self, begin: String) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
         for _ in 0..self.pool.size() {
             match Begin::new(self.pool.clone(), begin.clone()).await {
@@ -127,17 +166,11 @@ impl Db {
     }
 
     /// Opens a transaction that sees one tenant.
-    ///
-    /// # Errors
-    /// As [`Db::begin`].
     pub async fn tenant(&self, id: TenantId) -> Result<Tx, sqlx::Error> {
         self.begin(Scope::Tenant(id)).await
     }
 
     /// Opens a transaction that sees everything.
-    ///
-    /// # Errors
-    /// As [`Db::begin`].
     pub async fn system(&self) -> Result<Tx, sqlx::Error> {
         self.begin(Scope::System).await
     }
@@ -146,13 +179,14 @@ impl Db {
         self.window.as_ref()
     }
 
-    /// Moves the clock that `engine_now()` reads in this process' transactions: for tests.
+    /// Moves the clock that `engine_now()` reads in this process' transactions. For tests.
     pub fn shift_clock(&self, by: Duration) {
         let by_ms = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
         self.clock_shift_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
-    /// The same with a connection of its own, for what must not wait for the others.
+    /// Returns the same database over a connection of its own, for work that must not wait for
+    /// others.
     #[must_use]
     pub fn own_connection(&self) -> Self {
         let pool = PgPoolOptions::new()
@@ -163,18 +197,17 @@ impl Db {
         Self { pool, ..self.clone() }
     }
 
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// Why it does not.
+    /// Checks that the database responds.
     pub async fn ping(&self) -> Result<(), sqlx::Error> {
-        sqlx::query!("select 1 as one").fetch_one(&self.pool).await.map(|_| ())
+        let answer = sqlx::query!("select 1 as one").fetch_one(&self.pool);
+        timeout(self.patience, answer).await.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|_| ())
     }
 
-    /// Applies the migrations of the folder `migrations/` and grants the unprivileged role, where it exists, its rights.
+    /// Applies the migrations in `migrations/`, and grants rights to the unprivileged role if it
+    /// exists.
     ///
     /// # Errors
-    /// The database cannot be reached, or a migration fails; what did not apply is named.
+    /// The database cannot be reached, or a migration fails. The error names the migration.
     pub async fn migrate(url: &str) -> anyhow::Result<()> {
         let pool = PgPoolOptions::new().max_connections(1).connect_with(session(url)?);
         let pool = pool.await.context("could not connect to DATABASE_URL")?;
@@ -194,14 +227,27 @@ impl Db {
     }
 }
 
-/// How a session begins: without the setting that sqlx adds by itself, which concerns numbers as text, and which pgbouncer
-/// refuses.
+/// Opens the first connection of a pool. The start of a process may wait longer for it than a
+/// transaction does, because many processes may start at once.
+async fn open_first(pool: &PgPool) -> Result<(), sqlx::Error> {
+    let begun = Instant::now();
+    loop {
+        match pool.acquire().await {
+            Err(sqlx::Error::PoolTimedOut) if begun.elapsed() < PATIENCE => {}
+            opened => return opened.map(drop),
+        }
+    }
+}
+
+/// Returns the options of a session. They omit a setting that sqlx adds by default and that
+/// pgbouncer refuses.
 fn session(url: &str) -> anyhow::Result<PgConnectOptions> {
     let options: PgConnectOptions = url.parse().context("could not read DATABASE_URL")?;
     Ok(options.extra_float_digits(None))
 }
 
-/// Whether a connection broke, or was ended by the server (a restart, an administrator), rather than a statement refused.
+/// Returns true if the connection broke or the server ended it (restart, administrator), and false
+/// if only a statement failed.
 fn is_broken(error: &sqlx::Error) -> bool {
     if matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_)) {
         return true;
@@ -210,8 +256,9 @@ fn is_broken(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| code.starts_with("57P") || code.starts_with("08"))
 }
 
-/// A transaction in one scope. Jobs are enqueued through it, so that a job exists iff its transaction committed; what it
-/// enqueued wakes the dispatcher after the commit. Dropped without a commit it rolls back.
+/// A transaction in one scope. Jobs are enqueued through it, so that a job exists if and only if
+/// its transaction committed. A commit wakes the dispatcher if due jobs were enqueued. Dropping it
+/// rolls back.
 #[derive(Debug)]
 pub struct Tx {
     inner: Transaction<'static, Postgres>,
@@ -221,16 +268,19 @@ pub struct Tx {
 }
 
 impl Tx {
-    /// Commits, then wakes the dispatcher if due work was enqueued, and tells workers which running jobs were cancelled.
+    /// Commits. Then wakes the dispatcher if due jobs were enqueued, and tells workers which
+    /// running jobs were cancelled.
     ///
     /// # Errors
-    /// The commit failed or its answer was lost; then what was written may or may not be there.
+    /// The commit failed, or only its response was lost: the writes may or may not be there. Repeat
+    /// only what is idempotent.
     pub async fn commit(self) -> Result<(), sqlx::Error> {
         self.inner.commit().await?;
         if let Some(window) = self.window
             && (self.wakes || !self.cancelled.is_empty())
         {
-            // A lost wake-up costs a second, a lost cancellation waits for the renewal; the caller does not wait for Redis.
+            // Not awaited: the caller should not wait for Redis. A lost wake-up costs a second, and
+            // a lost cancellation waits for the renewal of the lease.
             tokio::spawn(async move {
                 if self.wakes {
                     window.wake().await;
@@ -241,7 +291,7 @@ impl Tx {
         Ok(())
     }
 
-    /// The database's time.
+    /// Returns the database's time.
     pub async fn now(&mut self) -> Result<DateTime<Utc>, sqlx::Error> {
         sqlx::query_scalar!(r#"select engine_now() as "now!""#).fetch_one(&mut *self.inner).await
     }

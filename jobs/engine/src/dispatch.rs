@@ -1,12 +1,17 @@
-//! Dispatching: one process at a time promotes what is due and releases a fair batch of it into Redis' window.
+//! The dispatcher's steps: one process promotes due jobs and releases a fair batch of them into
+//! Redis' window.
 //!
-//! Every step is a compare-and-set of its own and stays right with two leaders; leadership only saves work.
+//! Every step is a compare-and-set of its own and stays right with two leaders. Leadership only
+//! saves work.
 
 mod release;
 mod survey;
 mod turns;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 pub use self::{
     release::{Cursor, Order, Released, mark, release},
@@ -14,55 +19,77 @@ pub use self::{
 };
 use super::{
     Db, Tx,
+    clock::Reading,
     failpoint::{self, Failpoint},
 };
 use crate::ids::WorkerId;
 
-/// Promoted in one statement at most.
+/// The most jobs that one statement promotes.
 const PROMOTED_AT_ONCE: i64 = 500;
 
-/// Lanes that are forgotten in one statement at most.
+/// The most rests of lanes that one statement deletes.
 const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
 
-/// Takes or keeps the leadership for `lease`, by the database's clock.
-pub async fn lead(db: &Db, holder: WorkerId, lease: Duration) -> Result<bool, sqlx::Error> {
+/// Takes or renews the leadership for `lease`, by the database's clock. `has_promoted` says that due
+/// jobs were promoted since the last call. Returns false while another process leads, and a reading of
+/// the clock.
+///
+/// A lease that ends later than one taken now would dates from before the clock was set back: it is
+/// over.
+pub async fn lead(
+    db: &Db,
+    holder: WorkerId,
+    lease: Duration,
+    has_promoted: bool,
+) -> Result<(bool, Reading), sqlx::Error> {
     let mut tx = db.system().await?;
+    let asked = Instant::now();
     let row = sqlx::query!(
-        "
-        insert into leadership as current (name, holder, epoch, expires_at)
-        values ('dispatcher', $1, 1, clock_timestamp() + make_interval(secs => $2))
-        on conflict (name) do update set
-          holder = excluded.holder,
-          epoch = current.epoch + (current.holder <> excluded.holder)::int,
-          expires_at = excluded.expires_at
-        where current.holder = excluded.holder or current.expires_at < clock_timestamp()
-        returning epoch
-        ",
+        r#"
+        with led as (
+          insert into leadership as current (name, holder, epoch, expires_at)
+          values ('dispatcher', $1, 1, clock_timestamp() + make_interval(secs => $2))
+          on conflict (name) do update set
+            holder = excluded.holder,
+            epoch = current.epoch + (current.holder <> excluded.holder)::int,
+            expires_at = excluded.expires_at,
+            promoted_at = case when $3 then clock_timestamp() else current.promoted_at end
+          where current.holder = excluded.holder or current.expires_at < clock_timestamp()
+            or current.expires_at > clock_timestamp() + make_interval(secs => $2)
+          returning epoch
+        )
+        select exists (select from led) as "leads!", clock_timestamp() as "time!",
+          pg_postmaster_start_time() as "server_started!"
+        "#,
         holder.0,
-        lease.as_secs_f64()
+        lease.as_secs_f64(),
+        has_promoted
     )
-    .fetch_optional(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
+    let answered = Instant::now();
     tx.commit().await?;
-    Ok(row.is_some())
+    Ok((row.leads, Reading { time: row.time, server_started: row.server_started, asked, answered }))
 }
 
-/// Gives the leadership up, for a process that stops.
+/// Gives up the leadership, for a process that stops.
 pub async fn step_down(db: &Db, holder: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("delete from leadership where holder = $1", holder.0).execute(&mut *tx).await?;
     tx.commit().await
 }
 
-/// Opens a transaction for promoting and releasing, in which rows are read in the order of an index and never sorted: a lane
-/// may hold a million jobs, whatever the statistics say.
+/// Opens a transaction for promoting and releasing.
+///
+/// In it the planner reads rows in the order of an index and never sorts them: a lane may hold a
+/// million jobs, and the statistics may be stale.
 pub async fn begin(db: &Db) -> Result<Tx, sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("set local enable_bitmapscan = off").execute(&mut *tx).await?;
     Ok(tx)
 }
 
-/// Makes jobs available whose time has come, earliest first. Answers whether there may be more.
+/// Makes due jobs available, earliest first. Returns true if more may be due.
 pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
     let promoted = sqlx::query!(
         "
@@ -87,7 +114,8 @@ pub async fn promote(tx: &mut Tx) -> Result<bool, sqlx::Error> {
     Ok(promoted.rows_affected() >= PROMOTED_AT_ONCE.unsigned_abs())
 }
 
-/// Makes jobs available that waited for somebody who runs their kind, in chunks; answers how many.
+/// Makes jobs available that waited for a worker that runs their kind, one chunk per call. Returns
+/// the number of jobs.
 pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error> {
     let waits: Vec<String> = kinds.iter().map(|kind| format!("kind:{kind}")).collect();
     let mut tx = db.system().await?;
@@ -112,7 +140,14 @@ pub async fn resume_kinds(db: &Db, kinds: &[String]) -> Result<u64, sqlx::Error>
     Ok(resumed.rows_affected())
 }
 
-/// Forgets lanes that have rested, in chunks.
+/// Ends all rests. After a step back of the clock they would last longer than they were meant to.
+pub async fn end_rests(db: &Db) -> Result<(), sqlx::Error> {
+    let mut tx = db.system().await?;
+    sqlx::query!("delete from resting_lanes").execute(&mut *tx).await?;
+    tx.commit().await
+}
+
+/// Deletes the rests of lanes that are over, one chunk per call.
 pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!(
@@ -134,7 +169,8 @@ pub async fn forget_rests(db: &Db) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// How long until the next job's time comes or the next lane has rested, if there is one.
+/// Returns the time until the next job is due or the next lane's rest ends, or `None` if nothing
+/// waits for a time.
 pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
     let seconds = sqlx::query_scalar!(
         r#"
@@ -155,30 +191,31 @@ pub async fn next_due(tx: &mut Tx) -> Result<Option<Duration>, sqlx::Error> {
     Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
 }
 
-/// The place in the window of what is released now: microseconds of the database's clock.
+/// Returns the place in the window of a job that is released now: microseconds of the database's
+/// clock.
 pub async fn place(tx: &mut Tx) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(r#"select (extract(epoch from engine_now()) * 1000000)::bigint as "place!""#)
         .fetch_one(&mut **tx)
         .await
 }
 
-/// What live workers can take.
+/// The capacity of the live workers.
 #[derive(Debug, Default)]
 pub struct Capacity {
     /// Slots by queue.
     pub slots: BTreeMap<String, usize>,
-    /// Kinds that at least one of them runs; others are not released.
+    /// Kinds that at least one live worker runs. Jobs of other kinds are not released.
     pub kinds: Vec<String>,
 }
 
-/// Reads what live workers can take.
+/// Reads the capacity of the live workers.
 pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
     let mut tx = db.system().await?;
     let rows = sqlx::query!(
         r#"
         select queues as "queues: sqlx::types::Json<BTreeMap<String, usize>>", kinds
         from workers
-        where expires_at > clock_timestamp()
+        where clock_timestamp() between renewed_at and expires_at
         "#
     )
     .fetch_all(&mut *tx)
@@ -196,7 +233,8 @@ pub async fn capacity(db: &Db) -> Result<Capacity, sqlx::Error> {
     Ok(capacity)
 }
 
-/// Ids that are marked as released for over two seconds: pushed again, in case Redis lost them.
+/// Lists jobs that have been marked as released for over two seconds, by queue. The caller pushes
+/// them again, in case Redis lost them.
 pub async fn list_to_push_again(db: &Db) -> Result<BTreeMap<String, Vec<Released>>, sqlx::Error> {
     let mut tx = db.system().await?;
     let rows = sqlx::query!(

@@ -1,4 +1,5 @@
-//! Running what is due in this process, without Redis and without waiting: for tests and small tools.
+//! Draining: runs due jobs in this process, without Redis and without waiting. For tests and small
+//! tools.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -12,10 +13,10 @@ use super::{
 };
 use crate::ids::{JobId, WorkerId};
 
-/// Runs what is due, follow-ups included, until nothing is; answers how many attempts that took.
+/// Runs due jobs, follow-ups included, until none is due. Returns the number of attempts.
 ///
 /// # Errors
-/// The database refused, or work kept coming after 10,000 attempts.
+/// Work kept coming after 10,000 attempts.
 pub async fn drain<S>(engine: &Engine<S>) -> anyhow::Result<usize> {
     let registration = registration(engine);
     let worker_id = lease::register(&engine.db, &registration).await?;
@@ -35,7 +36,7 @@ pub async fn drain<S>(engine: &Engine<S>) -> anyhow::Result<usize> {
     Ok(attempts)
 }
 
-/// Runs one attempt of one job that is due; everything else stays where it is.
+/// Runs one attempt of one job that is due, and no other job.
 pub async fn run_one<S>(engine: &Engine<S>, id: JobId) -> anyhow::Result<()> {
     let registration = registration(engine);
     let worker_id = lease::register(&engine.db, &registration).await?;
@@ -81,7 +82,7 @@ async fn run<S>(engine: &Engine<S>, job: Claimed) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Promotes, releases and claims, in the place of a dispatcher and its window.
+/// Promotes, releases and claims jobs, like a dispatcher and a worker with a window between them.
 pub(super) async fn claim_due(db: &Db, worker_id: WorkerId, kinds: &[String]) -> anyhow::Result<Vec<Claimed>> {
     let mut tx = dispatch::begin(db).await?;
     while dispatch::promote(&mut tx).await? {}

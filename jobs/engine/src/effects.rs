@@ -1,8 +1,10 @@
-//! Effects: calls that the outside world sees. Each happens at most once, whatever dies in between.
+//! Effects: calls that the outside world sees. Each happens at most once, even if a process dies in
+//! between.
 //!
-//! `intended` proves that nothing left. `sent` is committed immediately before the first byte; who finds it later only
-//! reads back. From there: `confirmed`, back to `intended` after a definite refusal, `failed` when nothing will ever be
-//! sent under the key again, or `unknown` when reading back did not find it in time.
+//! `intended` proves that nothing was sent. `sent` is committed immediately before the first byte,
+//! and an attempt that finds it only reads back. From `sent` an effect becomes `confirmed`, or
+//! `intended` again after a definite refusal. It becomes `failed` if nothing will ever be sent
+//! under the key again, and `unknown` if reading back did not find the result in time.
 
 mod look;
 mod outcome;
@@ -27,80 +29,84 @@ use super::{
 };
 use crate::ids::{AccountId, EffectId};
 
-/// What is to happen at most once.
+/// The description of a call that must happen at most once.
 #[derive(Debug, Clone)]
 pub struct EffectSpec {
-    /// Unique in the tenant, such as `delivery:<id>`.
+    /// The idempotency key, unique in the tenant, such as `delivery:<id>`.
     pub key: String,
     /// The provider's operation, such as `network.publish`.
     pub operation: &'static str,
-    /// The account it happens on.
+    /// The account that the call acts on.
     pub account_id: AccountId,
     /// The network's name.
     pub network: &'static str,
-    /// What the network calls the account: several tenants may have connected it.
+    /// The network's id of the account. Several tenants may have connected the same account.
     pub remote_account: String,
-    /// A digest of what reading back goes by: effects of one remote account with the same digest look the same there.
+    /// A digest of what reading back compares. Effects of one remote account with the same digest
+    /// cannot be told apart by it.
     pub request_digest: String,
-    /// How long the call may take.
+    /// The time limit of the call.
     pub timeout: Duration,
-    /// How long after the call the provider may take to show what it did.
+    /// The time that the provider may take to show the result of the call.
     pub lag: Duration,
-    /// How long after the call it is looked for if it is not seen; at least the lag.
+    /// The time after the call during which the result is looked for. At least the lag.
     pub patience: Duration,
 }
 
-/// What the provider calls the thing that happened.
+/// The result of a call as the provider knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Remote {
-    /// Its id there.
+    /// The provider's id.
     pub id: String,
-    /// Where people see it.
+    /// The public address.
     pub permalink: Option<String>,
 }
 
-/// Until when bytes of a call may leave: monotonic, taken before `sent` was committed, so that a process that slept in
-/// between sends nothing late. The caller's client checks it at each write.
+/// The deadline until which bytes of a call may leave. The caller's client checks it at each write.
+///
+/// It is monotonic and taken before `sent` is committed, so that a process that slept in between
+/// sends nothing late.
 #[derive(Debug, Clone, Copy)]
 pub struct Deadline(Instant);
 
 impl Deadline {
-    /// A deadline this far from now.
+    /// Returns a deadline this far from now.
     #[must_use]
     pub fn after(timeout: Duration) -> Self {
         Self(Instant::now() + timeout)
     }
 
-    /// What is left; zero when it has passed.
+    /// Returns the remaining time, or zero after the deadline.
     #[must_use]
     pub fn left(self) -> Duration {
         self.0.saturating_duration_since(Instant::now())
     }
 }
 
-/// Why a call brought no id.
+/// The reasons why a call returned no id.
 #[derive(Debug)]
 pub enum SendError {
-    /// The provider refused, or nothing ever left: it did not happen. The decision says what the job does next.
+    /// The provider refused, or nothing was sent: the call did not happen. The error decides what
+    /// the job does next.
     Refused(JobError),
     /// It may have happened.
     Unclear(Cause),
 }
 
-/// What became of an effect.
+/// The outcome of an effect.
 #[derive(Debug)]
 pub enum Answer {
-    /// It happened: now, or found by reading back.
+    /// The call happened, now or earlier: then reading back found it.
     Happened(Receipt, Remote),
-    /// It may have happened and cannot be told: a person has to look.
+    /// The call may have happened, and reading back cannot tell: a person has to look.
     Unknown(Receipt, Doubt),
 }
 
-/// A claim on an effect's row, to be recorded in one transaction with the job's own.
+/// A claim on an effect's row, to be recorded in one transaction with the job's own rows.
 #[derive(Debug)]
 pub struct Receipt {
     effect_id: EffectId,
-    /// Whether it was found by reading back.
+    /// True if the result was found by reading back.
     pub was_read_back: bool,
     /// The look that ended in doubt.
     look: Option<Look>,
@@ -111,7 +117,7 @@ impl Receipt {
         Self { effect_id, was_read_back, look: None }
     }
 
-    /// The receipt of a thing that turned out to be another effect's.
+    /// Returns the receipt of a result that turned out to belong to another effect.
     #[must_use]
     pub fn doubted(self, remote: &Remote) -> Self {
         let look = Look { effect_id: self.effect_id, is_complete: true, candidates: vec![remote.clone()] };
@@ -120,11 +126,13 @@ impl Receipt {
 }
 
 impl AttemptContext {
-    /// Makes an effect happen at most once: `send` is called only if nothing was sent under this key before, otherwise
-    /// `read_back` lists what the provider shows and may be it, oldest first. The caller records the answer.
+    /// Makes a call at most once. Calls `send` only if nothing was sent under this key before.
+    /// Otherwise `read_back` lists candidates that the provider shows, oldest first. The caller
+    /// records the answer.
     ///
     /// # Errors
-    /// The decision of the sender's refusal; [`JobError::Reconcile`] while the outcome is not clear yet.
+    /// The decision of [`SendError::Refused`], or [`JobError::Reconcile`] while the outcome is not
+    /// clear yet. Return either from the job: its settlement records the outcome.
     pub async fn once<S, R>(
         &self,
         spec: &EffectSpec,
@@ -143,7 +151,8 @@ impl AttemptContext {
                 failpoint::reach(Failpoint::Sent);
                 let outcome = if deadline.left().is_zero() { Err(too_late()) } else { send(deadline).await };
                 failpoint::reach(Failpoint::Answered);
-                // What happened is to be recorded before anything cuts the attempt; the rest is noted for its settlement.
+                // The attempt stays shielded after a success: the result must be recorded before
+                // anything interrupts it. A failure is noted for the settlement.
                 self.answer(row.id, outcome).inspect_err(|_| self.unshield())
             }
             (EffectState::Confirmed | EffectState::Sent, Some(id)) => {
@@ -169,10 +178,8 @@ impl AttemptContext {
         }
     }
 
-    /// Keeps what tells an effect from equal ones: the ids of media that were uploaded for it, before anything is sent.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
+    /// Stores evidence that tells an effect from similar ones, before anything is sent: the ids of
+    /// media that were uploaded for it.
     pub async fn keep_media(&self, spec: &EffectSpec, media: &[String]) -> Result<(), JobError> {
         let mut tx = self.begin().await?;
         insert(&mut tx, spec).await?;
@@ -180,7 +187,8 @@ impl AttemptContext {
         tx.commit().await
     }
 
-    /// Gives an effect up that nobody can tell about: nothing is sent under its key again. Answers the error that ends the job.
+    /// Gives up an effect with an unknown outcome, so that nothing is sent under its key again.
+    /// Returns the error that ends the job.
     #[must_use]
     pub fn give_up(&self, receipt: Receipt, cause: Cause) -> JobError {
         let fact = json!({ "given_up": cause.facts() });
@@ -188,7 +196,8 @@ impl AttemptContext {
         JobError::Fail(cause)
     }
 
-    /// Keeps what came of a call when the attempt is handed back; if that fails, the next attempt reads back.
+    /// Stores the outcome of a call when the attempt is handed back. If that fails, the next
+    /// attempt reads back.
     pub(super) async fn keep_outcome(&self) {
         let Some(outcome) = self.take_outcome() else {
             return;
@@ -203,8 +212,8 @@ impl AttemptContext {
         }
     }
 
-    /// Finds the effect, and commits `sent` if nothing was sent before; otherwise nothing leaves, and the commit ends the
-    /// shield. Answers the row as it was.
+    /// Finds the effect and commits `sent` if nothing was sent before. Otherwise nothing is sent,
+    /// and the commit ends the shield. Returns the row as it was before.
     async fn mark_sent(&self, spec: &EffectSpec) -> Result<Row, JobError> {
         let mut tx = self.begin().await?;
         insert(&mut tx, spec).await?;
@@ -222,7 +231,8 @@ impl AttemptContext {
     fn answer(&self, effect_id: EffectId, outcome: Result<Remote, SendError>) -> Result<Answer, JobError> {
         let (what, answer) = match outcome {
             Ok(remote) => {
-                // In case the answer cannot be recorded with what follows from it: it is kept when the attempt is settled.
+                // If the answer cannot be recorded with the rows that depend on it, the settlement
+                // of the attempt keeps it.
                 let what = What::Answered(json!({ "answered": remote.id }), remote.id.clone());
                 (what, Ok(Answer::Happened(Receipt::new(effect_id, false), remote)))
             }
@@ -241,13 +251,14 @@ impl AttemptContext {
     }
 }
 
-/// Whether or not `sent` was committed (the answer may have been lost): this attempt sends nothing.
+/// The outcome of an attempt that sends nothing because the commit of `sent` failed. That commit
+/// may have arrived all the same, if only its response was lost.
 fn not_sent(effect_id: EffectId, error: &JobError) -> CallOutcome {
     let fact: Value = json!({ "not_sent": error.cause().map(Cause::facts) });
     CallOutcome { effect_id, what: What::NotHappened(fact) }
 }
 
-/// Noting that a call may leave took as long as the call itself may.
+/// The error for a commit of `sent` that took as long as the whole call may take.
 fn too_late() -> SendError {
     SendError::Refused(JobError::Retry(Cause::plain(
         CauseClass::Timeout,

@@ -1,4 +1,4 @@
-//! Enqueueing: a job exists iff the transaction that asked for it committed.
+//! Enqueueing: a job exists if and only if the transaction that asked for it committed.
 
 mod insert;
 
@@ -22,15 +22,16 @@ pub struct NewJob {
     unique_key: Option<String>,
     priority: Priority,
     account_id: Option<AccountId>,
+    lane: Option<Uuid>,
     run_at: Option<DateTime<Utc>>,
     parent: Option<(JobId, i16)>,
 }
 
 impl NewJob {
-    /// A job of `tenant_id`, due at once.
+    /// Makes a job of `tenant_id` that is due at once.
     ///
     /// # Panics
-    /// If the payload does not serialize to JSON, which no plain struct does.
+    /// If the payload does not serialize to JSON. Plain structs always do.
     #[must_use]
     pub fn new<J: Job>(tenant_id: TenantId, job: &J) -> Self {
         Self {
@@ -41,15 +42,16 @@ impl NewJob {
             unique_key: job.unique_key(),
             priority: J::PRIORITY,
             account_id: None,
+            lane: None,
             run_at: None,
             parent: None,
         }
     }
 
-    /// A job of a kind that is only known by its value.
+    /// Makes a job of a kind that is a value, not a type.
     ///
     /// # Errors
-    /// The payload is not one of that kind.
+    /// The payload does not deserialize as that kind: the caller passed a wrong payload.
     pub fn of_kind(tenant_id: TenantId, kind: &KindSpec, args: Value) -> Result<Self, serde_json::Error> {
         let (args, unique_key) = (kind.check)(args)?;
         Ok(Self {
@@ -60,47 +62,59 @@ impl NewJob {
             unique_key,
             priority: kind.priority,
             account_id: None,
+            lane: None,
             run_at: None,
             parent: None,
         })
     }
 
-    /// With this unique key in the place of the payload's.
+    /// Replaces the payload's unique key.
     #[must_use]
     pub(super) fn keyed(mut self, key: &str) -> Self {
         self.unique_key = Some(key.to_owned());
         self
     }
 
-    /// Due at this time of the database's clock instead of at once.
+    /// Sets the time at which the job is due, by the database's clock. Without it the job is due at
+    /// once.
     #[must_use]
     pub fn at(mut self, time: DateTime<Utc>) -> Self {
         self.run_at = Some(time);
         self
     }
 
-    /// Before or after other work, other than its kind says.
+    /// Replaces the priority of its kind.
     #[must_use]
     pub fn with_priority(mut self, priority: Priority) -> Self {
         self.priority = priority;
         self
     }
 
-    /// Acts on an account: takes turns with the tenant's other accounts, counts against the account's limit and waits while
-    /// it is parked.
+    /// Sets the account that the job acts on. Such a job takes turns with the tenant's other
+    /// accounts, counts against the account's limit and waits while the account is parked.
     #[must_use]
     pub fn on_account(mut self, account_id: AccountId) -> Self {
         self.account_id = Some(account_id);
         self
     }
 
-    /// On the account that its kind names, if it names one: see [`Job::account`].
+    /// Puts the job in a lane of its own sort, such as one for each endpoint that is called. It takes
+    /// turns and counts against limits per account there, not with the tenant's other jobs. Has no
+    /// effect on a job that acts on an account: that is its lane.
+    #[must_use]
+    pub fn in_lane(mut self, lane: Uuid) -> Self {
+        self.lane = Some(lane);
+        self
+    }
+
+    /// Sets the account that its kind names, if it names one: see [`Job::account`].
     pub async fn on_its_account(mut self, kind: &KindSpec, tx: &mut Tx) -> Result<Self, sqlx::Error> {
         self.account_id = (kind.account)(self.tenant_id, self.args.clone(), tx).await?.or(self.account_id);
         Ok(self)
     }
 
-    /// A child of the job that `parent` is an attempt of: see [`super::AttemptTx::wait_for_children`].
+    /// Makes it a child of the job that `parent` is an attempt of: see
+    /// [`super::AttemptTx::wait_for_children`].
     #[must_use]
     pub fn child_of(mut self, parent: &Attempt) -> Self {
         self.parent = Some((parent.job_id, parent.depth + 1));
@@ -108,30 +122,30 @@ impl NewJob {
     }
 }
 
-/// What became of a request to enqueue.
+/// The result of a request to enqueue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enqueued {
-    /// The new job, or the unfinished one with the same unique key.
+    /// The id of the new job, or of the unfinished one with the same unique key.
     pub id: JobId,
-    /// Whether a job was made.
+    /// True if a job was made.
     pub is_new: bool,
 }
 
-/// Why nothing was enqueued.
+/// The reasons why nothing was enqueued.
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
-    /// A suspended job has the same unique key; it has to be resumed or cancelled first.
+    /// A suspended job has the same unique key. Resume or cancel it first.
     #[error("job {job_id} with the same key is suspended on {suspended_on}")]
     Suspended {
-        /// That job.
+        /// The suspended job.
         job_id: JobId,
-        /// What it waits for.
+        /// The name of what it waits for.
         suspended_on: String,
     },
-    /// Somebody asked to cancel the job whose child it would be.
+    /// The parent of the new job is to be cancelled.
     #[error("the job whose child it would be is to be cancelled")]
     ParentCancelled,
-    /// The database refused.
+    /// The database failed.
     #[error("could not enqueue")]
     Database(#[from] sqlx::Error),
 }
@@ -153,15 +167,19 @@ impl Tx {
     /// Enqueues one job.
     ///
     /// # Errors
-    /// [`EnqueueError::Suspended`], for a child [`EnqueueError::ParentCancelled`], or the database refused.
+    /// [`EnqueueError::Suspended`] if a suspended job has the same unique key.
+    /// [`EnqueueError::ParentCancelled`] if the job is a child and its parent is to be cancelled.
     pub async fn enqueue(&mut self, job: NewJob) -> Result<Enqueued, EnqueueError> {
         let enqueued = self.enqueue_all(vec![job]).await?;
         Ok(enqueued[0])
     }
 
-    /// Enqueues many jobs in one statement; answers them in their order. Of jobs that share a unique key the first counts, and
-    /// they have one answer. With a waiting job of the same key the earlier time and the higher priority count, and an earlier
-    /// request to cancel it does not; an executing one runs once more.
+    /// Enqueues many jobs in one statement and returns them in their order. Of jobs that share a
+    /// unique key only the first is used, and the result has one entry for them.
+    ///
+    /// If an unfinished job has the same key, that job is used: it keeps the earlier of the two
+    /// times and the higher of the two priorities. If it is executing, it runs once more
+    /// afterwards. An earlier request to cancel a waiting job is dropped.
     ///
     /// # Errors
     /// As [`Tx::enqueue`].
@@ -202,9 +220,11 @@ async fn find_suspended(tx: &mut Tx, jobs: &[NewJob]) -> Result<EnqueueError, sq
     Ok(EnqueueError::Suspended { job_id: job.id, suspended_on: job.suspended_on })
 }
 
-/// Adds the children that were really made to their parents' `pending`. The parents are executing in this very
-/// transaction's attempt, so their rows are not settled before it ends, and a request to cancel waits for it and then finds
-/// the children. After such a request there are none.
+/// Adds new children to the `pending` count of their parents, and fails if a parent is to be
+/// cancelled.
+///
+/// The parents are executing in this transaction's attempt, so nobody settles their rows before it
+/// ends. A request to cancel waits for this transaction and then finds the children.
 async fn count_children(tx: &mut Tx, jobs: &[NewJob], enqueued: &[Inserted]) -> Result<(), EnqueueError> {
     if jobs.iter().all(|job| job.parent.is_none()) {
         return Ok(());

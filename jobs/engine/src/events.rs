@@ -1,7 +1,8 @@
-//! What jobs say while they run: progress and log, one numbered row each in `job_events`.
+//! Events of running jobs: progress and log, one numbered row each in `job_events`.
 //!
-//! Saying costs a job nothing but memory: a task writes what was said, twice a second at most, and what is left is written
-//! in the transaction that ends the attempt. Every row is written under the lock of the job's row and under the fence.
+//! Reporting costs a job only memory. A task writes the events, twice a second at most, and the
+//! transaction that ends the attempt writes the rest. Every row is written under the lock of the
+//! job's row and under the fence.
 
 mod rows;
 
@@ -14,31 +15,33 @@ pub use rows::{EventRow, Progress, get_progress, list_events};
 
 use super::{Attempt, AttemptContext, Db, Scope, Tx, cause::storable};
 
-/// Events of a job are written together after this long, so that progress makes two rows a second at most.
+/// The time after which events are written together, so that progress makes two rows a second at
+/// most.
 const PACE: Duration = Duration::from_millis(500);
 
-/// What an attempt said last is given up after this long, so that its settlement does not wait for it.
+/// The time limit for writing the last events of an attempt, so that its settlement does not wait
+/// for them.
 const LAST_TRY: Duration = Duration::from_secs(2);
 
-/// The level of progress; the others are lines of the log.
+/// The level of progress. The other levels are lines of the log.
 const PROGRESS: &str = "progress";
 
-/// The longest log of one attempt.
+/// The most lines in the log of one attempt.
 const MAX_LINES: usize = 2_000;
 
-/// How a line of the log is meant.
+/// The level of a line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// What happens.
+    /// The normal course of the job.
     Info,
-    /// Something is odd, the work goes on.
+    /// Something is odd, and the work goes on.
     Warning,
     /// Something failed.
     Error,
 }
 
 impl Level {
-    /// The name in the table.
+    /// Returns the name in the table.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -50,21 +53,21 @@ impl Level {
 }
 
 impl AttemptContext {
-    /// Shows how far the job is: `done` of `total`, in words. Cheap and without failure: a later one replaces one that was
-    /// not written yet, the last is always written.
+    /// Reports the job's progress: `done` of `total`, and a message. It is cheap and cannot fail. A
+    /// later report replaces one that is not written yet, and the last one is always written.
     pub fn progress(&self, done: u64, total: u64, message: &str) {
         let count = |number: u64| Some(i64::try_from(number).unwrap_or(i64::MAX));
         self.events.say(Said { level: PROGRESS, message: storable(message), done: count(done), total: count(total) });
     }
 
-    /// Adds a line to the job's log, for the person who looks at the job: no secrets, as everywhere. The log of an attempt
-    /// ends after 2,000 lines.
+    /// Adds a line to the job's log, for the person who looks at the job. It must not contain
+    /// secrets. The log of an attempt ends after 2,000 lines.
     pub fn log(&self, level: Level, message: &str) {
         self.events.say(Said { level: level.name(), message: storable(message), done: None, total: None });
     }
 }
 
-/// Something said and not yet written.
+/// An event that is not written yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     level: &'static str,
@@ -76,16 +79,16 @@ pub(super) struct Said {
 #[derive(Debug, Default)]
 struct Unwritten {
     said: Vec<Said>,
-    /// What stands in a transaction of the attempt that is not known to be committed.
+    /// Events in a transaction of the attempt that is not known to be committed.
     held: Vec<Said>,
     lines: usize,
     written_at: Option<Instant>,
-    /// A task is going to write.
+    /// True if a task is going to write.
     is_due: bool,
 }
 
 impl Unwritten {
-    /// Whether anything is to be written for it.
+    /// Adds an event. Returns true if it has to be written.
     fn add(&mut self, said: Said) -> bool {
         if said.level == PROGRESS {
             self.said.retain(|earlier| earlier.level != PROGRESS);
@@ -107,7 +110,8 @@ impl Unwritten {
         std::mem::take(&mut self.said)
     }
 
-    /// Takes what a transaction of the attempt is to write, with what an earlier one held that came to nothing.
+    /// Takes the events that a transaction of the attempt writes. They include those of an earlier
+    /// transaction that did not commit.
     fn hold(&mut self) -> Vec<Said> {
         let held = std::mem::take(&mut self.held);
         self.put_back(held);
@@ -119,7 +123,7 @@ impl Unwritten {
         self.said.is_empty() && self.held.is_empty()
     }
 
-    /// Puts back, before what was said since, what could not be written.
+    /// Puts back events that could not be written, before the ones added since.
     fn put_back(&mut self, mut said: Vec<Said>) {
         if self.said.iter().any(|later| later.level == PROGRESS) {
             said.retain(|earlier| earlier.level != PROGRESS);
@@ -129,7 +133,7 @@ impl Unwritten {
     }
 }
 
-/// Collects what an attempt says and writes it; clones share it.
+/// The collector and writer of an attempt's events. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Reporter {
     shared: Arc<Shared>,
@@ -156,26 +160,28 @@ impl Reporter {
         }
     }
 
-    /// Writes what is left into the transaction that ends the attempt. It is forgotten by [`Reporter::committed`].
+    /// Writes the rest into the transaction that ends the attempt. [`Reporter::committed`] forgets
+    /// it.
     pub(super) async fn write_rest(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         let shared = &self.shared;
         if shared.unwritten().is_empty() || !rows::lock(tx, shared.attempt).await? {
             return Ok(());
         }
-        // Taken under the lock of the row: the task may have written in between, and writes none of it from here on.
+        // Taken under the lock of the row: the task may have written before, and writes nothing
+        // from here on.
         let said = shared.unwritten().hold();
         rows::insert(tx, shared.attempt, &said).await
     }
 
-    /// What [`Reporter::write_rest`] wrote is there.
+    /// Forgets the events of [`Reporter::write_rest`], whose transaction committed.
     pub(super) fn committed(&self) {
         if !std::mem::take(&mut self.shared.unwritten().held).is_empty() {
             self.shared.announce();
         }
     }
 
-    /// Writes what is left, for an attempt that ended without a transaction of its own. Events are worth a try, not a wait:
-    /// what cannot be written is lost.
+    /// Writes the rest for an attempt that ended without a transaction of its own. It tries once
+    /// and does not wait: events that cannot be written are lost.
     pub(super) async fn flush(&self) {
         let shared = &self.shared;
         if shared.unwritten().is_empty() {
@@ -194,7 +200,7 @@ impl Reporter {
     }
 }
 
-/// Writes at the pace until nothing is left, or the attempt is over.
+/// Writes at the pace until nothing is left or the attempt has ended.
 async fn write_until_done(shared: Weak<Shared>, mut pause: Duration) {
     loop {
         tokio::time::sleep(pause).await;
@@ -222,7 +228,8 @@ impl Shared {
         self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what was said, unless the job's row is held just now: by a transaction of the job itself, which may last.
+    /// Writes the events, unless the job's row is locked right now: a transaction of the job may
+    /// hold it for long.
     async fn write(&self) -> Result<bool, sqlx::Error> {
         let mut tx = self.db.begin(Scope::of(self.attempt.tenant_id)).await?;
         if !rows::lock_free(&mut tx, self.attempt).await? {
@@ -242,7 +249,7 @@ impl Shared {
         written.map(|()| true)
     }
 
-    /// Wakes who follows the job; they look every second anyway.
+    /// Wakes readers of the job's events. They look every second anyway.
     fn announce(&self) {
         if let Some(window) = self.db.window().cloned() {
             let job_id = self.attempt.job_id;

@@ -1,15 +1,16 @@
-//! Failpoints: named points of a job's life, at which tests have this process killed or stopped.
+//! Failpoints: named points of the life of a job or a request, at which tests kill or stop this
+//! process.
 //!
-//! Without the feature `testing` passing one does nothing. With it, `LINECOOK_FAILPOINTS` says what happens where:
-//! `sent:kill,claimed:stop@3` kills the process when it first passes `sent`, and stops it (`SIGSTOP`) at the third pass of
-//! `claimed`.
+//! Without the feature `testing` they do nothing. With it, `LINECOOK_FAILPOINTS` lists points and
+//! signals. For example, `sent:kill,claimed:stop@3` kills the process when it first passes `sent`,
+//! and stops it (`SIGSTOP`) when it passes `claimed` for the third time.
 
-/// A point of a job's life.
+/// A point of a job's life, or of a request's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failpoint {
     /// Due jobs were made available; that is not committed yet.
     Promoted,
-    /// Jobs were chosen for release, and what became available is committed; their ids are not in Redis yet.
+    /// Jobs were chosen for release and promotions are committed; the ids are not in Redis yet.
     Released,
     /// Ids were taken from Redis; their jobs are not claimed yet.
     Popped,
@@ -21,25 +22,29 @@ pub enum Failpoint {
     BeforeSent,
     /// `sent` is committed; no byte of the call has left.
     Sent,
-    /// The call was answered; that is not recorded yet.
+    /// The call has returned; its outcome is not recorded yet.
     Answered,
     /// The job's writes and its end are written but not committed.
     BeforeRecord,
-    /// They are committed; the attempt is still active in the process.
+    /// The writes and the end are committed; the attempt is still active in the process.
     Recorded,
-    /// A batch of jobs without writes has ended; that is not written yet.
+    /// A batch of jobs without writes has ended; their end is not written yet.
     BeforeSettle,
-    /// That is committed.
+    /// The end of the batch is committed.
     Settled,
-    /// What becomes of an attempt that did not complete its job is written but not committed.
+    /// The verdict on an attempt that did not complete its job is written but not committed.
     BeforeVerdict,
-    /// Before the life of a job that the clock asks for: the tick was seen and is not taken yet.
+    /// A tick of the clock was seen and is not taken yet: before the life of its job.
     BeforeTick,
+    /// The rows and the response of a request are written but not committed.
+    BeforeCommit,
+    /// The rows and the response of a request are committed; the client has no response yet.
+    Committed,
 }
 
 impl Failpoint {
-    /// All points, in the order of a job's life.
-    pub const ALL: [Self; 14] = [
+    /// All points: those of a job in the order of its life, then those of a request.
+    pub const ALL: [Self; 16] = [
         Self::Promoted,
         Self::Released,
         Self::Popped,
@@ -54,9 +59,11 @@ impl Failpoint {
         Self::Settled,
         Self::BeforeVerdict,
         Self::BeforeTick,
+        Self::BeforeCommit,
+        Self::Committed,
     ];
 
-    /// Its name in `LINECOOK_FAILPOINTS`.
+    /// Returns its name in `LINECOOK_FAILPOINTS`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -74,6 +81,8 @@ impl Failpoint {
             Self::Settled => "settled",
             Self::BeforeVerdict => "before_verdict",
             Self::BeforeTick => "before_tick",
+            Self::BeforeCommit => "before_commit",
+            Self::Committed => "committed",
         }
     }
 }
@@ -101,7 +110,8 @@ mod planned {
     use super::Failpoint;
 
     static PLAN: LazyLock<Vec<Planned>> = LazyLock::new(|| {
-        // A process in which one job runs alone would die of the plan again and again, and the job be given up for it.
+        // A process that runs one job alone would die of the plan again and again, and the job
+        // would be discarded.
         if std::env::args().any(|argument| argument == "--isolated") {
             return Vec::new();
         }
@@ -113,11 +123,11 @@ mod planned {
     struct Planned {
         failpoint: Failpoint,
         signal: Signal,
-        /// Passes that are left; the signal comes with the last one.
+        /// The number of passes until the signal, which comes with the last one.
         passes: AtomicU32,
     }
 
-    /// Passes a point: the process may end here, or stop until it is continued.
+    /// Passes a point. The process may be killed here, or stop until it is continued.
     ///
     /// # Panics
     /// If `LINECOOK_FAILPOINTS` is malformed.
@@ -126,7 +136,8 @@ mod planned {
             let less = |passes: u32| passes.checked_sub(1);
             if planned.passes.try_update(Ordering::Relaxed, Ordering::Relaxed, less) == Ok(1) {
                 kill_process(getpid(), planned.signal).expect("a process may signal itself");
-                // The signal may be taken by another thread first: this one goes no further before it is felt.
+                // Another thread may take the signal first. This thread waits until it takes
+                // effect.
                 #[expect(clippy::disallowed_methods, reason = "nothing else is to run here either")]
                 std::thread::sleep(Duration::from_millis(100));
             }

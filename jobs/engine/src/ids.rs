@@ -1,8 +1,8 @@
-//! Typed ids. All are UUIDv7 when made here; lists order by the database's time, never by an id.
+//! Typed ids. Those made here are UUIDv7. Lists are sorted by the database's time, never by an id.
 
 use uuid::Uuid;
 
-/// Declares types of ids, each with its description. The crate that calls it needs serde, sqlx and uuid.
+/// Declares types of ids, each with its doc comment. The calling crate needs serde, sqlx and uuid.
 #[macro_export]
 macro_rules! typed_ids {
     ($($(#[$doc:meta])* $name:ident;)*) => {$(
@@ -15,7 +15,7 @@ macro_rules! typed_ids {
         pub struct $name(pub uuid::Uuid);
 
         impl $name {
-            /// A new id.
+            /// Makes a new id.
             #[must_use]
             #[expect(clippy::new_without_default, reason = "a default id would not be a new one")]
             pub fn new() -> Self {

@@ -1,4 +1,4 @@
-//! What a kind of job is, and what an attempt can come to.
+//! The trait of a kind of job, and the outcomes of its attempts.
 
 use std::time::Duration;
 
@@ -10,37 +10,36 @@ use crate::ids::{AccountId, TenantId};
 
 /// A kind of job. The struct is the payload: ids and small plain values, never a secret.
 pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
-    /// What all jobs of the program share: clients, configuration. [`JobContext::services`] has it.
+    /// The services that all jobs of the program share, such as clients and configuration. See
+    /// [`JobContext::services`].
     type Services: Send + Sync + 'static;
 
     /// The name in the ledger. Never changes while work waits under it.
     const KIND: &'static str;
-    /// Which workers run it.
+    /// The queue that it runs in, which decides on the workers.
     const QUEUE: Queue;
-    /// When a failed attempt is tried again.
+    /// The retry policy: the waits after failed attempts.
     const RETRY: Retry;
-    /// How long one attempt may take.
+    /// The time limit of one attempt.
     const TIMEOUT: Duration = Duration::from_mins(1);
-    /// Before or after other work that is due.
+    /// The priority among due jobs.
     const PRIORITY: Priority = Priority::Normal;
-    /// Fields of the payload that nobody is shown, at any depth.
+    /// Fields of the payload that are hidden from everybody, at any depth.
     const REDACTED: &'static [&'static str] = &[];
-    /// The permission for what it does, such as `posts:publish`: whoever enqueues it through the API (`POST /jobs`) needs it
-    /// besides `jobs:write`. `None`: nobody enqueues it there, because the payload says what is not for callers to say.
+    /// The permission for what it does, such as `posts:publish`. Callers of `POST /jobs` need it
+    /// besides `jobs:write`. `None` if callers must not choose the payload: the API refuses it.
     const PERMISSION: Option<&'static str> = None;
-    /// Whether one that was cancelled before its time waits for that time again when it is retried, instead of running at once.
+    /// True if a job that was cancelled before its time waits for that time when it is retried.
+    /// Otherwise it runs at once.
     const KEEPS_TIME: bool = false;
 
-    /// At most one unfinished job of this kind and tenant has this key.
+    /// Returns the unique key. At most one unfinished job of this kind and tenant has it.
     fn unique_key(&self) -> Option<String> {
         None
     }
 
-    /// The account that it acts on, for whoever enqueues it knowing no more than its payload (`POST /jobs`). Whoever knows
-    /// the account says so by [`super::NewJob::on_account`].
-    ///
-    /// # Errors
-    /// A database error.
+    /// Returns the account that it acts on. Callers use this who only know the payload (`POST
+    /// /jobs`). Callers that know the account set it by [`super::NewJob::on_account`].
     fn account(
         &self,
         _tenant_id: TenantId,
@@ -49,14 +48,15 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// Does the work. May run twice: its doc comment says why that is harmless.
+    /// Does the work. It may run twice: its doc comment says why it is idempotent.
     fn run(self, cx: &JobContext<Self::Services>) -> impl Future<Output = Result<Done, JobError>> + Send;
 
-    /// Lets the job's own rows follow when an attempt did not complete it, in the transaction that settles the attempt.
+    /// Updates the rows that belong to the job when an attempt did not complete it, in the
+    /// transaction that settles the attempt.
     ///
     /// # Errors
-    /// A database error. One that passes by itself is tried again; after another, or a panic, the attempt settles without its
-    /// rows.
+    /// After a transient database error the settlement is tried again. After another error, or a
+    /// panic, the attempt settles without these updates.
     fn on_not_completed(
         &self,
         _tenant_id: TenantId,
@@ -67,41 +67,44 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// Where a kind runs: each queue has slots of its own in a worker, so that slow work holds up none of another sort. It needs a
-/// row in the table `queues`.
+/// The queue of a kind. Each queue has slots of its own in a worker, so that slow work does not
+/// hold up other work. It needs a row in the table `queues`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Queue(&'static str);
 
 impl Queue {
-    /// The queue of this name.
+    /// Makes the queue of this name.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self(name)
     }
 
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.0
     }
 }
 
-/// Which due work goes first. Inside a priority tenants and their accounts take turns.
+/// The priority of due jobs. Inside a priority tenants and their accounts take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// Before others.
+    /// Before all others: a person waits for it in a browser.
+    Interactive,
+    /// Runs before others.
     High,
-    /// As it comes.
+    /// Runs in order.
     Normal,
-    /// When nothing else waits, and one slot in ten.
+    /// Runs if nothing else waits, and in one slot of ten.
     Low,
 }
 
 impl Priority {
-    /// As the ledger has it: 1 to 3.
+    /// Returns the number in the ledger: 1 to 3.
     #[must_use]
     pub fn number(self) -> i16 {
         match self {
+            Self::Interactive => 0,
             Self::High => 1,
             Self::Normal => 2,
             Self::Low => 3,
@@ -109,17 +112,18 @@ impl Priority {
     }
 }
 
-/// What a parent does when its children ended and one of them did not complete.
+/// The reaction of a parent if one of its children did not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailed {
-    /// It goes on; [`super::AttemptContext::failed_children`] tells how many.
+    /// The parent goes on. [`super::AttemptContext::failed_children`] returns their number.
     GoOn,
-    /// It fails.
+    /// The parent fails.
     Fail,
 }
 
-/// The waits before the second, third, ... attempt; a failure past the last discards the job. Each wait is stretched by
-/// up to a quarter at random, so that what failed together does not come back together.
+/// A retry policy: the list of backoff waits before the second, third, ... attempt. A failure after
+/// the last wait discards the job. Jitter adds up to a quarter to each wait, so that jobs that
+/// failed together do not return together.
 #[derive(Debug, Clone, Copy)]
 pub struct Retry {
     waits: &'static [Duration],
@@ -130,7 +134,7 @@ const fn seconds(n: u64) -> Duration {
 }
 
 impl Retry {
-    /// For work that waits on a service that may be down for hours: 12 attempts in about a day.
+    /// For work that depends on a service that may be down for hours: 12 attempts in about a day.
     pub const PATIENT: Self = Self {
         waits: &[
             seconds(2),
@@ -148,10 +152,11 @@ impl Retry {
     };
     /// For work that somebody waits for: 5 attempts in about a minute and a half.
     pub const QUICK: Self = Self { waits: &[seconds(1), seconds(5), seconds(20), seconds(60)] };
-    /// For work that a failure of ours or of a person's input would only repeat.
+    /// For work that is not retried, because the same input would fail again.
     pub const NEVER: Self = Self { waits: &[] };
 
-    /// The wait after failure number `failures` (from 1), stretched by `jitter` in 0..1; `None`: give up.
+    /// Returns the wait after failure number `failures` (from 1), or `None` to give up. A `jitter`
+    /// in 0..1 adds up to a quarter.
     #[must_use]
     pub fn wait(&self, failures: u32, jitter: f64) -> Option<Duration> {
         let index = usize::try_from(failures.max(1) - 1).unwrap_or(usize::MAX);
@@ -163,31 +168,32 @@ impl Retry {
 /// A completed attempt.
 #[derive(Debug)]
 pub struct Done {
-    /// What the job shows as its result.
+    /// The result that the job shows.
     pub(super) result: Value,
-    /// Whether the completion was committed together with the job's own writes.
+    /// True if the completion was committed together with the job's own writes.
     pub(super) settled: bool,
 }
 
 impl Done {
-    /// There was nothing to do, for this reason; nothing was written.
+    /// Completes a job that had nothing to do, for this reason, and that wrote nothing.
     #[must_use]
     pub fn nothing(reason: &str) -> Self {
         Self { result: serde_json::json!({ "nothing": storable(reason) }), settled: false }
     }
 }
 
-/// What is parked.
+/// The thing that is parked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parked {
-    /// The job alone; a person retries it.
+    /// Only the job. A person retries it.
     Job,
-    /// Everything on an account: connecting it again ends that, see [`super::ledger::resume_accounts`].
+    /// All jobs of an account. Connecting it again ends the park: see
+    /// [`super::ledger::resume_accounts`].
     Account(AccountId),
 }
 
 impl Parked {
-    /// What `jobs.suspended_on` says.
+    /// Returns the value of `jobs.suspended_on`.
     #[must_use]
     pub fn name(self) -> String {
         match self {
@@ -204,37 +210,40 @@ impl Parked {
     }
 }
 
-/// Why an attempt did not complete, as a decision. Client errors convert by `From`, so that `?` decides.
+/// The reason why an attempt did not complete, which decides what happens next. Client errors
+/// convert by `From`, so that `?` decides.
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
-    /// Try again after the policy's next wait; counts a failure.
+    /// Retry after the policy's next wait. It counts as a failure.
     #[error("failed, may be tried again")]
     Retry(#[source] Cause),
-    /// Try again after this long; costs nothing, capped by the time since the job was first due.
+    /// Try again after this long. It costs no failure. A job is given up if it was first due too
+    /// long ago.
     #[error("snoozed")]
     Later(Duration, #[source] Cause),
-    /// Will never work.
+    /// Never retry: it cannot succeed.
     #[error("failed for good")]
     Fail(#[source] Cause),
-    /// Wait, at no cost, for so long; without a time until a person ends it.
+    /// Wait at no cost for this long, or until a person ends the park if there is no time.
     #[error("parked")]
     Park(Parked, Option<Duration>, #[source] Cause),
-    /// A call may have happened: read back after this long.
+    /// Read back after this long, because a call may have happened.
     #[error("an effect is open")]
     Reconcile(Duration, #[source] Cause),
-    /// Another attempt of this job exists; nothing of this one may be written.
+    /// Stop: a later attempt of this job exists, and nothing of this one may be written.
     #[error("superseded by another attempt")]
     Superseded,
 }
 
 impl JobError {
-    /// Somebody cancelled the job. The ledger knows that: whatever the error, a job that was to be cancelled ends cancelled.
+    /// Returns the error of a cancelled job. The ledger knows of the cancellation: a job that is to
+    /// be cancelled ends as cancelled after any error.
     #[must_use]
     pub fn cancelled() -> Self {
         Self::Later(Duration::ZERO, Cause::plain(CauseClass::Cancelled, "Somebody asked to cancel it."))
     }
 
-    /// What went wrong, unless the attempt was merely overtaken.
+    /// Returns the cause, or `None` if the attempt was superseded.
     #[must_use]
     pub fn cause(&self) -> Option<&Cause> {
         match self {
@@ -260,20 +269,20 @@ impl From<anyhow::Error> for JobError {
     }
 }
 
-/// What becomes of a job whose attempt did not complete it.
+/// The next state of a job whose attempt did not complete it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotCompleted {
-    /// It runs again by itself.
+    /// The job runs again by itself.
     Again(Facts),
-    /// It reads back what became of a call, by itself.
+    /// The job reads back the result of a call, by itself.
     Reconciling(Facts),
-    /// It waits for something that is not time.
+    /// The job waits for something other than time.
     Parked(Facts),
-    /// It will not run again.
+    /// The job will not run again.
     Discarded(Facts),
-    /// Somebody cancelled it.
+    /// The job was cancelled.
     Cancelled,
-    /// It had failed or been cancelled, and somebody has it run again.
+    /// The job had been discarded or cancelled, and staff runs it again.
     BroughtBack,
 }
 

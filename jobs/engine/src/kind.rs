@@ -1,4 +1,4 @@
-//! Kinds as values: what the engine needs of a job type without naming the type.
+//! Kinds of jobs as values, for code that does not name the job's type.
 
 use std::{fmt, ops::Deref, time::Duration};
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Cause, CauseClass, Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx};
 use crate::ids::{AccountId, TenantId};
 
-/// Checks a payload; answers it in its plain form, with its unique key.
+/// A function that checks a payload. It returns the payload in its normal form, and its unique key.
 pub type Check = fn(Value) -> Result<(Value, Option<String>), serde_json::Error>;
 
 type Run<S> = for<'a> fn(Value, &'a JobContext<S>) -> BoxFuture<'a, Result<Done, JobError>>;
@@ -16,29 +16,29 @@ type Account = for<'a> fn(TenantId, Value, &'a mut Tx) -> BoxFuture<'a, Result<O
 type OnNotCompleted =
     for<'a> fn(TenantId, Value, &'a mut Tx, &'a NotCompleted) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 
-/// What stands in the place of a field that nobody is shown.
+/// The value shown instead of a hidden field.
 pub const REDACTED: &str = "[redacted]";
 
-/// What the ledger must know of a kind of job.
+/// The description of a kind of job.
 #[derive(Clone, Copy)]
 pub struct KindSpec {
-    /// Its name in the ledger.
+    /// The name in the ledger.
     pub name: &'static str,
-    /// Which workers run it.
+    /// The queue that it runs in: see [`Job::QUEUE`].
     pub queue: Queue,
-    /// When a failed attempt is tried again.
+    /// The retry policy: see [`Job::RETRY`].
     pub retry: Retry,
-    /// How long one attempt may take.
+    /// The time limit of one attempt: see [`Job::TIMEOUT`].
     pub timeout: Duration,
-    /// Before or after other work that is due.
+    /// The priority: see [`Job::PRIORITY`].
     pub priority: Priority,
-    /// Fields of the payload that nobody is shown.
+    /// Hidden fields of the payload: see [`Job::REDACTED`].
     pub redacted: &'static [&'static str],
-    /// The permission for what it does; `None` if nobody may enqueue it through the API.
+    /// The permission to enqueue it through the API: see [`Job::PERMISSION`].
     pub permission: Option<&'static str>,
-    /// Whether one that was cancelled before its time keeps it when it is retried.
+    /// True if a retried job waits for its time: see [`Job::KEEPS_TIME`].
     pub keeps_time: bool,
-    /// Whether a payload is one of this kind; answers it in its plain form, with its unique key.
+    /// The function that checks a payload of this kind.
     pub check: Check,
     pub(super) account: Account,
     pub(super) on_not_completed: OnNotCompleted,
@@ -51,7 +51,7 @@ impl fmt::Debug for KindSpec {
 }
 
 impl KindSpec {
-    /// Of the kind that `J` is.
+    /// Describes the kind of `J`.
     #[must_use]
     pub const fn of<J: Job>() -> Self {
         Self {
@@ -72,7 +72,7 @@ impl KindSpec {
         }
     }
 
-    /// A payload of this kind as people may see it.
+    /// Returns a payload of this kind with its hidden fields replaced.
     #[must_use]
     pub fn shown(&self, mut args: Value) -> Value {
         redact(&mut args, self.redacted);
@@ -87,7 +87,7 @@ pub struct Kind<S> {
 }
 
 impl<S: Send + Sync + 'static> Kind<S> {
-    /// The kind that `J` is.
+    /// Makes the kind of `J`.
     #[must_use]
     pub const fn of<J: Job<Services = S>>() -> Self {
         Self { spec: KindSpec::of::<J>(), run: |args, cx| Box::pin(run::<J>(args, cx)) }
@@ -135,7 +135,7 @@ fn redact(value: &mut Value, fields: &[&str]) {
 async fn account<J: Job>(tenant_id: TenantId, args: Value, tx: &mut Tx) -> Result<Option<AccountId>, sqlx::Error> {
     match serde_json::from_value::<J>(args) {
         Ok(job) => job.account(tenant_id, tx).await,
-        // What is no payload of the kind acts on nothing: its attempt fails.
+        // A payload that does not match the kind names no account. Its attempt will fail.
         Err(_) => Ok(None),
     }
 }

@@ -1,4 +1,4 @@
-//! Liveness: one row a process in `workers`, renewed on a connection of its own.
+//! Leases of worker processes: one row a process in `workers`, renewed on a connection of its own.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,27 +8,29 @@ use uuid::Uuid;
 use super::{Attempt, Db};
 use crate::ids::{JobId, WorkerId};
 
-/// What a process tells about itself.
+/// A process's description of itself.
 #[derive(Debug, Clone)]
 pub struct Registration {
     /// A name for people: host and process number.
     pub name: String,
     /// Slots by queue.
     pub queues: BTreeMap<&'static str, usize>,
-    /// Kinds that it runs.
+    /// The kinds that it runs.
     pub kinds: Vec<String>,
-    /// How long it is taken for alive without a renewal.
+    /// The time that it counts as alive without a renewal.
     pub lease: Duration,
 }
 
-/// What a renewal found out.
+/// The result of a renewal.
 #[derive(Debug, Default)]
 pub struct Renewal {
-    /// Whether the lease still stood; an expired one is never renewed, the process takes a new id.
+    /// False if the lease had expired. An expired lease is not renewed: the process takes a new id.
     pub is_alive: bool,
-    /// Active attempts that another attempt has overtaken, or that were settled by somebody else.
+    /// True if the lease had expired by the database's clock only: the clock was set ahead.
+    pub was_overtaken: bool,
+    /// Active attempts that a later attempt replaced, or that another process settled.
     pub superseded: Vec<JobId>,
-    /// Active attempts whose job somebody wants cancelled.
+    /// Active attempts whose job is to be cancelled.
     pub cancelled: Vec<JobId>,
 }
 
@@ -53,30 +55,46 @@ pub async fn register(db: &Db, registration: &Registration) -> Result<WorkerId, 
     Ok(id)
 }
 
-/// Renews a lease. Attempts executing under it since before `renewed_before` that are not active here (a claim whose answer
-/// was lost) are handed back without cost.
+/// Renews a lease and compares `active` with the database.
+///
+/// Hands back attempts that the database counts to this process but that are not in `active`, at no
+/// cost. They come from claims whose response was lost. Only attempts that started more than
+/// `previous` ago are handed back.
+///
+/// `stands` says that the lease stands by the process' own clock. It is renewed then even if it has
+/// expired by the database's, whose clock was set ahead. What was rescued meanwhile is superseded.
 pub async fn renew(
     db: &Db,
     id: WorkerId,
     lease: Duration,
+    stands: bool,
     active: &[Attempt],
     previous: Duration,
 ) -> Result<Renewal, sqlx::Error> {
     let mut tx = db.system().await?;
-    let renewed = sqlx::query!(
-        "
+    let renewed = sqlx::query_scalar!(
+        r#"
+        with mine as (
+          select id, expires_at <= clock_timestamp() as is_over
+          from workers
+          where id = $1
+          for update
+        )
         update workers
         set renewed_at = clock_timestamp(), expires_at = clock_timestamp() + make_interval(secs => $2)
-        where id = $1 and expires_at > clock_timestamp()
-        ",
+        from mine
+        where workers.id = mine.id and ($3 or not mine.is_over)
+        returning mine.is_over as "is_over!"
+        "#,
         id.0,
-        lease.as_secs_f64()
+        lease.as_secs_f64(),
+        stands
     )
-    .execute(&mut *tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    if renewed.rows_affected() == 0 {
+    let Some(was_overtaken) = renewed else {
         return Ok(Renewal::default());
-    }
+    };
     let (ids, attempts): (Vec<Uuid>, Vec<i32>) = active.iter().map(|a| (a.job_id.0, a.number)).unzip();
     let rows = sqlx::query!(
         r#"
@@ -91,10 +109,14 @@ pub async fn renew(
     )
     .fetch_all(&mut *tx)
     .await?;
-    hand_back_strays(&mut tx, id, &ids, previous).await?;
+    // By a clock that was set ahead, claims on their way look old.
+    if !was_overtaken {
+        hand_back_strays(&mut tx, id, &ids, previous).await?;
+    }
     tx.commit().await?;
     Ok(Renewal {
         is_alive: true,
+        was_overtaken,
         superseded: rows.iter().filter(|row| row.superseded).map(|row| row.id).collect(),
         cancelled: rows.iter().filter(|row| row.cancelled).map(|row| row.id).collect(),
     })
@@ -130,7 +152,8 @@ async fn hand_back_strays(
     Ok(())
 }
 
-/// Moves what a process was executing under an id whose lease ended to its new one, unless it was rescued.
+/// Moves executing jobs from a process's expired id to its new one. Jobs that were rescued
+/// meanwhile stay away.
 pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!(
@@ -153,19 +176,21 @@ pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx
     tx.commit().await
 }
 
-/// Ends a lease: what the process still executes is orphaned at once.
+/// Ends a lease. Attempts that the process still executes are orphaned at once.
 pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
     sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
     tx.commit().await
 }
 
-/// How many processes are alive.
+/// Counts the processes that are alive.
 pub(super) async fn count_live(db: &Db) -> Result<u32, sqlx::Error> {
     let mut tx = db.system().await?;
-    let count = sqlx::query_scalar!(r#"select count(*) as "count!" from workers where expires_at > clock_timestamp()"#)
-        .fetch_one(&mut *tx)
-        .await?;
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from workers where clock_timestamp() between renewed_at and expires_at"#
+    )
+    .fetch_one(&mut *tx)
+    .await?;
     tx.commit().await?;
     Ok(u32::try_from(count).unwrap_or(u32::MAX))
 }

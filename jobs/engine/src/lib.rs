@@ -1,19 +1,27 @@
 //! The job engine: PostgreSQL is the truth, Redis the disposable fast path.
 //!
-//! A job's life: [`Tx::enqueue`] inserts it; [`dispatch`] promotes it when due and releases its id into the [`Window`];
-//! [`claim()`] makes an attempt of it; [`Engine::run`] runs that; it settles in one transaction with its own writes
-//! ([`AttemptTx::complete`]) or in a batch ([`Settler`]). [`rescue()`] takes over from processes that died, [`AttemptContext::once`] keeps
-//! calls that the outside world sees from happening twice. `docs/ARCHITECTURE.md` tells the whole protocol.
+//! A job's life: [`Tx::enqueue`] inserts it. [`dispatch`] promotes it when it is due and releases
+//! its id into the [`Window`]. [`claim()`] starts an attempt, and [`Engine::run`] runs it. The job
+//! settles in one transaction with its own writes ([`AttemptTx::complete`]) or in a batch
+//! ([`Settler`]).
 //!
-//! The statistics of a table whose rows change state all the time are stale more often than not. Statements that find jobs by
-//! their ids therefore compare the state by `is not distinct from`, which no partial index matches: with `=`, the planner has
-//! been seen to walk all available jobs once for each id.
+//! [`rescue()`] retries the attempts of processes that died. [`AttemptContext::once`] makes a call
+//! to the outside world at most once. `docs/ARCHITECTURE.md` explains the whole protocol.
+//!
+//! Functions that return a `Result` fail if the database (or Redis, for a [`Window`]) refuses or
+//! cannot be reached. The sections on errors list only those that callers treat differently.
+//!
+//! Rows of `jobs` change state all the time, so the planner's statistics are often stale.
+//! Statements that find jobs by id therefore compare the state by `is not distinct from`, which no
+//! partial index matches. With `=`, the planner has been seen to walk all available jobs once for
+//! each id.
 
 mod active_attempts;
 mod begin;
 mod cause;
 mod checkpoint;
 mod claim;
+pub mod clock;
 mod context;
 mod db;
 pub mod dispatch;

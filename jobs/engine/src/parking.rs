@@ -1,4 +1,5 @@
-//! Parked accounts and resting lanes: their jobs wait until a time, cost nothing and hold nobody up.
+//! Parked accounts and resting lanes. Their jobs wait until a time, at no cost, and hold up no
+//! others.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use uuid::Uuid;
 use super::{Claimed, Facts, Tx};
 use crate::ids::{AccountId, TenantId};
 
-/// Parks an account for this long; a longer park that stands already stays.
+/// Parks an account for this long. A longer park that exists stays.
 pub(super) async fn park(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -33,22 +34,42 @@ pub(super) async fn park(
     Ok(())
 }
 
-/// Has a job's lane rest for this long; a longer rest that stands already stays.
-pub(super) async fn rest(tx: &mut Tx, job: &Claimed, rest: Duration) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
-        insert into resting_lanes as resting (queue, tenant_id, lane, until)
-        values ($1, $2, $3, engine_stamp() + make_interval(secs => $4))
-        on conflict (queue, tenant_id, lane) do update set until = greatest(resting.until, excluded.until)
-        ",
-        job.queue,
-        job.attempt.tenant_id.0,
-        job.lane(),
-        rest.as_secs_f64()
-    )
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+/// A rest of a job's lane.
+#[derive(Debug, Clone)]
+pub(super) struct Rest {
+    queue: String,
+    tenant_id: TenantId,
+    lane: Uuid,
+    time: Duration,
+}
+
+impl Rest {
+    /// Returns the rest after an attempt, if the job's queue has one.
+    pub(super) fn after(job: &Claimed) -> Option<Self> {
+        job.rest.map(|time| Self::of(job, time))
+    }
+
+    pub(super) fn of(job: &Claimed, time: Duration) -> Self {
+        Self { queue: job.queue.clone(), tenant_id: job.attempt.tenant_id, lane: job.lane, time }
+    }
+
+    /// Lets the lane rest. A longer rest that exists stays.
+    pub(super) async fn begin(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "
+            insert into resting_lanes as resting (queue, tenant_id, lane, until)
+            values ($1, $2, $3, engine_stamp() + make_interval(secs => $4))
+            on conflict (queue, tenant_id, lane) do update set until = greatest(resting.until, excluded.until)
+            ",
+            self.queue,
+            self.tenant_id.0,
+            self.lane,
+            self.time.as_secs_f64()
+        )
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
 }
 
 /// Ends parks of a tenant's accounts before their time.

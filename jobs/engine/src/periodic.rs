@@ -1,8 +1,12 @@
-//! Work that the clock asks for. The list is in code; the table `periodic` mirrors it and says which tick was taken last.
+//! Periodic jobs. The list is in code; the table `periodic` mirrors it and stores the last tick of
+//! each entry.
 //!
-//! The leader looks every second. Taking a tick is a compare-and-set in the transaction that enqueues its job, so each tick
-//! is taken once with any number of leaders; after a downtime only the latest is caught up on. The unique key of the job
-//! is the name: one that still waits is not made twice, one that still runs runs once more.
+//! The leader looks every second. It takes a tick by a compare-and-set in the transaction that
+//! enqueues the job, so each tick is taken once with any number of leaders. After a downtime only
+//! the latest tick is caught up on.
+//!
+//! The unique key of the job is the entry's name. If such a job still waits, no second one is made;
+//! if it runs, it runs once more afterwards.
 
 use std::str::FromStr as _;
 
@@ -17,19 +21,20 @@ use super::{
 };
 use crate::ids::TenantId;
 
-/// A kind of job that the clock enqueues, in the system tenant and without payload: a reconciler.
+/// An entry: a kind of job that the clock enqueues, in the system tenant and without payload (a
+/// reconciler).
 #[derive(Debug, Clone, Copy)]
 pub struct Periodic {
-    /// Its name, and the unique key of its jobs.
+    /// The entry's name, which is also the unique key of its jobs.
     pub name: &'static str,
-    /// When: five fields (minute, hour, day, month, weekday), UTC.
+    /// The schedule in five fields (minute, hour, day, month, weekday), UTC.
     pub cron: &'static str,
-    /// What: its payload is `{}`.
+    /// The kind of its jobs. The payload is `{}`.
     pub kind: KindSpec,
 }
 
 impl Periodic {
-    /// Enqueues a `J` at the ticks of `cron`.
+    /// Makes an entry that enqueues a `J` at the ticks of `cron`.
     #[must_use]
     pub const fn of<J: Job>(name: &'static str, cron: &'static str) -> Self {
         Self { name, cron, kind: KindSpec::of::<J>() }
@@ -40,19 +45,20 @@ impl Periodic {
     }
 }
 
-/// The first tick of a cron expression after `time`; none if there is none.
+/// Returns the first tick of a cron expression after `time`, if there is one.
 #[must_use]
 pub fn next_tick(cron: &str, time: DateTime<Utc>) -> Option<DateTime<Utc>> {
     Cron::from_str(cron).ok()?.find_next_occurrence(&time, false).ok()
 }
 
-/// The latest tick up to `now`, if it came after `last`.
+/// Returns the latest tick up to `now`, if it came after `last`.
 fn due_tick(cron: &str, last: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
     let tick = Cron::from_str(cron).ok()?.find_previous_occurrence(&now, true).ok()?;
     (tick > last).then_some(tick)
 }
 
-/// Enqueues what is due; answers how many. The first time that a leader ticks it also mirrors the list.
+/// Enqueues the jobs that are due and returns their number. A new leader's first call also mirrors
+/// the list.
 pub async fn tick(db: &Db, list: &[Periodic], is_first: bool) -> Result<usize, sqlx::Error> {
     if is_first {
         mirror(db, list).await?;
@@ -74,7 +80,8 @@ pub async fn tick(db: &Db, list: &[Periodic], is_first: bool) -> Result<usize, s
     Ok(taken)
 }
 
-/// Writes the list into the table. What is new waits for its next tick; what is gone from the code goes.
+/// Writes the list into the table. New entries wait for their next tick; entries that left the code
+/// are deleted.
 async fn mirror(db: &Db, list: &[Periodic]) -> Result<(), sqlx::Error> {
     let names: Vec<String> = list.iter().map(|periodic| periodic.name.to_owned()).collect();
     let kinds: Vec<String> = list.iter().map(|periodic| periodic.kind.name.to_owned()).collect();
@@ -101,7 +108,8 @@ async fn mirror(db: &Db, list: &[Periodic]) -> Result<(), sqlx::Error> {
     tx.commit().await
 }
 
-/// Takes a tick; false if somebody else did, or paused it.
+/// Takes a tick and enqueues its job. Returns false if another leader took it, or if the entry is
+/// paused.
 async fn take(db: &Db, periodic: &Periodic, tick: DateTime<Utc>) -> Result<bool, sqlx::Error> {
     failpoint::reach(Failpoint::BeforeTick);
     let mut tx = db.system().await?;
@@ -126,7 +134,7 @@ async fn take(db: &Db, periodic: &Periodic, tick: DateTime<Utc>) -> Result<bool,
     Ok(true)
 }
 
-/// A row of the list.
+/// An entry in the table.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct PeriodicRow {
@@ -139,7 +147,7 @@ pub struct PeriodicRow {
     pub now: DateTime<Utc>,
 }
 
-/// The list, by name.
+/// Lists the entries by name.
 pub async fn list_periodic(conn: &mut PgConnection) -> Result<Vec<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,
@@ -149,7 +157,8 @@ pub async fn list_periodic(conn: &mut PgConnection) -> Result<Vec<PeriodicRow>, 
     .await
 }
 
-/// Pauses an entry, or has it go on: then the latest tick that passed meanwhile is caught up on. `None`: there is no such.
+/// Pauses or resumes an entry. After a pause the latest missed tick is caught up on. Returns `None`
+/// if there is no such entry.
 pub async fn set_paused(conn: &mut PgConnection, name: &str, paused: bool) -> Result<Option<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,
@@ -166,7 +175,7 @@ pub async fn set_paused(conn: &mut PgConnection, name: &str, paused: bool) -> Re
     .await
 }
 
-/// An entry, locked until the transaction ends.
+/// Reads an entry and locks it until the transaction ends.
 pub async fn lock(conn: &mut PgConnection, name: &str) -> Result<Option<PeriodicRow>, sqlx::Error> {
     sqlx::query_as!(
         PeriodicRow,
@@ -182,7 +191,8 @@ pub async fn lock(conn: &mut PgConnection, name: &str) -> Result<Option<Periodic
     .await
 }
 
-/// Enqueues the job of an entry now, also of a paused one; no tick is taken. `None`: there is no such entry.
+/// Enqueues the job of an entry now, even if it is paused. No tick is taken. Returns `None` if
+/// there is no such entry.
 ///
 /// # Errors
 /// As [`Tx::enqueue`].

@@ -1,22 +1,25 @@
-//! Ending all jobs of a tenant that is being erased.
+//! Deleting all jobs of a tenant that is being erased.
 
 use uuid::Uuid;
 
 use super::Tx;
 use crate::ids::{JobId, TenantId};
 
-/// What became of a tenant's jobs.
+/// The result of a purge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Purged {
-    /// So many are gone.
+    /// The number of deleted jobs.
     pub deleted: u64,
-    /// So many run and were asked to stop.
+    /// The number of running jobs that were asked to stop.
     pub running: usize,
 }
 
-/// Deletes up to `limit` unfinished jobs of a tenant that do not run, and asks those that run to stop. Their own rows do not
-/// follow: all of the tenant's go. One that waits for what became of a call goes too: no attempt of it will ever be made again, so
-/// neither will the call.
+/// Deletes up to `limit` unfinished jobs of a tenant that do not run, and asks running ones to
+/// stop.
+///
+/// The rows that belong to the jobs are not updated, since all rows of the tenant will be deleted.
+/// A job with an open effect is deleted too: no attempt of it will follow, so the call is never
+/// repeated.
 pub async fn purge(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Purged, sqlx::Error> {
     let deleted = sqlx::query!(
         "
@@ -41,7 +44,8 @@ pub async fn purge(tx: &mut Tx, tenant_id: TenantId, limit: i64) -> Result<Purge
     Ok(Purged { deleted: deleted.rows_affected(), running: running.len() })
 }
 
-/// Asks what runs, and what is being changed by others right now and so was not deleted.
+/// Asks running jobs to stop. Also jobs that were not deleted because somebody else changes them
+/// right now.
 async fn ask_to_stop(tx: &mut Tx, tenant_id: TenantId) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "

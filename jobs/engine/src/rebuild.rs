@@ -1,25 +1,23 @@
-//! Making Redis' window anew from PostgreSQL.
+//! Rebuilding Redis' window from PostgreSQL.
 
 use anyhow::Context as _;
 
 use super::{Db, Window, dispatch::Released, queues};
 
-/// What became of one queue's window.
+/// The result of rebuilding one queue's window.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rebuilt {
     /// The queue.
     pub queue: String,
-    /// Ids that were in the window.
+    /// The number of ids that were in the window.
     pub removed: usize,
-    /// Ids that are in it now: those of jobs that the ledger has as dispatched.
+    /// The number of ids that were pushed: those of jobs marked as released.
     pub pushed: usize,
 }
 
-/// Empties the windows of all queues and pushes what is dispatched. May be repeated, beside a leader too: what both push is in
-/// the window once.
+/// Empties the windows of all queues and pushes the jobs that are marked as released.
 ///
-/// # Errors
-/// The database or Redis is away.
+/// It is idempotent and may run beside a leader: an id that both push is in the window once.
 pub async fn rebuild(db: &Db, window: &Window) -> anyhow::Result<Vec<Rebuilt>> {
     let mut tx = db.system().await?;
     let queues = queues::list(&mut tx).await?;

@@ -1,5 +1,5 @@
-//! Redis: the window of due jobs, signals between processes, and counts of how often something may happen. All of it can be
-//! lost at any moment; the dispatcher fills the window again from PostgreSQL.
+//! Redis: the window of due jobs, signals between processes, and rate limits. All of it may be lost
+//! at any moment: the dispatcher fills the window again from PostgreSQL.
 
 mod limiter;
 mod ready_queue;
@@ -18,10 +18,11 @@ pub use self::{
 };
 pub(super) use limiter::at_once;
 
-/// How long a pop waits for an id before it answers none.
+/// The time that a pop waits for an id before it returns none.
 const POP_WAIT: Duration = Duration::from_secs(1);
 
-/// A handle on the window; clones share a connection that reconnects by itself.
+/// A client of the window. Clones share a connection that reconnects by itself. Its methods fail
+/// while Redis is away, and callers then go on without it.
 #[derive(Clone)]
 pub struct Window {
     client: Client,
@@ -36,31 +37,27 @@ impl std::fmt::Debug for Window {
 }
 
 impl Window {
-    /// A window under the key prefix `prefix`. Connects when first used, so that a program starts while Redis is away.
-    ///
-    /// # Errors
-    /// The URL is malformed.
+    /// Opens a window under the key prefix `prefix`. Connects on first use, so that a program can
+    /// start while Redis is away.
     pub fn open(url: &str, prefix: &str) -> RedisResult<Self> {
         let client = Client::open(url)?;
         let shared = lazy_connection(&client)?;
         Ok(Self { client, shared, prefix: prefix.into() })
     }
 
-    /// The same window over a connection of its own, for pops that wait.
-    ///
-    /// # Errors
-    /// The connection cannot be set up.
+    /// Returns the same window over a connection of its own, for pops that wait.
     pub fn own_connection(&self) -> RedisResult<Self> {
         let shared = lazy_connection(&self.client)?;
         Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })
     }
 
-    /// Whether Redis answers.
-    ///
-    /// # Errors
-    /// Why it does not.
+    /// Checks that Redis responds. Replaces a broken connection first: it says nothing about Redis now.
     pub async fn ping(&self) -> RedisResult<()> {
-        redis::cmd("PING").query_async(&mut self.shared.clone()).await
+        let mut shared = self.shared.clone();
+        match redis::cmd("PING").query_async(&mut shared).await {
+            Err(error) if !error.is_timeout() => redis::cmd("PING").query_async(&mut shared).await,
+            answer => answer,
+        }
     }
 }
 

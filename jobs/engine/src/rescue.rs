@@ -1,18 +1,24 @@
-//! Rescuing the attempts of processes that died.
+//! Rescue of the attempts of processes that died.
 
-use std::time::Duration;
+use std::ops::RangeInclusive;
 
+use chrono::{DateTime, Utc};
+
+#[cfg(doc)]
+use super::clock::DatabaseClock;
 use super::{Cause, CauseClass, Db};
 
-/// Rescued at once at most.
+/// The most attempts that one call rescues.
 const CHUNK: i64 = 500;
 
-/// Makes orphaned attempts run again: their process has no live lease, by the database's clock. Every one counts a crash;
-/// the wait before the next attempt grows with their number. One whose effect may have happened reads back first.
-/// Nothing is rescued within one lease of the database's own start: until then every lease looks expired.
+/// Makes orphaned attempts run again, and returns their number. An attempt is orphaned if its
+/// process has no live lease, by the database's clock.
 ///
-/// Answers how many.
-pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
+/// Each rescue counts a crash, and the wait before the next attempt grows with the crashes. If a
+/// call of the attempt may have reached the provider, the job reads back first. Nothing is rescued
+/// unless the database's clock stands within `now`, as [`DatabaseClock::expected`] says: after a step
+/// every lease looks expired.
+pub async fn rescue(db: &Db, now: RangeInclusive<DateTime<Utc>>) -> Result<u64, sqlx::Error> {
     let mut tx = db.system().await?;
     let rescued = sqlx::query!(
         "
@@ -25,8 +31,11 @@ pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
             where e.tenant_id = j.tenant_id and e.job_id = j.id and e.state = 'sent'
           ) effect on true
           where j.state = 'executing'
-            and not exists (select from workers w where w.id = j.worker_id and w.expires_at > clock_timestamp())
-            and clock_timestamp() > pg_postmaster_start_time() + make_interval(secs => $1)
+            and not exists (
+              select from workers w
+              where w.id = j.worker_id and clock_timestamp() between w.renewed_at and w.expires_at
+            )
+            and clock_timestamp() between $1 and $4
           order by j.depth desc, j.id
           limit $2
           for update of j skip locked
@@ -48,9 +57,10 @@ pub async fn rescue(db: &Db, lease: Duration) -> Result<u64, sqlx::Error> {
         from orphans
         where jobs.id = orphans.id
         ",
-        lease.as_secs_f64(),
+        now.start(),
         CHUNK,
-        Cause::plain(CauseClass::Lost, "The worker that ran it died or was cut off.").facts().to_json()
+        Cause::plain(CauseClass::Lost, "The worker that ran it died or was cut off.").facts().to_json(),
+        now.end()
     )
     .execute(&mut *tx)
     .await?;

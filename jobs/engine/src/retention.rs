@@ -1,31 +1,32 @@
-//! Pruning: finished jobs with what belongs to them, and effects that ended long ago. A batch is a transaction of its own.
+//! Retention: deletes finished jobs with their rows, and old effects. Each batch is a transaction
+//! of its own.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-/// So many rows are read at most to find out which ones are too many; beyond that they are a sample.
+/// The most rows that are read to find the oldest job to keep. A larger history is sampled.
 const SAMPLE_ROWS: f32 = 200_000.0;
 
-/// How long and how many.
+/// The retention settings.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
-    /// Days that finished jobs are kept.
+    /// The days for which finished jobs are kept.
     pub days: i32,
-    /// Days that discarded jobs are kept.
+    /// The days for which discarded jobs are kept.
     pub discarded_days: i32,
-    /// Finished jobs that are kept, the newest; by estimate beyond 200,000.
+    /// The number of newest finished jobs that are kept. An estimate beyond 200,000.
     pub rows: i64,
 }
 
-/// Finished jobs that ended up to these times are pruned.
+/// The times up to which finished jobs are deleted.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     discarded: DateTime<Utc>,
     others: DateTime<Utc>,
 }
 
-/// Where history ends now.
+/// Computes the current bounds.
 pub async fn bounds(conn: &mut PgConnection, keep: &Keep) -> Result<Bounds, sqlx::Error> {
     let by_age = sqlx::query!(
         r#"
@@ -44,7 +45,7 @@ pub async fn bounds(conn: &mut PgConnection, keep: &Keep) -> Result<Bounds, sqlx
     Ok(Bounds { discarded: newer(by_age.discarded), others: newer(by_age.others) })
 }
 
-/// When the newest job ended that is not among the newest `rows`, as read from a sample.
+/// Estimates from a sample the end of the newest job that is not among the newest `rows`.
 async fn find_end_of_newest(
     conn: &mut PgConnection,
     percent: f32,
@@ -66,7 +67,7 @@ async fn find_end_of_newest(
     .await
 }
 
-/// Finished jobs beyond the bounds.
+/// Lists finished jobs beyond the bounds.
 pub async fn list_prunable(conn: &mut PgConnection, bounds: &Bounds, limit: i64) -> Result<Vec<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         "
@@ -84,8 +85,8 @@ pub async fn list_prunable(conn: &mut PgConnection, bounds: &Bounds, limit: i64)
     .await
 }
 
-/// Deletes finished jobs that are still beyond the bounds, with their attempts and events; one that was retried meanwhile is
-/// not in the history any more. Answers how many.
+/// Deletes finished jobs with their attempts and events, if they are still beyond the bounds. A job
+/// that was retried meanwhile is not in the history any more. Returns the number of jobs.
 pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uuid]) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -112,8 +113,8 @@ pub async fn delete_history(conn: &mut PgConnection, bounds: &Bounds, ids: &[Uui
     .await
 }
 
-/// Deletes effects that are not open, whose job is pruned and that are older than so many days; answers how many. What is `sent`
-/// or `unknown` stays for good, and so does one whose job could run again.
+/// Deletes effects that are older than `days` and whose job is deleted. Returns their number.
+/// Effects in `sent` or `unknown` stay for ever, and so do those whose job could run again.
 pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "
@@ -136,8 +137,9 @@ pub async fn delete_effects(conn: &mut PgConnection, days: i32, limit: i64) -> R
     Ok(deleted.rows_affected())
 }
 
-/// Forgets what is taken of remote accounts once no call of that age can be open any more: it is older than so many days, and
-/// than every open call; answers how many. A call is looked for among what is newer than itself.
+/// Deletes entries about taken results on remote accounts that are older than `days` and than every
+/// open call. Returns their number. A call only looks at results that are newer than itself, so it
+/// needs no older entry.
 pub async fn delete_taken(conn: &mut PgConnection, days: i32, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "

@@ -1,4 +1,4 @@
-//! Running one claimed job: the attempt from its start to its settlement.
+//! Running one claimed job, from the start of the attempt to its settlement.
 
 use std::{
     any::Any,
@@ -18,41 +18,41 @@ use super::{
     settle::{Ending, read_situation, settle_failed},
 };
 
-/// A job that was told that somebody cancelled it has this long to tidy up; then it is dropped where it waits.
+/// The time that a cancelled job has to tidy up before it is dropped.
 const TIDY_UP: Duration = Duration::from_millis(500);
 
-/// Why a running attempt is to stop.
+/// The reason to interrupt a running attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Interrupt {
-    /// Somebody cancelled the job.
+    /// The job was cancelled.
     Cancelled,
-    /// The process stops: the attempt is handed back at no cost.
+    /// The process stops. The attempt is handed back at no cost.
     Stopping,
-    /// The process lost its lease or the attempt was overtaken: nothing may be written any more.
+    /// The process lost its lease, or a later attempt exists. Nothing may be written any more.
     Lost,
 }
 
-/// How an attempt left its worker.
+/// The end of an attempt.
 #[derive(Debug)]
 pub enum AttemptEnd {
-    /// It completed without writes of its own; the caller settles it, in a batch.
+    /// The attempt completed without writes of its own. The caller settles it, in a batch.
     Completed(Value),
-    /// It is settled.
+    /// The attempt is settled.
     Settled,
-    /// It is to be handed back.
+    /// The attempt has to be handed back.
     Returned,
-    /// It must not write anything any more.
+    /// The attempt must not write anything any more.
     Lost,
 }
 
-/// What runs jobs: the ledger, what jobs share, and the kinds.
+/// The engine: the database, the services that jobs share, and the kinds that it runs.
 #[derive(Debug)]
 pub struct Engine<S: 'static> {
-    /// The ledger.
+    /// The database.
     pub db: Db,
-    /// What all jobs share.
+    /// The services that all jobs share.
     pub services: Arc<S>,
-    /// Every kind that this process runs.
+    /// The kinds that this process runs.
     pub kinds: &'static [Kind<S>],
 }
 
@@ -63,7 +63,7 @@ impl<S> Clone for Engine<S> {
 }
 
 impl<S> Engine<S> {
-    /// The names of the kinds that this process runs.
+    /// Returns the names of the kinds that this process runs.
     #[must_use]
     pub fn kind_names(&self) -> Vec<String> {
         self.kinds.iter().map(|kind| kind.name.to_owned()).collect()
@@ -73,7 +73,8 @@ impl<S> Engine<S> {
         self.kinds.iter().find(|kind| kind.name == name)
     }
 
-    /// Runs an attempt and settles what did not complete.
+    /// Runs an attempt, and settles it if it did not complete. The result says what is left for the
+    /// caller to do.
     pub async fn run(&self, job: Claimed, interrupt: watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
         let Some(kind) = self.kind(&job.kind) else {
             return AttemptEnd::Returned;
@@ -95,7 +96,7 @@ impl<S> Engine<S> {
         settle_failed(&self.db, kind, &job, cx.take_outcome(), Ending::Decided(error), &interrupt).await
     }
 
-    /// Settles an attempt that is not begun, as if the job itself had decided `error`.
+    /// Settles an attempt without starting it, as if the job had returned `error`.
     pub async fn decline(
         &self,
         job: &Claimed,
@@ -105,8 +106,8 @@ impl<S> Engine<S> {
         self.end(job, Ending::Decided(error), interrupt).await
     }
 
-    /// Settles an attempt that a rate does not let start, and has the job's lane rest. The job keeps its place, costs no
-    /// failure and is not given up for it.
+    /// Settles an attempt that a rate limit did not let start, and lets the job's lane rest. The
+    /// job keeps its place, costs no failure and is never given up for this.
     pub async fn snooze(
         &self,
         job: &Claimed,
@@ -116,7 +117,8 @@ impl<S> Engine<S> {
         self.end(job, Ending::RateLimited(limited), interrupt).await
     }
 
-    /// Settles an attempt that took down the process in which it ran alone; `how` says in which way. That counts as poison.
+    /// Settles an attempt that killed the process in which it ran alone; `how` describes the death.
+    /// It counts as poison.
     pub async fn settle_crash(
         &self,
         job: &Claimed,
@@ -126,7 +128,7 @@ impl<S> Engine<S> {
         self.end(job, Ending::Died(how), interrupt).await
     }
 
-    /// Settles an attempt that did not run here.
+    /// Settles an attempt that this process did not run.
     async fn end(&self, job: &Claimed, ending: Ending, interrupt: &watch::Receiver<Option<Interrupt>>) -> AttemptEnd {
         match self.kind(&job.kind) {
             Some(kind) => settle_failed(&self.db, kind, job, None, ending, interrupt).await,
@@ -135,18 +137,18 @@ impl<S> Engine<S> {
     }
 }
 
-/// With this many crashes it may be the job that kills.
+/// The number of crashes from which on the job itself is suspected as their cause.
 pub(super) const SUSPECT: i32 = 2;
 
 impl Claimed {
-    /// Whether it is to run in a process of its own.
+    /// Returns true if the job has to run in a process of its own.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.crashes >= SUSPECT
     }
 
-    /// Whether an interruption concerns it: a request to cancel that came before an open effect is read back does not cut
-    /// the reading.
+    /// Returns true if the attempt reacts to an interruption. A job that was cancelled before the
+    /// claim runs only to read back an open effect: the cancellation does not interrupt that.
     #[must_use]
     pub fn heeds(&self, interrupt: Interrupt) -> bool {
         !(interrupt == Interrupt::Cancelled && self.cancel_requested)
@@ -158,8 +160,8 @@ enum Stop {
     Interrupted(Interrupt),
 }
 
-/// Runs the job until it ends, panics, takes too long or is interrupted; while a call of an effect is on its way it is
-/// left alone, as the call has a time limit of its own.
+/// Runs the job until it ends, panics, times out or is interrupted. While a call of an effect is on
+/// its way it is not interrupted, because the call has a time limit of its own.
 async fn attempt<S>(
     kind: &Kind<S>,
     job: &Claimed,
@@ -192,7 +194,7 @@ async fn attempt<S>(
                 stop = changed.ok().and_then(|seen| *seen).or(Some(Interrupt::Lost));
             }
             () = &mut timeout, if !over => over = true,
-            // Shielded: look again soon.
+            // A shielded attempt cannot be stopped yet: check again soon.
             () = tokio::time::sleep(Duration::from_millis(20)), if over || stop.is_some() => {}
         }
         if cx.is_shielded() {

@@ -1,7 +1,8 @@
-//! Settling: writing what became of an attempt, guarded by the fence.
+//! Settling: writing the outcome of an attempt, guarded by the fence.
 //!
-//! What completed is written with the job's own rows or in a batch ([`Settler`]); what did not is decided ([`decide`]), its
-//! rows follow, and the verdict is written ([`fail`], [`apply_verdict`]).
+//! A completion is written with the job's own rows or in a batch ([`Settler`]). Any other outcome
+//! is decided first ([`decide`]). The job's own rows follow, and the verdict is written ([`fail`],
+//! [`apply_verdict`]).
 
 mod apply;
 mod batch;
@@ -25,7 +26,7 @@ pub(super) use self::{
 pub use self::{batch::Settler, hand_back::hand_back};
 use super::{Attempt, Tx};
 
-/// Which of these attempts are still the latest of their jobs.
+/// Returns the jobs whose latest attempt is among these.
 pub(super) async fn list_current(tx: &mut Tx, attempts: &[Attempt]) -> Result<Vec<Uuid>, sqlx::Error> {
     let (ids, numbers) = columns(attempts);
     sqlx::query_scalar!(
@@ -50,7 +51,7 @@ fn columns<'a>(attempts: impl IntoIterator<Item = &'a Attempt>) -> (Vec<Uuid>, V
     attempts.into_iter().map(|attempt| (attempt.job_id.0, attempt.number)).unzip()
 }
 
-/// Several rows of `jobs` are locked in this order everywhere: the deepest children first.
+/// Returns the order in which rows of `jobs` are locked everywhere: the deepest children first.
 fn lock_order(attempt: &Attempt) -> (Reverse<i16>, Uuid) {
     (Reverse(attempt.depth), attempt.job_id.0)
 }

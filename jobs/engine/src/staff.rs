@@ -1,4 +1,4 @@
-//! What operators see and do: jobs, queues, workers, parked accounts.
+//! Operations for staff, to read and to act: jobs, queues, workers, parked accounts.
 
 pub mod ledger;
 pub mod parked;

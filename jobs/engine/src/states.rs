@@ -1,4 +1,4 @@
-//! The states of jobs and effects, and how attempts end: as the ledger has them.
+//! States of jobs and effects, and outcomes of attempts, as the ledger stores them.
 
 use std::fmt;
 
@@ -9,26 +9,26 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum JobState {
-    /// Its time has not come.
+    /// The job's time has not come.
     Scheduled,
-    /// It is due: it waits for its turn, or is in the window.
+    /// The job is due: it waits for its turn, or its id is in the window.
     Available,
     /// An attempt runs, under a worker's lease.
     Executing,
-    /// It failed and waits for its next attempt.
+    /// The job failed and waits for its next attempt.
     Retryable,
-    /// It waits for what `suspended_on` names.
+    /// The job waits for what `suspended_on` names.
     Suspended,
-    /// It is done.
+    /// The job is done.
     Completed,
-    /// Somebody cancelled it.
+    /// The job was cancelled.
     Cancelled,
-    /// It was given up.
+    /// The job was given up.
     Discarded,
 }
 
 impl JobState {
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -43,7 +43,7 @@ impl JobState {
         }
     }
 
-    /// Whether the job has ended: its row is in the history.
+    /// Returns true if the job has ended: its row is in the history.
     #[must_use]
     pub fn is_finished(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Discarded)
@@ -63,18 +63,18 @@ impl fmt::Display for JobState {
 pub enum EffectState {
     /// Nothing was sent.
     Intended,
-    /// It may have happened: it is read back.
+    /// The call may have happened: the job reads back.
     Sent,
-    /// It happened.
+    /// The call happened.
     Confirmed,
-    /// It did not happen and never will.
+    /// The call did not happen and never will.
     Failed,
-    /// Nobody can tell: it waits for a person.
+    /// The outcome is unknown and waits for a person.
     Unknown,
 }
 
 impl EffectState {
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -93,29 +93,29 @@ impl fmt::Display for EffectState {
     }
 }
 
-/// What an attempt that did not complete its job came to.
+/// The outcome of an attempt that did not complete its job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum AttemptOutcome {
-    /// It failed and is tried again.
+    /// The attempt failed and is retried.
     Retry,
-    /// It is tried again later, at no cost.
+    /// The job tries again later, at no cost.
     Later,
-    /// The job ended with it.
+    /// The job ended with this attempt.
     Fail,
-    /// The job waits for something that is not time.
+    /// The job waits for something other than time.
     Park,
-    /// It looked for what became of a call.
+    /// The attempt looked for the result of a call.
     Reconcile,
-    /// Its process died.
+    /// The attempt's process died.
     Lost,
-    /// It was handed back.
+    /// The attempt was handed back.
     Returned,
 }
 
 impl AttemptOutcome {
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

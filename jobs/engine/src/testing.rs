@@ -1,6 +1,7 @@
 //! Support for tests: an engine over a database of the test's own.
 //!
-//! Everything due is run by [`Bench::drain`], in this process and without waiting; time is moved by [`Bench::drain_after`].
+//! [`Bench::drain`] runs all due jobs in this process, without waiting. [`Bench::drain_after`]
+//! moves the clock first.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,17 +16,17 @@ use crate::{
     ledger, run_one,
 };
 
-/// An engine with a tenant.
+/// A test bench: an engine with a tenant.
 #[derive(Debug)]
 pub struct Bench<S: 'static = ()> {
-    /// Runs jobs.
+    /// The engine that runs jobs.
     pub engine: Engine<S>,
-    /// A restaurant.
+    /// The tenant, a restaurant.
     pub tenant_id: TenantId,
 }
 
 impl Bench {
-    /// A bench for jobs that share nothing, over a migrated database.
+    /// Makes a bench for jobs without services, over a migrated database.
     ///
     /// # Panics
     /// If the database cannot be used.
@@ -35,7 +36,7 @@ impl Bench {
 }
 
 impl<S> Bench<S> {
-    /// A bench over a migrated database, with a tenant in it; wake-ups go through `window`.
+    /// Makes a bench over a migrated database and inserts a tenant. Wake-ups go through `window`.
     ///
     /// # Panics
     /// If the database cannot be used.
@@ -62,7 +63,7 @@ impl<S> Bench<S> {
         tx.commit().await.expect("a commit");
     }
 
-    /// The name of the tenant, which tests have jobs write.
+    /// Reads the name of the tenant, which jobs of tests write.
     ///
     /// # Panics
     /// If the database refuses.
@@ -75,7 +76,7 @@ impl<S> Bench<S> {
     /// Enqueues a job of the bench's tenant.
     ///
     /// # Panics
-    /// If that fails.
+    /// If it cannot be enqueued.
     pub async fn enqueue<J: Job>(&self, job: &J) -> JobId {
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
         let enqueued = tx.enqueue(NewJob::new(self.tenant_id, job)).await.expect("a job");
@@ -86,7 +87,7 @@ impl<S> Bench<S> {
     /// Enqueues a job of the system, as the clock does.
     ///
     /// # Panics
-    /// If that fails.
+    /// If it cannot be enqueued.
     pub async fn enqueue_for_system<J: Job>(&self, job: &J) -> JobId {
         let mut tx = self.engine.db.system().await.expect("a transaction");
         let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, job)).await.expect("a job");
@@ -94,10 +95,10 @@ impl<S> Bench<S> {
         enqueued.id
     }
 
-    /// The payloads of the jobs of a kind that have not ended, oldest first: what was enqueued.
+    /// Returns the payloads of the unfinished jobs of a kind, oldest first.
     ///
     /// # Panics
-    /// If one is not of that kind.
+    /// If a payload is not of that kind.
     pub async fn enqueued<J: Job>(&self) -> Vec<J> {
         let mut tx = self.engine.db.system().await.expect("a transaction");
         let payloads: Vec<Value> =
@@ -109,24 +110,24 @@ impl<S> Bench<S> {
         payloads.into_iter().map(|args| serde_json::from_value(args).expect("a payload of that kind")).collect()
     }
 
-    /// Runs one attempt of one job, and nothing else; answers the job after it.
+    /// Runs one attempt of one job, and no other job. Returns the job after it.
     ///
     /// # Panics
-    /// If it is not due.
+    /// If the job is not due.
     pub async fn run(&self, id: JobId) -> ledger::JobRow {
         run_one(&self.engine, id).await.expect("a job that is due");
         self.job(id).await
     }
 
-    /// Runs everything that is due, follow-ups included; answers the number of attempts.
+    /// Runs all due jobs, follow-ups included. Returns the number of attempts.
     ///
     /// # Panics
-    /// If that fails, or does not end.
+    /// If it fails, or if work keeps coming.
     pub async fn drain(&self) -> usize {
         drain(&self.engine).await.expect("a drained queue")
     }
 
-    /// Moves the database's clock and runs what is due then.
+    /// Moves the database's clock and runs the jobs that are due then.
     ///
     /// # Panics
     /// As [`Bench::drain`].
@@ -135,7 +136,7 @@ impl<S> Bench<S> {
         self.drain().await
     }
 
-    /// The database's time, as moved.
+    /// Returns the database's time, as moved.
     ///
     /// # Panics
     /// If the database refuses.
@@ -144,28 +145,28 @@ impl<S> Bench<S> {
         sqlx::query_scalar("select engine_now()").fetch_one(&mut *tx).await.expect("a time")
     }
 
-    /// One job.
+    /// Reads one job.
     ///
     /// # Panics
-    /// If there is none.
+    /// If it does not exist.
     pub async fn job(&self, id: JobId) -> ledger::JobRow {
         let mut tx = self.engine.db.system().await.expect("a transaction");
         ledger::get_job(&mut tx, id).await.expect("an answer").expect("a job")
     }
 
-    /// The class of a job's last failure.
+    /// Returns the class of a job's last failure.
     ///
     /// # Panics
-    /// If there is no such job.
+    /// If the job does not exist.
     pub async fn error_class(&self, id: JobId) -> String {
         let error = self.job(id).await.error.unwrap_or_default();
         error["class"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Has staff retry a job.
+    /// Retries a job as staff does.
     ///
     /// # Panics
-    /// If that is refused.
+    /// If the retry is refused.
     pub async fn retry(&self, id: JobId) {
         let mut tx = self.engine.db.system().await.expect("a transaction");
         ledger::retry(&mut tx, id).await.expect("retried");

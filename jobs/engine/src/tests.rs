@@ -1,30 +1,34 @@
-//! The engine's promises, on a real database.
+//! Tests of the engine's guarantees, on a real database.
 
 mod attempts;
 mod batch;
 mod children;
 mod events;
 mod fence;
+mod health;
 mod isolation;
 mod lifecycle;
 mod lost_reply;
 mod not_completed;
+mod pacing;
 mod periodic;
 mod planning;
 mod rates;
 mod release;
 mod rerun;
+mod sharing;
 mod shield;
 mod stop;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::{Claimed, Done, Job, JobContext, JobError, Kind, Queue, Retry, drain::claim_due, lease};
 use crate::{ids::WorkerId, testing::Bench};
 
-/// Does nothing.
+/// A job that does nothing.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Noop {}
 
@@ -42,7 +46,7 @@ impl Job for Noop {
 
 static NOOPS: &[Kind<()>] = &[Kind::of::<Noop>()];
 
-/// A process that lives for a minute.
+/// Registers a process with a lease of a minute.
 async fn register(bench: &Bench) -> WorkerId {
     let registration = lease::Registration {
         name: "test".to_owned(),
@@ -53,7 +57,12 @@ async fn register(bench: &Bench) -> WorkerId {
     lease::register(&bench.engine.db, &registration).await.unwrap()
 }
 
-/// Claims what is due.
+/// All times: the clock stands where it is expected.
+fn any_time() -> RangeInclusive<DateTime<Utc>> {
+    DateTime::UNIX_EPOCH..=DateTime::UNIX_EPOCH + TimeDelta::days(1_000_000)
+}
+
+/// Claims all due jobs.
 async fn claim_all(bench: &Bench, worker: WorkerId) -> Vec<Claimed> {
     claim_due(&bench.engine.db, worker, &bench.engine.kind_names()).await.unwrap()
 }

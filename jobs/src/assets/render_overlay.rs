@@ -11,24 +11,25 @@ use super::{
     store::{self, AssetRow, NewAsset},
 };
 use crate::{
-    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
+    engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Priority, Queue, Retry},
     ids::AssetId,
     queues,
     services::Services,
     tenants::usage,
 };
 
-/// Draw `overlay` over the picture `asset_id`, as the new picture `rendered_id` in the same folder.
+/// Draws `overlay` over the picture `asset_id`, as the new picture `rendered_id` in the same
+/// folder.
 ///
-/// Safe to repeat: the new picture's id is chosen beforehand, so a second run stores the same bytes under the same key and
-/// finds the row there. A picture that is there is never drawn over.
+/// Safe to repeat: the new picture's id is chosen beforehand. A second run stores the same bytes
+/// under the same key, and finds the row there. An existing picture is never changed.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RenderOverlay {
-    /// What to draw over.
+    /// The picture to draw over.
     pub asset_id: AssetId,
     /// The id of the result.
     pub rendered_id: AssetId,
-    /// What to draw.
+    /// The text to draw.
     pub overlay: Overlay,
 }
 
@@ -38,6 +39,7 @@ impl Job for RenderOverlay {
     const KIND: &'static str = "render_overlay";
     const QUEUE: Queue = queues::MEDIA;
     const RETRY: Retry = Retry::QUICK;
+    const PRIORITY: Priority = Priority::Interactive;
     const TIMEOUT: Duration = Duration::from_mins(2);
     const PERMISSION: Option<&'static str> = Some("assets:write");
 
@@ -69,7 +71,8 @@ impl Job for RenderOverlay {
     }
 }
 
-/// Drawing takes a processor: it runs beside the tasks that wait for the network.
+/// Draws in a blocking thread, because drawing keeps a processor busy and tasks wait for the
+/// network.
 async fn draw(bytes: Vec<u8>, overlay: Overlay) -> Result<(Vec<u8>, Picture), JobError> {
     tokio::task::spawn_blocking(move || {
         let fail = |words: &str, error: anyhow::Error| JobError::Fail(Cause::new(CauseClass::Permanent, words, error));

@@ -1,31 +1,34 @@
 //! Object storage: a folder on one machine, or S3.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use anyhow::{Context as _, bail};
 use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::{self, BoxStream},
+};
 use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
 use url::Url;
 
 use crate::engine::{Cause, CauseClass, JobError};
 
-/// Deleted at once at most, which is what S3 takes in one request.
+/// The number of objects deleted at once: the maximum of one request to S3.
 const DELETED_AT_ONCE: usize = 1_000;
 
-/// Where bytes are kept, by key.
+/// The store of bytes, by key.
 #[derive(Debug, Clone)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
 }
 
-/// The storage did not do it.
+/// The reasons for which the storage failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageError {
-    /// There is nothing under that key.
+    /// The key has no object.
     #[error("nothing is stored under that key")]
     Missing,
-    /// It failed.
+    /// The storage refused or cannot be reached.
     #[error("the storage failed")]
     Failed(#[source] object_store::Error),
 }
@@ -52,11 +55,8 @@ impl From<StorageError> for JobError {
 }
 
 impl Storage {
-    /// Opens `file:///folder` (made if missing) or `s3://bucket?region=...&endpoint=...`, the latter with
-    /// `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
-    ///
-    /// # Errors
-    /// Another scheme, or a folder that cannot be made.
+    /// Opens `file:///folder` (made if missing) or `s3://bucket?region=...&endpoint=...`. S3 also
+    /// reads `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`.
     pub fn open(url: &Url) -> anyhow::Result<Self> {
         let store: Arc<dyn ObjectStore> = match url.scheme() {
             "file" => {
@@ -81,27 +81,28 @@ impl Storage {
         Ok(Self { store })
     }
 
-    /// Stores bytes, over what was there.
-    ///
-    /// # Errors
-    /// [`StorageError::Failed`].
+    /// Stores bytes, and replaces the object of the same key.
     pub async fn put(&self, key: &str, bytes: Bytes) -> Result<(), StorageError> {
         self.store.put(&Path::from(key), bytes.into()).await?;
         Ok(())
     }
 
-    /// Reads bytes.
+    /// Returns the bytes of a key.
     ///
     /// # Errors
-    /// [`StorageError`].
+    /// Returns [`StorageError::Missing`] if the key has no object.
     pub async fn get(&self, key: &str) -> Result<Bytes, StorageError> {
         Ok(self.store.get(&Path::from(key)).await?.bytes().await?)
     }
 
-    /// Deletes bytes, if they are there.
-    ///
-    /// # Errors
-    /// [`StorageError::Failed`].
+    /// Returns the bytes of an object as a stream, and their number.
+    pub async fn stream(&self, key: &str) -> Result<(BoxStream<'static, Result<Bytes, io::Error>>, u64), StorageError> {
+        let found = self.store.get(&Path::from(key)).await?;
+        let size_bytes = found.meta.size;
+        Ok((found.into_stream().map_err(io::Error::other).boxed(), size_bytes))
+    }
+
+    /// Deletes an object if it exists.
     pub async fn delete(&self, key: &str) -> Result<(), StorageError> {
         match self.store.delete(&Path::from(key)).await.map_err(StorageError::from) {
             Ok(()) | Err(StorageError::Missing) => Ok(()),
@@ -109,10 +110,7 @@ impl Storage {
         }
     }
 
-    /// Deletes some of what is below a folder; answers how much that was, and 0 when nothing is left.
-    ///
-    /// # Errors
-    /// [`StorageError::Failed`].
+    /// Deletes some objects of a folder. Returns their number, which is 0 when nothing is left.
     pub async fn delete_some(&self, folder: &str) -> Result<u64, StorageError> {
         let folder = Path::from(folder);
         let found: Vec<_> = self.store.list(Some(&folder)).take(DELETED_AT_ONCE).try_collect().await?;

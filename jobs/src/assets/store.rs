@@ -34,36 +34,36 @@ pub struct AssetRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// A picture to insert; its bytes are stored before.
+/// A picture to insert. Its bytes are stored first.
 #[derive(Debug, Clone)]
 pub struct NewAsset {
     /// Its id, chosen before the bytes are stored.
     pub id: AssetId,
-    /// Whose it is.
+    /// The tenant of the picture.
     pub tenant_id: TenantId,
-    /// Where it lies.
+    /// The folder of the picture.
     pub folder_id: FolderId,
-    /// What people call it.
+    /// The name that people gave it.
     pub name: String,
-    /// What it is.
+    /// The format and the size in pixels.
     pub picture: Picture,
     /// Its size.
     pub size_bytes: usize,
-    /// Words to find it by.
+    /// Tags to find it by.
     pub tags: Vec<String>,
     /// The picture it was rendered from.
     pub source_asset_id: Option<AssetId>,
 }
 
 impl NewAsset {
-    /// Where the bytes of a picture are.
+    /// Returns the storage key of a picture's bytes.
     #[must_use]
     pub fn storage_key(tenant_id: TenantId, id: AssetId) -> String {
         format!("{tenant_id}/assets/{id}")
     }
 }
 
-/// Inserts a folder; `None` if the tenant has one of that name.
+/// Inserts a folder. Returns `None` if the tenant has one of that name.
 pub async fn insert_folder(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -85,7 +85,7 @@ pub async fn insert_folder(
     .await
 }
 
-/// One folder.
+/// Returns one folder.
 pub async fn get_folder(conn: &mut PgConnection, id: FolderId) -> Result<Option<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
@@ -100,7 +100,7 @@ pub async fn get_folder(conn: &mut PgConnection, id: FolderId) -> Result<Option<
     .await
 }
 
-/// The folders of a tenant, by name.
+/// Returns the folders of a tenant, by name.
 pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
@@ -117,7 +117,7 @@ pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Resul
     .await
 }
 
-/// Inserts a picture; one that is there already stays as it is. Answers whether there was none.
+/// Inserts a picture unless it exists. Returns true if it was inserted.
 pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<bool, sqlx::Error> {
     let inserted = sqlx::query!(
         "
@@ -144,7 +144,7 @@ pub async fn insert_asset(conn: &mut PgConnection, asset: &NewAsset) -> Result<b
     Ok(inserted.rows_affected() > 0)
 }
 
-/// One picture.
+/// Returns one picture.
 pub async fn get_asset(conn: &mut PgConnection, id: AssetId) -> Result<Option<AssetRow>, sqlx::Error> {
     sqlx::query_as!(
         AssetRow,
@@ -161,7 +161,7 @@ pub async fn get_asset(conn: &mut PgConnection, id: AssetId) -> Result<Option<As
     .await
 }
 
-/// The pictures of a folder, newest first, older than `after`.
+/// Returns the pictures of a folder, newest first, older than `after`.
 pub async fn list_assets(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -1,4 +1,5 @@
-//! Heads in the operators' chain, so that a tail that is cut together with its head is missed.
+//! Copies heads of tenants' chains into the operators' chain. If a chain's tail is cut together
+//! with its head, the copy reveals it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,26 +12,26 @@ use crate::{
     secrets::{Keyring, SecretError},
 };
 
-/// What the entries are called.
+/// The action of these entries.
 pub(super) const ACTION: &str = "audit.anchor";
 
-/// What they hold.
+/// The details of these entries.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Anchors {
-    /// Tenant, place and mac in hex.
+    /// The tenant, the place and the MAC in hex.
     pub(super) heads: Vec<(Uuid, i64, String)>,
 }
 
-/// One round.
+/// The result of one round.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Anchored {
-    /// How many heads were written down.
+    /// The number of heads that were copied.
     pub(super) count: usize,
-    /// Where to go on; `None`: there are no more.
+    /// The tenant to go on after; `None` if there are no more.
     pub(super) next: Option<TenantId>,
 }
 
-/// Writes down heads that moved, of tenants behind `after`.
+/// Copies heads that moved, of tenants after `after`.
 pub(super) async fn anchor_some(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -63,7 +64,8 @@ pub(super) async fn anchor_some(
     Ok(Anchored { count: heads.len(), next })
 }
 
-/// Those that are as the application left them. The others are left as they are, for whoever checks.
+/// Returns the heads that are as the application left them. The others stay unchanged, so that a
+/// verification finds them.
 fn genuine(keyring: &Keyring, found: Vec<Head>) -> Result<Vec<Head>, sqlx::Error> {
     let mut heads = Vec::new();
     for head in found {

@@ -1,4 +1,4 @@
-//! Writes where the tenants' chains end into the operators' chain.
+//! Copies the heads of the tenants' chains into the operators' chain.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,12 +11,12 @@ use crate::{
     services::Services,
 };
 
-/// Heads in one entry.
+/// The number of heads in one entry.
 const AT_ONCE: i64 = 300;
 
-/// Anchor the chains that moved.
+/// Anchors the chains that moved.
 ///
-/// Safe to repeat: a head that is written down is marked in the same transaction.
+/// Safe to repeat: a head that is copied is marked in the same transaction.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct AnchorAuditLog {}
 
@@ -40,7 +40,8 @@ impl Job for AnchorAuditLog {
         let mut tx = cx.begin().await?;
         let head = store::get_head(&mut tx, TenantId::SYSTEM).await?.and_then(|head| KnownHead::of(&head));
         if let Some(head) = &head {
-            // Logs are kept elsewhere than the database: who cuts the operators' chain there does not reach this line.
+            // Logs are kept outside the database, so somebody who cuts the operators' chain there
+            // cannot change this line.
             tracing::info!(head = %head, "where the operators' audit log ends");
         }
         tx.complete(json!({ "anchored": count, "head": head.map(|head| head.to_string()) })).await

@@ -1,4 +1,4 @@
-//! Adding entries to their tenants' chains.
+//! Appends entries to their tenants' chains.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,14 @@ use super::{
 };
 use crate::{ids::TenantId, secrets::Keyring};
 
-/// Adds entries; the scope must see their tenants. Whoever else adds to one of these tenants waits for the end of this
-/// transaction: let it be the last thing that a transaction does, and once for all tenants.
+/// Appends entries. The scope must see their tenants.
+///
+/// Other transactions that append to one of these tenants wait for the end of this one. So this is
+/// the last statement of a transaction, once for all tenants.
 ///
 /// # Errors
-/// The database refused, a tenant is being erased, or its chain was last signed with a key that is not in the keyring.
+/// Returns an error if a tenant is being erased, or if its chain was last signed with a key that is
+/// not in the keyring.
 pub async fn append(
     conn: &mut PgConnection,
     keyring: &Keyring,
@@ -46,7 +49,8 @@ pub async fn append(
     store::update_heads(conn, &heads).await
 }
 
-/// Each tenant once. The system comes last: everybody waits for that one, so it is held for the shortest time.
+/// Returns each tenant once. The system comes last: every transaction waits for its lock, so it is
+/// held for the shortest time.
 fn in_order_of_locks(entries: &[Entry]) -> Vec<TenantId> {
     let mut tenants: Vec<TenantId> = entries.iter().map(|entry| entry.tenant_id).collect();
     tenants.sort_unstable_by_key(|tenant| (*tenant == TenantId::SYSTEM, *tenant));

@@ -1,6 +1,7 @@
-//! How entries and heads are signed.
+//! Signs entries and heads.
 //!
-//! A mac is over every column, each with its length in front, so that no two entries have one message.
+//! A MAC covers every column, each with its length in front, so that no two entries have the same
+//! message.
 
 use uuid::Uuid;
 
@@ -12,13 +13,14 @@ use crate::{
 const ENTRIES: &str = "audit_log";
 const HEADS: &str = "audit_heads";
 
-/// What the first entry of a chain follows.
+/// The predecessor of the first entry of a chain.
 pub(super) const START: [u8; 32] = [0; 32];
 
-/// What an entry follows where the head was tampered with: no other entry's mac, so that the break stays to be seen.
+/// The predecessor of an entry after a head that was tampered with. It is the MAC of no entry, so
+/// the break stays visible.
 pub(super) const BROKEN: [u8; 32] = [0xff; 32];
 
-/// All that an entry's mac is over, but the entry before.
+/// The columns that an entry's MAC covers, without the preceding entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sealed<'a> {
     pub(super) tenant_id: TenantId,
@@ -63,7 +65,7 @@ impl Sealed<'_> {
     }
 }
 
-/// Where a chain ends.
+/// The end of a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::struct_field_names, reason = "the names of the columns")]
 pub(super) struct Head {
@@ -77,7 +79,7 @@ pub(super) struct Head {
 }
 
 impl Head {
-    /// Whether it is as the application left it.
+    /// Verifies that the head is as the application left it.
     pub(super) fn verify(&self, keyring: &Keyring) -> Result<(), SecretError> {
         match (&self.key_id, &self.head_mac) {
             (Some(key_id), Some(mac)) => keyring.verify(HEADS, &self.message(), key_id, mac),
@@ -91,10 +93,11 @@ impl Head {
         (self.key_id, self.head_mac) = (Some(key_id), Some(bytes.to_vec()));
     }
 
-    /// What the next entry follows.
+    /// Returns the predecessor of the next entry.
     ///
     /// # Errors
-    /// The key that signed the head is not here, so nobody can say; it may be new, and this process old.
+    /// Returns an error if the keyring has not the key that signed the head. The key may be new,
+    /// and this process old.
     pub(super) fn before(&self, keyring: &Keyring) -> Result<Vec<u8>, SecretError> {
         match self.verify(keyring) {
             Ok(()) => Ok(self.mac.clone().unwrap_or_else(|| START.to_vec())),

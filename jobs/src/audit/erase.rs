@@ -1,4 +1,4 @@
-//! The end of a tenant's chain.
+//! Erases a tenant's chain.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -7,24 +7,27 @@ use sqlx::PgConnection;
 use super::{Actor, Entry, append, store};
 use crate::{ids::TenantId, secrets::Keyring};
 
-/// The entry that says that a chain ends, and where.
+/// The action of the entry that says where a chain ended.
 pub(super) const BEGUN: &str = "tenant.erase";
 
-/// The entry that says that nothing of it is left.
+/// The action of the entry that says that the chain is erased.
 pub(super) const OVER: &str = "tenant.erased";
 
-/// What the first of them holds.
+/// The details of the first of them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct LastHead {
-    /// The place of the last entry; 0: there was none.
+    /// The place of the last entry; 0 if there was none.
     pub(super) seq: i64,
-    /// Its mac in hex.
+    /// The MAC of that entry, in hex.
     pub(super) mac: String,
 }
 
-/// Removes up to `limit` entries of a tenant that is being erased; answers whether nothing is left. Needs the system scope.
-/// The first call writes where the chain ended into the operators' chain, and from then on nothing is added to it; the last
-/// removes its head and says so there. To be called until it is done, in as many transactions as one likes.
+/// Removes up to `limit` entries of a tenant that is being erased. Returns true if nothing is left.
+/// Needs the system scope.
+///
+/// The first call writes the end of the chain into the operators' chain, and from then on nothing
+/// is appended to it. The last call removes the head and records that too. The caller repeats this
+/// until it is done, in as many transactions as it likes.
 ///
 /// # Errors
 /// As [`append`].

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Actor;
 use crate::{ids::TenantId, secrets::Mac};
 
-/// An entry that has its place in the chain.
+/// An entry with its place in the chain.
 #[derive(Debug)]
 pub(super) struct NewEntry {
     pub(super) id: Uuid,
@@ -28,7 +28,7 @@ pub(super) struct NewEntry {
     pub(super) mac: Mac,
 }
 
-/// Inserts what [`super::append`] has signed; the tenants' heads are locked.
+/// Inserts entries that [`super::append`] has signed. The tenants' heads are locked.
 pub(super) async fn insert(conn: &mut PgConnection, actor: &Actor, entries: &[NewEntry]) -> Result<(), sqlx::Error> {
     let ids: Vec<Uuid> = entries.iter().map(|entry| entry.id).collect();
     let tenants: Vec<Uuid> = entries.iter().map(|entry| entry.tenant_id.0).collect();
@@ -70,7 +70,7 @@ pub(super) async fn insert(conn: &mut PgConnection, actor: &Actor, entries: &[Ne
     Ok(())
 }
 
-/// Removes up to `limit` entries of a tenant that is being erased; answers how many.
+/// Removes up to `limit` entries of a tenant that is being erased. Returns their number.
 pub(super) async fn delete_some(conn: &mut PgConnection, tenant_id: TenantId, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         "
@@ -90,7 +90,7 @@ pub(super) async fn delete_some(conn: &mut PgConnection, tenant_id: TenantId, li
     Ok(deleted.rows_affected())
 }
 
-/// Lets rows of this tenant's chain be removed in this transaction; `None`: no longer.
+/// Allows rows of this tenant's chain to be removed in this transaction; `None` ends that.
 pub(super) async fn allow_removal(conn: &mut PgConnection, tenant_id: Option<TenantId>) -> Result<(), sqlx::Error> {
     let tenant_id = tenant_id.map(|id| id.to_string()).unwrap_or_default();
     sqlx::query!("select set_config('app.erasing_tenant', $1, true) as allowed", tenant_id).fetch_one(conn).await?;
@@ -115,7 +115,7 @@ pub struct EntryRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// The entries of one tenant, or of all, newest first.
+/// Returns the entries of one tenant, or of all, newest first.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: Option<TenantId>,

@@ -1,4 +1,5 @@
-//! The audit log as it should be, and as tampered with by whoever may do everything in the database.
+//! Tests of the audit log, both as it should be and after tampering by somebody with every right in
+//! the database.
 
 mod anchors;
 mod erasing;
@@ -9,7 +10,12 @@ use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
 use super::*;
-use crate::{engine::JobState, secrets::Keyring, tenants, testing::Bench};
+use crate::{
+    engine::JobState,
+    secrets::Keyring,
+    tenants,
+    testing::{Bench, ENCRYPTION_KEYS},
+};
 
 /// A bench whose tenant has a log.
 pub(super) struct Log {
@@ -35,7 +41,7 @@ impl Log {
         }
     }
 
-    /// So many entries of a tenant, each in a transaction of its own.
+    /// Writes `count` entries of a tenant, each in its own transaction.
     pub(super) async fn write(&self, tenant_id: TenantId, count: usize) {
         for number in 0..count {
             self.append(&[Self::entry(tenant_id, json!({ "number": number }))]).await.unwrap();
@@ -75,7 +81,7 @@ impl Log {
         report
     }
 
-    /// What the owner of the tables can do; `$tenant` stands for the bench's tenant.
+    /// Runs SQL as the owner of the tables; `$tenant` stands for the bench's tenant.
     pub(super) async fn tamper(&self, sql: &str) {
         let sql = sql.replace("$tenant", &format!("'{}'", self.bench.tenant_id));
         let sql = format!(
@@ -121,7 +127,7 @@ fn what_stored_payloads_say_of_an_actor_is_still_read() {
     assert_eq!(serde_json::from_value::<Actor>(json!(person)).unwrap(), person);
 }
 
-/// Anything that can be written down: all of JSON, at its edges.
+/// Any value that can be recorded: all of JSON, with its edge cases.
 fn anything(depth: u8) -> Value {
     let text = || -> String {
         let edges = ['\0', '\u{1}', '\n', '"', '\\', '/', '\u{7f}', 'é', '\u{2028}', '\u{ffff}', '😀', '\u{10ffff}'];
@@ -189,10 +195,12 @@ async fn the_application_cannot_change_what_is_there(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn what_an_older_key_signed_is_verified_as_long_as_it_is_there(pool: PgPool) {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use sha2::{Digest as _, Sha256};
     let mut log = Log::new(pool).await;
     let tenant_id = log.bench.tenant_id;
     log.write(tenant_id, 2).await;
-    let (new, old) = (format!("new:{}", STANDARD.encode([8; 32])), format!("test:{}", STANDARD.encode([7; 32])));
+    let new = format!("new:{}", STANDARD.encode(Sha256::digest("new")));
+    let old = ENCRYPTION_KEYS;
     let with_both = Keyring::parse(&format!("{new},{old}")).unwrap();
     let with_new = Keyring::parse(&new).unwrap();
     let services = std::sync::Arc::make_mut(&mut log.bench.engine.services);

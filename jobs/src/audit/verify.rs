@@ -1,4 +1,5 @@
-//! Whether the audit log is whole: every chain from its first entry to its head, and the heads against the operators' chain.
+//! Verifies the audit log: every chain from its first entry to its head, and the heads against the
+//! operators' chain.
 
 mod known_head;
 mod operators;
@@ -12,47 +13,47 @@ use self::{operators::Operators, walk::Found};
 use super::store;
 use crate::{engine::Db, ids::TenantId, secrets::Keyring};
 
-/// Tenants that are looked up at once.
+/// The number of tenants that one query reads.
 const TENANTS_AT_ONCE: i64 = 500;
 
-/// Entries that are read at once: their details may be long.
+/// The number of entries that one query reads: their details may be long.
 const ENTRIES_AT_ONCE: i64 = 500;
 
 /// A place where the audit log is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Break {
-    /// Whose chain; [`TenantId::SYSTEM`] for the operators'.
+    /// The tenant of the chain; [`TenantId::SYSTEM`] for the operators' chain.
     pub tenant_id: TenantId,
     /// The place in the chain.
     pub seq: i64,
-    /// What is wrong there.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What is wrong with a place in a chain.
+/// The fault of a place in a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fault {
-    /// The entry, or the mac before it, is not what was signed for this place.
+    /// The entry, or the MAC before it, is not the one that was signed for this place.
     Changed,
-    /// Entries are gone, or stand elsewhere: from this place to that.
+    /// Entries are gone or were moved, from this place to that one.
     Missing(i64),
     /// The entry was signed with a key that is not in the keyring.
     UnknownKey(String),
-    /// Entries up to the head are gone: the head is at this place.
+    /// Entries up to the head are gone; the head is at this place.
     TailCut(i64),
-    /// The head does not fit its mac, or the last entry.
+    /// The head does not fit its MAC, or does not fit the last entry.
     HeadChanged,
-    /// There are entries and no head.
+    /// The chain has entries and no head.
     HeadMissing,
-    /// There are entries behind the head.
+    /// The chain has entries after its head.
     BehindHead,
-    /// So many entries outside the chain say that they are younger than it.
+    /// This number of entries outside the chain claim to be younger than the chain.
     Unchained(i64),
-    /// The operators' chain says that another entry was here.
+    /// The operators' chain recorded another entry at this place.
     NotAsAnchored,
-    /// The operators' chain had another entry here when somebody noted it.
+    /// The operators' chain had another entry here when its head was noted.
     NotAsKnown,
-    /// The tenant was erased, and something of its log is there.
+    /// The tenant was erased, but a part of its log exists.
     Reappeared,
 }
 
@@ -76,27 +77,30 @@ impl fmt::Display for Break {
     }
 }
 
-/// What was looked at.
+/// The result of a verification.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Chains that have entries, the operators' too.
+    /// The number of chains with entries, including the operators' chain.
     pub chains: u64,
-    /// Entries in them.
+    /// The number of entries in them.
     pub entries: u64,
-    /// Entries from before there were chains: nobody can say whether they are as they were.
+    /// The number of entries from before there were chains. They cannot be verified.
     pub of_before: u64,
-    /// Tenants whose chain was ended and removed.
+    /// The number of tenants whose chain was erased.
     pub erased: u64,
-    /// Tenants that are being erased: what is left of them is not looked at.
+    /// The number of tenants that are being erased. Their remaining entries are not verified.
     pub being_erased: u64,
-    /// Places where something is wrong.
+    /// The number of faulty places.
     pub breaks: u64,
-    /// Where the operators' chain ends: whoever keeps that elsewhere can ask for it the next time.
+    /// The head of the operators' chain. Whoever notes it elsewhere can pass it to the next
+    /// verification.
     pub head: Option<KnownHead>,
 }
 
-/// Checks everything, in short transactions beside a running system, and tells each break as it is found. With `known`, also
-/// that the operators' chain still has an entry that somebody noted.
+/// Verifies everything, in short transactions beside a running system, and reports each break when
+/// it is found.
+///
+/// With `known`, it also verifies that the operators' chain still has an entry that somebody noted.
 pub async fn verify(
     db: &Db,
     keyring: &Keyring,
@@ -116,7 +120,7 @@ pub async fn verify(
         for tenant_id in tenants {
             let mut found = tenant::check(db, keyring, &operators, tenant_id).await?;
             if !found.breaks.is_empty() {
-                // It may have been erased since.
+                // The chain may have been erased since.
                 settle(&mut report, &operators.read_on(db, keyring).await?, tell);
                 found = tenant::check(db, keyring, &operators, tenant_id).await?;
             }

@@ -1,4 +1,4 @@
-//! Makes a month of posts: a plan first, then a job a post for its caption.
+//! Makes a month of posts: plans them first, then enqueues one job per post for its caption.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -19,13 +19,14 @@ use crate::{
     tenants,
 };
 
-/// Posts go out at this hour (UTC) unless somebody schedules them otherwise: lunch is being decided on.
+/// The hour (UTC) at which posts are published unless somebody schedules them otherwise. People
+/// decide on lunch then.
 const POSTING_HOUR: u32 = 10;
 
-/// Make the calendar `calendar_id`.
+/// Makes the calendar `calendar_id`.
 ///
-/// Safe to repeat: the plan becomes posts only while the calendar is `planning`; later attempts wait for the captions or
-/// find the calendar made.
+/// Safe to repeat: the plan becomes posts only while the calendar is `planning`. Later attempts
+/// wait for the captions, or find the calendar made.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct GenerateCalendar {
     /// The calendar.
@@ -147,7 +148,7 @@ fn question(calendar: &CalendarRow, business: &str) -> Question {
     }
 }
 
-/// What a schema cannot say: the number of posts, and that the dates lie in the month.
+/// Checks the rules that a schema cannot express: the number of posts, and dates within the month.
 fn check(plan: Suggestions, calendar: &CalendarRow) -> Result<Vec<PlannedPost>, JobError> {
     let wrong =
         |what: String| JobError::Retry(Cause::plain(CauseClass::Unusable, format!("The plan cannot be used: {what}.")));

@@ -1,7 +1,9 @@
-//! Texts that a calendar is to have: counted when it is asked for, given back where they are not written.
+//! The reservation of AI texts for a calendar. Texts are counted when the calendar is requested,
+//! and given back if they are not written.
 //!
-//! What is counted and not written yet stands on the calendar. Each text takes one off it, when it is written or given up. Where
-//! nothing is left there, as after a retry, texts are counted again before AI is asked, and the limit holds as it did at first.
+//! The calendar stores the number of texts that are counted and not written yet. Each text lowers
+//! it by one, when it is written or given up. If nothing is left, as after a retry, texts are
+//! counted again before AI is called. So the limit holds for retries too.
 
 use chrono::NaiveDate;
 use sqlx::PgConnection;
@@ -18,7 +20,7 @@ use crate::{
 /// Counts the plan of a new calendar and the captions of its posts.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller rolls back.
 pub async fn reserve(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -29,10 +31,11 @@ pub async fn reserve(
     reserve_texts(conn, plans, tenant_id, id, post_count.saturating_add(1)).await
 }
 
-/// Counts `count` texts where nothing is reserved for the calendar any more. To be called before AI is asked.
+/// Counts `count` texts if the calendar has nothing reserved any more. It must run before AI is
+/// called.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller does not call AI.
 pub async fn reserve_again(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -79,7 +82,7 @@ async fn reserve_texts(
     Ok(())
 }
 
-/// The calendar that a post is in.
+/// Returns the calendar of a post.
 pub async fn calendar_of(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -99,10 +102,11 @@ pub async fn calendar_of(
     Ok(found.flatten())
 }
 
-/// A text of the calendar was written. Another one may have used what was reserved for it: then it is counted now, or refused.
+/// Takes one written text off the calendar's reservation. Another text may have used it up; then
+/// this one is counted now, or refused.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller rolls back.
 pub async fn use_one(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -126,7 +130,7 @@ pub async fn use_one(
     Ok(())
 }
 
-/// Texts of the calendar will not be written: up to `count` are counted no more.
+/// Gives back up to `count` texts of the calendar that will not be written.
 pub async fn give_back(
     conn: &mut PgConnection,
     tenant_id: TenantId,

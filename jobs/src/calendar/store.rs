@@ -21,7 +21,7 @@ pub enum CalendarState {
 }
 
 impl CalendarState {
-    /// As stored and as clients read it.
+    /// The name that is stored and that clients read.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -51,13 +51,13 @@ pub struct CalendarRow {
 /// A planned post.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlannedPost {
-    /// When it is to go out.
+    /// The planned time of publication.
     pub planned_at: DateTime<Utc>,
-    /// What it is about.
+    /// The topic.
     pub topic: String,
 }
 
-/// What a caption is written from.
+/// The brief from which a caption is written.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct CaptionBrief {
@@ -67,7 +67,7 @@ pub struct CaptionBrief {
     pub caption: Option<String>,
 }
 
-/// Inserts a calendar whose planning is to begin.
+/// Inserts a calendar that is to be planned.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -92,7 +92,7 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Notes which job makes a calendar.
+/// Records the job that makes a calendar.
 pub async fn mark_enqueued(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -110,7 +110,7 @@ pub async fn mark_enqueued(
     Ok(())
 }
 
-/// One calendar.
+/// Returns one calendar.
 pub async fn get(conn: &mut PgConnection, id: CalendarId) -> Result<Option<CalendarRow>, sqlx::Error> {
     sqlx::query_as!(
         CalendarRow,
@@ -126,7 +126,7 @@ pub async fn get(conn: &mut PgConnection, id: CalendarId) -> Result<Option<Calen
     .await
 }
 
-/// Turns a plan into posts whose captions are still to be written; `None` if that was done before.
+/// Turns a plan into posts without captions. Returns `None` if that was done before.
 pub async fn mark_planned(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -168,7 +168,8 @@ pub async fn mark_planned(
     Ok(Some(ids.into_iter().map(PostId).collect()))
 }
 
-/// Ends the writing: `ready` if every caption is there, else `failed`. Answers how many are missing.
+/// Ends the writing: the calendar is `ready` if every caption exists, else `failed`. Returns the
+/// number of missing captions.
 pub async fn mark_written(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -193,7 +194,7 @@ pub async fn mark_written(conn: &mut PgConnection, tenant_id: TenantId, id: Cale
     .map(|missing| missing.unwrap_or(0))
 }
 
-/// Ends the making of a calendar with a reason for people.
+/// Marks a calendar as failed, with a reason for people.
 pub async fn mark_failed(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -215,7 +216,7 @@ pub async fn mark_failed(
     Ok(())
 }
 
-/// Lets a calendar that failed before its plan was made be planned again.
+/// Resumes a failed calendar: `planning` if it has no posts, else `writing`.
 pub async fn mark_planning(conn: &mut PgConnection, tenant_id: TenantId, id: CalendarId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -233,7 +234,7 @@ pub async fn mark_planning(conn: &mut PgConnection, tenant_id: TenantId, id: Cal
     Ok(())
 }
 
-/// What the caption of a post is written from.
+/// Returns the brief for the caption of a post.
 pub async fn get_caption_brief(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -255,7 +256,7 @@ pub async fn get_caption_brief(
     .await
 }
 
-/// Writes a caption where there is none.
+/// Stores a caption if the post has none.
 pub async fn mark_captioned(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -277,7 +278,7 @@ pub async fn mark_captioned(
     Ok(marked.rows_affected() > 0)
 }
 
-/// Makes a calendar `ready` that had failed for want of captions and now has them all.
+/// Makes a calendar `ready` if it failed because of missing captions and now has them all.
 pub async fn mark_ready_at_last(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -17,12 +17,14 @@ use crate::{
     services::Services,
 };
 
-/// The longest caption that every network takes. Source: Instagram content publishing, caption <= 2200 characters.
+/// The longest caption that every network accepts. Source: Instagram content publishing, caption <=
+/// 2200 characters.
 const MAX_CAPTION_CHARS: usize = 2200;
 
-/// Write the caption of the post `post_id`.
+/// Writes the caption of the post `post_id`.
 ///
-/// Safe to repeat: a caption is written only where there is none; a second answer of the model is thrown away.
+/// Safe to repeat: a caption is stored only if there is none. A second response of the model is
+/// dropped.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct WriteCaption {
     /// The post.

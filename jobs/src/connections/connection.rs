@@ -1,4 +1,4 @@
-//! What is stored of a connection, by the exchange and by every refresh alike.
+//! Stores a connection, for the exchange and for every refresh alike.
 
 use secrecy::SecretString;
 
@@ -9,7 +9,7 @@ use crate::{
     providers::{Found, Provider, Token},
 };
 
-/// A living token of a person and what it opens.
+/// A valid token of a person, and the accounts it opens.
 pub(super) struct Connection {
     provider: Provider,
     token: Token,
@@ -17,7 +17,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Gives a token a fresh life and looks for what it opens.
+    /// Extends the life of a token, and reads the accounts that it opens.
     pub(super) async fn read(cx: &JobContext, provider: Provider, token: &SecretString) -> Result<Self, JobError> {
         let connector = cx.services().providers.connector(provider)?;
         let token = connector.refresh(token).await?;
@@ -25,17 +25,17 @@ impl Connection {
         Ok(Self { provider, token, found })
     }
 
-    /// What was listed and cannot be used, by name.
+    /// The names of the listed accounts that cannot be used.
     pub(super) fn left_out(&self) -> &[String] {
         &self.found.left_out
     }
 
-    /// What publishing or reading back needs and the person did not allow.
+    /// The permissions that publishing or reading back needs and that the person did not grant.
     pub(super) fn missing(&self) -> &[&'static str] {
         &self.found.missing
     }
 
-    /// What is wrong with all of it, in words for people.
+    /// Returns a sentence for people about missing permissions, if any are missing.
     fn trouble(&self) -> Option<String> {
         let (missing, label, noun) =
             (self.missing().join(" and "), self.provider.label(), self.provider.account_noun());
@@ -46,7 +46,7 @@ impl Connection {
         })
     }
 
-    /// Stores the tokens and connects the accounts; what waited for them goes on.
+    /// Stores the tokens and connects the accounts. Jobs that waited for the accounts go on.
     pub(super) async fn store(
         self,
         cx: &JobContext,

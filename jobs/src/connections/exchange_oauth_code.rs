@@ -7,18 +7,18 @@ use serde_json::json;
 use super::{connection::Connection, store};
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
+    engine::{Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
     providers::Provider,
     queues,
     services::Services,
 };
 
-/// Exchange the code that came with the login `state_id`.
+/// Exchanges the code that came with the login `state_id`.
 ///
-/// Safe to repeat: what the code was exchanged for is stored before anything else is asked, so a second attempt goes on
-/// from there. Only an attempt that dies right after the exchange leaves a used code; the next one then fails, and asks to
-/// connect again.
+/// Safe to repeat: the exchanged token is stored before anything else is requested, so a second
+/// attempt goes on from there. Only an attempt that dies right after the exchange leaves a used
+/// code. The next attempt then fails, and asks the person to connect again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct ExchangeOauthCode {
     /// The login.
@@ -32,6 +32,7 @@ impl Job for ExchangeOauthCode {
     const QUEUE: Queue = queues::OAUTH;
     const RETRY: Retry = Retry::QUICK;
     const PERMISSION: Option<&'static str> = Some("accounts:write");
+    const PRIORITY: Priority = Priority::Interactive;
 
     fn unique_key(&self) -> Option<String> {
         Some(self.state_id.to_string())
@@ -74,7 +75,8 @@ impl Job for ExchangeOauthCode {
     }
 }
 
-/// The user token of a login: the one an earlier attempt stored, or what the code is exchanged for now.
+/// Returns the user token of a login: the one that an earlier attempt stored, or the one that the
+/// code is exchanged for now.
 async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, SecretString)>, JobError> {
     let mut tx = cx.begin().await?;
     let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?;

@@ -3,41 +3,74 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::json;
 use url::Url;
 
-use super::{ExchangeOauthCode, store};
+use super::{
+    ExchangeOauthCode,
+    store::{self, Ticket},
+};
 use crate::{
+    audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
-    ids::TenantId,
+    ids::{TenantId, UserId},
     providers::{AuthorizationRequest, NotOffered, Provider, Providers},
     secrets::{Keyring, fingerprint, random_token},
+    services::Services,
+    tenants,
 };
 
-/// Begins a run for a tenant at a provider; answers the ticket that opens it in a browser, once.
+/// Begins a login for a tenant at a provider. Returns the ticket that opens it in a browser, once;
+/// if a person asks for it, only where that person is signed in.
 pub async fn begin(
     tx: &mut Tx,
     tenant_id: TenantId,
     provider: Provider,
+    user_id: Option<UserId>,
     life: Duration,
 ) -> Result<String, sqlx::Error> {
     let ticket = random_token();
-    store::insert_state(tx, tenant_id, provider, &fingerprint(&ticket), life).await?;
+    store::insert_state(tx, tenant_id, provider, user_id, &fingerprint(&ticket), life).await?;
     Ok(ticket)
 }
 
-/// What a browser that opened a ticket is given.
+/// Begins a login that somebody requested, and records that. Returns `None` if there is no such
+/// tenant.
+pub async fn authorize(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    (tenant_id, provider): (TenantId, Provider),
+    user_id: Option<UserId>,
+    life: Duration,
+) -> Result<Option<String>, sqlx::Error> {
+    if tenants::store::get(tx, tenant_id).await?.is_none() {
+        return Ok(None);
+    }
+    let ticket = begin(tx, tenant_id, provider, user_id, life).await?;
+    let entry = Entry::new(tenant_id, "account.authorize", "provider", provider.name(), json!({}));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(Some(ticket))
+}
+
+/// Returns a ticket that can be opened, without opening it. Needs the system scope.
+pub async fn find_ticket(tx: &mut Tx, ticket: &str) -> Result<Option<Ticket>, sqlx::Error> {
+    store::find_ticket(tx, &fingerprint(ticket)).await
+}
+
+/// The data for a browser that opened a ticket.
 #[derive(Debug)]
 pub struct Opened {
-    /// The verifier stays in the browser, as a cookie. We keep a hash of both.
+    /// The request, whose verifier stays in the browser, as a cookie. We store only hashes.
     pub request: AuthorizationRequest,
-    /// Where to send the browser.
+    /// The address to send the browser to.
     pub authorize_url: Url,
 }
 
-/// Why a ticket is not opened. It stays good.
+/// The reasons for which a ticket is not opened. It stays valid.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// The provider cannot be used here.
+    /// The provider is not configured.
     #[error("the provider cannot be used")]
     NotOffered(#[from] NotOffered),
     /// The database refused.
@@ -45,10 +78,11 @@ pub enum OpenError {
     Database(#[from] sqlx::Error),
 }
 
-/// Opens a ticket; `None` if there is none, it was opened before or its time is over. Needs the system scope.
+/// Opens a ticket. Returns `None` if it is unknown, opened already or expired. Needs the system
+/// scope.
 ///
 /// # Errors
-/// [`OpenError`], with the ticket as it was once the transaction is dropped.
+/// Returns [`OpenError`]; the ticket stays valid once the transaction is dropped.
 pub async fn open_ticket(tx: &mut Tx, providers: &Providers, ticket: &str) -> Result<Option<Opened>, OpenError> {
     let request = AuthorizationRequest::new();
     let (state, browser) = (fingerprint(&request.state), fingerprint(request.verifier.expose_secret()));
@@ -59,26 +93,26 @@ pub async fn open_ticket(tx: &mut Tx, providers: &Providers, ticket: &str) -> Re
     Ok(Some(Opened { request, authorize_url }))
 }
 
-/// What a browser brings back from a provider.
+/// The data that a browser brings back from a provider.
 #[derive(Debug)]
 pub struct CameBack<'a> {
-    /// Where it was.
+    /// The provider.
     pub provider: Provider,
     /// The state that the provider repeats.
     pub state: &'a str,
-    /// What its cookie holds: the verifier of the [`AuthorizationRequest`].
+    /// The value of its cookie: the verifier of the [`AuthorizationRequest`].
     pub browser: &'a SecretString,
-    /// The code.
+    /// The authorization code.
     pub code: &'a SecretString,
 }
 
-/// Why a callback is not accepted.
+/// The reasons for which a callback is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum CallbackError {
-    /// The provider cannot be used here.
+    /// The provider is not configured.
     #[error("the provider cannot be used")]
     NotOffered(#[from] NotOffered),
-    /// The state is unknown, used, over, or belongs to another browser or provider.
+    /// The state is unknown, used, expired, or belongs to another browser or provider.
     #[error("the login is unknown, was used, took too long or began in another browser")]
     State,
     /// The exchange could not be enqueued.
@@ -89,11 +123,11 @@ pub enum CallbackError {
     Database(#[from] sqlx::Error),
 }
 
-/// Accepts the code that a provider sent, once and only in the browser that opened the ticket: stores it encrypted and enqueues
-/// the exchange. Needs the system scope.
+/// Accepts the code that a provider sent, once and only in the browser that opened the ticket.
+/// Stores it encrypted, and enqueues the exchange. Needs the system scope.
 ///
 /// # Errors
-/// [`CallbackError`].
+/// Returns [`CallbackError::State`] if the person has to start again, or another [`CallbackError`].
 pub async fn accept_code(
     tx: &mut Tx,
     providers: &Providers,

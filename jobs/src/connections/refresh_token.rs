@@ -1,4 +1,4 @@
-//! Gives a user token a fresh life, and looks again for what it opens.
+//! Extends the life of a user token, and reads again the accounts that it opens.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -12,9 +12,10 @@ use crate::{
     services::Services,
 };
 
-/// Refresh the user token `token_id`.
+/// Refreshes the user token `token_id`.
 ///
-/// Safe to repeat: every exchange of a living token gives one that lives longer; the last one stored counts.
+/// Safe to repeat: every exchange of a valid token returns one that lives longer. The last one
+/// stored counts.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshToken {
     /// The token.

@@ -1,4 +1,4 @@
-//! Has user tokens refreshed before they end.
+//! Enqueues refreshes of user tokens before they expire.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,12 +10,13 @@ use crate::{
     services::Services,
 };
 
-/// Enqueued in one transaction.
+/// The number of jobs that one transaction enqueues.
 const BATCH: i64 = 500;
 
-/// Enqueue a `refresh_token` job for every user token that ends soon.
+/// Enqueues a `refresh_token` job for every user token that expires soon.
 ///
-/// Safe to repeat: a token whose job is on its way is passed over, and so is one that was just refreshed.
+/// Safe to repeat: a token with an unfinished job is skipped, and so is one that was just
+/// refreshed.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct RefreshTokens {}
 
@@ -61,7 +62,7 @@ mod tests {
         store::list_accounts(&mut tx, bench.tenant_id).await.unwrap()[0].user_token_id
     }
 
-    /// Runs the reconciler alone; answers for which tokens it enqueued jobs.
+    /// Runs only the reconciler. Returns the tokens for which it enqueued jobs.
     async fn reconcile(bench: &Bench) -> Vec<TokenId> {
         let job = bench.enqueue_for_system(&RefreshTokens::default()).await;
         assert_eq!(bench.run(job).await.state, JobState::Completed);

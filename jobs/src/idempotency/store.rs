@@ -9,28 +9,29 @@ use crate::ids::TenantId;
 /// A request under a key.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// The tenant in which its caller works; [`TenantId::SYSTEM`] for operators.
+    /// The tenant in which the caller works; [`TenantId::SYSTEM`] for operators.
     pub tenant_id: TenantId,
     /// The API key, or the person.
     pub caller_id: Uuid,
     /// SHA-256 of the method, the path and the key.
     pub key_sha256: Vec<u8>,
-    /// SHA-256 of all of it.
+    /// SHA-256 of the whole request.
     pub request_sha256: Vec<u8>,
 }
 
-/// What is known of a key.
+/// The stored state of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// Who holds the key.
+    /// The id of the request that holds the key.
     pub id: Uuid,
     /// The request that it was used for.
     pub request_sha256: Vec<u8>,
-    /// What that was answered, encrypted; `None` while it runs.
+    /// The response to it, encrypted; `None` while the request runs.
     pub answer: Option<(i16, String)>,
 }
 
-/// Takes a key that nobody uses, whose answer is too old, or whose holder died over the same request; `None`: it is used.
+/// Claims a key that is unused, whose response has expired, or whose holder died during the same
+/// request. Returns `None` if the key is in use.
 pub async fn claim(conn: &mut PgConnection, request: &Request) -> Result<Option<Uuid>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -56,7 +57,7 @@ pub async fn claim(conn: &mut PgConnection, request: &Request) -> Result<Option<
     .await
 }
 
-/// What is known of the key of a request.
+/// Returns the stored state of a request's key.
 pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<Known>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -73,20 +74,17 @@ pub async fn find(conn: &mut PgConnection, request: &Request) -> Result<Option<K
     Ok(row.map(|row| Known { id: row.id, request_sha256: row.request_sha256, answer: row.status.zip(row.answer) }))
 }
 
-/// Keeps the answer of the request that holds the key; one that took too long holds it no more.
-pub async fn mark_answered(
+/// Stores the response of the request that holds the key as `id`, in a transaction of any scope.
+/// Returns false if another request has taken the key over: then this transaction must not commit.
+pub async fn answer(
     conn: &mut PgConnection,
     request: &Request,
     id: Uuid,
     status: i16,
     answer: &str,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"
-        update idempotency_keys
-        set status = $5, answer = $6, locked_until = null
-        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
-        "#,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"select answer_idempotency_key($1, $2, $3, $4, $5, $6) as "is_held!""#,
         request.tenant_id.0,
         request.caller_id,
         request.key_sha256,
@@ -94,12 +92,50 @@ pub async fn mark_answered(
         status,
         answer
     )
+    .fetch_one(conn)
+    .await
+}
+
+/// Returns whether the request that held the key as `id` has its response. Waits for the end of a transaction that stores it, so
+/// that a request without an answer has none for good.
+pub async fn lock_and_see(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<bool, sqlx::Error> {
+    let answered = sqlx::query_scalar!(
+        r#"
+        select status is not null as "is_answered!"
+        from idempotency_keys
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4
+        for update
+        "#,
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(answered == Some(true))
+}
+
+/// Holds the key of a request that runs for another [`LOCK`].
+pub async fn renew(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        update idempotency_keys
+        set locked_until = engine_stamp() + make_interval(secs => $5)
+        where tenant_id = $1 and caller_id = $2 and key_sha256 = $3 and id = $4 and status is null
+        ",
+        request.tenant_id.0,
+        request.caller_id,
+        request.key_sha256,
+        id,
+        LOCK.as_secs_f64()
+    )
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Frees the key of a request that holds it and did nothing.
+/// Frees the key of a request that holds it and had no effect.
 pub async fn delete(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
@@ -116,7 +152,7 @@ pub async fn delete(conn: &mut PgConnection, request: &Request, id: Uuid) -> Res
     Ok(())
 }
 
-/// Deletes up to `limit` keys that are too old; needs the system scope. Answers how many there were.
+/// Deletes up to `limit` expired keys, and returns their number. Needs the system scope.
 pub async fn delete_old(conn: &mut PgConnection, limit: i64) -> Result<u64, sqlx::Error> {
     let deleted = sqlx::query!(
         r#"

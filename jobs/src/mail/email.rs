@@ -1,4 +1,4 @@
-//! Emails: which one, and about what. Everything else is read when it goes out.
+//! The emails and their subjects. Everything else is read when an email is sent.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -9,14 +9,14 @@ use crate::ids::{AccountId, DeliveryId, UserId};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "snake_case")]
 pub enum Email {
-    /// To a person: prove that this address is yours.
+    /// To a person: verify your address.
     VerifyEmail {
         /// The row in `mail_links`.
         link_id: Uuid,
     },
-    /// To a person: somebody registered with your address, and you have an account already.
+    /// To a person: somebody registered with your address, but you have an account already.
     AddressTaken {
-        /// Whose address it is.
+        /// The person with the address.
         user_id: UserId,
     },
     /// To a person: choose a new password.
@@ -34,32 +34,33 @@ pub enum Email {
         /// The account.
         account_id: AccountId,
     },
-    /// To a tenant: this post did not go out.
+    /// To a tenant: this post failed.
     PostFailed {
         /// The delivery.
         delivery_id: DeliveryId,
     },
-    /// To a tenant: this post was found too late to go out.
+    /// To a tenant: this post was found too late to be published.
     PostMissed {
         /// The delivery.
         delivery_id: DeliveryId,
     },
-    /// To a tenant: nobody can tell whether this post went out.
+    /// To a tenant: nobody can tell if this post was published.
     PostUnknown {
         /// The delivery.
         delivery_id: DeliveryId,
     },
     /// To the operators. See [`super::alert`].
     OperatorAlert {
-        /// What sort of thing happened, in a few words: the subject.
+        /// The sort of the event in a few words, which is the subject.
         sort: String,
-        /// What happened.
+        /// The event.
         words: String,
     },
 }
 
 impl Email {
-    /// Whether it is to a person or to the operators, whatever tenants there are: the system's tenant has its job.
+    /// Returns true if the email goes to operators or to a person, independent of any tenant. Its
+    /// job then belongs to the system's tenant.
     pub(super) fn is_personal(&self) -> bool {
         match self {
             Self::VerifyEmail { .. }
@@ -74,17 +75,17 @@ impl Email {
         }
     }
 
-    /// Whether it is to a tenant, which may be several people.
+    /// Returns true if the email goes to a tenant, which may be several people.
     pub(super) fn is_to_tenant(&self) -> bool {
         !self.is_personal() && !matches!(self, Self::Invitation { .. })
     }
 
-    /// Whether somebody waits for it in front of a screen.
+    /// Returns true if somebody waits for the email in front of a screen.
     pub(super) fn is_waited_for(&self) -> bool {
         !self.is_to_tenant() && !matches!(self, Self::OperatorAlert { .. })
     }
 
-    /// What it is about: `post_failed:<id>`.
+    /// Returns the key of the email: `post_failed:<id>`.
     pub(super) fn key(&self) -> String {
         match self {
             Self::VerifyEmail { link_id } => format!("verify_email:{link_id}"),
@@ -100,12 +101,12 @@ impl Email {
     }
 }
 
-/// One of those whom an email to a tenant is for.
+/// One recipient of an email to a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipient {
-    /// An owner or admin, at the address that the person verified.
+    /// An owner or admin, at their verified address.
     User(UserId),
-    /// The tenant's own address: nobody with a verified one runs it.
+    /// The tenant's own address, used if no owner or admin has a verified one.
     Tenant,
 }

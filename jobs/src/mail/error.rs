@@ -1,4 +1,4 @@
-//! Why an email was not sent, and what that means for its job.
+//! Errors of sending mail, and their meaning for the job.
 
 use std::{error::Error as StdError, fmt, io};
 
@@ -6,20 +6,20 @@ use lettre::transport::smtp;
 
 use crate::engine::{Cause, CauseClass, JobError};
 
-/// How far the conversation with the server had come.
+/// The stage that the conversation with the server had reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
     /// Connecting, and the server's greeting.
     Connect,
-    /// Beginning to encrypt.
+    /// Starting TLS.
     Encrypt,
     /// Signing in.
     SignIn,
-    /// Saying who writes.
+    /// Naming the sender.
     Sender,
-    /// Saying to whom.
+    /// Naming the recipient.
     Recipient,
-    /// The email itself. The server may have it.
+    /// Sending the content. The server may have it.
     Content,
 }
 
@@ -36,36 +36,39 @@ impl fmt::Display for Stage {
     }
 }
 
-/// Why an email was not sent. Holds neither addresses nor anything of the email: what a server says once it knows them is
-/// left out.
+/// The reasons for which an email was not sent.
+///
+/// They hold neither addresses nor content: the server's words are left out once it knows those.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
-    /// There is no mail server.
+    /// No mail server is configured.
     #[error("SMTP_URL is not set")]
     NotConfigured,
-    /// The recipient's address, or a header with it, cannot be written.
+    /// The recipient's address, or a header with it, is malformed.
     #[error("the recipient's address is malformed")]
     BadAddress,
-    /// The server is not what `SMTP_URL` says: no encryption, a certificate that nobody vouches for, no way to sign in.
+    /// The server does not match `SMTP_URL`: no encryption, an untrusted certificate, or no way to
+    /// sign in.
     #[error("{0}: {1}")]
     Unfit(Stage, String),
     /// The connection broke, or the server took too long.
     #[error("{0}: {1}")]
     Broken(Stage, String),
-    /// The server refused: its code, and what it said unless that could hold what must not be kept.
+    /// The server refused, with a code. Its words are kept only if they cannot hold an address or
+    /// content.
     #[error("{stage}: the server answered {code} {words}")]
     Refused {
-        /// Where.
+        /// The stage at which it refused.
         stage: Stage,
         /// The reply's three digits.
         code: u16,
-        /// The enhanced status code (RFC 3463), or all that the server said.
+        /// The enhanced status code (RFC 3463), or the whole reply of the server.
         words: String,
     },
 }
 
 impl MailError {
-    /// What the server, or the way to it, refused.
+    /// Returns the error for a failure at a stage.
     pub(super) fn of(stage: Stage, error: &smtp::Error) -> Self {
         let source = error.source().map(ToString::to_string).unwrap_or_default();
         if let Some(code) = error.status() {
@@ -76,7 +79,7 @@ impl MailError {
             return Self::Unfit(stage, source);
         }
         if error.is_response() {
-            // What could not be understood may be anything.
+            // A reply that cannot be parsed may contain anything.
             return Self::Broken(
                 stage,
                 "the server stopped in the middle, or answered something else than SMTP".to_owned(),
@@ -89,7 +92,7 @@ impl MailError {
         matches!(self, Self::Refused { words, .. } if prefixes.iter().any(|prefix| words.starts_with(prefix)))
     }
 
-    /// Whether only an operator can mend it.
+    /// Returns true if only an operator can solve the problem.
     fn is_for_operator(&self) -> bool {
         match self {
             Self::NotConfigured | Self::Unfit(..) => true,
@@ -98,7 +101,8 @@ impl MailError {
                 *code >= 500
                     && match stage {
                         Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender => true,
-                        // Many servers say what they think of us and of the sender only now: sign in first, not from here, not as him.
+                        // Many servers reject us or the sender only at this stage: sign-in
+                        // required, address blocked, sender not allowed.
                         Stage::Recipient => {
                             matches!(code, 530 | 534 | 535 | 538) || self.is_refused_for(&["5.7.", "5.1.7", "5.1.8"])
                         }
@@ -109,7 +113,8 @@ impl MailError {
     }
 }
 
-/// Before the recipient is named the server knows nothing that must not be kept. After that, only the enhanced status code is.
+/// Before the recipient is named, the server knows nothing secret, so its words are kept. After
+/// that, only the enhanced status code is kept.
 fn keepable(stage: Stage, words: &str) -> String {
     match stage {
         Stage::Connect | Stage::Encrypt | Stage::SignIn | Stage::Sender => words.to_owned(),
@@ -123,7 +128,7 @@ fn keepable(stage: Stage, words: &str) -> String {
     }
 }
 
-/// Whether TLS was refused: rustls reports that as data that is not valid.
+/// Returns true if TLS failed: rustls reports that as invalid data.
 fn is_untrusted(error: &smtp::Error) -> bool {
     let mut next = error.source();
     while let Some(source) = next {

@@ -1,4 +1,4 @@
-//! Reads what an email is made of, and makes a message of it.
+//! Reads the rows that an email needs, and builds the message.
 
 use std::time::SystemTime;
 
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{
     Email, MailError, Recipient, SendMail,
     store::{self, Addressee},
-    template::{DeliveryOutcome, EmailTemplate, one_line, time},
+    template::{DeliveryOutcome, EmailTemplate, one_line, stranger, time},
 };
 use crate::{
     engine::{JobContext, JobError, Tx},
@@ -23,7 +23,7 @@ use crate::{
     services::Services,
 };
 
-/// An email with all that is in it.
+/// An email with everything that is in it.
 #[derive(Debug)]
 pub(super) struct RenderedEmail {
     pub(super) to: Addressee,
@@ -31,7 +31,7 @@ pub(super) struct RenderedEmail {
     pub(super) date: DateTime<Utc>,
 }
 
-/// Reads an email; `None` if there is nobody to write to or nothing to say any more.
+/// Reads an email. Returns `None` if there is no recipient or nothing to say any more.
 pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<RenderedEmail>, JobError> {
     let mut tx = cx.begin().await?;
     let date = tx.now().await?;
@@ -82,7 +82,8 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Rend
 
 type Found = Option<(Addressee, EmailTemplate)>;
 
-/// Whoever registers with an address that is not his chooses the name: it must not make our email his.
+/// Returns an addressee without a name. A stranger who registers somebody else's address chooses
+/// the name, and our email must not carry the stranger's words.
 fn nameless(email: String) -> Addressee {
     Addressee { email, name: String::new() }
 }
@@ -107,8 +108,8 @@ async fn invitation(tx: &mut Tx, services: &Services, tenant_id: TenantId, id: U
     Ok(row.map(|row| {
         let code = services.signer.code("invitation", id);
         let words = EmailTemplate::Invitation {
-            tenant: one_line(&row.tenant),
-            inviter: one_line(&row.inviter),
+            tenant: stranger(&row.tenant),
+            inviter: stranger(&row.inviter),
             role: row.role,
             url: format!("{}/invitations/{code}", services.public_url()),
             until: time(row.expires_at),
@@ -136,7 +137,7 @@ async fn post(
     addressed(tx, tenant_id, to, words).await
 }
 
-/// The words with the address of one of the tenant's recipients.
+/// Adds the address of one of the tenant's recipients to the text.
 async fn addressed(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -152,10 +153,10 @@ async fn addressed(
 }
 
 impl RenderedEmail {
-    /// The message, in plain text and HTML.
+    /// Returns the message, in plain text and HTML.
     ///
     /// # Errors
-    /// [`MailError::BadAddress`].
+    /// Returns [`MailError::BadAddress`] if the recipient's address is malformed.
     pub(super) fn compose(&self, from: &Mailbox, message_id: &str) -> Result<Message, MailError> {
         let address = self.to.email.trim().parse().map_err(|_| MailError::BadAddress)?;
         let name = Some(one_line(&self.to.name)).filter(|name| !name.is_empty());
@@ -172,5 +173,5 @@ impl RenderedEmail {
     }
 }
 
-/// Tells programs that answer mail by themselves to let this one be (RFC 3834).
+/// The header that stops automatic replies (RFC 3834).
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");

@@ -1,4 +1,4 @@
-//! Sends one email, or hands an email to a tenant out to those who run it.
+//! Sends one email, or enqueues one job per recipient for an email to a tenant.
 
 use std::time::Duration;
 
@@ -12,20 +12,24 @@ use crate::{
     services::Services,
 };
 
-/// Send an email: to the person it is for, or to `to`; an email to a tenant without `to` becomes one job a recipient.
+/// Sends an email to its person, or to `to`. An email to a tenant without `to` becomes one job per
+/// recipient.
 ///
-/// Safe to repeat up to one point: if the server took the email and its answer got lost (or this process died before it was
-/// recorded), the email is sent again. Mail cannot be read back, and an email twice is better than none. Both copies have the
-/// same `Message-ID`, made of the job's id, by which mail systems know a duplicate. A recipient has a job of his own, so that
-/// no retry writes to somebody who got his.
+/// Safe to repeat up to one point. If the server took the email and its response got lost, or if
+/// this process died before recording it, the email is sent again. Mail cannot be read back, and an
+/// email twice is better than none.
 ///
-/// It runs in the default queue: installations that list their queues would otherwise send none.
+/// Both copies have the same `Message-ID`, made of the job's id, by which mail systems recognise a
+/// duplicate. Each recipient has a separate job, so that no retry writes to somebody who got the
+/// email.
+///
+/// It runs in the default queue: installations that list their queues would otherwise send no mail.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct SendMail {
     /// The email.
     #[serde(flatten)]
     pub email: Email,
-    /// Which one of several.
+    /// The one recipient of an email to a tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Recipient>,
 }
@@ -37,7 +41,7 @@ impl Job for SendMail {
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;
     const TIMEOUT: Duration = Duration::from_mins(3);
-    /// Whoever may enqueue jobs of a tenant must not have us write to people.
+    /// Callers who may enqueue jobs of a tenant must not be able to send mail through us.
     const PERMISSION: Option<&'static str> = None;
 
     fn unique_key(&self) -> Option<String> {
@@ -64,7 +68,7 @@ impl Job for SendMail {
     }
 }
 
-/// One job a recipient, made with this one's completion.
+/// Enqueues one job per recipient, in the transaction that completes this one.
 async fn hand_out(cx: &JobContext, email: Email) -> Result<Done, JobError> {
     let mut tx = cx.begin().await?;
     let mut recipients = store::list_staff(&mut tx, cx.tenant_id()).await?;

@@ -1,8 +1,8 @@
-//! The mail server: one connection an email, every step with a time limit of its own.
+//! The mail server. Each email uses its own connection, and every step has its own time limit.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use lettre::{
     Message,
     message::Mailbox,
@@ -20,23 +20,24 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{MailError, error::Stage, store::Addressee};
-use crate::{ids::JobId, value_parsers::secret};
+use crate::{ids::JobId, people::Address, value_parsers::secret};
 
-/// Where mail goes out, and whom it is from.
+/// The mail server and the sender.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct MailConfig {
-    /// The mail server: `smtps://user:password@host`, or `smtp://user:password@host?tls=required` for STARTTLS.
+    /// The mail server: `smtps://user:password@host`, or for STARTTLS
+    /// `smtp://user:password@host?tls=required`.
     #[arg(long, env = "SMTP_URL", hide_env_values = true, value_parser = secret)]
     pub smtp_url: Option<SecretString>,
-    /// Whom mail is from: `Linecook <linecook@example.com>`.
+    /// The sender of mail: `Linecook <linecook@example.com>`.
     #[arg(long, env = "MAIL_FROM")]
     pub mail_from: Option<String>,
-    /// Who is told when something needs an operator.
+    /// The recipient of alerts for operators.
     #[arg(long, env = "ALERT_EMAIL")]
     pub alert_email: Option<String>,
 }
 
-/// Sends mail, where that is configured.
+/// Sends mail if it is configured.
 #[derive(Debug, Clone)]
 pub struct Mailer {
     smtp: Option<Arc<Smtp>>,
@@ -44,10 +45,10 @@ pub struct Mailer {
 }
 
 impl Mailer {
-    /// A mailer; connects to nothing yet.
+    /// Returns a mailer, without connecting.
     ///
     /// # Errors
-    /// A setting is malformed, or there is a server but no sender.
+    /// Returns an error if a setting is malformed, or if there is a server but no sender.
     pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let from = given(&config.mail_from).map(|from| from.parse::<Mailbox>()).transpose();
@@ -59,32 +60,40 @@ impl Mailer {
             (Some(url), Some(from)) => Some(Arc::new(Smtp::parse(url, from)?)),
         };
         let alert_address = given(&config.alert_email);
-        let is_address = |email: &String| email.trim().parse::<lettre::Address>().is_ok();
-        ensure!(alert_address.iter().all(is_address), "ALERT_EMAIL should look like you@example.com");
-        Ok(Self { smtp, alert_address: alert_address.map(|email| Addressee { email, name: String::new() }) })
+        let alert_address = alert_address.map(|email| Address::parse(email.trim())).transpose();
+        let alert_address = alert_address.ok().context("ALERT_EMAIL should look like you@example.com")?;
+        let addressee = |address: Address| Addressee { email: address.as_str().to_owned(), name: String::new() };
+        Ok(Self { smtp, alert_address: alert_address.map(addressee) })
     }
 
-    /// The server.
+    /// Returns true if there is a server, so that mail goes out.
+    #[must_use]
+    pub fn is_configured(&self) -> bool {
+        self.smtp.is_some()
+    }
+
+    /// Returns the server.
     pub(super) fn smtp(&self) -> Result<&Smtp, MailError> {
         self.smtp.as_deref().ok_or(MailError::NotConfigured)
     }
 
-    /// Where operators are written to.
+    /// The address of the operators.
     pub(super) fn alert_address(&self) -> Option<&Addressee> {
         self.alert_address.as_ref()
     }
 }
 
-/// How long steps may take.
+/// The time limits of the steps.
 #[derive(Debug, Clone, Copy)]
 struct Timeouts {
     /// Connecting, TLS and greeting included.
     connect: Duration,
     /// One command.
     command: Duration,
-    /// From the first byte of an email to the server's taking it: it may look for viruses meanwhile.
+    /// The content of an email, until the server takes it. The server may look for viruses
+    /// meanwhile.
     content: Duration,
-    /// A farewell, when all is said.
+    /// The farewell (`QUIT`) after the conversation.
     farewell: Duration,
 }
 
@@ -119,10 +128,11 @@ impl fmt::Debug for Smtp {
 }
 
 impl Smtp {
-    /// A server by its address, in the form that lettre's transport takes, without the encryption that may be left out.
+    /// Reads the address of a server, in the form that lettre's transport takes. Opportunistic TLS
+    /// is not accepted: an attacker on the way could turn it off.
     ///
     /// # Errors
-    /// It is malformed. The error does not repeat it.
+    /// Returns an error if the address is malformed. The error does not repeat it.
     fn parse(url: &str, from: Mailbox) -> anyhow::Result<Self> {
         const FORM: &str = "SMTP_URL should look like smtps://user:password@host, \
             smtp://user:password@host?tls=required, or smtp://host:25 without encryption";
@@ -150,24 +160,24 @@ impl Smtp {
         Ok(Self { host, port, encryption, hello, credentials, from, limits: TIMEOUTS })
     }
 
-    /// Whom mail is from.
+    /// The sender of mail.
     pub(super) fn from(&self) -> &Mailbox {
         &self.from
     }
 
-    /// The id of a job's email, however often it is sent.
+    /// Returns the `Message-ID` of a job's email, which is the same for every attempt.
     pub(super) fn message_id(&self, job_id: JobId) -> String {
         format!("<{job_id}@{}>", self.from.email.domain())
     }
 
-    /// Sends a message to its recipients. After an error the server may have it nevertheless: see [`Stage::Content`].
+    /// Sends a message to its recipients.
     ///
     /// # Errors
-    /// [`MailError`].
+    /// Returns [`MailError`]. The server may have the message nevertheless: see [`Stage::Content`].
     pub(super) async fn send(&self, message: &Message) -> Result<(), MailError> {
         let mut connection = self.connect().await?;
         let outcome = self.converse(&mut connection, message).await;
-        // What was said counts, whether or not the server answers the farewell.
+        // The result is settled, whether or not the server replies to the farewell.
         let _ = timeout(self.limits.farewell, connection.abort()).await;
         outcome
     }

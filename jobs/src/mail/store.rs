@@ -1,4 +1,5 @@
-//! What emails are made of. All is read fresh: what is over or gone is none.
+//! The rows that emails are made of. Each query reads the current state; rows that have expired or
+//! are gone are not found.
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
@@ -11,14 +12,14 @@ use crate::{
     posts::DeliveryState,
 };
 
-/// Recipients of one email at most.
+/// The maximum number of recipients of one email.
 const MOST_STAFF: i64 = 100;
 
-/// Where an email goes.
+/// The name and address of a recipient.
 #[derive(Debug, Clone)]
 pub(super) struct Addressee {
     pub(super) email: String,
-    /// May be empty.
+    /// The name; may be empty.
     pub(super) name: String,
 }
 
@@ -28,7 +29,7 @@ pub(super) struct LinkRow {
     pub(super) expires_at: DateTime<Utc>,
 }
 
-/// A link, if it was neither used nor has expired.
+/// Returns a link that was not used and has not expired.
 pub(super) async fn get_open_link(
     conn: &mut PgConnection,
     purpose: &str,
@@ -49,7 +50,7 @@ pub(super) async fn get_open_link(
     .await
 }
 
-/// A person's address.
+/// Returns a person's address.
 pub(super) async fn get_email(conn: &mut PgConnection, id: UserId) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!("select email from users where id = $1", id.0).fetch_optional(conn).await
 }
@@ -59,12 +60,12 @@ pub(super) struct InvitationRow {
     pub(super) email: String,
     pub(super) role: String,
     pub(super) tenant: String,
-    /// Empty if that is not known.
+    /// The name of the inviting person; empty if unknown.
     pub(super) inviter: String,
     pub(super) expires_at: DateTime<Utc>,
 }
 
-/// An invitation, if it was not accepted, not revoked and has not expired.
+/// Returns an invitation that was not accepted or revoked and has not expired.
 pub(super) async fn get_open_invitation(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -97,7 +98,7 @@ pub(super) struct AccountRow {
     pub(super) reason: String,
 }
 
-/// An account, if it still needs its user again.
+/// Returns an account if it still needs its user again.
 pub(super) async fn get_account_in_need(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -128,7 +129,7 @@ pub(super) struct DeliveryRow {
     pub(super) reason: String,
 }
 
-/// A delivery, if it is still in this state.
+/// Returns a delivery if it is still in this state.
 pub(super) async fn get_delivery(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -154,7 +155,7 @@ pub(super) async fn get_delivery(
     .await
 }
 
-/// A tenant's owners and admins with verified addresses, those who joined first.
+/// Returns a tenant's owners and admins with verified addresses, in the order of joining.
 pub(super) async fn list_staff(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<Recipient>, sqlx::Error> {
     let ids = sqlx::query_scalar!(
         r#"
@@ -173,7 +174,7 @@ pub(super) async fn list_staff(conn: &mut PgConnection, tenant_id: TenantId) -> 
     Ok(ids.into_iter().map(Recipient::User).collect())
 }
 
-/// Where an owner or admin is written to who still is one.
+/// Returns the address of a person who still is an owner or admin.
 pub(super) async fn get_staff(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -195,7 +196,7 @@ pub(super) async fn get_staff(
     .await
 }
 
-/// Where a tenant itself is written to.
+/// Returns the tenant's own address.
 pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<Addressee>, sqlx::Error> {
     sqlx::query_as!(
         Addressee,
@@ -210,7 +211,8 @@ pub(super) async fn get_tenant(conn: &mut PgConnection, tenant_id: TenantId) -> 
     .await
 }
 
-/// Whether the operators may be told of this sort now: an hour has passed since they last were. If so, they count as told.
+/// Claims the right to alert the operators about this sort. Returns true if the last alert is an
+/// hour old; the alert then counts as sent.
 pub(super) async fn claim_alert(conn: &mut PgConnection, sort: &str) -> Result<bool, sqlx::Error> {
     let key = Sha256::digest(format!("alert:{sort}"));
     let claimed = sqlx::query!(

@@ -1,15 +1,15 @@
-//! What emails say. The words are in `templates/mail`, once; the HTML is made of the plain text's paragraphs, so that the two
-//! never differ.
+//! The texts of emails. The words are in `templates/mail`, once. The HTML is made of the plain
+//! text's paragraphs, so the two never differ.
 
 use askama::Template;
 use chrono::{DateTime, Utc};
 
 use crate::posts::DeliveryState;
 
-/// Characters of what people wrote that go into an email.
+/// The maximum number of characters of user input in an email.
 const LONGEST: usize = 200;
 
-/// What an email says. Rendered by itself it is plain text.
+/// The text of an email. It renders as plain text.
 #[derive(Debug, Template)]
 pub(super) enum EmailTemplate {
     #[template(path = "mail/verify_email.txt")]
@@ -35,7 +35,7 @@ pub(super) enum EmailTemplate {
     OperatorAlert { sort: String, words: String },
 }
 
-/// How the text looks in a browser.
+/// The HTML form of a text.
 #[derive(Debug, Template)]
 #[template(path = "mail/email.html")]
 struct Html<'a> {
@@ -50,7 +50,7 @@ impl Html<'_> {
     }
 }
 
-/// What became of a post that did not simply go out.
+/// The outcome of a delivery that was not simply published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DeliveryOutcome {
     Failed,
@@ -75,7 +75,7 @@ impl EmailTemplate {
             Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
             Self::AddressTaken { .. } => "You have an account already".to_owned(),
             Self::ResetPassword { .. } => "Choose a new password".to_owned(),
-            Self::Invitation { tenant, .. } => format!("Join {tenant} on Linecook"),
+            Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
             Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
                 format!("A post on {account} did not go out")
@@ -88,12 +88,16 @@ impl EmailTemplate {
         }
     }
 
+    /// Renders the plain text.
+    ///
     /// # Panics
     /// Never: writing to a string does not fail, and the templates call nothing that does.
     pub(super) fn to_text(&self) -> String {
         self.render().expect("plain words")
     }
 
+    /// Renders the HTML form of `text`.
+    ///
     /// # Panics
     /// As [`EmailTemplate::to_text`].
     pub(super) fn to_html(&self, text: &str) -> String {
@@ -101,7 +105,7 @@ impl EmailTemplate {
         Html { subject: &self.subject(), paragraphs, link: self.link() }.render().expect("plain words")
     }
 
-    /// The address that an email is about, alone in its paragraph.
+    /// Returns the address that an email is about, which stands alone in its paragraph.
     fn link(&self) -> Option<&str> {
         match self {
             Self::VerifyEmail { url, .. }
@@ -113,8 +117,8 @@ impl EmailTemplate {
     }
 }
 
-/// What people wrote, as it may stand in a header or a sentence: no line ends, nor anything else that is no character, and an
-/// end.
+/// Returns user input in a form that is safe in a header or a sentence: without line ends and
+/// control characters, and shortened.
 pub(super) fn one_line(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = clean.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -124,7 +128,27 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
-/// A time for people: `22 November 2026, 14:00 UTC`.
+/// Characters of a stranger's name that go into an email.
+const LONGEST_NAME: usize = 60;
+
+/// Returns a name that a stranger chose, for a letter to somebody who may not know them: cut, on one line, and without what
+/// leads elsewhere or turns the direction of the text. Mail programs make links of words with dots, so dots are set apart.
+pub(super) fn stranger(name: &str) -> String {
+    let line = one_line(&name.chars().filter(|c| !is_invisible(*c)).collect::<String>());
+    let is_address = |word: &&str| ["://", "@", "www."].iter().any(|mark| word.to_lowercase().contains(mark));
+    let plain = line.split_whitespace().filter(|word| !is_address(word)).collect::<Vec<_>>().join(" ");
+    let apart = plain.replace(['\u{201c}', '\u{201d}', '"'], "'").replace('.', ". ");
+    let words = apart.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned()
+}
+
+/// Characters of the Unicode category Cf that nobody sees: marks of direction, joiners, and tags.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Formats a time for people: `22 November 2026, 14:00 UTC`.
 pub(super) fn time(time: DateTime<Utc>) -> String {
     time.format("%-d %B %Y, %H:%M UTC").to_string()
 }
@@ -149,8 +173,8 @@ mod tests {
     fn invitation(tenant: &str, inviter: &str) -> EmailTemplate {
         let (role, until) = ("admin".to_owned(), time(DateTime::UNIX_EPOCH));
         EmailTemplate::Invitation {
-            tenant: one_line(tenant),
-            inviter: one_line(inviter),
+            tenant: stranger(tenant),
+            inviter: stranger(inviter),
             role,
             url: URL.to_owned(),
             until,
@@ -209,16 +233,24 @@ mod tests {
     fn what_people_wrote_is_escaped_in_html_and_left_alone_in_text() {
         let words = invitation("<script>alert(1)</script> & Söhne", "\"><b>Zoë");
         let (text, html) = (words.to_text(), words.to_html(&words.to_text()));
-        assert!(text.contains("<script>alert(1)</script> & Söhne") && text.contains("\"><b>Zoë"), "{text}");
+        assert!(text.contains("<script>alert(1)</script> & Söhne") && text.contains("'><b>Zoë"), "{text}");
         assert!(!html.contains("<script>") && !html.contains("<b>Zo"), "{html}");
         assert!(html.contains("&#60;script&#62;alert(1)") && html.contains("&#38; Söhne"), "{html}");
     }
 
     #[test]
-    fn nobody_writes_paragraphs_or_headers_of_his_own() {
-        let words = invitation("Krusty\r\nBcc: all@example.com\n\nhttps://evil.example.com", "");
-        assert_eq!(words.subject(), "Join Krusty Bcc: all@example.com https://evil.example.com on Linecook");
+    fn strangers_lead_nowhere_and_their_names_are_marked() {
+        let words = invitation("Krusty\r\nBcc: all@example.com\n\nhttps://evil.example.com evil.example.com/x", "");
+        assert_eq!(words.subject(), "You are invited to \u{201c}Krusty Bcc: evil. example. com/x\u{201d} on Linecook");
         assert_eq!(words.to_html(&words.to_text()).matches("<a href=").count(), 1);
+        let turned = invitation("a\u{202e}b\u{200b}c\u{2066}d\u{1b}[2J", "x\" y\u{201d} WWW.EVIL.EXAMPLE");
+        let text = turned.to_text();
+        assert!(text.contains("\u{201c}abcd [2J\u{201d}") && text.contains("\u{201c}x' y'\u{201d}"), "{text}");
+        assert_eq!(stranger(&"\u{e4}".repeat(300)).chars().count(), 60);
+    }
+
+    #[test]
+    fn nobody_writes_lines_of_his_own() {
         assert_eq!(one_line("a\u{0}\u{1b}[2J\tb \u{85} c"), "a [2J b c");
         assert_eq!(one_line(&"ä".repeat(300)), format!("{}...", "ä".repeat(200)));
     }

@@ -1,4 +1,4 @@
-//! Does to many jobs what staff asked for.
+//! Runs an operator's action on many jobs.
 
 use std::time::Duration;
 
@@ -19,30 +19,30 @@ use crate::{
     services::Services,
 };
 
-/// Acted on in one transaction.
+/// The number of jobs in one transaction.
 const CHUNK: i64 = 500;
 
-/// Do `action` to every job that `filter` matches.
+/// Does `action` to every job that `filter` matches.
 ///
-/// Safe to repeat: each chunk is committed with the place where the next begins, and what was done to a job once is refused
-/// the second time.
+/// Safe to repeat: each chunk is committed with the place where the next one begins. An action that
+/// a job already had is refused the second time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ActOnJobs {
-    /// What is done.
+    /// The action.
     pub action: Action,
-    /// To which jobs; its `until` keeps the job from meeting itself and what comes after it.
+    /// The filter of the jobs. Its `until` excludes this job and every later one.
     pub filter: JobFilter,
-    /// Who wants it.
+    /// The operator who requested it.
     pub actor: Actor,
 }
 
-/// How far it has come.
+/// The progress so far.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
-    /// What happened so far.
+    /// The results so far.
     #[serde(flatten)]
     tally: Tally,
-    /// The last job of the ledger that was looked at.
+    /// The last job of the ledger that was examined.
     place: Option<(DateTime<Utc>, Uuid)>,
 }
 
@@ -50,7 +50,7 @@ impl Job for ActOnJobs {
     type Services = Services;
 
     const KIND: &'static str = "act_on_jobs";
-    /// Its payload says who wants it, which is for the audit log and not for the caller to say.
+    /// The payload names the actor for the audit log, and a caller must not choose that.
     const PERMISSION: Option<&'static str> = None;
     const QUEUE: Queue = queues::DEFAULT;
     const RETRY: Retry = Retry::PATIENT;

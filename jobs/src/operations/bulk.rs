@@ -1,41 +1,44 @@
-//! One action on many jobs: which they are, what would happen, what happened.
+//! One action on many jobs: their selection, a preview, and the results.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::ActOnJobs;
 use crate::{
     audit::{self, Actor, Entry},
     engine::{
-        Kind, Tx,
+        EnqueueError, Enqueued, Kind, NewJob, Tx,
         ledger::{self, Acted, ActedJob, Action, JobFilter},
     },
     ids::{JobId, TenantId},
+    kinds::KINDS,
     secrets::Keyring,
+    services::Services,
 };
 
-/// So many jobs are acted on in one transaction; more are a job of their own.
+/// The maximum number of jobs in one transaction. An action on more jobs becomes a job itself.
 pub const MAX_AT_ONCE: usize = 1_000;
 
-/// A request looks through this many parts of the ledger at most, of 20,000 jobs each.
+/// The maximum number of parts of the ledger that one request searches. Each part has 20,000 jobs.
 const MAX_PARTS: usize = 25;
 
-/// What happened to many jobs, or would.
+/// The results of an action on many jobs, or of its preview.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// Jobs that were named or matched.
+    /// The number of jobs that were named or matched.
     pub matched: u64,
-    /// To how many something was done, by what they are now.
+    /// The number of changed jobs, by their new state.
     pub done: BTreeMap<String, u64>,
     /// The same for unfinished descendants of cancelled jobs.
     pub descendants: BTreeMap<String, u64>,
-    /// To how many nothing was done, by the reason's code.
+    /// The number of unchanged jobs, by the code of the reason.
     pub skipped: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    /// Adds the counts of others.
+    /// Adds the counts of another tally.
     pub fn merge(&mut self, other: Self) {
         self.matched += other.matched;
         for (mine, others) in [
@@ -49,7 +52,7 @@ impl Tally {
         }
     }
 
-    /// Counts what became of some jobs.
+    /// Counts the results of some jobs.
     pub fn add(&mut self, acted: &Acted) {
         let count = |counts: &mut BTreeMap<String, u64>, word: &str| *counts.entry(word.to_owned()).or_default() += 1;
         self.matched += u64::try_from(acted.done.len() + acted.skipped.len()).unwrap_or(u64::MAX);
@@ -70,16 +73,16 @@ impl Tally {
 pub struct Selection {
     /// The newest of them.
     pub ids: Vec<JobId>,
-    /// Whether these are all.
+    /// True if these are all.
     pub is_complete: bool,
 }
 
-/// Finds the jobs that a filter matches, up to `at_most`.
+/// Returns the jobs that a filter matches, up to `at_most`.
 pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<Selection, sqlx::Error> {
     let mut filter = filter.clone();
     let mut ids = Vec::new();
     for _ in 0..MAX_PARTS {
-        // One more than may be, to know whether there are more.
+        // One more than allowed, to find out if there are more.
         let room = i64::try_from(at_most + 1 - ids.len()).unwrap_or(i64::MAX);
         let part = ledger::list_jobs(tx, &filter, room).await?;
         ids.extend(part.jobs.iter().map(|job| job.id));
@@ -95,7 +98,7 @@ pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<S
     Ok(Selection { ids, is_complete: false })
 }
 
-/// What an action would do to jobs; nothing is changed.
+/// Returns the results that an action would have. Nothing is changed.
 pub async fn preview_selection(
     tx: &mut Tx,
     kinds: &[Kind],
@@ -109,7 +112,7 @@ pub async fn preview_selection(
     Ok(tally)
 }
 
-/// Does an action to jobs and writes it down.
+/// Does an action to jobs, and writes it to the audit log.
 pub async fn act_on_selection(
     tx: &mut Tx,
     kinds: &[Kind],
@@ -123,22 +126,55 @@ pub async fn act_on_selection(
     Ok(tally)
 }
 
-/// Who wants what done, and how it was put.
+/// The result of an action on many jobs, or the job that will act on them.
+#[derive(Debug, Clone)]
+pub enum ActedOnMany {
+    /// The action is done.
+    Done(Tally),
+    /// There are too many jobs for one transaction; this job acts on them.
+    Enqueued(Enqueued),
+}
+
+/// Acts on the jobs that match a filter and exist now: at once, or by a job.
+pub async fn act_on_filter(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    action: Action,
+    mut filter: JobFilter,
+) -> Result<ActedOnMany, EnqueueError> {
+    let now = tx.now().await?;
+    filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
+    let selection = select(tx, &filter, MAX_AT_ONCE).await?;
+    let keyring = &services.keyring;
+    if selection.is_complete {
+        let order = Order { keyring, actor, action, asked: &json!(filter), job_id: None };
+        return Ok(ActedOnMany::Done(act_on_selection(tx, KINDS, &order, &selection.ids).await?));
+    }
+    let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
+    let details = json!({ "asked": filter, "action": action });
+    let enqueued = tx.enqueue(NewJob::new(tenant_id, &ActOnJobs { action, filter, actor: actor.clone() })).await?;
+    let entry = Entry::new(tenant_id, &format!("jobs.{}.enqueue", action.name()), "jobs", enqueued.id, details);
+    audit::append(tx, keyring, actor, &[entry]).await?;
+    Ok(ActedOnMany::Enqueued(enqueued))
+}
+
+/// An action, who requests it, and the words of the request.
 #[derive(Debug, Clone, Copy)]
 pub struct Order<'a> {
-    /// Signs what is written down about it.
+    /// Signs the entries for the audit log.
     pub keyring: &'a Keyring,
-    /// Who.
+    /// The actor.
     pub actor: &'a Actor,
-    /// What.
+    /// The action.
     pub action: Action,
-    /// Which jobs were asked for: the filter, or a remark.
+    /// The requested jobs: the filter, or a remark.
     pub asked: &'a Value,
-    /// The job that does it, if one does.
+    /// The job that does it, if it is one.
     pub job_id: Option<JobId>,
 }
 
-/// One entry for each tenant to whose jobs something was done.
+/// Appends one audit entry for each tenant with changed jobs.
 async fn record(tx: &mut Tx, order: &Order<'_>, acted: &Acted) -> Result<(), sqlx::Error> {
     let mut tenants: BTreeMap<TenantId, Vec<&ActedJob>> = BTreeMap::new();
     for done in acted.done.iter().chain(&acted.descendants) {

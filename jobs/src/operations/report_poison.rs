@@ -1,4 +1,4 @@
-//! Tells the operators of jobs that were given up because they took down their process.
+//! Alerts the operators about jobs that were discarded because they killed their process.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,13 @@ use crate::{
     services::Services,
 };
 
-/// Jobs named in one email.
+/// The maximum number of jobs named in one email.
 const NAMED: i64 = 20;
 
-/// Report jobs that took down their process.
+/// Reports jobs that killed their process.
 ///
-/// Safe to repeat: operators are told at most once an hour, of all that happened since a little before they last were.
+/// Safe to repeat: operators are told at most once an hour. An alert covers everything since
+/// shortly before the last one.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct ReportPoison {}
 
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
     use crate::{engine::JobState, ids::JobId, noop::Noop, testing::Bench};
 
-    /// A job that ended because of its third death.
+    /// Makes a job that ended because it killed its third process.
     async fn poisoned(bench: &Bench) -> JobId {
         let id = bench.enqueue(&Noop::default()).await;
         bench.drain().await;
@@ -66,7 +67,7 @@ mod tests {
         id
     }
 
-    /// What operators would be told.
+    /// Returns the alerts that operators would get.
     async fn alerts(bench: &Bench) -> Vec<mail::SendMail> {
         let job = bench.enqueue_for_system(&ReportPoison::default()).await;
         let job = bench.run(job).await;

@@ -1,9 +1,11 @@
-//! Joining a tenant by an invitation.
+//! Joins a tenant by an invitation.
 
 use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
+    Address, SignUp,
+    password::WeakPassword,
     sign_up::{self, Verified},
     store::{self, Names},
 };
@@ -14,11 +16,11 @@ use crate::{
     services::Services,
     tenants::{
         invitations::{self, InvitationRow, PURPOSE},
-        members,
+        inviter, members,
     },
 };
 
-/// What somebody without an account says to get one.
+/// The details that an invited person without an account gives to get one.
 #[derive(Debug)]
 pub struct Newcomer {
     /// The whole name.
@@ -27,36 +29,47 @@ pub struct Newcomer {
     pub password: SecretString,
 }
 
-/// Why an invitation is not accepted.
+/// The reasons for which an invitation is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The code is none, or the invitation was accepted, taken back, or is over.
+    /// The code is unknown, or the invitation was accepted, withdrawn or has expired, or whoever made
+    /// it may not give that role any more.
     #[error("no such invitation")]
     Invalid,
-    /// The address has no account: a name and a password would make one.
+    /// The address has no account yet; the caller asks for a name and a password to make one.
     #[error("a name and a password are needed")]
     Newcomer,
+    /// The new password is easy to guess.
+    #[error("the password is weak")]
+    Weak(#[from] WeakPassword),
+    /// The operator lets nobody new in.
+    #[error("no new accounts are made here")]
+    Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Whom a code invites, and whether that address has an account. Needs the system scope.
-///
-/// # Errors
-/// [`AcceptError`].
+/// Returns the invitation of a code, and true if its address has an account. Needs the system
+/// scope.
 pub async fn read(tx: &mut Tx, services: &Services, code: &str) -> Result<(InvitationRow, bool), AcceptError> {
     let id = services.signer.read(PURPOSE, code).ok_or(AcceptError::Invalid)?;
     let invitation = invitations::find_open(tx, id).await?.ok_or(AcceptError::Invalid)?;
-    let user = store::find_by_email(tx, &invitation.email).await?;
+    if !inviter::may_still_give(tx, &invitation).await? {
+        return Err(AcceptError::Invalid);
+    }
+    let user = store::find_by_email(tx, &address(&invitation)?).await?;
     Ok((invitation, user.is_some_and(|user| user.email_verified_at.is_some())))
 }
 
-/// Accepts an invitation for the account of its address, which is made if there is none: the code came by mail, so whoever has it
-/// reads that address. Nobody is signed in by that. Answers the tenant.
+/// Accepts an invitation for the account of its address and returns the tenant. If the address has
+/// no account, one is made.
+///
+/// The code came by mail, so whoever has it reads that address. Accepting does not sign the person
+/// in.
 ///
 /// # Errors
-/// [`AcceptError`], with nothing done.
+/// Returns [`AcceptError::Newcomer`] if the address has no account and `newcomer` is `None`.
 pub async fn accept(
     db: &Db,
     services: &Services,
@@ -64,21 +77,19 @@ pub async fn accept(
     newcomer: Option<Newcomer>,
     remote_address: Option<String>,
 ) -> Result<TenantId, AcceptError> {
-    let newcomer = match newcomer {
-        Some(newcomer) => Some((newcomer.name, services.passwords.hash(newcomer.password).await)),
-        None => None,
-    };
+    let chosen = choose(db, services, code, newcomer).await?;
     let mut tx = db.system().await?;
     let (invitation, has_account) = read(&mut tx, services, code).await?;
-    if !has_account && newcomer.is_none() {
-        return Err(AcceptError::Newcomer);
-    }
-    let user_id = store::ensure(&mut tx, &invitation.email).await?;
+    let user_id = store::ensure(&mut tx, &address(&invitation)?).await?;
     let mut entries = Vec::new();
-    if let (false, Some((name, hash))) = (has_account, newcomer) {
-        let verified = Verified { password_hash: Some(&hash), names: Names::of(&name), organization_name: None };
-        let welcomed = sign_up::welcome(&mut tx, user_id, &verified).await?;
-        entries = welcomed.map(|(_, entries)| entries).unwrap_or_default();
+    match (has_account, chosen) {
+        (true, _) => {}
+        (false, None) => return Err(AcceptError::Newcomer),
+        (false, Some((name, hash))) => {
+            let verified = Verified { password_hash: Some(&hash), names: Names::of(&name), organization_name: None };
+            let welcomed = sign_up::welcome(&mut tx, user_id, &verified).await?;
+            entries = welcomed.map(|(_, entries)| entries).unwrap_or_default();
+        }
     }
     members::insert(&mut tx, invitation.tenant_id, user_id, invitation.role).await?;
     invitations::mark_accepted(&mut tx, invitation.tenant_id, invitation.id).await?;
@@ -87,6 +98,33 @@ pub async fn accept(
     audit::append(&mut tx, &services.keyring, &actor, &entries).await?;
     tx.commit().await?;
     Ok(invitation.tenant_id)
+}
+
+/// Returns the name and the password hash of a person who needs an account.
+async fn choose(
+    db: &Db,
+    services: &Services,
+    code: &str,
+    newcomer: Option<Newcomer>,
+) -> Result<Option<(String, String)>, AcceptError> {
+    let mut tx = db.system().await?;
+    let (invitation, has_account) = read(&mut tx, services, code).await?;
+    tx.commit().await?;
+    match newcomer {
+        Some(Newcomer { name, password }) if !has_account => {
+            if !services.sign_up.admits(true) {
+                return Err(AcceptError::Closed(services.sign_up));
+            }
+            let hash = services.passwords.choose(password, &[&invitation.email, &name]).await?;
+            Ok(Some((name, hash)))
+        }
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// An address from before addresses were checked may be none.
+fn address(invitation: &InvitationRow) -> Result<Address, AcceptError> {
+    Address::parse(&invitation.email).map_err(|_| AcceptError::Invalid)
 }
 
 fn entry(invitation: &InvitationRow, user_id: UserId) -> Entry {

@@ -1,5 +1,7 @@
-//! Access tokens: JWTs that name a session for 15 minutes. They say who calls, never what a caller may do: that is read from the
-//! database at each request, so that a change of roles or a sign-out counts at once.
+//! Access tokens: JWTs that name a session and are valid for 15 minutes.
+//!
+//! A token says who calls, never which permissions the caller has. Those are read from the database
+//! at each request, so a changed role or a sign-out takes effect at once.
 
 use std::time::Duration;
 
@@ -12,21 +14,21 @@ use crate::{
     signer::Signer,
 };
 
-/// How long a token is good.
+/// The lifetime of a token.
 pub const LIFE: Duration = Duration::from_mins(15);
 
-/// How far clocks may differ, in seconds.
+/// The tolerated difference between clocks, in seconds.
 const LEEWAY_SECONDS: i64 = 30;
 
-/// Who is to read the tokens.
+/// The audience (`aud`) of the tokens.
 const AUDIENCE: &str = "linecook-api";
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
     iss: String,
     aud: String,
-    /// The person.
+    /// The signed-in person.
     pub sub: UserId,
     /// The session.
     pub sid: SessionId,
@@ -36,18 +38,19 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Whether the token is good at that time.
+    /// Returns true if the token is valid at the time `now`.
     #[must_use]
     pub fn hold_at(&self, now: DateTime<Utc>) -> bool {
         let now = now.timestamp();
-        self.nbf - LEEWAY_SECONDS <= now && now < self.exp + LEEWAY_SECONDS
+        self.nbf.saturating_sub(LEEWAY_SECONDS) <= now && now < self.exp.saturating_add(LEEWAY_SECONDS)
     }
 }
 
-/// A token for a session, good from `now` on. `issuer` is the address of the installation.
+/// Returns a signed token for a session, valid from `now`. `issuer` is the base address of the
+/// installation.
 ///
 /// # Panics
-/// Never: the claims are plain.
+/// Never: the claims can always be serialized.
 #[must_use]
 pub fn issue(signer: &Signer, issuer: &str, user_id: UserId, session_id: SessionId, now: DateTime<Utc>) -> String {
     let now = now.timestamp();
@@ -64,8 +67,10 @@ pub fn issue(signer: &Signer, issuer: &str, user_id: UserId, session_id: Session
     encode(&Header::new(Algorithm::HS256), &claims, &key).expect("plain claims")
 }
 
-/// What a token says, if we made it for this installation. Whether it is good by now is [`Claims::hold_at`]'s: time is the
-/// database's.
+/// Returns the claims of a token that this installation issued, or `None` for any other text.
+///
+/// The expiry is not checked here but by [`Claims::hold_at`], because the time comes from the
+/// database.
 #[must_use]
 pub fn read(signer: &Signer, issuer: &str, token: &str) -> Option<Claims> {
     let mut validation = Validation::new(Algorithm::HS256);
@@ -88,7 +93,7 @@ mod tests {
     const HERE: &str = "https://linecook.example.com";
 
     fn signer() -> Signer {
-        Signer::new(&"k".repeat(32)).unwrap()
+        Signer::new("a secret of 32 letters or a few more").unwrap()
     }
 
     fn forged(header: &Header, changed: &[(&str, Option<Value>)], key: &[u8]) -> String {

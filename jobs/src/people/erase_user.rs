@@ -13,9 +13,10 @@ use crate::{
     tenants::{self, members},
 };
 
-/// Erase the person `user_id`, and the tenants that nobody else is in.
+/// Erases the person `user_id` and every tenant that has no other member.
 ///
-/// Safe to repeat: all of it is one transaction, and whoever is gone is nothing to do. The tenants are erased by jobs of their own.
+/// Safe to repeat: everything happens in one transaction, and a person who is gone leaves nothing
+/// to do. The tenants are erased by jobs of their own.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EraseUser {
     /// The person.
@@ -68,11 +69,17 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{engine::JobState, ids::JobId, people::store::Names, tenants::roles::Role, testing::Bench};
+    use crate::{
+        engine::JobState,
+        ids::JobId,
+        people::{Address, store::Names},
+        tenants::roles::Role,
+        testing::Bench,
+    };
 
     async fn person(bench: &Bench, email: &str, tenant_id: Option<(TenantId, Role)>) -> UserId {
         let mut tx = bench.engine.db.system().await.unwrap();
-        let user_id = store::ensure(&mut tx, email).await.unwrap();
+        let user_id = store::ensure(&mut tx, &Address::parse(email).unwrap()).await.unwrap();
         store::mark_verified(&mut tx, user_id, None, Names::of("Some Body")).await.unwrap();
         if let Some((tenant_id, role)) = tenant_id {
             members::insert(&mut tx, tenant_id, user_id, role).await.unwrap();

@@ -1,7 +1,8 @@
-//! Signing in with an account elsewhere: at Google or GitHub, by the authorization code flow with state and PKCE.
+//! Signs people in with an external account, at Google or GitHub, by the OAuth authorization code
+//! flow with state and PKCE.
 //!
-//! An [`crate::providers::AuthorizationRequest`] begins in a browser, which keeps it in a cookie; [`identify`] asks the provider who came back,
-//! and [`find_or_link_user`] finds out which person that is here.
+//! An [`crate::providers::AuthorizationRequest`] starts in a browser, which keeps it in a cookie.
+//! [`identify`] asks the provider who came back. [`find_or_link_user`] finds that person here.
 
 mod find_or_link_user;
 mod identity;
@@ -18,19 +19,20 @@ pub use self::{
     identity::ExternalIdentity,
 };
 
-/// How long all calls of one person may take together: a browser waits.
+/// The total time for all calls to the provider during one sign-in, because a browser is waiting.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Why a provider did not say who somebody is.
+/// The reasons for which a provider did not identify somebody.
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalLoginError {
-    /// Nobody can sign in there.
+    /// Sign-in with this provider is not configured.
     #[error("signing in there is not set up")]
     NotOffered,
-    /// The provider lets nobody sign in elsewhere who has not verified an address there.
+    /// The person has no verified address at the provider, which the provider requires for signing
+    /// in.
     #[error("the provider has no verified address")]
     Unverified,
-    /// The provider refused, or said nothing that can be used.
+    /// The provider refused, or its response cannot be used.
     #[error("the provider did not say who that is")]
     Provider(#[source] ProviderError),
 }
@@ -41,10 +43,8 @@ impl From<ProviderError> for ExternalLoginError {
     }
 }
 
-/// Asks a provider who a code stands for, which works once, with the verifier of its [`crate::providers::AuthorizationRequest`].
-///
-/// # Errors
-/// [`ExternalLoginError`], within ten seconds.
+/// Asks a provider whom an authorization code stands for. A code works once, with the verifier of
+/// its [`crate::providers::AuthorizationRequest`]. Returns within ten seconds.
 pub async fn identify(
     providers: &Providers,
     provider: Provider,

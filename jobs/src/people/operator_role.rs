@@ -1,19 +1,19 @@
-//! What a person may do as staff.
+//! The roles of operators, the staff of the installation.
 
 use crate::tenants::permissions::Permissions;
 
-/// What a person may do as staff.
+/// The role of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum OperatorRole {
-    /// Reads everything and changes nothing.
+    /// May read everything and change nothing.
     ReadOnly,
-    /// Does everything.
+    /// May do everything.
     Full,
 }
 
 impl OperatorRole {
-    /// As stored and as clients read it.
+    /// The name that is stored and that clients read.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -22,7 +22,7 @@ impl OperatorRole {
         }
     }
 
-    /// What it allows.
+    /// The permissions of the role.
     #[must_use]
     pub fn permissions(self) -> Permissions {
         match self {

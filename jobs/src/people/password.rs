@@ -1,150 +1,157 @@
 //! Passwords: argon2id, off the threads that serve requests.
 
+mod memory;
+mod strength;
+
 use std::sync::{Arc, LazyLock};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    password_hash::phc::{Output, ParamsString, PasswordHash, Salt},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
-/// Characters that a password has at least.
-pub const SHORTEST: usize = 10;
+use self::memory::Memory;
+pub use self::strength::WeakPassword;
 
-/// Bytes that a password has at most.
-pub const LONGEST: usize = 200;
-
-/// Passwords hashed at once in a process: each takes 19 MiB and a processor.
+/// The number of passwords that a process hashes at once. Each takes 19 MiB and a processor.
 const AT_ONCE: usize = 4;
 
-/// 19 MiB, twice, one lane, as OWASP's password storage cheat sheet has it for argon2id.
+/// The parameters for argon2id from OWASP's password storage cheat sheet: 19 MiB, two passes, one
+/// lane.
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What is compared with where there is no password, so that it takes the same time.
-static NOBODYS: LazyLock<String> = LazyLock::new(|| hash_now(b"nobody's"));
+/// The hash for accounts without a password, so that the comparison takes the same time.
+static NOBODYS: LazyLock<PasswordHash> = LazyLock::new(|| hash_now(&Memory::default(), b"nobody's"));
 
 /// Hashes and checks passwords.
 #[derive(Debug, Clone)]
 pub struct Passwords {
     free: Arc<Semaphore>,
+    memory: Arc<Memory>,
 }
 
-/// Whether a password is the one.
+/// The result of a comparison.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is not.
+    /// The password is wrong.
     Wrong,
-    /// It is.
+    /// The password is right.
     Right {
-        /// The same password hashed as passwords are now, if it was hashed otherwise.
+        /// A new hash of the same password, if the stored one was made in another way.
         rehashed: Option<String>,
     },
 }
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { free: Arc::new(Semaphore::new(AT_ONCE)), memory: Arc::new(Memory::new(MEMORY_KIB as usize)) }
     }
 }
 
 impl Passwords {
-    /// Hashes a password: a PHC string.
+    /// Returns the hash of a password that somebody chooses, as a PHC string. `about` holds what is known of the person, such
+    /// as the address and the names: a password made of that is weak.
+    ///
+    /// # Errors
+    /// Returns [`WeakPassword`], which says the reason.
     ///
     /// # Panics
     /// If the process is out of memory or threads.
-    pub async fn hash(&self, password: SecretString) -> String {
-        self.apart(move || hash_now(password.expose_secret().as_bytes())).await
+    pub async fn choose(&self, password: SecretString, about: &[&str]) -> Result<String, WeakPassword> {
+        let about: Vec<String> = about.iter().map(|&words| words.to_owned()).collect();
+        self.apart(move |memory| {
+            let prepared = strength::prepare(password.expose_secret())?;
+            strength::judge(&prepared, &about)?;
+            Ok(hash_now(memory, prepared.as_bytes()).to_string())
+        })
+        .await
     }
 
-    /// Compares a password with a hash; takes the same time if there is none.
+    /// Compares a password with a hash. Takes the same time if there is no hash.
     ///
     /// # Panics
-    /// As [`Passwords::hash`].
+    /// As [`Passwords::choose`].
     pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Verdict {
-        self.apart(move || verify_now(password.expose_secret().as_bytes(), hash.as_deref())).await
+        self.apart(move |memory| verify_now(memory, password.expose_secret(), hash.as_deref())).await
     }
 
-    async fn apart<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> T {
-        let _place = self.free.acquire().await.expect("it is never closed");
-        tokio::task::spawn_blocking(work).await.expect("hashing does not panic")
+    /// Runs work on a thread of its own. The work keeps its place until it ends, also if nobody waits for it any more.
+    async fn apart<T: Send + 'static>(&self, work: impl FnOnce(&Memory) -> T + Send + 'static) -> T {
+        let place = Arc::clone(&self.free).acquire_owned().await.expect("it is never closed");
+        let memory = Arc::clone(&self.memory);
+        let worked = tokio::task::spawn_blocking(move || {
+            let result = work(&memory);
+            drop(place);
+            result
+        });
+        worked.await.expect("hashing does not panic")
     }
 }
 
-fn argon2() -> Argon2<'static> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).expect("parameters that argon2 allows");
-    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+fn current_params() -> Params {
+    Params::new(MEMORY_KIB, PASSES, LANES, None).expect("parameters that argon2 allows")
 }
 
-fn hash_now(password: &[u8]) -> String {
-    argon2().hash_password(password).expect("a short password and a source of randomness").to_string()
+fn hash_now(memory: &Memory, password: &[u8]) -> PasswordHash {
+    let (params, salt) = (current_params(), Salt::generate());
+    let output = digest(memory, Algorithm::Argon2id, Version::V0x13, &params, password, &salt);
+    PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::V0x13.into()),
+        params: ParamsString::try_from(&params).expect("parameters that a hash can name"),
+        salt: Some(salt),
+        hash: Some(output.expect("a short password and a salt of the usual length")),
+    }
 }
 
-fn verify_now(password: &[u8], hash: Option<&str>) -> Verdict {
+fn digest(
+    memory: &Memory,
+    algorithm: Algorithm,
+    version: Version,
+    params: &Params,
+    password: &[u8],
+    salt: &Salt,
+) -> Option<Output> {
+    let mut buffer = [0; Output::MAX_LENGTH];
+    let output = buffer.get_mut(..params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN))?;
+    let argon2 = Argon2::new(algorithm, version, params.clone());
+    memory.lend(params.block_count(), |blocks| {
+        argon2.hash_password_into_with_memory(password, salt, output, blocks).ok()
+    })??;
+    Output::new(output).ok()
+}
+
+fn verify_now(memory: &Memory, password: &str, hash: Option<&str>) -> Verdict {
     let known = hash.and_then(|hash| PasswordHash::new(hash).ok());
-    let is_known = known.is_some();
-    let hash = known.unwrap_or_else(|| PasswordHash::new(&NOBODYS).expect("a hash of ours"));
-    if argon2().verify_password(password, &hash).is_err() || !is_known {
+    let hash = known.as_ref().unwrap_or(&NOBODYS);
+    // Hashes of older versions are of what was typed.
+    let prepared = strength::prepare(password).unwrap_or_else(|_| password.to_owned());
+    let as_prepared = matches(memory, prepared.as_bytes(), hash);
+    let as_typed = !as_prepared && prepared != password && matches(memory, password.as_bytes(), hash);
+    if known.is_none() || !(as_prepared || as_typed) {
         return Verdict::Wrong;
     }
-    let nobodys = PasswordHash::new(&NOBODYS).expect("a hash of ours");
-    let is_current =
-        (hash.algorithm, hash.version, &hash.params) == (nobodys.algorithm, nobodys.version, &nobodys.params);
-    Verdict::Right { rehashed: (!is_current).then(|| hash_now(password)) }
+    let is_current = as_prepared
+        && (hash.algorithm, hash.version, &hash.params) == (NOBODYS.algorithm, NOBODYS.version, &NOBODYS.params);
+    Verdict::Right { rehashed: (!is_current).then(|| hash_now(memory, prepared.as_bytes()).to_string()) }
 }
 
-/// Why a password is not taken; `None`: it is.
-#[must_use]
-pub fn objection(password: &SecretString, email: &str) -> Option<String> {
-    let password = password.expose_secret();
-    if password.chars().count() < SHORTEST || password.len() > LONGEST {
-        return Some(format!("password should have {SHORTEST} characters or more, and {LONGEST} bytes at most."));
-    }
-    let first = password.chars().next();
-    if password.chars().all(|c| Some(c) == first) || password.eq_ignore_ascii_case(email) {
-        return Some("password should be neither the address nor one character repeated.".to_owned());
-    }
-    None
+/// Compares in constant time. A hash that names parameters beyond our limits matches nothing.
+fn matches(memory: &Memory, password: &[u8], hash: &PasswordHash) -> bool {
+    let Ok(algorithm) = Algorithm::try_from(hash.algorithm.as_str()) else {
+        return false;
+    };
+    let version = hash.version.map_or(Ok(Version::V0x13), Version::try_from);
+    let (Ok(version), Ok(params), Some(salt)) = (version, Params::try_from(hash), &hash.salt) else {
+        return false;
+    };
+    let computed = digest(memory, algorithm, version, &params, password, salt);
+    computed.is_some() && computed == hash.hash
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn only_the_password_itself_is_right() {
-        let passwords = Passwords::default();
-        let hash = passwords.hash("correct horse".into()).await;
-        assert!(hash.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"), "{hash}");
-        assert_ne!(hash, passwords.hash("correct horse".into()).await, "salted");
-        let verify = async |password: &str, hash: Option<String>| passwords.verify(password.into(), hash).await;
-        assert_eq!(verify("correct horse", Some(hash.clone())).await, Verdict::Right { rehashed: None });
-        assert_eq!(verify("correct horsE", Some(hash)).await, Verdict::Wrong);
-        assert_eq!(verify("nobody's", None).await, Verdict::Wrong, "what nobody has is right for nobody");
-        assert_eq!(verify("nobody's", Some("nonsense".to_owned())).await, Verdict::Wrong);
-    }
-
-    #[tokio::test]
-    async fn an_older_hash_is_made_anew() {
-        let weak = Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::new(1024, 1, 1, None).unwrap());
-        let old = weak.hash_password(b"correct horse").unwrap().to_string();
-        let passwords = Passwords::default();
-        let Verdict::Right { rehashed: Some(new) } = passwords.verify("correct horse".into(), Some(old)).await else {
-            panic!("it was not made anew");
-        };
-        let verdict = passwords.verify("correct horse".into(), Some(new)).await;
-        assert_eq!(verdict, Verdict::Right { rehashed: None });
-    }
-
-    #[test]
-    fn weak_passwords_are_refused() {
-        let email = "somebody@example.com";
-        for weak in ["", "short", "aaaaaaaaaaaa", "Somebody@Example.com", &"x1".repeat(101)] {
-            assert!(objection(&weak.into(), email).is_some(), "{weak}");
-        }
-        assert_eq!(objection(&"correct horse".into(), email), None);
-        assert_eq!(objection(&"пароль-длинный".into(), email), None);
-    }
-}
+mod tests;

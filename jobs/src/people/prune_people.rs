@@ -1,4 +1,4 @@
-//! Removes what signing in leaves behind.
+//! Removes expired sessions, tokens, links and registrations.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -10,12 +10,13 @@ use crate::{
     services::Services,
 };
 
-/// Rows of each sort removed in one transaction.
+/// The number of rows of each kind that one transaction removes.
 const AT_ONCE: i64 = 1_000;
 
-/// Prune ended sessions, spent tokens, old links, throttles that are over, and addresses that nobody verified.
+/// Prunes ended sessions, used tokens, old links, expired throttles, and addresses that were never
+/// verified.
 ///
-/// Safe to repeat: what is gone is gone.
+/// Safe to repeat: rows that are gone are not found again.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PrunePeople {}
 
@@ -48,7 +49,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        people::{sessions, store::Names, throttle::Throttle},
+        people::{Address, sessions, store::Names, throttle::Throttle},
         testing::Bench,
     };
 
@@ -61,13 +62,13 @@ mod tests {
     async fn what_nobody_can_use_goes_and_people_stay(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let mut tx = bench.engine.db.system().await.unwrap();
-        let user = store::ensure(&mut tx, "somebody@example.com").await.unwrap();
+        let user = store::ensure(&mut tx, &Address::parse("somebody@example.com").unwrap()).await.unwrap();
         store::mark_verified(&mut tx, user, None, Names::of("Some Body")).await.unwrap();
         let session = sessions::insert(&mut tx, user, None, None).await.unwrap();
         let token = sessions::insert_refresh_token(&mut tx, session, None).await.unwrap();
         sessions::exchange(&mut tx, &token).await.unwrap();
-        store::ensure(&mut tx, "nobody@example.com").await.unwrap();
-        Throttle::MAIL.take(&mut tx, "somebody@example.com").await.unwrap();
+        store::ensure(&mut tx, &Address::parse("nobody@example.com").unwrap()).await.unwrap();
+        Throttle::RESET_LETTER.take(&mut tx, "somebody@example.com").await.unwrap();
         tx.commit().await.unwrap();
 
         let prune = async || {

@@ -1,4 +1,4 @@
-//! Sessions: somebody who signed in, in one browser or program.
+//! Sessions: one person signed in, in one browser or program.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::{
     tenants::{plans::Plan, roles::Role},
 };
 
-/// Somebody who is signed in, as the database has it now.
+/// A signed-in person, as the database has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedIn {
     /// The session.
@@ -22,26 +22,26 @@ pub struct SignedIn {
     pub user_id: UserId,
     /// The person's address.
     pub email: String,
-    /// What the person may do as staff.
+    /// The person's role as an operator, if any.
     pub operator_role: Option<OperatorRole>,
-    /// The tenant that the person works in; none if it is in none.
+    /// The tenant that the person works in; `None` without a membership.
     pub current: Option<TenantId>,
-    /// Where the person belongs, in the order of joining.
+    /// The person's memberships, in the order of joining.
     pub memberships: Vec<(TenantId, Role)>,
-    /// What those tenants pay for.
+    /// The plans of those tenants.
     pub plans: BTreeMap<TenantId, Plan>,
 }
 
-/// What names a session.
+/// The identifier by which a session is found.
 #[derive(Debug, Clone, Copy)]
 pub enum Named<'a> {
-    /// Its id, from an access token.
+    /// The session's id, from an access token.
     Id(SessionId),
-    /// SHA-256 of a browser's cookie.
+    /// The SHA-256 hash of a browser's cookie.
     Cookie(&'a [u8]),
 }
 
-/// A session that has not ended, and the database's time; needs the system scope.
+/// Returns a session that has not ended, and the database's time. Needs the system scope.
 pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(SignedIn, DateTime<Utc>)>, sqlx::Error> {
     let (id, cookie) = match named {
         Named::Id(id) => (Some(id.0), None),
@@ -94,10 +94,10 @@ pub async fn find(conn: &mut PgConnection, named: Named<'_>) -> Result<Option<(S
     }))
 }
 
-/// How long a session lives without being used, in days.
+/// The time after which an unused session ends, in days.
 const LIFE_DAYS: i32 = 30;
 
-/// Begins a session: of a program if there is no cookie. Needs the system scope.
+/// Begins a session. A program's session has no cookie. Needs the system scope.
 pub async fn insert(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -121,7 +121,8 @@ pub async fn insert(
     Ok(id)
 }
 
-/// Makes a session's next refresh token; the answer is the only time that it is to be seen. Needs the system scope.
+/// Makes the next refresh token of a session. Only its hash is stored, so the returned token cannot
+/// be read again. Needs the system scope.
 pub async fn insert_refresh_token(
     conn: &mut PgConnection,
     session_id: SessionId,
@@ -140,35 +141,41 @@ pub async fn insert_refresh_token(
     Ok(token)
 }
 
-/// What a refresh token turns out to be.
+/// The result of exchanging a refresh token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exchange {
-    /// Good: it is used from now on, and its session lives on.
+    /// The token was good. It is used now, and its session lives on.
     Good {
         /// The session.
         session_id: SessionId,
-        /// Whose it is.
+        /// The person of the session.
         user_id: UserId,
-        /// The token, parent of the next.
+        /// The id of the token, the parent of the next one.
         token_id: Uuid,
     },
-    /// Unknown, or of a session that has ended.
+    /// The token is unknown, or its session has ended.
     Invalid,
-    /// It was exchanged before: somebody else has it. Its session has been ended.
+    /// The token was exchanged before, so a second party has it. Its session has been ended.
     Stolen {
-        /// Whose session it was.
+        /// The person of the session.
         user_id: UserId,
     },
 }
 
-/// Exchanges a refresh token. One that was exchanged within the last ten seconds is good again, as its answer may have been lost;
-/// of those that it was exchanged for, the first that is used goes on, and the others count as used.
-/// Needs the system scope, and to be committed whatever it comes to.
+/// Exchanges a refresh token. Needs the system scope. The caller commits whatever the result is.
+///
+/// A token that was exchanged within the last ten seconds is good again, because its response may
+/// have been lost; not so if one of those that it was exchanged for was used since. Of them, the
+/// first one used goes on. Another one that is used too shows that there are two holders.
 pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select t.id, t.session_id as "session_id: SessionId", s.user_id as "user_id: UserId",
-          t.used_at is null or t.used_at > engine_now() - interval '10 seconds' as "is_good!"
+          not t.superseded and (
+            t.used_at is null
+            or t.used_at > engine_now() - interval '10 seconds'
+              and not exists (select from refresh_tokens next where next.parent_id = t.id and next.used_at is not null)
+          ) as "is_good!"
         from refresh_tokens t
         join sessions s on s.id = t.session_id
         where t.secret_sha256 = $1 and s.revoked_at is null and s.expires_at > engine_now()
@@ -189,7 +196,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
         "
         with used as (
           update refresh_tokens
-          set used_at = coalesce(used_at, engine_stamp())
+          set used_at = coalesce(used_at, engine_stamp()), superseded = id <> $1
           where id = $1 or (parent_id = (select parent_id from refresh_tokens where id = $1) and used_at is null)
         )
         update sessions
@@ -205,7 +212,7 @@ pub async fn exchange(conn: &mut PgConnection, token: &str) -> Result<Exchange, 
     Ok(Exchange::Good { session_id: row.session_id, user_id: row.user_id, token_id: row.id })
 }
 
-/// Ends a session; needs the system scope.
+/// Ends a session. Needs the system scope.
 pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::Error> {
     sqlx::query!("update sessions set revoked_at = coalesce(revoked_at, engine_stamp()) where id = $1", id.0)
         .execute(conn)
@@ -213,7 +220,7 @@ pub async fn revoke(conn: &mut PgConnection, id: SessionId) -> Result<(), sqlx::
     Ok(())
 }
 
-/// Ends all sessions of a person; needs the system scope.
+/// Ends all sessions of a person. Needs the system scope.
 pub async fn revoke_all(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update sessions set revoked_at = engine_stamp() where user_id = $1 and revoked_at is null",

@@ -1,4 +1,6 @@
-//! Signing in with a password, and staying signed in.
+//! Signs people in with a password, and keeps them signed in.
+
+mod attempt;
 
 use std::time::Duration;
 
@@ -6,8 +8,9 @@ use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
+use self::attempt::Attempt;
 use super::{
-    access_token,
+    Address, access_token,
     password::Verdict,
     sessions::{self, Exchange},
     store::{self, UserRow},
@@ -22,16 +25,16 @@ use crate::{
     services::Services,
 };
 
-/// Why somebody is not signed in.
+/// The reasons for which a person is not signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum SignInError {
-    /// The address or the password is wrong; which is not said.
+    /// The address or the password is wrong. Which of them stays secret.
     #[error("the address or the password is wrong")]
     Wrong,
-    /// The password is right, but the address was not verified; another mail goes out.
+    /// The password is right, but the address is not verified. Another mail is sent.
     #[error("the address is not verified")]
     Unverified,
-    /// There were too many tries.
+    /// There were too many attempts; the next one is allowed after this time.
     #[error("too many tries")]
     TooMany(Duration),
     /// The database refused.
@@ -39,27 +42,24 @@ pub enum SignInError {
     Database(#[from] sqlx::Error),
 }
 
-/// Where somebody signs in from.
+/// The client that somebody signs in from.
 #[derive(Debug, Clone)]
 pub struct ClientOrigin {
-    /// What tries are counted by.
+    /// The key by which attempts of this client are counted.
     pub counted_as: String,
-    /// For the audit log.
+    /// The key by which attempts of its whole network are counted.
+    pub network: String,
+    /// The code of an earlier sign-in, from [`super::known_client::issue`].
+    pub known_as: Option<String>,
+    /// The remote address, for the audit log.
     pub remote_address: Option<String>,
 }
 
-impl ClientOrigin {
-    /// What tries of one account from here are counted by.
-    fn at(&self, email: &str) -> String {
-        format!("{email}\0{}", self.counted_as)
-    }
-}
-
-/// Checks an address and a password; answers whose they are. Tries are counted by account and by client, and forgiven where the
-/// password is right.
+/// Checks an address and a password, and returns the person. Attempts are counted by account and by
+/// client; a right password gives back what its attempt took.
 ///
 /// # Errors
-/// [`SignInError`].
+/// Returns [`SignInError`]. A failed attempt counts too.
 pub async fn check(
     db: &Db,
     services: &Services,
@@ -67,9 +67,15 @@ pub async fn check(
     password: SecretString,
     from: &ClientOrigin,
 ) -> Result<UserRow, SignInError> {
-    count_try(db, email, from).await?;
+    let address = Address::parse(email).ok();
+    let canonical = address.as_ref().map(Address::canonical).unwrap_or_default();
+    let attempt = Attempt::new(&services.signer, &canonical, from);
+    attempt.count(db).await?;
     let mut tx = db.system().await?;
-    let user = store::find_by_email(&mut tx, email).await?;
+    let user = match &address {
+        Some(address) => store::find_by_email(&mut tx, address).await?,
+        None => None,
+    };
     let registered = match &user {
         Some(user) if user.email_verified_at.is_none() => store::find_registration(&mut tx, user.id).await?,
         Some(_) | None => None,
@@ -83,7 +89,7 @@ pub async fn check(
     let mut user = user.ok_or(SignInError::Wrong)?;
     let mut tx = db.system().await?;
     if let Some((link_id, _)) = registered {
-        if Throttle::MAIL.take(&mut tx, email).await?.is_none() {
+        if Throttle::VERIFY_LETTER.take(&mut tx, &canonical).await?.is_none() {
             mail::enqueue(&mut tx, TenantId::SYSTEM, Email::VerifyEmail { link_id }).await?;
         }
         tx.commit().await?;
@@ -93,41 +99,24 @@ pub async fn check(
         store::rehash(&mut tx, user.id, old, &new).await?;
         user.password_hash = Some(new);
     }
-    Throttle::ACCOUNT.forgive(&mut tx, &from.at(email)).await?;
-    Throttle::ACCOUNT_ANYWHERE.forgive(&mut tx, email).await?;
+    attempt.forgive(&mut tx).await?;
     tx.commit().await?;
     Ok(user)
 }
 
-async fn count_try(db: &Db, email: &str, from: &ClientOrigin) -> Result<(), SignInError> {
-    let mut tx = db.system().await?;
-    let (client, here) = (from.counted_as.clone(), from.at(email));
-    let counted =
-        [(Throttle::CLIENT, client.as_str()), (Throttle::ACCOUNT, &here), (Throttle::ACCOUNT_ANYWHERE, email)];
-    let mut wait = None;
-    for (throttle, whom) in counted {
-        // Whoever is refused already counts no further.
-        if wait.is_none() {
-            wait = throttle.take(&mut tx, whom).await?;
-        }
-    }
-    tx.commit().await?;
-    wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
-}
-
-/// What a program holds that is signed in.
+/// The tokens of a program that is signed in.
 #[derive(Debug)]
 pub struct Tokens {
-    /// Good for [`access_token::LIFE`].
+    /// The access token, valid for [`access_token::LIFE`].
     pub access: String,
-    /// Good for one exchange.
+    /// The refresh token, good for one exchange.
     pub refresh: String,
 }
 
-/// Signs a program in; needs the system scope.
+/// Signs a program in. Needs the system scope.
 ///
 /// # Errors
-/// [`SignInError::Wrong`] if another password was chosen since this one was checked; or the database refused.
+/// Returns [`SignInError::Wrong`] if another password was chosen since this one was checked.
 pub async fn begin(
     tx: &mut Tx,
     services: &Services,
@@ -141,7 +130,7 @@ pub async fn begin(
     Ok(tokens(tx, services, issuer, (user.id, session_id), None).await?)
 }
 
-/// Signs a browser in: answers what its cookie holds. Needs the system scope.
+/// Signs a browser in and returns the value of its cookie. Needs the system scope.
 ///
 /// # Errors
 /// As [`begin`].
@@ -158,7 +147,8 @@ pub async fn begin_in_browser(
     Ok(cookie)
 }
 
-/// A new password ends what began with the old one, also what is beginning right now.
+/// Rejects a sign-in whose password was replaced in the meantime: a new password ends all sessions
+/// of the old one, also those that begin right now.
 async fn require_password(tx: &mut Tx, user: &UserRow) -> Result<(), SignInError> {
     let is_same = store::has_password(tx, user.id, user.password_hash.as_deref()).await?;
     if is_same { Ok(()) } else { Err(SignInError::Wrong) }
@@ -194,8 +184,10 @@ async fn tokens(
     Ok(Tokens { access: access_token::issue(&services.signer, issuer, user_id, session_id, now), refresh })
 }
 
-/// Exchanges a refresh token for the next pair; `None`: it is not good. One that comes back ends its session, and is written down.
-/// Needs the system scope, and to be committed in any case.
+/// Exchanges a refresh token for the next pair, or returns `None` if it is not good. A reused token
+/// ends its session and is recorded in the audit log.
+///
+/// Needs the system scope. The caller commits whatever the result is.
 pub async fn refresh(
     tx: &mut Tx,
     services: &Services,
@@ -223,3 +215,6 @@ pub async fn refresh(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

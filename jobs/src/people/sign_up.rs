@@ -1,4 +1,4 @@
-//! Registering, and showing that the address is one's own.
+//! Registers people and verifies their addresses.
 
 use std::time::Duration;
 
@@ -6,9 +6,10 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
-    password::{Passwords, Verdict},
+    Address, SignUp,
+    password::{Verdict, WeakPassword},
     store::{self, Names, Purpose, Registration, UserRow},
-    throttle::Throttle,
+    throttle::{Throttle, Throttled},
 };
 use crate::{
     audit::{self, Actor, Entry},
@@ -19,30 +20,57 @@ use crate::{
     tenants::{self, members, roles::Role},
 };
 
-/// How long a link to verify an address is good.
+/// The lifetime of a link to verify an address.
 pub const LINK_LIFE: Duration = Duration::from_hours(24);
 
-/// Somebody who registers.
+/// The details of a person who registers.
 #[derive(Debug)]
 pub struct NewPerson {
     /// The whole name.
     pub name: String,
     /// The address.
-    pub email: String,
+    pub email: Address,
     /// The password.
     pub password: SecretString,
-    /// What the tenant is called that is made.
+    /// The name of the new tenant.
     pub organization_name: String,
 }
 
-/// Registers somebody: a mail says how it goes on. An address that has an account gets a mail that says so; whoever asked learns
-/// nothing of that.
-pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Result<(), sqlx::Error> {
-    let password_hash = passwords.hash(person.password).await;
-    let mut tx = db.system().await?;
-    if Throttle::MAIL.take(&mut tx, &person.email).await?.is_some() {
-        return tx.commit().await;
+/// The reasons for which a person is not registered. None depends on the address having an account.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterError {
+    /// The operator lets nobody register.
+    #[error("nobody registers here")]
+    Closed(SignUp),
+    /// The password is easy to guess.
+    #[error("the password is weak")]
+    Weak(#[from] WeakPassword),
+    /// Too many letters were asked for, or the database refused.
+    #[error("no letter can be sent")]
+    Letter(#[from] Throttled),
+}
+
+impl From<sqlx::Error> for RegisterError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Letter(error.into())
     }
+}
+
+/// Registers a person and mails a link to verify the address.
+///
+/// An address that has an account gets a mail that says so, so the response does not reveal which
+/// addresses are registered.
+///
+/// # Errors
+/// Returns [`RegisterError`], with nothing registered.
+pub async fn register(db: &Db, services: &Services, person: NewPerson) -> Result<(), RegisterError> {
+    if !services.sign_up.admits(false) {
+        return Err(RegisterError::Closed(services.sign_up));
+    }
+    let about = [person.email.as_str(), &person.name, &person.organization_name];
+    let password_hash = services.passwords.choose(person.password, &about).await?;
+    let mut tx = db.system().await?;
+    Throttle::VERIFY_LETTER.require(&mut tx, &person.email.canonical()).await?;
     let user_id = store::ensure(&mut tx, &person.email).await?;
     let is_taken = store::get(&mut tx, user_id).await?.is_some_and(|user| user.email_verified_at.is_some());
     let email = if is_taken {
@@ -59,28 +87,34 @@ pub async fn register(db: &Db, passwords: &Passwords, person: NewPerson) -> Resu
         Email::VerifyEmail { link_id }
     };
     mail::enqueue(&mut tx, TenantId::SYSTEM, email).await?;
-    tx.commit().await
+    Ok(tx.commit().await?)
 }
 
-/// Why an address is not verified.
+/// The reasons for which an address is not verified.
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
-    /// The code is none, was used, or its time is over.
+    /// The code is unknown, used or expired.
     #[error("the code is not good")]
     Code,
     /// The password is not the one that was registered with this link.
     #[error("the password is wrong")]
     Password,
+    /// The operator lets nobody register any more.
+    #[error("nobody registers here")]
+    Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Verifies an address by the code of its link and the password that was registered with it: the person gets that password and the
-/// tenant. Whoever only reads the mail confirms nobody else's registration by that.
+/// Verifies an address by the code of its link and the password that was registered with it. The
+/// person gets that password and the tenant.
+///
+/// The password is required because somebody else may have registered the address: reading the mail
+/// alone must not confirm that registration.
 ///
 /// # Errors
-/// [`VerifyError`], with nothing done.
+/// Returns [`VerifyError`]. Nothing was changed in that case.
 pub async fn verify(
     db: &Db,
     services: &Services,
@@ -88,6 +122,9 @@ pub async fn verify(
     password: SecretString,
     remote_address: Option<String>,
 ) -> Result<UserId, VerifyError> {
+    if !services.sign_up.admits(false) {
+        return Err(VerifyError::Closed(services.sign_up));
+    }
     let link_id = services.signer.read(Purpose::VerifyEmail.name(), code).ok_or(VerifyError::Code)?;
     let mut tx = db.system().await?;
     let hash = store::get_link_hash(&mut tx, link_id).await?.ok_or(VerifyError::Code)?;
@@ -110,18 +147,21 @@ pub async fn verify(
     Ok(user_id)
 }
 
-/// What somebody gets whose address turned out to be their own.
+/// The details that a person gets with a verified address.
 #[derive(Debug)]
 pub(super) struct Verified<'a> {
-    /// None: signs in elsewhere.
+    /// The hash of the password; `None` for people who sign in with an external account.
     pub(super) password_hash: Option<&'a str>,
     pub(super) names: Names<'a>,
-    /// What the tenant is called that is made; none is made without.
+    /// The name of the tenant to make; `None` makes none.
     pub(super) organization_name: Option<&'a str>,
 }
 
-/// Makes a person of an address that was not verified so far; what others registered for it is gone. Answers the person and what
-/// is to be written down, or `None`: it was verified. Needs the system scope.
+/// Makes a person of an address that was not verified so far. Whatever others registered for the
+/// address is dropped.
+///
+/// Returns the person and the entry for the audit log, or `None` if the address was verified
+/// already. Needs the system scope.
 pub(super) async fn welcome(
     tx: &mut Tx,
     user_id: UserId,

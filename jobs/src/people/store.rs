@@ -5,10 +5,12 @@ mod links;
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
-pub use self::links::{Purpose, Registration, delete_links, find_registration, get_link_hash, insert_link, use_link};
+pub use self::links::{
+    Purpose, Registration, delete_links, find_link_owner, find_registration, get_link_hash, insert_link, use_link,
+};
 use crate::{
     ids::{TenantId, UserId},
-    people::OperatorRole,
+    people::{Address, OperatorRole},
 };
 
 /// A person.
@@ -17,6 +19,7 @@ use crate::{
 pub struct UserRow {
     pub id: UserId,
     pub email: String,
+    pub email_canonical: String,
     pub email_verified_at: Option<DateTime<Utc>>,
     pub password_hash: Option<String>,
     pub first_name: String,
@@ -26,29 +29,30 @@ pub struct UserRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Whoever has that address, however it is written; needs the system scope.
-pub async fn find_by_email(conn: &mut PgConnection, email: &str) -> Result<Option<UserRow>, sqlx::Error> {
+/// Returns the person who has that address, in any spelling of upper and lower case. Needs the
+/// system scope.
+pub async fn find_by_email(conn: &mut PgConnection, email: &Address) -> Result<Option<UserRow>, sqlx::Error> {
     sqlx::query_as!(
         UserRow,
         r#"
-        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role as "operator_role: OperatorRole", created_at
+        select id as "id: UserId", email, email_canonical as "email_canonical!", email_verified_at,
+          password_hash, first_name, last_name, picture_url, operator_role as "operator_role: OperatorRole", created_at
         from users
-        where lower(email) = lower($1)
+        where email_canonical = $1
         "#,
-        email
+        email.canonical()
     )
     .fetch_optional(conn)
     .await
 }
 
-/// One person; needs the system scope.
+/// Returns one person. Needs the system scope.
 pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>, sqlx::Error> {
     sqlx::query_as!(
         UserRow,
         r#"
-        select id as "id: UserId", email, email_verified_at, password_hash, first_name, last_name, picture_url,
-          operator_role as "operator_role: OperatorRole", created_at
+        select id as "id: UserId", email, email_canonical as "email_canonical!", email_verified_at,
+          password_hash, first_name, last_name, picture_url, operator_role as "operator_role: OperatorRole", created_at
         from users
         where id = $1
         "#,
@@ -58,24 +62,25 @@ pub async fn get(conn: &mut PgConnection, id: UserId) -> Result<Option<UserRow>,
     .await
 }
 
-/// Makes sure that there is a person with that address, verified or not; needs the system scope. Of two at once, one makes it.
-pub async fn ensure(conn: &mut PgConnection, email: &str) -> Result<UserId, sqlx::Error> {
+/// Returns the person with that address, verified or not, and inserts one if there is none. Two
+/// calls at once make one person. Needs the system scope.
+pub async fn ensure(conn: &mut PgConnection, email: &Address) -> Result<UserId, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         insert into users (id, email)
         values ($1, $2)
-        on conflict (lower(email)) do update
+        on conflict (email_canonical) do update
         set email = users.email
         returning id as "id: UserId"
         "#,
         UserId::new().0,
-        email
+        email.as_str()
     )
     .fetch_one(conn)
     .await
 }
 
-/// What a verified person is called.
+/// The names of a verified person.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'a> {
     /// The first name.
@@ -85,7 +90,7 @@ pub struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// A whole name, split at its first space.
+    /// Splits a whole name at its first space.
     #[must_use]
     pub fn of(name: &'a str) -> Self {
         let (first, last) = name.trim().split_once(' ').unwrap_or((name.trim(), ""));
@@ -93,8 +98,8 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Has a person's address be verified from now on, with a password (none: signs in elsewhere) and names; needs the system scope.
-/// Answers whether it was not.
+/// Marks a person's address as verified, with names and a password (`None`: external account only).
+/// Returns true if it was not verified before. Needs the system scope.
 pub async fn mark_verified(
     conn: &mut PgConnection,
     id: UserId,
@@ -117,7 +122,8 @@ pub async fn mark_verified(
     Ok(verified.rows_affected() > 0)
 }
 
-/// Changes a password; whoever could do so reads the mail, so the address counts as verified. Needs the system scope.
+/// Changes a password. The address counts as verified, because the person could read the mail with
+/// the link. Needs the system scope.
 pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &str) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -133,7 +139,8 @@ pub async fn set_password(conn: &mut PgConnection, id: UserId, password_hash: &s
     Ok(())
 }
 
-/// Keeps the same password hashed otherwise, unless another one was chosen meanwhile; needs the system scope.
+/// Replaces the hash of the same password, unless another password was chosen in the meantime.
+/// Needs the system scope.
 pub async fn rehash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -> Result<(), sqlx::Error> {
     sqlx::query!("update users set password_hash = $3 where id = $1 and password_hash = $2", id.0, old, new)
         .execute(conn)
@@ -141,7 +148,8 @@ pub async fn rehash(conn: &mut PgConnection, id: UserId, old: &str, new: &str) -
     Ok(())
 }
 
-/// Whether a person's password is still the one with this hash, until the end of the transaction; needs the system scope.
+/// Returns true if a person's password still has this hash, and keeps it so until the transaction
+/// ends. Needs the system scope.
 pub async fn has_password(conn: &mut PgConnection, id: UserId, hash: Option<&str>) -> Result<bool, sqlx::Error> {
     let found = sqlx::query_scalar!(
         r#"select password_hash is not distinct from $2 as "is_same!" from users where id = $1 for share"#,
@@ -153,7 +161,8 @@ pub async fn has_password(conn: &mut PgConnection, id: UserId, hash: Option<&str
     Ok(found == Some(true))
 }
 
-/// What people change about themselves; `None`: stays. An empty address of a picture takes it away.
+/// The fields that a person may change about themselves. `None` keeps a value; an empty picture
+/// address removes the picture.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct UserPatch {
@@ -162,7 +171,7 @@ pub struct UserPatch {
     pub picture_url: Option<String>,
 }
 
-/// Changes what a person says about itself; needs the system scope.
+/// Changes the fields of a patch. Needs the system scope.
 pub async fn update(conn: &mut PgConnection, id: UserId, patch: &UserPatch) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -182,13 +191,13 @@ pub async fn update(conn: &mut PgConnection, id: UserId, patch: &UserPatch) -> R
     Ok(())
 }
 
-/// Remembers the tenant that a person switched to; needs the system scope.
+/// Stores the tenant that a person switched to. Needs the system scope.
 pub async fn switch(conn: &mut PgConnection, id: UserId, tenant_id: TenantId) -> Result<(), sqlx::Error> {
     sqlx::query!("update users set current_tenant_id = $2 where id = $1", id.0, tenant_id.0).execute(conn).await?;
     Ok(())
 }
 
-/// Makes a person staff; needs the system scope.
+/// Makes a person an operator. Needs the system scope.
 pub async fn make_operator(
     conn: &mut PgConnection,
     id: UserId,
@@ -211,23 +220,25 @@ pub async fn make_operator(
     Ok(())
 }
 
-/// Makes a person no staff any more; needs the system scope. `None`: nobody of that address was.
-pub async fn end_operator(conn: &mut PgConnection, email: &str) -> Result<Option<UserId>, sqlx::Error> {
+/// Ends a person's role as an operator. Returns `None` if no operator has that address. Needs the
+/// system scope.
+pub async fn end_operator(conn: &mut PgConnection, email: &Address) -> Result<Option<UserId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         update users
         set operator_role = null
-        where lower(email) = lower($1) and operator_role is not null
+        where email_canonical = $1 and operator_role is not null
         returning id as "id: UserId"
         "#,
-        email
+        email.canonical()
     )
     .fetch_optional(conn)
     .await
 }
 
-/// Removes what signing in left behind and nobody can use any more: ended sessions, old tokens and links, throttles that are
-/// over, and addresses that were registered and never verified. At most `limit` rows of each; answers how many in all.
+/// Removes ended sessions, old tokens and links, expired throttles, and addresses that were
+/// registered and never verified. Removes at most `limit` rows of each, and returns the total
+/// number.
 pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -272,7 +283,7 @@ pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Err
     .await
 }
 
-/// Removes a person, with sessions, links and memberships; needs the system scope.
+/// Removes a person with sessions, links and memberships. Needs the system scope.
 pub async fn delete(conn: &mut PgConnection, id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from users where id = $1", id.0).execute(conn).await?;
     Ok(())

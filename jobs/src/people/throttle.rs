@@ -1,4 +1,5 @@
-//! How often somebody may try: counted in PostgreSQL, so that it holds across processes and while Redis is away.
+//! Rate limits of attempts. They are counted in PostgreSQL, so they hold across processes and while
+//! Redis is down.
 
 use std::time::Duration;
 
@@ -6,30 +7,63 @@ use sqlx::PgConnection;
 
 use crate::secrets::fingerprint;
 
-/// So many tries at once, then one in an interval.
+/// A rate limit: a burst of attempts, then one per interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Throttle {
-    /// What is tried: part of what is counted.
+    /// The limited action; part of the key that is counted.
     pub name: &'static str,
-    /// Tries at once.
+    /// The number of attempts allowed at once.
     pub burst: u32,
-    /// The time until one more is allowed.
+    /// The time until one more attempt is allowed.
     pub interval: Duration,
+}
+
+/// The reasons for which something that is limited is not done.
+#[derive(Debug, thiserror::Error)]
+pub enum Throttled {
+    /// There were too many attempts; the next one is allowed after this time.
+    #[error("too many tries")]
+    TooMany(Duration),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
 }
 
 impl Throttle {
     /// Signing in to one account from one client.
     pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
-    /// Signing in to one account from anywhere: wide, or strangers could lock its owner out.
+    /// Signing in to one account from one network, such as a company's or a provider's site. It refills more slowly than
+    /// [`Throttle::ACCOUNT_ANYWHERE`], so that no single network can keep that one empty.
+    pub const ACCOUNT_NETWORK: Self = Self { name: "sign_in_network", burst: 30, interval: Duration::from_secs(30) };
+    /// Signing in to one account from a client that is known for it.
+    pub const KNOWN_CLIENT: Self = Self { name: "known_client", burst: 10, interval: Duration::from_mins(1) };
+    /// Signing in to one account from anywhere. The limit is high, or strangers could lock the
+    /// owner out.
     pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
-    /// Mails to one address that anybody can ask for.
-    pub const MAIL: Self = Self { name: "mail", burst: 3, interval: Duration::from_mins(10) };
-    /// Mails with invitations to one tenant, whoever they go to.
+    /// Letters to confirm one address. Each sort of letter that strangers can ask for has a limit of its own, so that one
+    /// sort does not use up another.
+    pub const VERIFY_LETTER: Self = Self { name: "verify_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Letters to one address with a link to choose another password.
+    pub const RESET_LETTER: Self = Self { name: "reset_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Invitations to one address, from all tenants.
+    pub const INVITATION_LETTER: Self = Self { name: "invitation_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Invitation mails of one account of which nobody has accepted an invitation yet, over all its tenants: 10 a day.
+    pub const FRESH_INVITER: Self = Self { name: "fresh_inviter", burst: 10, interval: Duration::from_mins(144) };
+    /// Invitation mails of one tenant, to any recipients.
     pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };
 
-    /// Counts a try of `whom`; needs the system scope, and to be committed. `Some`: refused, for so long.
+    /// Counts an attempt of `whom`, as [`Throttle::take`] does.
+    ///
+    /// # Errors
+    /// Returns [`Throttled::TooMany`] if it is refused.
+    pub async fn require(self, conn: &mut PgConnection, whom: &str) -> Result<(), Throttled> {
+        self.take(conn, whom).await?.map_or(Ok(()), |wait| Err(Throttled::TooMany(wait)))
+    }
+
+    /// Counts an attempt of `whom`. Returns the time to wait if it is refused. Needs the system
+    /// scope; the caller commits, also a refusal.
     pub async fn take(self, conn: &mut PgConnection, whom: &str) -> Result<Option<Duration>, sqlx::Error> {
         let key = self.key(whom);
         let (interval, whole) = (self.interval.as_secs_f64(), (self.interval * self.burst).as_secs_f64());
@@ -63,18 +97,30 @@ impl Throttle {
         )
         .fetch_optional(conn)
         .await?;
-        // Forgiven in between.
+        // The row is gone: the attempts were forgiven in the meantime.
         Ok(wait.map(|seconds| Duration::from_secs_f64(seconds.max(1.0))))
     }
 
-    /// Forgets the tries of `whom`, who turned out to be right; needs the system scope.
+    /// Takes back one counted attempt of `whom`. Needs the system scope.
+    pub async fn give_back(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
+        sqlx::query!(
+            "update throttles set next_at = next_at - make_interval(secs => $2) where key_sha256 = $1",
+            self.key(whom),
+            self.interval.as_secs_f64()
+        )
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+
+    /// Resets the attempts of `whom` after a successful one. Needs the system scope.
     pub async fn forgive(self, conn: &mut PgConnection, whom: &str) -> Result<(), sqlx::Error> {
         sqlx::query!("delete from throttles where key_sha256 = $1", self.key(whom)).execute(conn).await?;
         Ok(())
     }
 
     fn key(self, whom: &str) -> Vec<u8> {
-        fingerprint(&format!("{}\0{}", self.name, whom.to_lowercase()))
+        fingerprint(&format!("{}\0{}", self.name, whom))
     }
 }
 
@@ -98,7 +144,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(take("a").await, None);
         }
-        let wait = take("A").await.expect("refused, however it is written");
+        let wait = take("a").await.expect("refused");
         assert!(wait > Duration::from_mins(9) && wait <= Duration::from_mins(10), "{wait:?}");
         assert_eq!(take("b").await, None, "others are counted apart");
         bench.engine.db.shift_clock(Duration::from_mins(10));

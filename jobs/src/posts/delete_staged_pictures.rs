@@ -1,4 +1,4 @@
-//! Deletes the pictures that were uploaded for a delivery which did not go out.
+//! Deletes the pictures that were uploaded for a delivery which was not published.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -13,10 +13,11 @@ use crate::{
     services::Services,
 };
 
-/// Delete the pictures staged for the delivery `delivery_id`.
+/// Deletes the pictures staged for the delivery `delivery_id`.
 ///
-/// Safe to repeat: they are taken off the delivery before they are deleted, so a second attempt finds none. What an attempt that
-/// died leaves at the network, nobody sees, and the network deletes it in time.
+/// Safe to repeat: the pictures are taken off the delivery before they are deleted, so a second
+/// attempt finds none. If an attempt dies in between, its pictures stay at the network. Nobody sees
+/// them, and the network deletes them in time.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DeleteStagedPictures {
     /// The delivery.

@@ -4,24 +4,24 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum DeliveryState {
-    /// Waits for its time, or for what blocks it.
+    /// Waits for its time, or for the cause that blocks it.
     Scheduled,
-    /// Is being published, or looked for because it may be out.
+    /// Is being published, or is looked for because it may be published.
     Submitting,
-    /// Is out.
+    /// Is published.
     Published,
-    /// Will not go out, unless somebody retries its job.
+    /// Will not be published, unless somebody retries its job.
     Failed,
-    /// May be out; a person says.
+    /// May be published; a person decides.
     Unknown,
     /// Somebody cancelled it.
     Cancelled,
-    /// Was found too late to go out. No delivery is that yet.
+    /// Was found too late to be published. No delivery has this state yet.
     Missed,
 }
 
 impl DeliveryState {
-    /// As stored and as clients read it.
+    /// The name that is stored and that clients read.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

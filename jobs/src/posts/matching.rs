@@ -1,4 +1,4 @@
-//! Which of the posts that an account shows may be ours.
+//! Finds the posts of an account that may be ours.
 
 use crate::{
     engine::{Candidate, Likeness, Remote, SentWindow},
@@ -6,32 +6,32 @@ use crate::{
     providers::{Pictures, ShownPost},
 };
 
-/// What is known of a post that was sent.
+/// The known facts about a post that was sent.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted<'a> {
     /// Its text.
     pub(super) caption: &'a str,
     /// The ids of the pictures that were staged for it.
     pub(super) staged: &'a [String],
-    /// It was to have a picture.
+    /// True if the post has a picture.
     pub(super) has_picture: bool,
 }
 
-/// How well a post fits: the better ones count.
+/// The certainty of a match; only the best matches count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Fit {
-    /// In all that the network shows, which is not all.
+    /// Everything that the network shows matches, but it does not show everything.
     InPart,
-    /// In the app, too.
+    /// The app matches too.
     ByApp,
-    /// It has our pictures, and nobody else's post has.
+    /// The post has our pictures, which no other post has.
     Certain,
 }
 
-/// The posts that fit best, in their order.
+/// Returns the posts that match best, in their order.
 pub(super) fn candidates(posts: Vec<ShownPost>, window: &SentWindow, wanted: &Wanted<'_>) -> Vec<Candidate> {
     let text = canonical(wanted.caption);
-    // Where pictures of others are shown, a post without any has none.
+    // If the network shows the pictures of other posts, a post without any has none.
     let shows_pictures = posts.iter().any(|post| post.pictures != Pictures::NotShown);
     let pictures = |post: &ShownPost| {
         let has_none = shows_pictures && post.pictures == Pictures::NotShown;
@@ -55,7 +55,7 @@ pub(super) fn candidates(posts: Vec<ShownPost>, window: &SentWindow, wanted: &Wa
         .collect()
 }
 
-/// Posts whose pictures are not shown: an equal text may have come with another picture.
+/// Marks posts without shown pictures as unproven: another picture may have had the same text.
 pub(super) fn unproven(found: Vec<Candidate>) -> Vec<Candidate> {
     let less = |candidate: Candidate| match candidate.likeness {
         Likeness::Alike => Candidate { likeness: Likeness::Unproven, ..candidate },

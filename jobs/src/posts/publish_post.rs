@@ -27,16 +27,18 @@ use crate::{
     tenants::settings::OnUnknown,
 };
 
-/// How long the publishing call may take.
+/// The time limit of the publishing call.
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a post that the feed does not show is looked for, unless the tenant says otherwise.
+/// The time, in minutes, for which a post that the feed does not show is looked for, unless the
+/// tenant's settings differ.
 const PATIENCE_MINUTES: u32 = 10;
 
-/// Publish the delivery `delivery_id`.
+/// Publishes the delivery `delivery_id`.
 ///
-/// Safe to repeat: a picture is uploaded unseen and its id kept first. The call that publishes is an effect (key: the delivery),
-/// so a second attempt asks the network what became of the first before it would ever send again.
+/// Safe to repeat: a picture is uploaded without being visible, and its id is stored first. The
+/// call that publishes is an effect (key: the delivery). So a second attempt asks the network for
+/// the outcome of the first before it sends again.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct PublishPost {
     /// The delivery.
@@ -50,7 +52,7 @@ impl Job for PublishPost {
     const QUEUE: Queue = queues::POSTING;
     const RETRY: Retry = Retry::PATIENT;
     const KEEPS_TIME: bool = true;
-    /// An upload, a call and a look at the answer.
+    /// An upload, a call, and a look at its outcome.
     const TIMEOUT: Duration = Duration::from_secs(90);
     const PERMISSION: Option<&'static str> = Some("posts:publish");
 
@@ -72,7 +74,8 @@ impl Job for PublishPost {
         let account = RemoteAccount { id: delivery.account_id, remote_id: &delivery.page_id, token: &token };
         let to = Destination { provider, publisher, account };
         let effect = effect(to, &delivery);
-        // Nothing but the call stands between `sent` and its first byte; what was sent before needs no picture any more.
+        // Everything else is done before this point, so that only the call follows the mark `sent`.
+        // A post that was sent before needs no picture any more.
         let staged =
             if delivery.was_sent { delivery.staged.clone() } else { stage(cx, to, &effect, &delivery).await? };
         let answer = cx
@@ -95,7 +98,7 @@ impl Job for PublishPost {
         match not_completed {
             NotCompleted::Reconciling(facts) => {
                 store::mark_looked_for(tx, tenant_id, id, facts).await?;
-                // The token that does not open the Page for a look would not publish either.
+                // A token that cannot open the Page for reading cannot publish either.
                 if facts.class == CauseClass::Reauth { self.mark_account(tenant_id, tx, facts).await } else { Ok(()) }
             }
             NotCompleted::Again(facts) => store::mark_waiting(tx, tenant_id, id, facts, None).await,
@@ -119,14 +122,14 @@ impl Job for PublishPost {
 }
 
 impl PublishPost {
-    /// Marks the account as one that needs its user, and tells the tenant.
+    /// Marks the account as needing its user, and tells the tenant.
     async fn mark_account(&self, tenant_id: TenantId, tx: &mut Tx, facts: &Facts) -> Result<(), sqlx::Error> {
         let marked = store::mark_account_needs_reauth(tx, tenant_id, self.delivery_id, &facts.message).await?;
         let emails = marked.map(|account_id| Email::AccountNeedsAttention { account_id });
         mail::enqueue_all(tx, tenant_id, emails).await
     }
 
-    /// Has pictures deleted that were uploaded in vain.
+    /// Enqueues the deletion of pictures that were uploaded in vain.
     async fn delete_staged(&self, tenant_id: TenantId, tx: &mut Tx) -> Result<(), sqlx::Error> {
         let delivery_id = self.delivery_id;
         let key = effect_key(delivery_id);
@@ -141,7 +144,7 @@ impl PublishPost {
     }
 }
 
-/// Where a delivery goes, and how.
+/// The account that a delivery goes to, and the means to publish there.
 #[derive(Debug, Clone, Copy)]
 struct Destination<'a> {
     provider: Provider,
@@ -161,8 +164,10 @@ fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, Jo
     Ok(cx.services().keyring.decrypt(place, &delivery.access_token)?)
 }
 
-/// The ids of the delivery's pictures at the network, uploaded there and not published. Kept before anything is sent, they tell
-/// this post from every other with the same text.
+/// Returns the ids of the delivery's pictures at the network, uploaded there and not yet published.
+///
+/// They are stored before anything is sent. Later they distinguish this post from every other one
+/// with the same text.
 async fn stage(
     cx: &JobContext,
     to: Destination<'_>,
@@ -219,8 +224,8 @@ async fn send(
     Ok(to.publisher.publish(to.account, deadline, &delivery.caption, staged).await?)
 }
 
-/// What the account shows that may be ours, oldest first. Where the provider's clock turns out to be behind ours, it is asked again
-/// for what is older by its clock.
+/// Returns the account's posts that may be ours, oldest first. If the provider's clock is behind
+/// ours, older posts by its clock are requested too.
 async fn read_back(
     cx: &JobContext,
     to: Destination<'_>,
@@ -247,8 +252,10 @@ async fn read_back(
     Ok(if wanted.has_picture { unproven(found) } else { found })
 }
 
-/// What does not show an app was made by hand, if the account shows apps. If it shows none even of what is known to be ours, then it
-/// shows none of anything, and the rest of the evidence counts.
+/// Drops posts made by hand. If the account shows apps, a post without an app was made by hand.
+///
+/// If even our own known posts show no app, the account shows none at all, and the other evidence
+/// counts.
 async fn without_doubt(
     cx: &JobContext,
     to: Destination<'_>,
@@ -270,7 +277,7 @@ async fn without_doubt(
     Ok(found.into_iter().map(|candidate| Candidate { likeness, ..candidate }).collect())
 }
 
-/// The delivery, its effect and the job, in one transaction.
+/// Records the delivery, its effect and the job in one transaction.
 async fn record(
     cx: &JobContext,
     to: Destination<'_>,
@@ -294,7 +301,7 @@ async fn record(
     tx.complete(json!({ "remote_id": remote.id, "permalink": remote.permalink, "read_back": read_back })).await
 }
 
-/// What the tenant wants done about a post of which nobody can tell.
+/// Does what the tenant's settings say about a post whose outcome is unknown.
 async fn leave_unknown(
     cx: &JobContext,
     to: Destination<'_>,

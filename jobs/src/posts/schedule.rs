@@ -1,8 +1,9 @@
-//! Deciding when posts go out, and where.
+//! Schedules posts on accounts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::{
@@ -10,77 +11,107 @@ use super::{
     store::{self, NewDelivery, PostRow},
 };
 use crate::{
-    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    audit::{self, Actor, Entry},
+    engine::{EnqueueError, Enqueued, NewJob, Priority, Tx},
     ids::{AccountId, AssetId, DeliveryId, PostId, TenantId},
+    services::Services,
     tenants::{
         plans::PlansConfig,
         usage::{self, UsageError},
     },
 };
 
+/// A post that goes out now.
+#[derive(Debug, Clone)]
+pub struct NewPost {
+    /// What it says.
+    pub caption: String,
+    /// The picture that it goes out with.
+    pub asset_id: Option<AssetId>,
+    /// Where it goes.
+    pub accounts: Vec<AccountId>,
+}
+
 /// One post on one account at one time.
 #[derive(Debug, Clone, Copy)]
 pub struct Placement {
-    /// What goes out.
+    /// The post.
     pub post_id: PostId,
-    /// Where.
+    /// The account.
     pub account_id: AccountId,
-    /// When; `None`: when the calendar planned it, or now if it did not.
+    /// The time; `None` takes the calendar's planned time, or now if there is none.
     pub at: Option<DateTime<Utc>>,
-    /// With another picture than it has.
+    /// The picture to use instead of the post's own.
     pub asset_id: Option<AssetId>,
 }
 
-/// Why nothing was scheduled.
+/// The reasons for which nothing was scheduled.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    /// There are no such posts.
+    /// These posts do not exist.
     #[error("no such posts: {0:?}")]
     MissingPosts(Vec<PostId>),
-    /// A post has nothing to say yet.
+    /// The post has no caption yet.
     #[error("post {0} has neither a caption nor a picture yet")]
     Empty(PostId),
-    /// The time is over.
+    /// The time is in the past.
     #[error("{0} is in the past")]
     Past(DateTime<Utc>),
-    /// It is scheduled there already.
+    /// The post is scheduled on that account already.
     #[error("post {0} is already scheduled on that account")]
     Taken(PostId),
-    /// The tenant's plan allows no more, or there is no tenant.
+    /// The limit of the tenant's plan is reached, or the tenant does not exist.
     #[error("could not count the posts")]
     Usage(#[from] UsageError),
     /// The jobs could not be enqueued.
     #[error("could not enqueue")]
     Enqueue(#[from] EnqueueError),
-    /// The database refused; by a foreign key where the tenant has no such account or picture.
+    /// The database refused. A violated foreign key means that the tenant has no such account or
+    /// picture.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Makes a post that goes out now on some accounts; answers it with the jobs that publish it.
+/// Makes a post that is published now on some accounts. Returns it with the jobs that publish it.
 ///
 /// # Errors
-/// [`ScheduleError`], with nothing done once the transaction is dropped.
+/// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn create(
     tx: &mut Tx,
-    plans: &PlansConfig,
+    services: &Services,
+    actor: &Actor,
     tenant_id: TenantId,
-    caption: &str,
-    asset_id: Option<AssetId>,
-    accounts: &[AccountId],
+    new: &NewPost,
 ) -> Result<(PostId, Vec<Enqueued>), ScheduleError> {
-    let post_id = store::insert_post(tx, tenant_id, caption, asset_id).await?;
-    let placements: Vec<Placement> =
-        accounts.iter().map(|&account_id| Placement { post_id, account_id, at: None, asset_id: None }).collect();
-    let jobs = schedule(tx, plans, tenant_id, &placements).await?;
+    let post_id = store::insert_post(tx, tenant_id, &new.caption, new.asset_id).await?;
+    let placement = |&account_id| Placement { post_id, account_id, at: None, asset_id: None };
+    let placements: Vec<Placement> = new.accounts.iter().map(placement).collect();
+    let jobs = place(tx, &services.plans, tenant_id, &placements).await?;
+    let details = json!({ "accounts": new.accounts, "asset_id": new.asset_id });
+    let entry = Entry::new(tenant_id, "post.create", "post", post_id, details);
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
     Ok((post_id, jobs))
 }
 
-/// Schedules posts that exist: all of them, or none.
+/// Schedules existing posts: all of them, or none.
 ///
 /// # Errors
-/// [`ScheduleError`], with nothing done once the transaction is dropped.
+/// Returns [`ScheduleError`]; the caller drops the transaction.
 pub async fn schedule(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    tenant_id: TenantId,
+    (account_id, placements): (AccountId, &[Placement]),
+) -> Result<Vec<Enqueued>, ScheduleError> {
+    let jobs = place(tx, &services.plans, tenant_id, placements).await?;
+    let times: Vec<_> = placements.iter().map(|placement| (placement.post_id, placement.at)).collect();
+    let entry = Entry::new(tenant_id, "posts.schedule", "account", account_id, json!({ "posts": times }));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(jobs)
+}
+
+async fn place(
     tx: &mut Tx,
     plans: &PlansConfig,
     tenant_id: TenantId,
@@ -113,7 +144,11 @@ pub async fn schedule(
         .iter()
         .map(|delivery| {
             let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id }).on_account(delivery.account_id);
-            if let Some(time) = delivery.scheduled_at { job.at(time) } else { job }
+            match delivery.scheduled_at {
+                Some(time) => job.at(time),
+                // Somebody pressed "publish now".
+                None => job.with_priority(Priority::Interactive),
+            }
         })
         .collect();
     let enqueued = tx.enqueue_all(jobs).await?;
@@ -123,7 +158,7 @@ pub async fn schedule(
     Ok(enqueued)
 }
 
-/// The posts. Every one exists and has something to say.
+/// Returns the posts. Each one exists and has a caption.
 async fn written(
     tx: &mut Tx,
     tenant_id: TenantId,

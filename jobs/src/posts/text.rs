@@ -1,21 +1,24 @@
-//! Texts as networks take and show them.
+//! Normalizes and compares texts as networks accept and show them.
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Parameters of links that networks add or take away. Source: what networks, search engines and mail tools append to links.
+/// The link parameters that networks add or remove. Source: the parameters that networks, search
+/// engines and mail tools append to links.
 const TRACKERS: [&str; 6] = ["fbclid", "gclid", "dclid", "igshid", "mc_cid", "mc_eid"];
 
-/// How the names of others of them begin.
+/// The prefix of further such parameters.
 const TRACKER_PREFIX: &str = "utm_";
 
-/// A text as it is sent: lines end with LF, and characters are composed (NFC).
+/// Returns a text as it is sent: lines end with LF, and characters are composed (NFC).
 #[must_use]
 pub fn normalized(text: &str) -> String {
     text.replace("\r\n", "\n").replace('\r', "\n").nfc().collect()
 }
 
-/// The form in which texts are compared: equal for what a network shows as the same. Composed, without characters that are not
-/// seen, words separated by one space, links without what is added to track them.
+/// Returns the form in which texts are compared: equal if a network shows them as the same.
+///
+/// Characters are composed and invisible ones removed. Words are separated by one space. Links have
+/// no tracking parameters.
 #[must_use]
 pub fn canonical(text: &str) -> String {
     let visible: String = text.nfc().filter(|&c| !is_invisible(c)).collect();
@@ -23,7 +26,8 @@ pub fn canonical(text: &str) -> String {
     words.join(" ")
 }
 
-/// Zero-width characters, marks of direction, and variation selectors. White space is none of them.
+/// Returns true for zero-width characters, marks of direction and variation selectors, but not for
+/// white space.
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'

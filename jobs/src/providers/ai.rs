@@ -1,4 +1,4 @@
-//! OpenAI: structured answers of a chat model.
+//! OpenAI: structured responses of a chat model.
 
 use std::{error::Error as StdError, time::Duration};
 
@@ -22,19 +22,19 @@ use crate::{
     value_parsers::secret,
 };
 
-/// The setting without which nothing is written by AI.
+/// The setting without which AI writes nothing.
 pub const SETTING: &str = "OPENAI_API_KEY";
 
-/// The longest that an answer may take.
+/// The maximum time of a response.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// The model and where it is.
+/// The model, and the address of its API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AiConfig {
-    /// The key; without one nothing is written by AI.
+    /// The API key. Without it, AI writes nothing.
     #[arg(long, env = SETTING, hide_env_values = true, value_parser = secret)]
     pub openai_api_key: Option<SecretString>,
-    /// Base address of the API.
+    /// The base address of the API.
     #[arg(long, env = "OPENAI_BASE_URL", default_value = "https://api.openai.com/v1")]
     pub openai_base_url: String,
     /// The model that writes.
@@ -45,55 +45,60 @@ pub struct AiConfig {
 /// A client of the model.
 #[derive(Debug, Clone)]
 pub struct Ai {
-    /// None without a key.
+    /// `None` without a key.
     client: Option<Client<OpenAIConfig>>,
     model: String,
 }
 
-/// What to ask for.
+/// A question to the model.
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// A name for the answer's schema, of letters and `_`.
+    /// A name for the response's schema, of letters and `_`.
     pub name: &'static str,
-    /// The answer's JSON schema, by the rules of strict structured outputs: every property required, no others allowed.
+    /// The response's JSON schema, by the rules of strict structured outputs: every property is
+    /// required, and no others are allowed.
     pub schema: Value,
-    /// Who the model is to be.
+    /// The role of the model (the system prompt).
     pub system: &'static str,
-    /// What is asked.
+    /// The question (the user prompt).
     pub user: String,
 }
 
-/// What the service, or the way to it, said: without what could be a secret, as services repeat wrong keys.
+/// A message of the service, or an error on the way to it, without possible secrets. Services may
+/// repeat wrong keys.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct ProviderMessage(String);
 
-/// A question that brought no answer that could be used.
+/// A question without a usable response.
 #[derive(Debug, thiserror::Error)]
 pub enum AiError {
     /// There is no key.
     #[error("{SETTING} is not set")]
     NotConfigured,
-    /// The service did not answer, or answered that something failed.
+    /// The service did not respond, or reported a failure.
     #[error("the language model did not answer")]
     NoAnswer(#[source] ProviderMessage),
-    /// Too many questions.
+    /// The rate limit is reached.
     #[error("the language model asks us to wait")]
     Rate(#[source] ProviderMessage),
-    /// The account has no money, the key is wrong, or the request is malformed: an operator has to look.
+    /// The account has no credit, the key is wrong, or the request is malformed. An operator has to
+    /// look.
     #[error("the language model refuses our account or request")]
     Config(#[source] ProviderMessage),
-    /// The model declined.
+    /// The model declined to respond.
     #[error("the language model declined: {0}")]
     Declined(String),
-    /// The answer is cut off or is not what was asked for.
+    /// The response is truncated, or does not match the schema.
     #[error("the language model's answer cannot be used: {0}")]
     Unusable(String),
 }
 
 impl Ai {
-    /// A client of the configured model. It goes straight to the network: async-openai's default service would repeat
-    /// failed requests by itself for minutes, which is the ledger's business.
+    /// Returns a client of the configured model.
+    ///
+    /// It uses the network directly, because async-openai's default service would retry failed
+    /// requests for minutes. Retries belong to the ledger.
     ///
     /// # Panics
     /// If the TLS backend cannot be set up, which the build decides.
@@ -112,16 +117,16 @@ impl Ai {
         Self { client, model: config.gpt_text_model.clone() }
     }
 
-    /// Whether there is a model to ask.
+    /// Returns true if a model is configured.
     #[must_use]
     pub fn is_configured(&self) -> bool {
         self.client.is_some()
     }
 
-    /// Asks, and reads the answer as a `T`.
+    /// Asks a question, and reads the response as a `T`.
     ///
     /// # Errors
-    /// [`AiError`].
+    /// Returns [`AiError`], which jobs turn into a retry, a wait or a failure.
     pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
         let client = self.client.as_ref().ok_or(AiError::NotConfigured)?;
         let request = self.request(question).map_err(|error| AiError::Config(ProviderMessage::of(&error)))?;
@@ -164,7 +169,7 @@ impl Ai {
 
 impl ProviderMessage {
     fn of(error: &OpenAIError) -> Self {
-        // What came instead of the documented answer is in its words, which is for nobody to keep.
+        // The text of this error contains the undocumented response, which may hold anything.
         if let OpenAIError::JSONDeserialize(error, _) = error {
             return Self(redact(&format!("an answer that is not the API's: {error}")));
         }
@@ -178,7 +183,7 @@ impl ProviderMessage {
     }
 }
 
-/// Source: "Error codes" of the API; a 429 for want of money does not pass by itself.
+/// Source: "Error codes" of the API. A 429 for lack of credit does not pass by itself.
 fn classify(error: OpenAIError) -> AiError {
     let said = ProviderMessage::of(&error);
     let OpenAIError::ApiError(answer) = error else {

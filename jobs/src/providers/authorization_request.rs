@@ -1,33 +1,36 @@
-//! What one login at a provider is known by, which belongs to one browser.
+//! One login at a provider, bound to one browser.
 
 use secrecy::{ExposeSecret as _, SecretString};
 
 use crate::secrets::random_token;
 
-/// A login as it begins. The browser keeps the verifier in a cookie, so that nobody can have another browser end it.
+/// The secrets of a login that begins. The browser keeps the verifier in a cookie, so that nobody
+/// can make another browser complete the login.
 #[derive(Debug)]
 pub struct AuthorizationRequest {
-    /// Goes to the provider and comes back.
+    /// The state, which goes to the provider and comes back.
     pub state: String,
-    /// Goes to a provider that takes PKCE as a hash first, and as it is with the code.
+    /// The verifier. A provider with PKCE gets its hash first, and the verifier itself with the
+    /// code.
     pub verifier: SecretString,
 }
 
 impl AuthorizationRequest {
-    /// A new one.
+    /// Returns a new request.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "a default request would not be a new one")]
     pub fn new() -> Self {
         Self { state: random_token(), verifier: random_token().into() }
     }
 
-    /// What the cookie holds of somebody who signs in: we keep nothing of it.
+    /// Returns the cookie for a person who signs in. We store nothing of it.
     #[must_use]
     pub fn cookie(&self) -> String {
         format!("{}.{}", self.state, self.verifier.expose_secret())
     }
 
-    /// The request that a cookie holds, if it is the one that came back with `state`; answers its verifier.
+    /// Returns the verifier in a cookie, if the cookie belongs to the request that came back with
+    /// `state`.
     #[must_use]
     pub fn verifier(cookie: &str, state: &str) -> Option<SecretString> {
         let (kept, verifier) = cookie.split_once('.')?;

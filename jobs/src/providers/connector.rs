@@ -1,4 +1,5 @@
-//! How accounts at a provider are connected, once somebody logged in there or gave us a key.
+//! The interface for connecting accounts at a provider, after somebody logged in there or gave us a
+//! key.
 
 use std::fmt;
 
@@ -7,52 +8,53 @@ use secrecy::SecretString;
 
 use super::{ProviderError, Token};
 
-/// A call of a provider that is on its way.
+/// A pending call of a provider.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
-/// How accounts at a provider are connected. How people log in there is its [`super::OauthClient`].
+/// Connects accounts at a provider. People log in there through its [`super::OauthClient`].
 pub trait Connector: fmt::Debug + Send + Sync {
-    /// Exchanges a living token for one with a fresh life.
+    /// Exchanges a valid token for one with a fresh life.
     ///
-    /// Errors: class `Reauth` when the token has died.
+    /// Errors: class `Reauth` if the token is dead.
     fn refresh<'a>(&'a self, token: &'a SecretString) -> Call<'a, Token>;
 
-    /// Checks that a token lives; answers the provider's id of the person behind it.
+    /// Checks that a token is valid, and returns the provider's id of its person.
     ///
-    /// Errors: class `Reauth` when the token has died.
+    /// Errors: class `Reauth` if the token is dead.
     fn check<'a>(&'a self, token: &'a SecretString) -> Call<'a, String>;
 
-    /// Looks for what a token opens.
+    /// Returns the accounts that a token opens.
     fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found>;
 
-    /// Takes back everything that the person granted us, which ends all tokens of the person for our app.
+    /// Revokes everything that the person granted us, which ends all tokens of the person for our
+    /// app.
     ///
-    /// Errors: class `Reauth` when the token has died, so that nothing is left to take back.
+    /// Errors: class `Reauth` if the token is dead, so that nothing is left to revoke.
     fn revoke<'a>(&'a self, token: &'a SecretString) -> Call<'a, ()>;
 }
 
-/// What a token opens.
+/// The accounts that a token opens.
 #[derive(Debug)]
 pub struct Found {
     /// The provider's id of the person behind the token.
     pub person_id: String,
-    /// What the person allowed, which may be less than was asked for.
+    /// The permissions that the person granted, which may be fewer than requested.
     pub granted: Vec<String>,
-    /// What publishing or reading back needs and the person did not allow.
+    /// The permissions that publishing or reading back needs and the person did not grant.
     pub missing: Vec<&'static str>,
-    /// What can be used.
+    /// The usable accounts.
     pub accounts: Vec<FoundAccount>,
-    /// What was listed and cannot be used, by name.
+    /// The names of the listed accounts that cannot be used.
     pub left_out: Vec<String>,
 }
 
 /// An account that a token opens.
 #[derive(Debug)]
 pub struct FoundAccount {
-    /// The provider's id of it.
+    /// The provider's id of the account.
     pub remote_id: String,
     /// Its name.
     pub name: String,
-    /// Its own token; without one it is used with the person's.
+    /// The account's own token; without one, the person's token is used.
     pub token: Option<SecretString>,
 }

@@ -1,4 +1,4 @@
-//! Calls of providers that brought nothing that can be used, and what jobs decide then.
+//! Failed calls of providers, and the decisions of jobs about them.
 
 use std::{error::Error as StdError, fmt, time::Duration};
 
@@ -8,39 +8,39 @@ use crate::{
     ids::AccountId,
 };
 
-/// The wait where a provider names none.
+/// The wait if a provider names none.
 const DEFAULT_WAIT: Duration = Duration::from_mins(10);
 
-/// How long a job waits that a provider wants to slow down, at least.
+/// The minimum wait of a job if the provider wants us to slow down.
 const POLICY_WAIT: Duration = Duration::from_hours(3);
 
-/// What kind of refusal it is. Each provider says of its own codes which one they are.
+/// The class of a refusal. Each provider maps its own codes to classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
-    /// Passes by itself.
+    /// The problem passes by itself.
     Transient,
-    /// Too many calls: wait.
+    /// There were too many calls, so the job waits.
     Rate,
-    /// The connection needs its user again.
+    /// The user has to connect again.
     Reauth,
-    /// The user lacks, or did not give us, the right.
+    /// The user lacks the right, or did not grant it to us.
     Permission,
-    /// The content is refused.
+    /// The content is rejected.
     Permanent,
-    /// The same was posted just before.
+    /// The same content was posted just before.
     Duplicate,
     /// The provider wants us to slow down.
     Policy,
-    /// Our own app is set up wrongly.
+    /// Our own app is configured wrongly.
     Config,
-    /// The login has to be started anew.
+    /// The login has to start again.
     Restart,
-    /// A code that is in no table: what came of the call is open.
+    /// The code is in no table, so the outcome of the call is open.
     Unknown,
 }
 
 impl Class {
-    /// The class of the failures that it makes.
+    /// Returns the class of the resulting failures.
     fn cause(self) -> CauseClass {
         match self {
             Self::Transient => CauseClass::Transient,
@@ -56,7 +56,7 @@ impl Class {
         }
     }
 
-    /// What the class says to people.
+    /// Returns the meaning of the class in words for people.
     fn words(self, provider: Provider) -> String {
         let (label, noun) = (provider.label(), provider.account_noun());
         match self {
@@ -76,73 +76,73 @@ impl Class {
     }
 }
 
-/// What an error says about the write that it answers.
+/// The meaning of an error for the write that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnWrite {
-    /// Refused before anything was written: it did not happen.
+    /// The write was refused before it had an effect.
     Refused,
-    /// It may have happened: it has to be read back.
+    /// The write may have happened, so it has to be read back.
     ReadBack,
 }
 
-/// What went wrong in a call. Contains no token and no code.
+/// The failure of a call. It contains no token and no code.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// No connection: nothing left this machine.
+    /// There was no connection: nothing left this machine.
     #[error("could not connect")]
     Unreachable(#[source] reqwest::Error),
-    /// The request left, no whole answer came.
+    /// The request was sent, and no complete response came.
     #[error("no answer")]
     NoAnswer(#[source] reqwest::Error),
-    /// All calls together took longer than anybody waits.
+    /// All calls together exceeded their time limit.
     #[error("too slow")]
     Slow,
-    /// An answer that the provider does not document, such as a proxy's.
+    /// The response is not one that the provider documents, such as a proxy's.
     #[error("an unexpected response: status {status}")]
     UnexpectedResponse {
         /// The HTTP status.
         status: u16,
-        /// How long it asks us to wait.
+        /// The time that the provider asks us to wait.
         wait: Option<Duration>,
     },
-    /// A list whose end could not be found.
+    /// The end of a list was not found.
     #[error("a list has no end, or goes on elsewhere")]
     Endless,
     /// The provider refused.
     #[error("refused: {message}")]
     Refused {
-        /// What that means.
+        /// The class of the refusal.
         class: Class,
-        /// What it means for a write.
+        /// Its meaning for a write.
         on_write: OnWrite,
-        /// The provider's words and codes, without what could be a secret.
+        /// The provider's message and codes, without possible secrets.
         message: String,
-        /// How long it asks us to wait.
+        /// The time that the provider asks us to wait.
         wait: Option<Duration>,
     },
 }
 
 impl Failure {
     pub(super) fn from_reqwest(error: reqwest::Error) -> Self {
-        // The URL is left out: it may carry a proof.
+        // The URL is left out, because it may contain a proof.
         let error = error.without_url();
         if error.is_connect() { Self::Unreachable(error) } else { Self::NoAnswer(error) }
     }
 
-    /// An answer that is not what was asked for.
+    /// Returns the failure for a response that does not match the request.
     pub(super) fn unexpected() -> Self {
         Self::UnexpectedResponse { status: 200, wait: None }
     }
 }
 
-/// A call of a provider that brought nothing that can be used.
+/// A call of a provider without a usable response.
 #[derive(Debug)]
 pub struct ProviderError {
-    /// Whose.
+    /// The provider.
     pub provider: Provider,
-    /// The account it was called for, if it was for one.
+    /// The account that it was called for, if any.
     pub account_id: Option<AccountId>,
-    /// Why.
+    /// The failure.
     pub failure: Failure,
 }
 
@@ -159,7 +159,7 @@ impl StdError for ProviderError {
 }
 
 impl ProviderError {
-    /// What kind of refusal it is; what is none passes by itself.
+    /// Returns the class of the refusal. Other failures pass by themselves.
     #[must_use]
     pub fn class(&self) -> Class {
         match &self.failure {
@@ -206,7 +206,7 @@ impl From<ProviderError> for JobError {
             (Class::Transient | Class::Config | Class::Duplicate | Class::Unknown, _) => {
                 Self::Retry(error.into_cause())
             }
-            // The limit is the account's: its other jobs would only run into it.
+            // The limit is the account's, so its other jobs would only run into it.
             (Class::Rate, Some(id)) => Self::Park(Parked::Account(id), Some(rest), error.into_cause()),
             (Class::Rate, None) => Self::Later(rest, error.into_cause()),
             (Class::Policy, _) => Self::Later(wait.unwrap_or_default().max(POLICY_WAIT), error.into_cause()),
@@ -219,8 +219,8 @@ impl From<ProviderError> for JobError {
 }
 
 impl From<ProviderError> for SendError {
-    /// Whether a write is known not to have happened: the provider's table says that of each refusal. An answer that is none, or
-    /// is not the provider's, leaves it open.
+    /// Decides if the write is known not to have happened. The provider's table says that for each
+    /// refusal. Without a response, or with an undocumented one, it is open.
     fn from(error: ProviderError) -> Self {
         let on_write = match &error.failure {
             Failure::Unreachable(_) => OnWrite::Refused,
@@ -236,13 +236,15 @@ impl From<ProviderError> for SendError {
     }
 }
 
-/// A read that went wrong. It says nothing about what the account shows, and nothing about the content of a post.
+/// A failed read. It says nothing about the posts of the account, and nothing about the content of
+/// a post.
 #[derive(Debug, thiserror::Error)]
 #[error("could not read the account")]
 pub struct ReadError(#[from] pub(super) ProviderError);
 
 impl From<ReadError> for JobError {
-    /// A limit and a dead connection hold up the account's other jobs too; after every other error it is read again.
+    /// A rate limit or a dead connection parks the account's other jobs too. Every other failed
+    /// read is retried.
     fn from(ReadError(error): ReadError) -> Self {
         let words = format!("The {} could not be read: {}", error.provider.account_noun(), error.words());
         let (class, wait, account_id) = (error.class(), error.wait(), error.account_id);

@@ -1,4 +1,4 @@
-//! GitHub, with which people sign in. Source: GitHub's REST API, "Users" and "Emails".
+//! GitHub, as a way to sign in. Source: GitHub's REST API, "Users" and "Emails".
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::{
     AppCredentials, Call, Failure, Integration, Listing, OauthApp, OauthClient, Profile, Provider, ProviderError,
     ProvidersConfig, Purpose, SignIn, http::Api, oauth,
 };
-use crate::value_parsers::{UrlParser, secret};
+use crate::value_parsers::{ServiceUrlParser, secret};
 
 const PROVIDER: Provider = Provider::Github;
 
@@ -19,22 +19,22 @@ const PROVIDER: Provider = Provider::Github;
 pub(super) const LISTING: Listing =
     Listing { provider: PROVIDER, purpose: Purpose::SignIn, setting: "GITHUB_CLIENT_ID", set_up };
 
-/// The app at GitHub, and where GitHub is.
+/// The app at GitHub, and GitHub's addresses.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[expect(clippy::struct_field_names, reason = "these are the names of the settings")]
 pub struct Config {
-    /// The id of the OAuth app at GitHub; without one, signing in with GitHub is not offered.
+    /// The id of the OAuth app at GitHub. Without it, signing in with GitHub is not offered.
     #[arg(long, env = "GITHUB_CLIENT_ID")]
     pub github_client_id: Option<String>,
     /// The secret of that app.
     #[arg(long, env = "GITHUB_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub github_client_secret: Option<SecretString>,
-    /// Base address of GitHub's pages.
-    #[arg(long, env = "GITHUB_URL", value_parser = UrlParser, default_value = "https://github.com")]
+    /// The base address of GitHub's pages.
+    #[arg(long, env = "GITHUB_URL", value_parser = ServiceUrlParser, default_value = "https://github.com")]
     pub github_url: Url,
-    /// Base address of GitHub's API.
-    #[arg(long, env = "GITHUB_API_URL", value_parser = UrlParser, default_value = "https://api.github.com")]
+    /// The base address of GitHub's API.
+    #[arg(long, env = "GITHUB_API_URL", value_parser = ServiceUrlParser, default_value = "https://api.github.com")]
     pub github_api_url: Url,
 }
 
@@ -108,7 +108,8 @@ impl Github {
 
     async fn list_emails(&self, token: &SecretString) -> Result<Vec<Address>, ProviderError> {
         match self.get("user/emails?per_page=100", token).await {
-            // Not granted: who came before is known by the id alone.
+            // The permission was not granted. People who signed in before are found by the id
+            // alone.
             Err(ProviderError { failure: Failure::UnexpectedResponse { status: 403 | 404, .. }, .. }) => Ok(Vec::new()),
             emails => emails,
         }

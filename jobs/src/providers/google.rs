@@ -1,4 +1,4 @@
-//! Google, with which people sign in. Source: Google's "`OpenID Connect`", userinfo.
+//! Google, as a way to sign in. Source: Google's "`OpenID Connect`", userinfo.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::{
     AppCredentials, Call, Integration, Listing, OauthApp, OauthClient, Profile, Provider, ProvidersConfig, Purpose,
     SignIn, http::Api, oauth,
 };
-use crate::value_parsers::{UrlParser, secret};
+use crate::value_parsers::{ServiceUrlParser, secret};
 
 const PROVIDER: Provider = Provider::Google;
 
@@ -18,25 +18,25 @@ const PROVIDER: Provider = Provider::Google;
 pub(super) const LISTING: Listing =
     Listing { provider: PROVIDER, purpose: Purpose::SignIn, setting: "GOOGLE_CLIENT_ID", set_up };
 
-/// The app at Google, and where Google is.
+/// The app at Google, and Google's addresses.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 #[expect(clippy::struct_field_names, reason = "these are the names of the settings")]
 pub struct Config {
-    /// The id of the app at Google; without one, signing in with Google is not offered.
+    /// The id of the app at Google. Without it, signing in with Google is not offered.
     #[arg(long, env = "GOOGLE_CLIENT_ID")]
     pub google_client_id: Option<String>,
     /// The secret of that app.
     #[arg(long, env = "GOOGLE_CLIENT_SECRET", hide_env_values = true, value_parser = secret)]
     pub google_client_secret: Option<SecretString>,
     /// Google's page on which people sign in.
-    #[arg(long, env = "GOOGLE_AUTH_URL", value_parser = UrlParser, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
+    #[arg(long, env = "GOOGLE_AUTH_URL", value_parser = ServiceUrlParser, default_value = "https://accounts.google.com/o/oauth2/v2/auth")]
     pub google_auth_url: Url,
-    /// Where Google exchanges codes for tokens.
-    #[arg(long, env = "GOOGLE_TOKEN_URL", value_parser = UrlParser, default_value = "https://oauth2.googleapis.com/token")]
+    /// The address at which Google exchanges codes for tokens.
+    #[arg(long, env = "GOOGLE_TOKEN_URL", value_parser = ServiceUrlParser, default_value = "https://oauth2.googleapis.com/token")]
     pub google_token_url: Url,
-    /// Base address of Google's APIs.
-    #[arg(long, env = "GOOGLE_API_URL", value_parser = UrlParser, default_value = "https://www.googleapis.com")]
+    /// The base address of Google's APIs.
+    #[arg(long, env = "GOOGLE_API_URL", value_parser = ServiceUrlParser, default_value = "https://www.googleapis.com")]
     pub google_api_url: Url,
 }
 

@@ -1,4 +1,4 @@
-//! HTTP clients: one for ordinary calls, one for effects; and the API of one provider.
+//! HTTP clients, one for ordinary calls and one for effects, and the API of a provider.
 
 use std::{
     convert::Infallible,
@@ -17,16 +17,16 @@ use crate::{
     ids::AccountId,
 };
 
-/// Some providers refuse whoever does not name itself.
+/// The user agent. Some providers reject requests without one.
 const USER_AGENT: &str = "linecook";
 
-/// More bytes than any answer has.
+/// The maximum size of a response, larger than any that is expected.
 const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
 
-/// Bytes between two looks at the deadline.
+/// The number of bytes between two checks of the deadline.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// A client for calls that may be repeated.
+/// Returns a client for calls that may be repeated.
 ///
 /// # Panics
 /// If the TLS backend cannot be set up, which the build decides.
@@ -41,8 +41,11 @@ pub fn client() -> reqwest::Client {
         .expect("the TLS backend is built in")
 }
 
-/// A client for calls that must not happen twice: it never repeats a request by itself, never sends on a connection that
-/// was idle (which may turn out dead after the bytes left) and never follows a redirect.
+/// Returns a client for calls that must not happen twice. It never retries a request and never
+/// follows a redirect.
+///
+/// It never reuses an idle connection either, because that may turn out dead after the bytes were
+/// sent.
 ///
 /// # Panics
 /// As [`client`].
@@ -58,8 +61,10 @@ pub fn effect_client() -> reqwest::Client {
         .expect("the TLS backend is built in")
 }
 
-/// A body that refuses to go on once the deadline has passed, so that a process that was stopped in the middle sends
-/// nothing late. It is looked at before every chunk; between that look and the write there are microseconds.
+/// Returns a body that stops once the deadline has passed, so that a process that was suspended
+/// meanwhile sends nothing late.
+///
+/// The deadline is checked before every chunk; the write follows within microseconds.
 #[must_use]
 pub fn body_until(deadline: Deadline, bytes: &Bytes) -> reqwest::Body {
     let chunks: Vec<Bytes> =
@@ -73,31 +78,32 @@ pub fn body_until(deadline: Deadline, bytes: &Bytes) -> reqwest::Body {
     }))
 }
 
-/// What a provider answered.
+/// A response of a provider.
 #[derive(Debug)]
 pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
-    /// The provider's clock, as the answer shows it.
+    /// The provider's clock, according to the response.
     pub(super) clock: Option<ProviderClock>,
 }
 
 impl Answer {
-    /// Whether its status says that all is well.
+    /// Returns true if the status means success.
     pub(super) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 }
 
-/// The HTTP API of a provider: its errors name the provider and, for an account's calls, the account.
+/// The HTTP API of a provider. Its errors name the provider and, for an account's calls, the
+/// account.
 #[derive(Debug, Clone)]
 pub(super) struct Api {
     provider: Provider,
     account_id: Option<AccountId>,
     pub(super) client: reqwest::Client,
-    /// What an answer says went wrong, if something did.
+    /// Returns the failure that a response reports, if any.
     failure_of: fn(&Answer) -> Option<Failure>,
 }
 
@@ -106,32 +112,32 @@ impl Api {
         Self { provider, account_id: None, client: client(), failure_of }
     }
 
-    /// The same for calls that concern an account.
+    /// Returns the same API for calls that concern an account.
     pub(super) fn on_account(&self, account_id: AccountId) -> Self {
         Self { account_id: Some(account_id), ..self.clone() }
     }
 
-    /// An error of this provider.
+    /// Returns an error of this provider.
     pub(super) fn error(&self, failure: Failure) -> ProviderError {
         ProviderError { provider: self.provider, account_id: self.account_id, failure }
     }
 
-    /// Sends a request by its own client; answers whatever comes back.
+    /// Sends a request with the request's own client, and returns any response.
     pub(super) async fn exchange(&self, request: RequestBuilder) -> Result<Answer, ProviderError> {
         receive(request).await.map_err(|failure| self.error(failure))
     }
 
-    /// What an answer is good for.
+    /// Returns a successful response, or the failure that it reports.
     pub(super) fn check(&self, answer: Answer) -> Result<Answer, ProviderError> {
         (self.failure_of)(&answer).map_or(Ok(answer), |failure| Err(self.error(failure)))
     }
 
-    /// Sends a request; answers what comes back if it is good.
+    /// Sends a request, and returns a successful response.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, ProviderError> {
         self.check(self.exchange(request).await?)
     }
 
-    /// Reads the JSON of an answer.
+    /// Reads the JSON of a response.
     pub(super) fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ProviderError> {
         serde_json::from_slice(body).map_err(|_| self.error(Failure::unexpected()))
     }

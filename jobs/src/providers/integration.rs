@@ -1,33 +1,37 @@
-//! What can be done with a provider, and which providers are set up.
+//! The abilities of providers, and the providers that are configured.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{Connector, LIST, NotOffered, OauthClient, Provider, ProvidersConfig, Publisher, SignIn};
+use anyhow::ensure;
 
-/// A provider that this version can talk to, whether or not it is set up.
+use super::{Connector, LIST, NotOffered, OauthClient, Provider, ProvidersConfig, Publisher, SignIn};
+use crate::people::SignInWith;
+
+/// A provider that this version supports, configured or not.
 #[derive(Debug, Clone, Copy)]
 pub struct Listing {
-    /// Which one.
+    /// The provider.
     pub provider: Provider,
-    /// What people log in there for.
+    /// The purpose of logins at this provider.
     pub purpose: Purpose,
-    /// The setting without which it is not offered.
+    /// The setting without which the provider is not offered.
     pub setting: &'static str,
-    /// Makes its clients; browsers come back to the address given. `None` if it is not set up.
+    /// Makes the provider's clients. Browsers come back to the given address. Returns `None` if the
+    /// provider is not configured.
     pub(super) set_up: fn(&ProvidersConfig, String) -> anyhow::Result<Option<Integration>>,
 }
 
-/// What people log in at a provider for.
+/// The purpose of logins at a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To connect accounts.
+    /// Connecting accounts.
     Connect,
-    /// To sign in here.
+    /// Signing in to Linecook.
     SignIn,
 }
 
 impl Listing {
-    /// Where the provider sends a browser back to.
+    /// Returns the address to which the provider sends a browser back.
     fn redirect_uri(&self, public_url: &str) -> String {
         let name = self.provider.name();
         match self.purpose {
@@ -37,40 +41,40 @@ impl Listing {
     }
 }
 
-/// A provider that is set up: what can be done there, by what does it.
+/// A configured provider, with one client for each of its abilities.
 #[derive(Debug, Clone)]
 pub struct Integration {
-    /// Which one.
+    /// The provider.
     pub provider: Provider,
-    /// People log in there.
+    /// The client for logins, if people log in there.
     pub oauth: Option<OauthClient>,
-    /// Accounts are connected.
+    /// The client for connecting accounts.
     pub connector: Option<Arc<dyn Connector>>,
-    /// Posts go out there.
+    /// The client for publishing posts.
     pub publisher: Option<Arc<dyn Publisher>>,
-    /// People sign in with it.
+    /// The client for signing in.
     pub sign_in: Option<Arc<dyn SignIn>>,
 }
 
 impl Integration {
-    /// A provider with which nothing can be done yet.
+    /// Returns a provider without abilities.
     #[must_use]
     pub fn new(provider: Provider) -> Self {
         Self { provider, oauth: None, connector: None, publisher: None, sign_in: None }
     }
 }
 
-/// The providers that are set up.
+/// The configured providers.
 #[derive(Debug, Clone)]
 pub struct Providers {
     integrations: BTreeMap<Provider, Integration>,
 }
 
 impl Providers {
-    /// The providers as configured; browsers come back to addresses below `public_url`.
+    /// Returns the configured providers. Browsers come back to addresses below `public_url`.
     ///
     /// # Errors
-    /// An app has an id and no secret, or an address cannot be used.
+    /// Returns an error if an app has an id and no secret, or if an address cannot be used.
     pub fn new(config: &ProvidersConfig, public_url: &str) -> anyhow::Result<Self> {
         let mut integrations = BTreeMap::new();
         for listing in LIST {
@@ -80,38 +84,62 @@ impl Providers {
         Ok(Self { integrations })
     }
 
-    /// Adds a provider, in place of what there is of it.
+    /// Lets people sign in with these providers only, or with all if that is not set.
+    ///
+    /// # Errors
+    /// Returns an error if one of them is not configured.
+    pub fn sign_in_with(mut self, with: Option<&SignInWith>) -> anyhow::Result<Self> {
+        let Some(SignInWith(named)) = with else {
+            return Ok(self);
+        };
+        for listing in LIST.iter().filter(|listing| listing.purpose == Purpose::SignIn) {
+            let (provider, is_named) = (listing.provider, named.contains(&listing.provider));
+            ensure!(
+                !is_named || self.signing_in(provider).is_some(),
+                "SIGN_IN_WITH names {}, so set {} too",
+                provider.name(),
+                listing.setting
+            );
+            if let Some(integration) = self.integrations.get_mut(&provider).filter(|_| !is_named) {
+                integration.sign_in = None;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Adds a provider, and replaces an earlier one.
     #[cfg(any(test, feature = "testing"))]
     pub fn insert(&mut self, integration: Integration) {
         self.integrations.insert(integration.provider, integration);
     }
 
-    /// How people log in there to connect accounts.
+    /// Returns the client for logins that connect accounts.
     ///
     /// # Errors
-    /// [`NotOffered`].
+    /// Returns [`NotOffered`], on which a job waits for an operator or a newer version.
     pub fn connecting(&self, provider: Provider) -> Result<&OauthClient, NotOffered> {
         self.connector(provider)?;
         self.get(provider)?.oauth.as_ref().ok_or(NotOffered::Unsupported(provider))
     }
 
-    /// How accounts are connected there.
+    /// Returns the client for connecting accounts.
     ///
     /// # Errors
-    /// [`NotOffered`].
+    /// As [`Providers::connecting`].
     pub fn connector(&self, provider: Provider) -> Result<&dyn Connector, NotOffered> {
         self.get(provider)?.connector.as_deref().ok_or(NotOffered::Unsupported(provider))
     }
 
-    /// How posts go out there.
+    /// Returns the client for publishing posts.
     ///
     /// # Errors
-    /// [`NotOffered`].
+    /// As [`Providers::connecting`].
     pub fn publisher(&self, provider: Provider) -> Result<&dyn Publisher, NotOffered> {
         self.get(provider)?.publisher.as_deref().ok_or(NotOffered::Unsupported(provider))
     }
 
-    /// How people log in there to sign in, and who they are then; `None`: nobody can sign in there.
+    /// Returns the clients for logging in and for reading the person's profile, or `None` if nobody
+    /// can sign in with this provider.
     #[must_use]
     pub fn signing_in(&self, provider: Provider) -> Option<(&OauthClient, &dyn SignIn)> {
         let integration = self.integrations.get(&provider)?;

@@ -1,11 +1,12 @@
-//! The list of all providers that this version can talk to.
+//! The list of all providers that this version supports.
 
 use super::{Listing, github, google, meta};
 
-/// Of each folder its `Config` and its `LISTING`.
+/// Lists each folder with its `Config` and its `LISTING`.
 macro_rules! providers {
     ($($(#[$doc:meta])* $folder:ident,)*) => {
-        /// The settings of all providers. Each is optional: without its app it is not offered.
+        /// The settings of all providers. Each is optional: a provider without an app is not
+        /// offered.
         #[derive(Debug, Clone, clap::Args)]
         pub struct ProvidersConfig {
             $($(#[$doc])* #[command(flatten)] pub $folder: $folder::Config,)*
@@ -13,14 +14,14 @@ macro_rules! providers {
 
         #[cfg(any(test, feature = "testing"))]
         impl ProvidersConfig {
-            /// The settings for a world in the sandbox, whose providers are below `base`.
+            /// Returns the settings for a world in the sandbox, whose providers are below `base`.
             #[must_use]
             pub fn of_sandbox(base: &str) -> Self {
                 Self { $($folder: $folder::Config::of_sandbox(base),)* }
             }
         }
 
-        /// Every provider that this version can talk to.
+        /// Every provider that this version supports.
         pub static LIST: &[Listing] = &[$($folder::LISTING,)*];
     };
 }

@@ -1,6 +1,7 @@
 //! Meta: Facebook Login and the Graph API for Pages.
 //!
-//! Tokens travel in headers and form bodies, never in a URL; every server call carries `appsecret_proof`.
+//! Tokens are sent in headers and form bodies, never in a URL. Every server call has an
+//! `appsecret_proof`.
 
 mod call;
 mod codes;
@@ -25,33 +26,33 @@ use super::{
 };
 use crate::{
     ids::AccountId,
-    value_parsers::{UrlParser, secret},
+    value_parsers::{ServiceUrlParser, secret},
 };
 
 /// Connecting Pages and publishing to them.
 pub(super) const LISTING: Listing =
     Listing { provider: Provider::Facebook, purpose: Purpose::Connect, setting: "FACEBOOK_APP_ID", set_up };
 
-/// A page of a list holds this many at most. Source: Graph API, "Paginated results".
+/// The maximum number of items on a page of a list. Source: Graph API, "Paginated results".
 const PAGE_SIZE: &str = "100";
 
-/// The app at Meta and where Meta is.
+/// The app at Meta, and Meta's addresses.
 #[derive(Debug, Clone, clap::Args)]
 #[group(skip)]
 pub struct Config {
-    /// The app's id; without one, connecting Facebook Pages is not offered.
+    /// The app's id. Without it, connecting Facebook Pages is not offered.
     #[arg(long, env = "FACEBOOK_APP_ID")]
     pub facebook_app_id: Option<String>,
     /// The app's secret.
     #[arg(long, env = "FACEBOOK_APP_SECRET", hide_env_values = true, value_parser = secret)]
     pub facebook_app_secret: Option<SecretString>,
-    /// Base address of the Graph API.
-    #[arg(long, env = "META_GRAPH_URL", value_parser = UrlParser, default_value = "https://graph.facebook.com")]
+    /// The base address of the Graph API.
+    #[arg(long, env = "META_GRAPH_URL", value_parser = ServiceUrlParser, default_value = "https://graph.facebook.com")]
     pub meta_graph_url: Url,
-    /// Base address of the login dialog.
-    #[arg(long, env = "META_DIALOG_URL", value_parser = UrlParser, default_value = "https://www.facebook.com")]
+    /// The base address of the login dialog.
+    #[arg(long, env = "META_DIALOG_URL", value_parser = ServiceUrlParser, default_value = "https://www.facebook.com")]
     pub meta_dialog_url: Url,
-    /// Version of both.
+    /// The version of both.
     #[arg(long, env = "META_GRAPH_VERSION", default_value = "v25.0")]
     pub meta_graph_version: String,
 }
@@ -86,7 +87,8 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
         token_url: graph.url("oauth/access_token"),
         redirect_uri,
         scopes: SCOPES.join(","),
-        // What somebody declined before is asked again. Source: Facebook Login, "Re-asking for declined permissions".
+        // Permissions that somebody declined before are requested again. Source: Facebook Login,
+        // "Re-asking for declined permissions".
         parameters: &[("auth_type", "rerequest")],
         takes_pkce: false,
     };
@@ -100,7 +102,7 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
     }))
 }
 
-/// Facebook: its Pages.
+/// Facebook and its Pages.
 #[derive(Debug)]
 struct Facebook {
     graph: Graph,
@@ -121,12 +123,12 @@ impl Graph {
         Self { app, base, version, api: Api::new(provider, failure_of), effects: http::effect_client() }
     }
 
-    /// The same for calls that concern an account.
+    /// Returns the same API for calls that concern an account.
     fn on_account(&self, account_id: AccountId) -> Self {
         Self { api: self.api.on_account(account_id), ..self.clone() }
     }
 
-    /// `hex(HMAC-SHA256(app secret, token))`. Source: "Secure Graph API calls".
+    /// Returns `hex(HMAC-SHA256(app secret, token))`. Source: "Secure Graph API calls".
     fn proof(&self, token: &SecretString) -> String {
         appsecret_proof(&self.app.secret, token)
     }

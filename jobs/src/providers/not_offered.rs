@@ -1,29 +1,29 @@
-//! Providers that cannot be used here.
+//! The reasons for which a provider cannot be used.
 
 use std::time::Duration;
 
 use super::Provider;
 use crate::engine::{Cause, CauseClass, JobError};
 
-/// How long a job waits until an operator may have set what is missing.
+/// The time that a job waits for an operator to add the missing setting.
 const SETTING_WAIT: Duration = Duration::from_mins(15);
 
-/// How long a job waits until a process of a newer version may take it.
+/// The time that a job waits for a process of a newer version.
 const DEPLOYMENT_WAIT: Duration = Duration::from_mins(1);
 
-/// Why a provider cannot be used here.
+/// The reasons for which a provider cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOffered {
-    /// No provider of that name is known to this version.
+    /// This version knows no provider of that name.
     #[error("this version knows no provider {0:?}")]
     Unknown(String),
-    /// This version does not do that there.
+    /// This version does not support that with this provider.
     #[error("this version cannot do that with {}", .0.label())]
     Unsupported(Provider),
-    /// It is not set up.
+    /// The provider is not configured.
     #[error("{} is not set up here: {setting} is missing", provider.label())]
     NotConfigured {
-        /// Which one.
+        /// The provider.
         provider: Provider,
         /// The setting without which it is not offered.
         setting: &'static str,
@@ -31,7 +31,7 @@ pub enum NotOffered {
 }
 
 impl From<NotOffered> for JobError {
-    /// Waiting costs no failure: what is missing is not the job's.
+    /// The job waits without counting a failure, because the cause is not the job's.
     fn from(error: NotOffered) -> Self {
         let (wait, words) = match &error {
             NotOffered::Unknown(name) => {

@@ -1,4 +1,5 @@
-//! The authorization code flow (RFC 6749) with PKCE (RFC 7636), for connecting accounts and for signing in alike.
+//! The OAuth authorization code flow (RFC 6749) with PKCE (RFC 7636), for connecting accounts and
+//! for signing in.
 
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use super::{
     AuthorizationRequest, Class, Failure, OnWrite, Provider, ProviderError,
     http::{Answer, Api},
 };
+use crate::secrets::is_placeholder;
 
-/// The longest word of a refusal that is repeated.
+/// The longest word of an error response that is repeated in our errors.
 const LONGEST_WORD: usize = 40;
 
 /// The id and the secret of our app at a provider.
@@ -32,10 +34,11 @@ pub struct AppCredentials {
 }
 
 impl AppCredentials {
-    /// Those that are set, under the names `settings` of the id and the secret; `None` without an id.
+    /// Returns the credentials that are set, under the setting names of the id and the secret.
+    /// Returns `None` without an id.
     ///
     /// # Errors
-    /// There is an id and no secret.
+    /// Returns an error if there is an id and no secret.
     pub fn of(
         provider: Provider,
         settings: (&str, &str),
@@ -49,35 +52,38 @@ impl AppCredentials {
             let ((id, secret), label) = (settings, provider.label());
             bail!("{secret} is missing: it goes with {id}, and is shown with the app at {label}");
         };
+        if is_placeholder(secret.expose_secret()) {
+            bail!("{} is the word of an example: set the one that is shown with the app", settings.1);
+        }
         Ok(Some(Self { id: id.clone(), secret: secret.clone() }))
     }
 }
 
-/// Our app at a provider, and where the provider's parts are.
+/// Our app at a provider, and the provider's addresses.
 #[derive(Debug, Clone)]
 pub struct OauthApp {
     /// The app.
     pub credentials: AppCredentials,
     /// The page on which people log in.
     pub authorize_url: String,
-    /// Where codes are exchanged for tokens.
+    /// The address at which codes are exchanged for tokens.
     pub token_url: String,
-    /// Where browsers come back to: the same, to the letter, in the dialog and in the exchange.
+    /// The address to which browsers come back. The dialog and the exchange need exactly the same.
     pub redirect_uri: String,
-    /// What is asked for, separated as the provider wants it.
+    /// The requested scopes, separated as the provider wants it.
     pub scopes: String,
     /// Further parameters of the dialog.
     pub parameters: &'static [(&'static str, &'static str)],
-    /// The provider takes PKCE.
+    /// True if the provider supports PKCE.
     pub takes_pkce: bool,
 }
 
-/// What a code was exchanged for, or what a refresh brought.
+/// The token from an exchanged code or from a refresh.
 #[derive(Debug, Clone)]
 pub struct Token {
     /// The token.
     pub secret: SecretString,
-    /// Its life; `None` when the provider did not say.
+    /// Its life; `None` if the provider did not say.
     pub expires_in: Option<Duration>,
 }
 
@@ -92,10 +98,10 @@ pub struct OauthClient {
 }
 
 impl OauthClient {
-    /// A client that calls the provider by its `api`.
+    /// Returns a client that calls the provider through its `api`.
     ///
     /// # Errors
-    /// An address cannot be used.
+    /// Returns an error if an address cannot be used.
     pub(super) fn new(app: OauthApp, api: Api) -> anyhow::Result<Self> {
         let client = BasicClient::new(ClientId::new(app.credentials.id))
             .set_client_secret(ClientSecret::new(app.credentials.secret.expose_secret().to_owned()))
@@ -107,13 +113,13 @@ impl OauthClient {
         Ok(Self { client, scopes, parameters: app.parameters, takes_pkce: app.takes_pkce, api })
     }
 
-    /// Whether a code is exchanged together with the verifier of its request.
+    /// Returns true if a code is exchanged together with the verifier of its request.
     #[must_use]
     pub fn takes_pkce(&self) -> bool {
         self.takes_pkce
     }
 
-    /// Where to send a browser to log in.
+    /// Returns the address to send a browser to for logging in.
     #[must_use]
     pub fn authorize_url(&self, request: &AuthorizationRequest) -> Url {
         let state = CsrfToken::new(request.state.clone());
@@ -128,10 +134,11 @@ impl OauthClient {
         dialog.url().0
     }
 
-    /// Exchanges an authorization code, which works once, with the verifier of its request where the provider takes PKCE.
+    /// Exchanges an authorization code, which works once. If the provider supports PKCE, it needs
+    /// the verifier of the request.
     ///
     /// # Errors
-    /// [`ProviderError`]; class [`Class::Restart`] when the code was used.
+    /// Returns [`ProviderError`], of class [`Class::Restart`] if the code was used.
     pub async fn exchange(&self, code: &SecretString, verifier: Option<&SecretString>) -> Result<Token, ProviderError> {
         let mut exchange = self.client.exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()));
         if let Some(verifier) = verifier.filter(|_| self.takes_pkce) {
@@ -139,7 +146,7 @@ impl OauthClient {
         }
         let answer = exchange.request_async(self).await.map_err(|error| match error {
             RequestTokenError::Request(error) => restarting(error),
-            // The body that could not be read may hold a token.
+            // The unreadable body may contain a token.
             RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 self.api.error(Failure::unexpected())
             }
@@ -149,7 +156,7 @@ impl OauthClient {
     }
 }
 
-/// Whatever is wrong with a code, only a new login mends it.
+/// Turns a permanent refusal of a code into [`Class::Restart`]: only a new login helps.
 fn restarting(mut error: ProviderError) -> ProviderError {
     if let Failure::Refused { class: class @ Class::Permanent, .. } = &mut error.failure {
         *class = Class::Restart;
@@ -157,7 +164,7 @@ fn restarting(mut error: ProviderError) -> ProviderError {
     error
 }
 
-/// The HTTP client that oauth2 uses: ours, so that the provider's errors are read as what they are.
+/// Our HTTP client for oauth2, which turns error responses into the provider's own errors.
 impl<'c> AsyncHttpClient<'c> for OauthClient {
     type Error = ProviderError;
     type Future = BoxFuture<'c, Result<HttpResponse, ProviderError>>;
@@ -172,13 +179,13 @@ impl<'c> AsyncHttpClient<'c> for OauthClient {
     }
 }
 
-/// What providers that keep to the protocol answer where they refuse; GitHub does so with status 200.
+/// The error response of providers that follow the protocol. GitHub sends it with status 200.
 #[derive(Deserialize)]
 struct Refusal {
     error: String,
 }
 
-/// What an answer of such a provider says went wrong, if something did. Source: RFC 6749, "Error Response".
+/// Returns the failure that such a response reports, if any. Source: RFC 6749, "Error Response".
 pub(super) fn failure_of(answer: &Answer) -> Option<Failure> {
     match serde_json::from_slice::<Refusal>(&answer.body) {
         Ok(Refusal { error }) if answer.status < 500 => Some(Failure::Refused {
@@ -198,13 +205,14 @@ fn class_of(error: &str) -> Class {
             Class::Config
         }
         "temporarily_unavailable" => Class::Transient,
-        // GitHub lets nobody sign in elsewhere who has not verified an address there.
+        // GitHub requires a verified address before a person may sign in elsewhere.
         "unverified_user_email" => Class::Permission,
         _ => Class::Permanent,
     }
 }
 
-/// Words of the protocol are repeated, and nothing else: whatever stands there instead may hold what we sent.
+/// Returns an error code of the protocol as it is, and hides anything else, which may repeat our
+/// request.
 fn word(error: String) -> String {
     let is_word = error.len() <= LONGEST_WORD && error.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
     if is_word { error } else { "(not a word of the protocol)".to_owned() }

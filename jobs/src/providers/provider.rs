@@ -2,8 +2,8 @@
 
 use super::NotOffered;
 
-/// A service outside, in which accounts are connected or people sign in. Whether this version can talk to it says
-/// [`super::LIST`]; whether it is set up, [`super::Providers`].
+/// An external service in which accounts are connected or people sign in. [`super::LIST`] says
+/// which ones this version supports, [`super::Providers`] which ones are configured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -19,7 +19,7 @@ pub enum Provider {
 }
 
 impl Provider {
-    /// All of them.
+    /// All providers.
     pub const ALL: [Self; 8] = [
         Self::Facebook,
         Self::Instagram,
@@ -31,10 +31,10 @@ impl Provider {
         Self::Github,
     ];
 
-    /// Those whose posts have hashtags.
+    /// The providers whose posts have hashtags.
     pub const NETWORKS: [Self; 2] = [Self::Facebook, Self::Instagram];
 
-    /// As stored, and as in addresses.
+    /// The name that is stored and that is used in addresses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,7 +49,7 @@ impl Provider {
         }
     }
 
-    /// What people call it.
+    /// The name for people.
     #[must_use]
     pub fn label(self) -> &'static str {
         match self {
@@ -64,7 +64,7 @@ impl Provider {
         }
     }
 
-    /// What people call an account there.
+    /// The word for an account there.
     #[must_use]
     pub fn account_noun(self) -> &'static str {
         match self {
@@ -79,24 +79,24 @@ impl Provider {
         }
     }
 
-    /// The one of that name, to the letter.
+    /// Returns the provider of exactly that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|provider| provider.name() == name)
     }
 }
 
-/// A provider as a row names it. A newer version that runs beside this one during a deployment may have written one that is not
-/// known here.
+/// The provider in a row. During a deployment, a newer version may have written one that is unknown
+/// here.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::Type)]
 #[sqlx(transparent)]
 pub struct StoredProvider(pub String);
 
 impl StoredProvider {
-    /// The provider.
+    /// Returns the provider.
     ///
     /// # Errors
-    /// [`NotOffered::Unknown`], on which a job waits for a process that knows it.
+    /// Returns [`NotOffered::Unknown`], on which a job waits for a process that knows the provider.
     pub fn known(&self) -> Result<Provider, NotOffered> {
         Provider::named(&self.0).ok_or_else(|| NotOffered::Unknown(self.0.clone()))
     }

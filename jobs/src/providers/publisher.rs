@@ -1,4 +1,4 @@
-//! How posts go out at a provider, and how one finds out afterwards what is out.
+//! The interface for publishing posts at a provider, and for finding them afterwards.
 
 use std::{fmt, time::Duration};
 
@@ -13,37 +13,39 @@ use crate::{
     ids::AccountId,
 };
 
-/// A read of what an account shows that is on its way.
+/// A pending read of an account's posts.
 pub type Reading<'a, T> = BoxFuture<'a, Result<T, ReadError>>;
 
-/// An account to publish to. Errors of its calls name it, so that they park the right one.
+/// An account to publish to. Errors of its calls name it, so that they park the right account.
 #[derive(Debug, Clone, Copy)]
 pub struct RemoteAccount<'a> {
-    /// Its id here.
+    /// Our id of the account.
     pub id: AccountId,
-    /// The provider's id of it.
+    /// The provider's id of the account.
     pub remote_id: &'a str,
     /// The token that opens it.
     pub token: &'a SecretString,
 }
 
-/// How posts go out at a provider.
+/// Publishes posts at a provider.
 pub trait Publisher: fmt::Debug + Send + Sync {
     /// The name of the publishing call in the ledger, such as `network.publish`. It never changes.
     fn operation(&self) -> &'static str;
 
-    /// How long the provider may take to show what it published.
+    /// The time that the provider may take to show a published post.
     fn lag(&self) -> Duration;
 
-    /// Brings a picture there that nobody sees until a post attaches it; answers its id. May be repeated: the provider deletes in
-    /// time what no post attaches.
+    /// Uploads a picture that stays invisible until a post attaches it, and returns its id.
+    ///
+    /// May be repeated, because the provider deletes unattached pictures in time.
     fn stage<'a>(&'a self, account: RemoteAccount<'a>, picture: &'a Bytes, content_type: &'a str) -> Call<'a, String>;
 
     /// Deletes a picture that no post attached.
     fn delete_staged<'a>(&'a self, account: RemoteAccount<'a>, id: &'a str) -> Call<'a, ()>;
 
-    /// Publishes a text with pictures that were staged. An effect: called at most once for a post. Nothing may leave after
-    /// `deadline`, and its errors say whether the post may be out.
+    /// Publishes a text with staged pictures. It is an effect: it runs at most once for a post.
+    ///
+    /// Nothing may be sent after `deadline`. Its errors say if the post may be published.
     fn publish<'a>(
         &'a self,
         account: RemoteAccount<'a>,
@@ -52,42 +54,43 @@ pub trait Publisher: fmt::Debug + Send + Sync {
         staged: &'a [String],
     ) -> Call<'a, Remote>;
 
-    /// Where people see a post. Never fails: without an answer it is an address that the id gives.
+    /// Returns the public address of a post. It never fails: without a response, it builds an
+    /// address from the id.
     fn permalink<'a>(&'a self, account: RemoteAccount<'a>, post_id: &'a str) -> BoxFuture<'a, String>;
 
-    /// What the account shows since then, oldest first and all of it.
+    /// Returns all posts of the account since that time, oldest first.
     fn list_posts<'a>(&'a self, account: RemoteAccount<'a>, since: DateTime<Utc>) -> Reading<'a, Shown>;
 
-    /// The newest posts by their ids, and of each whether it shows with which app it was made.
+    /// Returns the newest posts by their ids, and if each one shows the app that made it.
     fn list_newest<'a>(&'a self, account: RemoteAccount<'a>) -> Reading<'a, Vec<(String, bool)>>;
 
-    /// The id of the post that shows what was staged, if one does.
+    /// Returns the id of the post that shows a staged picture, if one does.
     fn find_post_of<'a>(&'a self, account: RemoteAccount<'a>, staged: &'a str) -> Reading<'a, Option<String>>;
 }
 
-/// What an account shows.
+/// The posts of an account.
 #[derive(Debug)]
 pub struct Shown {
     /// Its posts.
     pub posts: Vec<ShownPost>,
-    /// The provider's clock, if the answer shows it.
+    /// The provider's clock, if the response shows it.
     pub clock: Option<ProviderClock>,
 }
 
 /// A post as an account shows it.
 #[derive(Debug, Clone)]
 pub struct ShownPost {
-    /// The provider's id of it.
+    /// The provider's id of the post.
     pub id: String,
     /// Its text.
     pub text: Option<String>,
-    /// When it was made, by the provider's clock.
+    /// The creation time, by the provider's clock.
     pub created_at: Option<DateTime<Utc>>,
-    /// Where people see it.
+    /// The public address.
     pub permalink: Option<String>,
-    /// It was made in the account's name; `None` where that is not shown.
+    /// True if it was made in the account's name; `None` if that is not shown.
     pub is_by_account: Option<bool>,
-    /// It was made with our app; `None` where that is not shown.
+    /// True if it was made with our app; `None` if that is not shown.
     pub is_by_our_app: Option<bool>,
     /// The pictures that it shows.
     pub pictures: Pictures,
@@ -96,12 +99,12 @@ pub struct ShownPost {
 /// The pictures of a post, as an account shows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pictures {
-    /// It has none.
+    /// The post has none.
     None,
-    /// It has some, and their ids are not shown.
+    /// The post has some, but their ids are not shown.
     Unnamed,
-    /// Nothing is shown that would say whether it has any.
+    /// The response does not show if the post has pictures.
     NotShown,
-    /// These, by the ids under which they were staged.
+    /// The post has these, by the ids under which they were staged.
     Named(Vec<String>),
 }

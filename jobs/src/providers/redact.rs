@@ -1,12 +1,12 @@
-//! What providers say, without what could be a secret: careless ones repeat what they were called with.
+//! Removes possible secrets from messages of providers, which may repeat parts of our request.
 
-/// Letters and digits in a row from which on they are taken for a secret, if both are among them.
+/// The length from which letters and digits in a row count as a secret, if both occur.
 const LONG_STRETCH: usize = 16;
 
-/// The same with what stands between them in keys, and in what keys look like in addresses.
+/// The same length for words that include the separators of keys and URLs.
 const LONG_WORD: usize = 32;
 
-/// The words with `[hidden]` for everything that looks like a token, a key or a code.
+/// Returns the message with `[hidden]` for everything that looks like a token, a key or a code.
 pub(super) fn redact(words: &str) -> String {
     let mut kept = String::with_capacity(words.len());
     let mut rest = words;
@@ -26,7 +26,7 @@ fn is_of_key(c: char) -> bool {
 }
 
 fn is_secret(word: &str) -> bool {
-    // How tokens of Facebook and keys of OpenAI begin, however short they are.
+    // Tokens of Facebook and keys of OpenAI begin like this, whatever their length.
     let begins_like_one = word.starts_with("EAA") || word.starts_with("sk-");
     let stretches = || word.split(|c: char| !c.is_ascii_alphanumeric());
     begins_like_one

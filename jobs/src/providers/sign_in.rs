@@ -1,4 +1,4 @@
-//! How people sign in with an account at a provider.
+//! The interface for signing in with an account at a provider.
 
 use std::fmt;
 
@@ -6,24 +6,25 @@ use secrecy::SecretString;
 
 use super::Call;
 
-/// How people sign in with an account at a provider. How they log in there is its [`super::OauthClient`].
+/// Signs people in with an account at a provider. They log in there through its
+/// [`super::OauthClient`].
 pub trait SignIn: fmt::Debug + Send + Sync {
-    /// Asks who the person behind a token is.
+    /// Returns the profile of the person behind a token.
     fn profile<'a>(&'a self, token: &'a SecretString) -> Call<'a, Profile>;
 }
 
-/// A person as a provider knows them, in its own words.
+/// A person's profile as the provider describes it.
 #[derive(Debug, Default)]
 pub struct Profile {
-    /// What it calls the person for good.
+    /// The provider's permanent id for the person.
     pub subject: String,
     /// The person's address, if the provider verified it.
     pub email: Option<String>,
     /// The whole name.
     pub name: Option<String>,
-    /// The first name, where it is told apart.
+    /// The first name, if the provider separates it.
     pub first_name: Option<String>,
-    /// The last name, where it is told apart.
+    /// The last name, if the provider separates it.
     pub last_name: Option<String>,
     /// The address of a picture.
     pub picture_url: Option<String>,

@@ -1,4 +1,5 @@
-//! That the seam holds: another provider than those there are, one that is not set up, and one that this version does not know.
+//! Tests of the seam between jobs and providers: with another provider, with one that is not
+//! configured, and with one that this version does not know.
 
 mod board;
 
@@ -20,13 +21,12 @@ use crate::{
     },
     engine::{EffectState, JobState, ledger},
     ids::{AccountId, JobId},
-    posts,
     services::Services,
     tenants::erasure,
     testing::Bench,
 };
 
-/// A bench with a notice board for a provider.
+/// Returns a bench with a notice board as a provider.
 async fn with_board(pool: PgPool) -> (Bench, Arc<Board>) {
     let mut bench = Bench::new(pool).await;
     let board = Board::new();
@@ -36,7 +36,7 @@ async fn with_board(pool: PgPool) -> (Bench, Arc<Board>) {
     (bench, board)
 }
 
-/// Has all that follows run without a setting.
+/// Removes a setting for the rest of the test.
 fn without(bench: &mut Bench, unset: impl FnOnce(&mut ProvidersConfig)) {
     let mut config = bench.sandbox.services_config();
     unset(&mut config.providers);
@@ -58,14 +58,10 @@ async fn connect_board(bench: &Bench) -> AccountRow {
 
 async fn post(bench: &Bench, account_id: AccountId, with_picture: bool) -> JobId {
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let (_, jobs) = posts::create(&mut tx, plans, bench.tenant_id, "Pizza", asset_id, &[account_id]).await.unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post("Pizza", account_id, asset_id).await
 }
 
-/// That a job waits at no cost, and says this about it.
+/// Asserts that a job waits without a failure, for a reason with these words.
 async fn assert_waits(bench: &Bench, job: JobId, words: &str) {
     let row = bench.job(job).await;
     assert_eq!((row.state, row.failures), (JobState::Scheduled, 0), "{:?}", row.error);
@@ -222,7 +218,7 @@ async fn what_a_missing_setting_keeps_from_going_out_waits_and_names_it(pool: Pg
     }
     let mut tx = bench.engine.db.system().await.unwrap();
     let life = Duration::from_mins(10);
-    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, life).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, None, life).await.unwrap();
     let opened = connections::open_ticket(&mut tx, &bench.engine.services.providers, &ticket).await;
     assert!(matches!(opened, Err(OpenError::NotOffered(NotOffered::NotConfigured { setting: "FACEBOOK_APP_ID", .. }))));
     drop(tx);
@@ -242,7 +238,7 @@ async fn what_a_newer_version_wrote_is_listed_and_waits_for_it(pool: PgPool) {
     let login = bench.begin_login().await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let life = Duration::from_mins(10);
-    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, life).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, Provider::Facebook, None, life).await.unwrap();
     tx.commit().await.unwrap();
     bench.execute("update social_accounts set platform = 'threads' where id = $1", before.id.0).await;
     bench.execute("update oauth_tokens set provider = 'threads' where tenant_id = $1", bench.tenant_id.0).await;
@@ -274,7 +270,7 @@ async fn a_login_is_accepted_in_its_browser_at_its_provider_and_once(pool: PgPoo
     let (bench, _) = with_board(pool).await;
     let Services { providers, keyring, .. } = &*bench.engine.services;
     let mut tx = bench.engine.db.system().await.unwrap();
-    let ticket = connections::begin(&mut tx, bench.tenant_id, PROVIDER, Duration::from_mins(10)).await.unwrap();
+    let ticket = connections::begin(&mut tx, bench.tenant_id, PROVIDER, None, Duration::from_mins(10)).await.unwrap();
     let Opened { request, authorize_url } =
         connections::open_ticket(&mut tx, providers, &ticket).await.unwrap().unwrap();
     let code = bench.sandbox.log_in(authorize_url).await;

@@ -1,24 +1,25 @@
-//! How long a provider wants us to wait, by the headers that all of them share.
+//! Reads the wait that a provider asks for, from the headers that all of them share.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
-/// No wait is shorter or longer than this, whatever a header says.
+/// The shortest and the longest wait, whatever a header says.
 const BOUNDS: (Duration, Duration) = (Duration::from_mins(1), Duration::from_hours(24));
 
-/// A wait within bounds.
+/// Returns a wait within bounds.
 pub(super) fn bounded(wait: Duration) -> Duration {
     wait.clamp(BOUNDS.0, BOUNDS.1)
 }
 
-/// The provider's time, as an answer has it.
+/// Returns the provider's time from the headers of a response.
 pub(super) fn date(headers: &HeaderMap) -> Option<DateTime<Utc>> {
     parse_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// Seconds, or a date that is compared with the answer's own. Source: RFC 9110, "Retry-After".
+/// Returns the wait, given in seconds or as a date that is compared with the response's own.
+/// Source: RFC 9110, "Retry-After".
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     match text.parse() {

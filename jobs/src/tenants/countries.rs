@@ -1,6 +1,6 @@
-//! Countries.
+//! Country codes.
 
-/// ISO 3166-1 alpha-2: the codes that are assigned.
+/// The assigned codes of ISO 3166-1 alpha-2.
 const CODES: [&str; 249] = [
     "AD", "AE", "AF", "AG", "AI", "AL", "AM", "AO", "AQ", "AR", "AS", "AT", "AU", "AW", "AX", "AZ", "BA", "BB", "BD",
     "BE", "BF", "BG", "BH", "BI", "BJ", "BL", "BM", "BN", "BO", "BQ", "BR", "BS", "BT", "BV", "BW", "BY", "BZ", "CA",
@@ -18,7 +18,7 @@ const CODES: [&str; 249] = [
     "ZM", "ZW",
 ];
 
-/// Whether that is a country's code.
+/// Returns true if the text is a country code.
 pub(super) fn is_one(code: &str) -> bool {
     CODES.binary_search(&code).is_ok()
 }

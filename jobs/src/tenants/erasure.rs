@@ -1,8 +1,8 @@
-//! The end of a tenant: from the moment somebody asks for it nobody gets in any more; a job does the rest.
+//! The erasure of a tenant. The request locks everybody out at once; a job deletes the rest.
 
 mod erase_tenant;
 mod request;
 mod store;
 
 pub use erase_tenant::EraseTenant;
-pub use request::erase;
+pub use request::{Erasure, ErasureError, erase, request};

@@ -1,16 +1,16 @@
-//! Asking people to join a tenant.
+//! Invitations to join a tenant.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::roles::Role;
-use crate::ids::{TenantId, UserId};
+use super::{inviter::Inviter, roles::Role};
+use crate::{ids::TenantId, people::Address};
 
-/// What makes the code of an invitation's link: see [`crate::signer::Signer`].
+/// The purpose of the code in an invitation's link: see [`crate::signer::Signer`].
 pub const PURPOSE: &str = "invitation";
 
-/// How long an invitation holds, in days.
+/// The lifetime of an invitation, in days.
 const LIFE_DAYS: i32 = 7;
 
 /// An invitation.
@@ -27,45 +27,47 @@ pub struct InvitationRow {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Invites an address; one that is invited already is invited anew, so that the last link counts.
+/// Invites an address. An address that is invited already gets a new invitation, so that only the
+/// last link counts.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
-    email: &str,
+    email: &Address,
     role: Role,
-    invited_by: Option<UserId>,
+    inviter: Inviter,
 ) -> Result<InvitationRow, sqlx::Error> {
     sqlx::query!(
         "
         update invitations
         set revoked_at = engine_stamp()
-        where tenant_id = $1 and lower(email) = lower($2) and accepted_at is null and revoked_at is null
+        where tenant_id = $1 and email_canonical = $2 and accepted_at is null and revoked_at is null
         ",
         tenant_id.0,
-        email
+        email.canonical()
     )
     .execute(&mut *conn)
     .await?;
     sqlx::query_as!(
         InvitationRow,
         r#"
-        insert into invitations (id, tenant_id, email, role, invited_by, expires_at)
-        values ($1, $2, $3, $4, $5, engine_stamp() + make_interval(days => $6))
+        insert into invitations (id, tenant_id, email, role, invited_by, invited_by_key, expires_at)
+        values ($1, $2, $3, $4, $5, $6, engine_stamp() + make_interval(days => $7))
         returning id, tenant_id as "tenant_id: TenantId", email, role as "role: Role", created_at, expires_at, accepted_at,
           revoked_at
         "#,
         Uuid::now_v7(),
         tenant_id.0,
-        email,
+        email.as_str(),
         role.name(),
-        invited_by.map(|id| id.0),
+        inviter.person(),
+        inviter.key(),
         LIFE_DAYS
     )
     .fetch_one(conn)
     .await
 }
 
-/// A tenant's invitations, newest first, also those that are over.
+/// Returns a tenant's invitations, newest first, including expired ones.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -92,7 +94,8 @@ pub async fn list(
     .await
 }
 
-/// Takes an invitation back; `None`: there is none in this tenant. One that was accepted or is over stays what it is.
+/// Withdraws an invitation. Returns `None` if the tenant has no such invitation. One that was
+/// accepted or has expired stays as it is.
 pub async fn revoke(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -114,7 +117,7 @@ pub async fn revoke(
     .await
 }
 
-/// An invitation that can be accepted, locked; needs the system scope.
+/// Returns an invitation that can be accepted, and locks it. Needs the system scope.
 pub async fn find_open(conn: &mut PgConnection, id: Uuid) -> Result<Option<InvitationRow>, sqlx::Error> {
     sqlx::query_as!(
         InvitationRow,
@@ -128,6 +131,21 @@ pub async fn find_open(conn: &mut PgConnection, id: Uuid) -> Result<Option<Invit
         id
     )
     .fetch_optional(conn)
+    .await
+}
+
+/// Returns true if a tenant invites that address. Needs the system scope.
+pub async fn is_invited(conn: &mut PgConnection, email: &Address) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from invitations
+          where email_canonical = $1 and accepted_at is null and revoked_at is null and expires_at > engine_now()
+        ) as "is_invited!"
+        "#,
+        email.canonical()
+    )
+    .fetch_one(conn)
     .await
 }
 

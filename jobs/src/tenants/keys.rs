@@ -1,7 +1,10 @@
-//! Keys for the API: shown once, stored as a hash.
+//! API keys: shown once, stored as a hash.
 //!
-//! A key is `lk_`, eight characters to recognise it by, `_`, 256 random bits and a checksum over all that, so that a mistyped
-//! one is refused without the database, and a leaked one is found by a scanner. Keys of before were `lk_` and the bits.
+//! A key is `lk_`, eight characters to recognise it by, `_`, 256 random bits and a checksum over
+//! all of it. The checksum rejects a mistyped key without a query, and lets secret scanners
+//! recognise a leaked one. Older keys are `lk_` and the random bits only.
+
+mod issue;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -13,34 +16,36 @@ use crate::{
     secrets::{fingerprint, random_token},
 };
 
-/// How every key begins.
+pub use issue::{NewKey, issue, revoke};
+
+/// The prefix of every key.
 pub const PREFIX: &str = "lk_";
 
-/// Characters behind it that are no secret.
+/// The number of characters after the prefix that are not secret.
 const SHOWN: usize = 8;
 
-/// Characters of the random bits.
+/// The number of characters for the random bits.
 const SECRET: usize = 43;
 
-/// Characters at the end that follow from the others.
+/// The number of characters of the checksum at the end.
 const CHECKSUM: usize = 6;
 
-/// Who holds a key that is valid.
+/// The holder of a valid key.
 #[derive(Debug, Clone)]
 pub struct Holder {
     /// The key's id.
     pub key_id: Uuid,
-    /// What the key is called.
+    /// The key's name.
     pub name: String,
-    /// Whose key it is; [`TenantId::SYSTEM`] for operators, who see every tenant.
+    /// The key's tenant; [`TenantId::SYSTEM`] for operators, who see every tenant.
     pub tenant_id: TenantId,
-    /// What it may do there.
+    /// The key's permissions in the tenant.
     pub permissions: Permissions,
-    /// What its tenant pays for.
+    /// The tenant's plan.
     pub plan: Plan,
 }
 
-/// A key as stored: not the key itself.
+/// A key as stored, without its secret.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct KeyRow {
@@ -55,7 +60,8 @@ pub struct KeyRow {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Makes a key, an operator's if the tenant is [`TenantId::SYSTEM`]. The answer is the only time that it is to be seen.
+/// Makes a key: an operator's key if the tenant is [`TenantId::SYSTEM`]. Only its hash is stored,
+/// so the returned key cannot be read again.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -96,7 +102,7 @@ fn checksum(body: &str) -> String {
     hex::encode(&fingerprint(body)[..CHECKSUM / 2])
 }
 
-/// Whether it can be a key at all.
+/// Returns true if the text has the form of a key and its checksum is right.
 fn can_be(key: &str) -> bool {
     if key.len() == PREFIX.len() + SECRET {
         return key.starts_with(PREFIX);
@@ -106,7 +112,8 @@ fn can_be(key: &str) -> bool {
         && key.split_at_checked(body).is_some_and(|(body, end)| body.starts_with(PREFIX) && checksum(body) == end)
 }
 
-/// The holder of a key that exists and is not revoked; needs the system scope. Notes that it was used, once a minute.
+/// Returns the holder of a key that is not revoked, and records the use, at most once a minute.
+/// Needs the system scope.
 pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Holder>, sqlx::Error> {
     if !can_be(key) {
         return Ok(None);
@@ -146,7 +153,7 @@ pub async fn find_by_key(conn: &mut PgConnection, key: &str) -> Result<Option<Ho
     }))
 }
 
-/// Whether a key is not revoked; needs the system scope.
+/// Returns true if a key is not revoked. Needs the system scope.
 pub async fn is_valid(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (select from api_keys where id = $1 and revoked_at is null) as "is_valid!""#,
@@ -156,7 +163,7 @@ pub async fn is_valid(conn: &mut PgConnection, id: Uuid) -> Result<bool, sqlx::E
     .await
 }
 
-/// A tenant's keys, revoked ones too, newest first.
+/// Returns a tenant's keys, newest first, including revoked ones.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -183,8 +190,9 @@ pub async fn list(
     .await
 }
 
-/// Revokes a key: from the next request on it is none. Answers it as it is now; `None`: there is none in this scope.
-pub async fn revoke(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
+/// Revokes a key from the next request on, and returns it. Returns `None` if this scope has no such
+/// key.
+pub async fn mark_revoked(conn: &mut PgConnection, id: Uuid) -> Result<Option<KeyRow>, sqlx::Error> {
     sqlx::query_as!(
         KeyRow,
         r#"

@@ -1,4 +1,4 @@
-//! Who belongs to a tenant.
+//! The members of a tenant.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -8,9 +8,10 @@ use super::roles::Role;
 use crate::{
     engine::Tx,
     ids::{TenantId, UserId},
+    people::Address,
 };
 
-/// Somebody who belongs to a tenant.
+/// A member of a tenant.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct MemberRow {
@@ -23,10 +24,10 @@ pub struct MemberRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Why a membership is not changed.
+/// The reasons for which a membership is not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
-    /// There is nobody of that id in the tenant.
+    /// The tenant has no member with that id.
     #[error("no such member")]
     Missing,
     /// The tenant would have no owner left.
@@ -37,7 +38,7 @@ pub enum MemberError {
     Database(#[from] sqlx::Error),
 }
 
-/// Adds somebody to a tenant, unless they are in it already; answers whether they were not.
+/// Adds a person to a tenant. Returns true if the person was no member before.
 pub async fn insert(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -59,7 +60,8 @@ pub async fn insert(
     Ok(inserted.rows_affected() > 0)
 }
 
-/// How many tenants somebody owns. Whoever asks at the same time waits until this transaction ends. Needs the system scope.
+/// Returns the number of tenants that a person owns. Concurrent calls for the same person wait
+/// until this transaction ends. Needs the system scope.
 pub async fn lock_and_count_owned(conn: &mut PgConnection, user_id: UserId) -> Result<i64, sqlx::Error> {
     sqlx::query!("select id from users where id = $1 for no key update", user_id.0).fetch_optional(&mut *conn).await?;
     sqlx::query_scalar!(
@@ -70,7 +72,7 @@ pub async fn lock_and_count_owned(conn: &mut PgConnection, user_id: UserId) -> R
     .await
 }
 
-/// A tenant's people, in the order of joining.
+/// Returns a tenant's members, in the order of joining.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -98,7 +100,7 @@ pub async fn list(
     .await
 }
 
-/// What somebody is in a tenant.
+/// Returns a person's role in a tenant.
 pub async fn get_role(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -113,10 +115,10 @@ pub async fn get_role(
     .await
 }
 
-/// Gives somebody another role; answers the one that it was.
+/// Changes a member's role, and returns the former one.
 ///
 /// # Errors
-/// [`MemberError`].
+/// Returns [`MemberError`]; the last owner keeps the role.
 pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: Role) -> Result<Role, MemberError> {
     let before = leave_an_owner(tx, tenant_id, user_id, Some(role)).await?;
     sqlx::query!(
@@ -130,10 +132,10 @@ pub async fn set_role(tx: &mut Tx, tenant_id: TenantId, user_id: UserId, role: R
     Ok(before)
 }
 
-/// Removes somebody from a tenant, and takes back whom they invited; answers the role that it was.
+/// Removes a member, withdraws the invitations they sent, and returns their former role.
 ///
 /// # Errors
-/// [`MemberError`].
+/// Returns [`MemberError`]; the last owner stays.
 pub async fn delete(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result<Role, MemberError> {
     let before = leave_an_owner(tx, tenant_id, user_id, None).await?;
     sqlx::query!(
@@ -153,7 +155,7 @@ pub async fn delete(tx: &mut Tx, tenant_id: TenantId, user_id: UserId) -> Result
     Ok(before)
 }
 
-/// Locks the tenant's owners, so that of two who leave at once one stays.
+/// Locks the tenant's owners, so that one stays if two leave at once.
 async fn leave_an_owner(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -179,7 +181,8 @@ async fn leave_an_owner(
     Ok(before)
 }
 
-/// Locks the owners of all tenants that somebody owns, so that of several who go at once one stays; needs the system scope.
+/// Locks the owners of all tenants that a person owns, so that one stays if several leave at once.
+/// Needs the system scope.
 pub async fn lock_owners_beside(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -197,7 +200,8 @@ pub async fn lock_owners_beside(conn: &mut PgConnection, user_id: UserId) -> Res
     Ok(())
 }
 
-/// The tenants that somebody owns alone, with how many others are in them; needs the system scope.
+/// Returns the tenants whose only owner is this person, with the number of other members. Needs the
+/// system scope.
 pub async fn list_owned_alone(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<(TenantId, i64)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -218,7 +222,7 @@ pub async fn list_owned_alone(conn: &mut PgConnection, user_id: UserId) -> Resul
     Ok(rows.into_iter().map(|row| (row.tenant_id, row.others)).collect())
 }
 
-/// A tenant that somebody is in.
+/// A tenant that a person is a member of.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migrations that make the tables")]
 pub struct MembershipRow {
@@ -227,7 +231,7 @@ pub struct MembershipRow {
     pub role: Role,
 }
 
-/// The tenants that somebody is in, in the order of joining; needs the system scope.
+/// Returns the tenants of a person, in the order of joining. Needs the system scope.
 pub async fn list_of_user(conn: &mut PgConnection, user_id: UserId) -> Result<Vec<MembershipRow>, sqlx::Error> {
     sqlx::query_as!(
         MembershipRow,
@@ -244,7 +248,7 @@ pub async fn list_of_user(conn: &mut PgConnection, user_id: UserId) -> Result<Ve
     .await
 }
 
-/// One of a tenant's people.
+/// Returns one member of a tenant.
 pub async fn get(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -266,16 +270,16 @@ pub async fn get(
     .await
 }
 
-/// Whether somebody with that address is in a tenant.
-pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &str) -> Result<bool, sqlx::Error> {
+/// Returns true if a member of the tenant has that address.
+pub async fn is_member(conn: &mut PgConnection, tenant_id: TenantId, email: &Address) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select exists (
-          select from tenant_users m join users u on u.id = m.user_id where m.tenant_id = $1 and lower(u.email) = lower($2)
+          select from tenant_users m join users u on u.id = m.user_id where m.tenant_id = $1 and u.email_canonical = $2
         ) as "is_member!"
         "#,
         tenant_id.0,
-        email
+        email.canonical()
     )
     .fetch_one(conn)
     .await

@@ -1,4 +1,4 @@
-//! Days and months as a tenant's clocks show them.
+//! Days and months in a tenant's time zone.
 
 use chrono::{DateTime, Datelike as _, Days, MappedLocalTime, Months, NaiveDate, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
@@ -6,26 +6,26 @@ use chrono_tz::Tz;
 /// A day or a month in some time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
-    /// Its first day there.
+    /// The first day, in that time zone.
     pub first_day: NaiveDate,
-    /// When it begins.
+    /// The start of the period.
     pub start: DateTime<Utc>,
-    /// When the next one does.
+    /// The start of the next period.
     pub end: DateTime<Utc>,
 }
 
-/// The time zone of that name; UTC where none is said.
+/// Returns the time zone of that name, or UTC without a name.
 pub(super) fn zone(name: Option<&str>) -> Tz {
     name.and_then(|name| name.parse().ok()).unwrap_or(Tz::UTC)
 }
 
-/// The day that it is.
+/// Returns the day that contains `now`.
 pub(super) fn day(now: DateTime<Utc>, zone: Tz) -> Period {
     let first_day = now.with_timezone(&zone).date_naive();
     between(first_day, first_day.checked_add_days(Days::new(1)), zone)
 }
 
-/// The month that it is.
+/// Returns the month that contains `now`.
 pub(super) fn month(now: DateTime<Utc>, zone: Tz) -> Period {
     let today = now.with_timezone(&zone).date_naive();
     let first_day = today.with_day(1).unwrap_or(today);
@@ -36,7 +36,8 @@ fn between(first_day: NaiveDate, next: Option<NaiveDate>, zone: Tz) -> Period {
     Period { first_day, start: begin(first_day, zone), end: begin(next.unwrap_or(first_day), zone) }
 }
 
-/// When a day begins: at midnight, or, where clocks are put forward at midnight, when they go on.
+/// Returns the start of a day: midnight, or, if clocks go forward at midnight, the first time after
+/// the gap.
 fn begin(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     let midnight = day.and_time(chrono::NaiveTime::MIN);
     (0..=24)

@@ -1,6 +1,6 @@
-//! What a caller may do: names like `jobs:read`.
+//! Permissions of callers: names like `jobs:read`.
 
-/// Everything that an operation of the API, or a kind of job, can ask for.
+/// Every permission that an operation of the API, or a kind of job, can require.
 pub const ALL: &[&str] = &[
     "accounts:read",
     "accounts:write",
@@ -25,10 +25,10 @@ pub const ALL: &[&str] = &[
     "tenants:write",
 ];
 
-/// Does everything.
+/// Allows everything.
 const FULL: &str = "*";
 
-/// Reads everything.
+/// Allows reading everything.
 const READ_ONLY: &str = "*:read";
 
 /// The permissions of people who make content for a tenant. It goes out when an admin publishes it.
@@ -45,38 +45,38 @@ const OF_MEMBERS: &[&str] = &[
     "tenants:read",
 ];
 
-/// A name that is none.
+/// A name that is not a permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no permission")]
 pub struct NoPermission(pub String);
 
-/// Permissions of a caller, within what its tenant may see.
+/// The permissions of a caller, within the tenants it may see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Permissions(Vec<String>);
 
 impl Permissions {
-    /// Does everything.
+    /// Allows everything.
     #[must_use]
     pub fn full() -> Self {
         Self(vec![FULL.to_owned()])
     }
 
-    /// Reads everything, changes nothing.
+    /// Allows reading everything and changing nothing.
     #[must_use]
     pub fn read_only() -> Self {
         Self(vec![READ_ONLY.to_owned()])
     }
 
-    /// Makes content, and publishes none: pictures, calendars, posts.
+    /// Allows making content (pictures, calendars, posts), but not publishing it.
     #[must_use]
     pub fn of_members() -> Self {
         Self(OF_MEMBERS.iter().copied().map(str::to_owned).collect())
     }
 
-    /// Permissions by their names; `*:read` and `*` stand for many.
+    /// Returns the permissions with these names. `*:read` and `*` stand for many.
     ///
     /// # Errors
-    /// A name is none.
+    /// Returns the first name that is not a permission.
     pub fn named(mut names: Vec<String>) -> Result<Self, NoPermission> {
         let is_one = |name: &String| [FULL, READ_ONLY].contains(&name.as_str()) || ALL.contains(&name.as_str());
         if let Some(unknown) = names.iter().find(|name| !is_one(name)) {
@@ -87,25 +87,25 @@ impl Permissions {
         Ok(Self(names))
     }
 
-    /// Permissions as they were stored.
+    /// Returns permissions from their stored names.
     #[must_use]
     pub fn stored(names: Vec<String>) -> Self {
         Self(names)
     }
 
-    /// Their names.
+    /// The names of the permissions.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.0
     }
 
-    /// Whether they allow what `needed` names.
+    /// Returns true if the permissions include `needed`.
     #[must_use]
     pub fn allow(&self, needed: &str) -> bool {
         self.0.iter().any(|held| held == needed || held == FULL || (held == READ_ONLY && needed.ends_with(":read")))
     }
 
-    /// The first of `others` that goes beyond these.
+    /// Returns the first of `others` that these permissions do not include.
     #[must_use]
     pub fn first_beyond<'a>(&self, others: &'a Self) -> Option<&'a str> {
         others.0.iter().map(String::as_str).find(|other| !self.allow(other))

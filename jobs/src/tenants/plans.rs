@@ -1,19 +1,19 @@
-//! Plans: how much a tenant may do.
+//! Plans and their limits.
 
-/// What a tenant pays for.
+/// The plan of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Plan {
-    /// The least.
+    /// The plan with the lowest limits.
     Basic,
-    /// More.
+    /// The plan in the middle.
     Pro,
-    /// The most.
+    /// The plan with the highest limits.
     Enterprise,
 }
 
 impl Plan {
-    /// As stored and as clients write it.
+    /// The name that is stored and that clients write.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -24,10 +24,10 @@ impl Plan {
     }
 }
 
-/// What tenants may use, by their plan.
+/// The limits of tenants, by plan.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct PlansConfig {
-    /// Posts a day of a tenant on the plan basic, counted on each account.
+    /// Posts a day of a tenant on the plan basic. A post counts once for each account.
     #[arg(long, env = "POST_LIMIT_BASIC", default_value_t = 10)]
     pub post_limit_basic: u32,
     /// The same on the plan pro.
@@ -57,7 +57,7 @@ pub struct PlansConfig {
 }
 
 impl PlansConfig {
-    /// Posts a day.
+    /// The limit of posts a day.
     #[must_use]
     pub fn posts(&self, plan: Plan) -> u32 {
         match plan {
@@ -67,7 +67,7 @@ impl PlansConfig {
         }
     }
 
-    /// Uploaded pictures in all.
+    /// The limit of uploaded pictures in all.
     #[must_use]
     pub fn images(&self, plan: Plan) -> u32 {
         match plan {
@@ -77,7 +77,7 @@ impl PlansConfig {
         }
     }
 
-    /// Texts by AI a month.
+    /// The limit of AI texts a month.
     #[must_use]
     pub fn generations(&self, plan: Plan) -> u32 {
         match plan {

@@ -1,24 +1,24 @@
-//! What somebody is in a tenant, and what that allows.
+//! Roles in a tenant, and their permissions.
 
 use super::permissions::Permissions;
 
-/// What a person is in a tenant; later ones do less.
+/// The role of a person in a tenant; each role allows less than the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "lowercase")]
 pub enum Role {
-    /// Does everything, and decides who else owns it. A tenant has one at least.
+    /// May do everything, and decides who else is an owner. A tenant has at least one.
     Owner,
-    /// Does everything but what concerns owners and the tenant's end.
+    /// May do everything except changing owners and erasing the tenant.
     Admin,
     /// Makes content, and publishes none: pictures, calendars, posts.
     Member,
 }
 
 impl Role {
-    /// All there are.
+    /// All roles.
     pub const ALL: [Self; 3] = [Self::Owner, Self::Admin, Self::Member];
 
-    /// As stored and as clients write it.
+    /// The name that is stored and that clients write.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,13 +28,13 @@ impl Role {
         }
     }
 
-    /// The role of that name.
+    /// Returns the role of that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.name() == name)
     }
 
-    /// What it allows in its tenant.
+    /// The permissions of the role in its tenant.
     #[must_use]
     pub fn permissions(self) -> Permissions {
         match self {

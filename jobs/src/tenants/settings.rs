@@ -1,4 +1,4 @@
-//! What a tenant says about itself.
+//! The settings of a tenant.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
     providers::Provider,
 };
 
-/// A post carries this many hashtags at most. Source: Instagram content publishing, "Limitations".
+/// The maximum number of hashtags in a post. Source: Instagram content publishing, "Limitations".
 pub const MAX_HASHTAGS: u8 = 30;
 
 /// The settings of a tenant.
@@ -20,63 +20,64 @@ pub const MAX_HASHTAGS: u8 = 30;
 pub struct Settings {
     /// The company behind it.
     pub company_name: Option<String>,
-    /// What it is, for people and for AI.
+    /// The description of the company, for people and for AI.
     pub description: Option<String>,
-    /// ISO 3166-1, two letters.
+    /// The country, as an ISO 3166-1 code of two letters.
     pub country: Option<String>,
-    /// As IANA calls it; UTC if absent.
+    /// The IANA name of the time zone; UTC if absent.
     pub time_zone: Option<String>,
-    /// Its own hashtag.
+    /// The company's own hashtag.
     pub brand_hashtag: Option<String>,
-    /// How its texts are to sound.
+    /// The tone of its texts.
     pub tone: Option<String>,
-    /// Hashtags under a post, by network.
+    /// The number of hashtags in a post, by network.
     pub hashtag_counts: BTreeMap<String, u8>,
-    /// Where it sells.
+    /// The address of its shop.
     pub shop_url: Option<String>,
     /// `#rrggbb`.
     pub primary_color: Option<String>,
     /// `#rrggbb`.
     pub secondary_color: Option<String>,
-    /// One of its pictures.
+    /// The picture with its logo.
     pub logo_asset_id: Option<AssetId>,
-    /// What Linecook is called there.
+    /// The name that Linecook has in this tenant.
     pub product_name: Option<String>,
-    /// Whether pages and mails leave out who made this.
+    /// True if pages and mails leave out who made this.
     pub hides_footer: bool,
-    /// How long a post is looked for that the network does not show; 10 minutes if absent.
+    /// The time, in minutes, for which a post that the network does not show is looked for; 10
+    /// minutes if absent.
     pub unknown_after_minutes: Option<i32>,
-    /// What becomes of it then; a person is asked if absent.
+    /// The action after that time; a person is asked if absent.
     pub on_unknown: Option<OnUnknown>,
 }
 
-/// What becomes of a post of which nobody can tell whether it is out.
+/// The action if nobody can tell if a post was published.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum OnUnknown {
-    /// A person says what became of it.
+    /// Asks a person to say if it was published.
     #[default]
     Ask,
-    /// It fails. Nothing is sent again by itself.
+    /// Marks the post as failed. Nothing is sent again by itself.
     Fail,
 }
 
-/// A setting that cannot be.
+/// A setting with an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{field} should be {rule}")]
 pub struct BadSetting {
-    /// Which one.
+    /// The name of the setting.
     pub field: &'static str,
-    /// What it should be.
+    /// The rule that the value breaks.
     pub rule: &'static str,
 }
 
 impl Settings {
-    /// Brings what can be written in several ways into one form, and looks whether all can be.
+    /// Brings settings into their normal form, and validates them.
     ///
     /// # Errors
-    /// The first that cannot be.
+    /// Returns the first invalid setting.
     pub fn checked(mut self) -> Result<Self, BadSetting> {
         for color in [&mut self.primary_color, &mut self.secondary_color].into_iter().flatten() {
             color.make_ascii_lowercase();
@@ -103,7 +104,8 @@ impl Settings {
         }
     }
 
-    /// The same for another tenant, whose pictures are others.
+    /// Returns the settings for another tenant, without the logo, because pictures belong to one
+    /// tenant.
     #[must_use]
     pub fn for_another(self) -> Self {
         Self { logo_asset_id: None, ..self }
@@ -129,7 +131,7 @@ fn is_count((network, count): (&String, &u8)) -> bool {
     is_network && *count <= MAX_HASHTAGS
 }
 
-/// A day at most: so long a look may fail, too.
+/// Returns true for a minute to a day. A search that fails is given up after a day too.
 fn is_patience(minutes: i32) -> bool {
     (1..=1_440).contains(&minutes)
 }
@@ -148,7 +150,7 @@ fn is_color(text: &str) -> bool {
     text.len() == 7 && text.strip_prefix('#').is_some_and(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
-/// A tenant's settings; the defaults where it has said nothing.
+/// Returns a tenant's settings, or the defaults if it has none.
 pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Settings, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -182,10 +184,10 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
     }))
 }
 
-/// Puts settings in the place of those there are.
+/// Replaces a tenant's settings.
 ///
 /// # Errors
-/// The database refused; a foreign key when the logo is not the tenant's.
+/// Returns a violated foreign key if the logo is not a picture of the tenant.
 pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settings) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

@@ -18,7 +18,7 @@ pub struct TenantRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Inserts a tenant; needs the system scope.
+/// Inserts a tenant. Needs the system scope.
 pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: Plan) -> Result<TenantRow, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -36,7 +36,7 @@ pub async fn insert(conn: &mut PgConnection, name: &str, email: &str, plan: Plan
     .await
 }
 
-/// One tenant; one that is being erased is none.
+/// Returns one tenant, or `None` if it is being erased.
 pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantRow>, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -51,7 +51,8 @@ pub async fn get(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantR
     .await
 }
 
-/// The same, locked against others who change it; what refers to it does not wait.
+/// Returns one tenant, locked against concurrent changes. Inserting rows that reference it does not
+/// wait.
 pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<TenantRow>, sqlx::Error> {
     sqlx::query_as!(
         TenantRow,
@@ -67,7 +68,7 @@ pub async fn lock(conn: &mut PgConnection, id: TenantId) -> Result<Option<Tenant
     .await
 }
 
-/// Changes what a tenant is called, whom to write to and what it pays for.
+/// Changes a tenant's name, contact address and plan.
 pub async fn update(conn: &mut PgConnection, tenant: &TenantRow) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -90,29 +91,29 @@ pub async fn update(conn: &mut PgConnection, tenant: &TenantRow) -> Result<(), s
 pub struct TenantSummary {
     /// The tenant.
     pub tenant: TenantRow,
-    /// What the person is in it for whom the list is made.
+    /// The role of the list's viewer in the tenant, if any.
     pub role: Option<Role>,
-    /// Pictures that it uploaded.
+    /// The number of uploaded pictures.
     pub images: i64,
-    /// Texts that AI wrote for it.
+    /// The number of texts that AI wrote.
     pub ai_generations: i64,
-    /// Posts on accounts.
+    /// The number of posts, one for each account.
     pub posts: i64,
-    /// What its pictures take.
+    /// The size of all its pictures.
     pub storage_bytes: i64,
 }
 
-/// For whom a list of tenants is made.
+/// The viewer of a list of tenants.
 #[derive(Debug, Clone, Default)]
 pub struct Viewer {
-    /// The tenants that may be seen; `None`: all.
+    /// The tenants that the viewer may see; `None` for all.
     pub tenants: Option<Vec<TenantId>>,
     /// The person whose roles are shown.
     pub user_id: Option<UserId>,
 }
 
-/// Tenants with what they have used, newest first; neither the system's own nor those that are being erased. Needs the system
-/// scope.
+/// Returns tenants with their usage, newest first, without the system's tenant and those being
+/// erased. Needs the system scope.
 pub async fn list(
     conn: &mut PgConnection,
     viewer: &Viewer,

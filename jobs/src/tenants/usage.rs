@@ -1,7 +1,8 @@
-//! What tenants use, and the limits of their plans.
+//! The usage of tenants, and the limits of their plans.
 //!
-//! One row a tenant, counted up in the transaction that uses something, by the statement that looks at the limit: any number
-//! of requests at once do not get beyond it. The row is locked until that transaction ends, so count last.
+//! Each tenant has one row of counts. The statement that checks a limit also raises the count, in
+//! the transaction that uses something, so concurrent requests cannot exceed the limit. The row
+//! stays locked until that transaction ends, so a use case counts as late as it can.
 
 mod gauges;
 
@@ -16,10 +17,10 @@ use super::{
 };
 use crate::ids::TenantId;
 
-/// What a plan limits.
+/// The things that a plan limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limited {
-    /// Posts a day, on each account.
+    /// Posts a day; each account of a post counts.
     Posts,
     /// Uploaded pictures in all.
     Images,
@@ -28,7 +29,7 @@ pub enum Limited {
 }
 
 impl Limited {
-    /// What there is too much of, in words.
+    /// The limited thing in words, for messages.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {
@@ -39,23 +40,24 @@ impl Limited {
     }
 }
 
-/// A limit that does not leave room.
+/// A limit with no room left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
-    /// What is limited.
+    /// The limited thing.
     pub limited: Limited,
-    /// The plan that limits it.
+    /// The plan with the limit.
     pub plan: Plan,
-    /// How much it allows.
+    /// The limit.
     pub limit: u32,
-    /// When there is room again, and for how many seconds there is none; `None`: not by itself.
+    /// The time at which there is room again, and the seconds until then; `None` if waiting does
+    /// not help.
     pub again: Option<(DateTime<Utc>, u64)>,
 }
 
-/// Why something was not counted.
+/// The reasons for which something was not counted.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
-    /// The plan allows no more.
+    /// The limit of the plan is reached.
     #[error("the plan {} allows {} {}", .0.plan.name(), .0.limit, .0.limited.words())]
     Reached(Reached),
     /// There is no such tenant, or it is being erased.
@@ -66,7 +68,7 @@ pub enum UsageError {
     Database(#[from] sqlx::Error),
 }
 
-/// A tenant's plan and what its clocks show.
+/// A tenant's plan and its current day and month.
 struct Account {
     plan: Plan,
     now: DateTime<Utc>,
@@ -98,10 +100,10 @@ impl Account {
     }
 }
 
-/// Counts deliveries that are made.
+/// Counts new deliveries.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_posts(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -139,7 +141,7 @@ pub async fn take_posts(
 /// Counts an uploaded picture and its bytes.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_image(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -169,7 +171,7 @@ pub async fn take_image(
     }
 }
 
-/// Counts the bytes of a picture that was rendered.
+/// Counts the bytes of a rendered picture. Rendered pictures do not use up the limit.
 pub async fn add_storage(conn: &mut PgConnection, tenant_id: TenantId, size_bytes: usize) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -186,10 +188,11 @@ pub async fn add_storage(conn: &mut PgConnection, tenant_id: TenantId, size_byte
     Ok(())
 }
 
-/// Counts texts that AI is to write; answers the first day of the month in which they are counted.
+/// Counts texts that AI is going to write. Returns the first day of the month in which they are
+/// counted.
 ///
 /// # Errors
-/// [`UsageError`].
+/// Returns [`UsageError`]; the caller rolls back.
 pub async fn take_generations(
     conn: &mut PgConnection,
     plans: &PlansConfig,
@@ -235,7 +238,7 @@ async fn count_generations(
     Ok(taken.rows_affected() > 0)
 }
 
-/// Takes texts that were not written off the count of the month in which they were counted.
+/// Subtracts texts that were not written from the month in which they were counted.
 pub async fn give_back_generations(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -2,22 +2,23 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
 use reqwest::header;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
+use super::ENCRYPTION_KEYS;
 use crate::{
     config::{KeyringConfig, ServicesConfig, UpkeepConfig},
     mail::MailConfig,
+    people::PeopleConfig,
     providers::{ProvidersConfig, ai::AiConfig, http},
     tenants::plans::PlansConfig,
 };
 
-/// The emails that somebody got, oldest first, as a reader of mail sees them: `{"headers": {"subject": ["..."]}, "plain":
-/// "...", "html": "..."}`.
+/// Returns the emails to an address, oldest first, as a mail program sees them: `{"headers":
+/// {"subject": ["..."]}, "plain": "...", "html": "..."}`.
 ///
 /// # Panics
 /// If `scripts/test` did not start the mail server.
@@ -35,7 +36,7 @@ pub fn emails_to(address: &str) -> Vec<Value> {
     paths.into_iter().map(read).collect()
 }
 
-/// The mail server of `scripts/test`; whoever runs the sandbox without one sends no mail.
+/// Returns the mail server of `scripts/test`. Without one, no mail is sent.
 fn mail_config() -> MailConfig {
     #[expect(clippy::disallowed_methods, reason = "tests are configured by scripts/test")]
     let url = std::env::var("MAIL_SERVER_URL").ok();
@@ -56,7 +57,7 @@ pub struct Sandbox {
 }
 
 impl Sandbox {
-    /// A new world.
+    /// Makes a new world.
     ///
     /// # Panics
     /// If `scripts/test` did not start the sandbox.
@@ -73,14 +74,14 @@ impl Sandbox {
         }
     }
 
-    /// A configuration whose providers are this world.
+    /// Returns a configuration whose providers are this world.
     ///
     /// # Panics
     /// If the sandbox's address is malformed.
     #[must_use]
     pub fn services_config(&self) -> ServicesConfig {
         ServicesConfig {
-            keys: KeyringConfig { encryption_keys: format!("test:{}", STANDARD.encode([7; 32])).into() },
+            keys: KeyringConfig { encryption_keys: ENCRYPTION_KEYS.into() },
             secret_key: "a-secret-key-for-tests-and-nothing-else".into(),
             storage_url: self.storage.clone(),
             dyno: None,
@@ -94,7 +95,8 @@ impl Sandbox {
                 token_refresh_threshold_days: 7,
                 token_refresh_interval: Duration::from_hours(24),
             },
-            // Small for those who ask for little, so that tests reach them; without end for the bench's tenant.
+            // Low limits on the plan basic, so that tests reach them; no limits for the bench's
+            // tenant.
             plans: PlansConfig {
                 post_limit_basic: 10,
                 post_limit_pro: u32::MAX,
@@ -113,10 +115,11 @@ impl Sandbox {
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),
+            people: PeopleConfig::default(),
         }
     }
 
-    /// Opens the login dialog as a person; answers the code that it sends the browser back with.
+    /// Logs a person in through the dialog. Returns the code that the browser brings back.
     ///
     /// # Panics
     /// If the dialog refuses.
@@ -141,32 +144,32 @@ impl Sandbox {
         serde_json::from_str(&body).unwrap_or_default()
     }
 
-    /// Has the next calls of an operation fail, as the control API's `faults` describes.
+    /// Makes the next calls of an operation fail, as the control API's `faults` describes.
     pub async fn fault(&self, operation: &str, mut fault: Value) {
         fault["operation"] = json!(operation);
         self.control("faults", fault).await;
     }
 
-    /// Has the next call refused by the Graph API.
+    /// Makes the Graph API refuse the next call.
     pub async fn graph_error(&self, operation: &str, code: i64, subcode: i64) {
         let error = json!({ "code": code, "subcode": subcode, "message": "refused by the test" });
         self.fault(operation, json!({ "graph_error": error })).await;
     }
 
-    /// What was published.
+    /// Returns the published posts.
     ///
     /// # Panics
-    /// If the sandbox does not answer.
+    /// If the sandbox does not respond.
     pub async fn effects(&self) -> Vec<Value> {
         let answer = self.client.get(format!("{}/control/effects", self.base)).send().await;
         let list: Value = answer.expect("the sandbox answers").json().await.expect("a list");
         list["items"].as_array().cloned().unwrap_or_default()
     }
 
-    /// How often an operation was called.
+    /// Returns the number of calls of an operation.
     ///
     /// # Panics
-    /// If the sandbox does not answer.
+    /// If the sandbox does not respond.
     pub async fn calls(&self, operation: &str) -> u64 {
         let answer = self.client.get(format!("{}/control/calls", self.base)).send().await;
         let calls: Value = answer.expect("the sandbox answers").json().await.expect("counts");
@@ -177,7 +180,7 @@ impl Sandbox {
 impl Drop for Sandbox {
     fn drop(&mut self) {
         if let Ok(folder) = self.storage.to_file_path() {
-            // A leftover in the temporary folder fails no test.
+            // A leftover in the temporary folder does not matter.
             let _ = std::fs::remove_dir_all(folder);
         }
     }

@@ -1,4 +1,4 @@
-//! Prunes finished jobs, and effects that ended long ago.
+//! Prunes finished jobs and old effects.
 
 use std::time::Duration;
 
@@ -14,18 +14,19 @@ use crate::{
     services::Services,
 };
 
-/// Found by one look at the history: where rows were deleted, later looks read further.
+/// The number of jobs that one search finds. Later searches have to pass the deleted rows again.
 const FOUND_AT_ONCE: i64 = 20_000;
 
-/// Jobs deleted in one transaction.
+/// The number of jobs deleted in one transaction.
 const DELETED_AT_ONCE: usize = 1_000;
 
-/// Effects deleted in one transaction.
+/// The number of effects deleted in one transaction.
 const EFFECTS_AT_ONCE: i64 = 1_000;
 
-/// Prune what is kept for too long, or is too much.
+/// Prunes rows that are too old or too many.
 ///
-/// Safe to repeat: what is gone is gone. Only finished jobs are looked at, and each batch looks again.
+/// Safe to repeat: rows that are gone are not found again. Only finished jobs are searched, and
+/// each batch searches again.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PruneHistory {}
 

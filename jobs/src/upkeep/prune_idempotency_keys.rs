@@ -1,4 +1,4 @@
-//! Prunes the answers of requests with an Idempotency-Key.
+//! Prunes the stored responses of requests with an Idempotency-Key.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use crate::{
     services::Services,
 };
 
-/// Deleted in one transaction.
+/// The number of keys deleted in one transaction.
 const KEYS_AT_ONCE: i64 = 1_000;
 
-/// Prune the keys that are free again.
+/// Prunes expired idempotency keys.
 ///
-/// Safe to repeat: what is gone is gone, and a key that is too old means nothing before it is deleted either.
+/// Safe to repeat: rows that are gone are not found again, and an expired key has no effect even
+/// before it is deleted.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct PruneIdempotencyKeys {}
 

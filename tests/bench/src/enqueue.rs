@@ -1,4 +1,4 @@
-//! How many jobs can be enqueued a second.
+//! Measures the number of jobs that can be enqueued a second.
 
 use std::time::Instant;
 
@@ -22,15 +22,14 @@ const BATCH: usize = 2_000;
 /// Tasks that enqueue side by side, each with a connection.
 const TASKS: usize = 8;
 
-/// Measures
-/// - `enqueue`: in bulk, all in one transaction;
-/// - `enqueue_one`: each in a transaction of its own, one after the other over one connection, as Celery's client does;
-/// - `enqueue_one_parallel`: the same by eight tasks with a connection each, as a web server does.
+/// Measures:
+/// - `enqueue`: enqueues in bulk, all in one transaction;
+/// - `enqueue_one`: enqueues each in a transaction of its own, one after the other over one
+///   connection, as Celery's client does;
+/// - `enqueue_one_parallel`: does the same in eight tasks with a connection each, as a web server
+///   does.
 ///
 /// Every commit wakes the dispatcher through Redis, though none runs here.
-///
-/// # Errors
-/// A server failed, or the ledger does not hold every job once.
 pub(crate) async fn measure(servers: &Servers, jobs: u32) -> anyhow::Result<()> {
     say("Enqueueing");
     let count = usize::try_from(jobs)?;
@@ -78,7 +77,7 @@ async fn one_by_one(db: Db, tenant_id: TenantId, count: usize) -> anyhow::Result
     Ok(())
 }
 
-/// Jobs a second, in a fresh ledger.
+/// Returns the jobs enqueued a second into a fresh ledger.
 async fn in_stage(
     servers: &Servers,
     name: &str,

@@ -1,19 +1,19 @@
-//! What was measured, a line each.
+//! Prints the figures, one a line.
 
 use std::io::{Write as _, stderr, stdout};
 
-/// A figure: `linecook.name value`. A screen that has gone away is no reason to stop.
+/// Prints a figure as `linecook.name value`. An error of the terminal is ignored.
 pub(crate) fn print(name: &str, value: f64) {
     let decimals = if value.abs() < 100.0 { 2 } else { 0 };
     let _ = writeln!(stdout(), "linecook.{name} {value:.decimals$}");
 }
 
-/// What happens meanwhile.
+/// Reports progress on standard error.
 pub(crate) fn say(text: &str) {
     let _ = writeln!(stderr(), "==> {text}");
 }
 
-/// The middle one of an odd number of values, the mean of the two in the middle of an even number.
+/// Returns the median; of an even number of values, the mean of the two in the middle.
 ///
 /// # Panics
 /// If there is none.
@@ -24,7 +24,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     if sorted.len() % 2 == 1 { sorted[middle] } else { f64::midpoint(sorted[middle - 1], sorted[middle]) }
 }
 
-/// So many in that time, a second.
+/// Returns the rate per second of `count` events in `time`.
 pub(crate) fn per_second(count: usize, time: std::time::Duration) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "thousands")]
     let count = count as f64;

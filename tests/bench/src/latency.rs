@@ -1,4 +1,4 @@
-//! How soon a job starts.
+//! Measures the time until a job starts.
 
 use std::time::Duration;
 
@@ -13,18 +13,17 @@ use crate::{
     store,
 };
 
-/// A job is enqueued this often: 200 a second.
+/// The interval between two enqueued jobs: 200 a second.
 const EVERY: Duration = Duration::from_millis(5);
 
-/// Connections for enqueueing, so that a slow commit delays no other.
+/// The connections for enqueueing, so that a slow commit delays no other.
 const CONNECTIONS: u32 = 4;
 
-/// Measures `latency_p50_ms` and `latency_p99_ms`: from a job's creation (before its commit) to its start, by the database's
-/// clock, at 200 jobs a second, each enqueued in a transaction of its own. It takes a second for every thousand of `jobs`.
-/// And `rss_mb_idle`: what the worker takes before.
+/// Measures `latency_p50_ms` and `latency_p99_ms`: the time from a job's creation (before its
+/// commit) to its start, by the database's clock. A fifth of `jobs` is enqueued, 200 a second, each
+/// in a transaction of its own. Every thousand of `jobs` takes a second.
 ///
-/// # Errors
-/// A server or the worker failed, or not every job ended exactly once.
+/// Measures `rss_mb_idle` too: the memory of the worker before the first job.
 pub(crate) async fn measure(servers: &Servers, jobs: u32) -> anyhow::Result<()> {
     let count = jobs / 5;
     say(&format!("Enqueueing {count} jobs, one every {} ms", EVERY.as_millis()));

@@ -1,8 +1,8 @@
-//! The benchmarks: what the engine does a second, and whether that stays so when there is much in the ledger.
+//! The benchmarks: jobs a second, and the cost of a job in a full ledger.
 //!
-//! `scripts/bench` starts everything that this needs. Each figure goes to standard output as a line `name value`; what
-//! happens meanwhile goes to standard error. After each run the ledger is compared with what was asked for: a job that is
-//! missing, or that took more than one attempt, fails the benchmark.
+//! `scripts/bench` starts everything that this needs. Each figure goes to standard output as a line
+//! `name value`; progress goes to standard error. After each run the ledger is compared with what
+//! was asked for. A job that is missing, or that took more than one attempt, fails the benchmark.
 
 mod enqueue;
 mod figures;
@@ -25,10 +25,11 @@ use crate::stage::Servers;
 #[derive(Debug, Parser)]
 #[command(name = "bench", version)]
 struct Config {
-    /// A migrated database that nobody is connected to: every run gets a copy. Its login must be allowed to make databases.
+    /// A migrated database without open connections: every run gets a copy. Its login must be
+    /// allowed to create databases.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Url,
-    /// Redis.
+    /// The address of Redis.
     #[arg(long, env = "REDIS_URL", hide_env_values = true)]
     redis_url: String,
     /// The worker program; it gets this program's environment.
@@ -37,10 +38,10 @@ struct Config {
     /// The folder for the workers' logs.
     #[arg(long)]
     logs: PathBuf,
-    /// No-op jobs a run.
+    /// The number of no-op jobs in a run.
     #[arg(long, global = true, default_value_t = 20_000, value_parser = clap::value_parser!(u32).range(200..))]
     jobs: u32,
-    /// Runs of which the median is taken.
+    /// The number of runs of which the median is taken.
     #[arg(long, global = true, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
     #[command(subcommand)]
@@ -49,18 +50,19 @@ struct Config {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Enqueueing, working off (with memory), latency.
+    /// Measures enqueueing, throughput (with memory) and latency.
     Jobs {
-        /// Only this part: `enqueue`, `process` or `latency`.
+        /// Measures only this part: `enqueue`, `process` or `latency`.
         #[arg(long)]
         only: Option<Part>,
     },
-    /// What a job costs when a million others wait, are scheduled or have ended, and when thousands of tenants have work.
+    /// Measures the cost of a job when a million others wait, are scheduled or have ended, and when
+    /// thousands of tenants have work.
     Scale {
-        /// How many jobs stand for a million.
+        /// The number of jobs that stand for a million.
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(5_000..))]
         million: u32,
-        /// Only cases with this in their name, beside the one they are compared with.
+        /// Runs only cases with this in their name, and the base case.
         #[arg(long, default_value = "")]
         only: String,
     },

@@ -1,4 +1,4 @@
-//! How many jobs a worker works off a second.
+//! Measures the number of jobs that a worker completes a second.
 
 use std::time::Duration;
 
@@ -12,21 +12,20 @@ use crate::{
     wait,
 };
 
-/// Whose jobs they are.
+/// The number of tenants that the jobs belong to.
 const TENANTS: u32 = 100;
 
-/// What takes longer hangs.
+/// The longest time a run may take; a longer one hangs.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Measures `process`: no-ops that wait in the ledger go through leader, window, claim, apalis and settlement of one worker.
+/// Measures `process`: no-ops that wait in the ledger go through leader, window, claim, apalis and
+/// settlement of one worker.
 ///
-/// The clock is the database's. It runs from the moment the worker registers itself, connected and ready to take its first
-/// job, to the end of the last job. (`BullMQ` and graphile-worker are timed likewise, from the start of the worker inside a
-/// process that runs already; Celery from the first job that was done.) Nothing is vacuumed or analyzed before, as with the
-/// peers.
-///
-/// # Errors
-/// A server or the worker failed, or not every job ended exactly once.
+/// The times are the database's. The clock runs from the moment the worker registers itself,
+/// connected and ready to take its first job, to the end of the last job. (`BullMQ` and
+/// graphile-worker are timed likewise, from the start of the worker inside a process that already
+/// runs; Celery is timed from its first completed job.) Nothing is vacuumed or analyzed before, as
+/// with the peers.
 pub(crate) async fn measure(servers: &Servers, jobs: u32, repeat: u32) -> anyhow::Result<()> {
     let (mut rates, mut memory) = (Vec::new(), Vec::new());
     for number in 1..=repeat {
@@ -59,27 +58,20 @@ async fn enqueue_for_all(stage: &Stage, jobs: u32) -> anyhow::Result<()> {
     let db = stage.connect(1).await?;
     let count = usize::try_from(jobs)?;
     for (at, &tenant_id) in tenants.iter().enumerate() {
-        // The first ones take the remainder.
+        // The first tenants take the remainder.
         let share = count / tenants.len() + usize::from(at < count % tenants.len());
         enqueue::in_bulk(&db, tenant_id, share).await?;
     }
     Ok(())
 }
 
-/// Waits until everything that was due has ended.
-///
-/// # Errors
-/// It has not, for minutes.
+/// Waits until every due job has ended. Fails after some minutes.
 pub(crate) async fn wait_until_worked_off(stage: &Stage) -> anyhow::Result<()> {
     let mut ledger = stage.ledger.acquire().await?;
     wait::until("the jobs to end", LONGEST, async || Ok(store::is_worked_off(&mut ledger).await?.then_some(()))).await
 }
 
-/// Compares the ledger with the `all` jobs that were put there: what ended did so at its first attempt, and nothing is missing
-/// or stands there twice.
-///
-/// # Errors
-/// What does not hold.
+/// Checks that the ledger holds all `all` jobs once, and that each ended at its first attempt.
 pub(crate) fn ensure_delivered(run: &Run, all: u32) -> anyhow::Result<()> {
     ensure!(run.all == i64::from(all), "there are {} jobs instead of {all}", run.all);
     ensure!(run.not_completed == 0, "{} attempts did not complete their job", run.not_completed);

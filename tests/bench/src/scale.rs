@@ -1,4 +1,4 @@
-//! Whether a job costs the same when there is much in the ledger.
+//! Measures the cost of a job in a full ledger.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,41 +13,41 @@ use crate::{
     store,
 };
 
-/// How much is measured.
+/// The sizes of a measurement.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sizes {
-    /// Jobs worked off a run.
+    /// The jobs completed in a run.
     pub(crate) jobs: u32,
-    /// What stands for a million.
+    /// The number of jobs that stand for a million.
     pub(crate) million: u32,
-    /// Runs of which the median is taken.
+    /// The number of runs of which the median is taken.
     pub(crate) repeat: u32,
 }
 
-/// What is in the ledger beside the jobs to work off.
+/// The jobs in the ledger beside those that the run completes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Beside {
     Nothing,
-    /// A million that wait too: the run ends with the time that the base case took.
+    /// A million jobs that wait too. The run ends after the time that the base case took.
     Waiting,
-    /// A million for the days to come, of 5,000 tenants.
+    /// A million jobs scheduled for the coming days, of 5,000 tenants.
     Scheduled,
-    /// A million in the history.
+    /// A million jobs in the history.
     Ended,
 }
 
-/// A state of the ledger in which jobs are worked off.
+/// A state of the ledger that is measured.
 #[derive(Debug)]
 struct Case {
     name: &'static str,
-    /// Tenants that have work.
+    /// The number of tenants that have work.
     tenants: usize,
     beside: Beside,
-    /// No more than so many wait at a time: when they have ended, as many are enqueued.
+    /// The most jobs that wait at a time. When they have ended, as many are enqueued.
     at_once: Option<u32>,
 }
 
-/// The case that the others are compared with: one thousand tenants, and nothing else in the ledger.
+/// The case that the others are compared with: one thousand tenants, and no other jobs.
 const BASE: &str = "base";
 
 const CASES: [Case; 8] = [
@@ -61,15 +61,14 @@ const CASES: [Case; 8] = [
     Case { name: "finished_1m", tenants: 1_000, beside: Beside::Ended, at_once: None },
 ];
 
-/// Tenants that there are, whether they have work or not.
+/// The number of tenants in the database, with or without work.
 const TENANTS: u32 = 5_000;
 
-/// Measures, for every case, `scale.<case>_us`: microseconds a job from the worker's registration to the last end; and
-/// `scale.<case>_ratio`: the same relative to the base case. The cases take turns, so that a machine that gets busy meanwhile
-/// slows all of them. In `waiting_1k` the clock runs from the first start to the last end of every 1,000.
+/// Measures `scale.<case>_us` for every case: microseconds a job from the worker's registration to
+/// the last end. Measures `scale.<case>_ratio` too: the same relative to the base case.
 ///
-/// # Errors
-/// A server or the worker failed, or a job ended more than once or at a later attempt.
+/// The cases take turns, so that a machine that gets busy meanwhile slows all of them. In
+/// `waiting_1k` the clock runs from the first start to the last end of every 1,000.
 pub(crate) async fn measure(servers: &Servers, sizes: Sizes, only: &str) -> anyhow::Result<()> {
     let cases: Vec<&Case> = CASES.iter().filter(|case| case.name == BASE || case.name.contains(only)).collect();
     for case in &cases {
@@ -96,7 +95,7 @@ pub(crate) async fn measure(servers: &Servers, sizes: Sizes, only: &str) -> anyh
     Ok(())
 }
 
-/// Makes the database that every run of the case gets a copy of.
+/// Creates the database that every run of the case gets a copy of.
 async fn fill(servers: &Servers, case: &Case, sizes: Sizes) -> anyhow::Result<()> {
     let stage = servers.set_stage(case.name).await?;
     let mut ledger = stage.ledger.acquire().await?;
@@ -126,7 +125,7 @@ async fn fill_beside(
     }
 }
 
-/// Microseconds a job.
+/// Completes the jobs of a case and returns the microseconds a job.
 async fn work_off(servers: &Servers, case: &Case, sizes: Sizes, base_us: f64) -> anyhow::Result<f64> {
     let stage = servers.set_stage_like(&format!("{}_run", case.name), case.name).await?;
     let worker = stage.start_worker().await?;
@@ -154,7 +153,7 @@ async fn work_off(servers: &Servers, case: &Case, sizes: Sizes, base_us: f64) ->
     Ok(seconds * 1e6 / ended)
 }
 
-/// Enqueues what is left of `jobs`, `at_once` in a transaction, each time when everything has ended.
+/// Enqueues the rest of `jobs`, `at_once` in a transaction, each time all others have ended.
 async fn enqueue_in_turns(stage: &Stage, case: &Case, jobs: u32, at_once: u32) -> anyhow::Result<()> {
     let db = stage.connect(1).await?;
     let tenants = store::list_tenants(&mut *stage.ledger.acquire().await?, case.tenants).await?;

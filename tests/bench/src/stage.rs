@@ -1,4 +1,4 @@
-//! Where a run takes place: a database of its own, copied from the migrated one, and keys of its own in Redis.
+//! The stage of a run: a database copied from the migrated one, and a key prefix in Redis.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::{
     worker::{Program, Worker},
 };
 
-/// The servers, and how to start a worker.
+/// The servers, and the program to start as a worker.
 #[derive(Debug)]
 pub(crate) struct Servers {
     template_url: Url,
@@ -30,7 +30,7 @@ pub(crate) struct Stage {
     redis_url: String,
     prefix: String,
     program: Program,
-    /// The ledger, seen whole, past the engine.
+    /// A connection pool of the ledger that sees all tenants and bypasses the engine.
     pub(crate) ledger: PgPool,
 }
 
@@ -39,25 +39,19 @@ impl Servers {
         Self { template_url, redis_url, worker, logs }
     }
 
-    /// A fresh stage of that name, for one run.
-    ///
-    /// # Errors
-    /// The database could not be made.
+    /// Creates a fresh stage of that name, for one run.
     pub(crate) async fn set_stage(&self, name: &str) -> anyhow::Result<Stage> {
         self.copy(name, self.template_url.path().trim_start_matches('/')).await
     }
 
-    /// A stage that begins as the stage `like`, which was left, stands.
-    ///
-    /// # Errors
-    /// The database could not be made.
+    /// Creates a stage as a copy of the stage `like`, which nobody uses any more.
     pub(crate) async fn set_stage_like(&self, name: &str, like: &str) -> anyhow::Result<Stage> {
         self.copy(name, &database_name(like)).await
     }
 
     async fn copy(&self, name: &str, template: &str) -> anyhow::Result<Stage> {
         let name = database_name(name);
-        // Copied as files: a million jobs would otherwise go through the log.
+        // The copy is made of files: a million jobs would otherwise go through the log.
         execute(&self.template_url, &format!("create database {name} template {template} strategy file_copy")).await?;
         let mut database_url = self.template_url.clone();
         database_url.set_path(&name);
@@ -74,19 +68,13 @@ impl Servers {
 }
 
 impl Stage {
-    /// Connects as an application does, with wake-ups of what is enqueued.
-    ///
-    /// # Errors
-    /// A server cannot be reached.
+    /// Connects as an application does, with wake-ups for enqueued jobs.
     pub(crate) async fn connect(&self, connections: u32) -> anyhow::Result<Db> {
         let window = Window::open(&self.redis_url, &self.prefix)?;
         Db::connect(self.database_url.as_str(), connections, Some(window)).await
     }
 
-    /// Starts a worker and waits until it says that it is ready.
-    ///
-    /// # Errors
-    /// It ended, or was not ready in time.
+    /// Starts a worker and waits until it is ready.
     pub(crate) async fn start_worker(&self) -> anyhow::Result<Worker> {
         let environment = [
             ("DATABASE_URL", self.database_url.as_str()),
@@ -96,15 +84,12 @@ impl Stage {
         self.program.start(&environment).await
     }
 
-    /// Leaves the database as it is, with nobody connected, for others to begin with.
+    /// Closes the connections and leaves the database for others to copy.
     pub(crate) async fn leave(self) {
         self.ledger.close().await;
     }
 
-    /// Removes the database.
-    ///
-    /// # Errors
-    /// It refused.
+    /// Drops the database.
     pub(crate) async fn strike(self) -> anyhow::Result<()> {
         self.ledger.close().await;
         execute(&self.template_url, &format!("drop database {} with (force)", self.name)).await
@@ -115,7 +100,7 @@ fn database_name(stage: &str) -> String {
     format!("bench_{stage}")
 }
 
-/// Runs a statement that no transaction may hold. Nothing in it comes from outside.
+/// Runs a statement that cannot run in a transaction. No part of it comes from outside.
 async fn execute(url: &Url, statement: &str) -> anyhow::Result<()> {
     let mut connection = PgConnection::connect(url.as_str()).await?;
     sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await.with_context(|| statement.to_owned())?;

@@ -1,4 +1,4 @@
-//! The ledger, past the engine: what is put there before a run, and what is found there after it.
+//! Fills and reads the ledger with SQL, bypassing the engine.
 
 use std::str::FromStr as _;
 
@@ -10,16 +10,13 @@ use sqlx::{
 use url::Url;
 use uuid::Uuid;
 
-/// Connections that see all tenants.
-///
-/// # Errors
-/// The database cannot be reached.
+/// Opens connections that see all tenants.
 pub(crate) async fn connect(url: &Url) -> Result<PgPool, sqlx::Error> {
     let options = PgConnectOptions::from_str(url.as_str())?.options([("app.scope", "system")]);
     PgPoolOptions::new().max_connections(2).connect_with(options).await
 }
 
-/// Makes tenants.
+/// Creates tenants.
 pub(crate) async fn insert_tenants(conn: &mut PgConnection, count: u32) -> Result<Vec<TenantId>, sqlx::Error> {
     let ids: Vec<Uuid> = (0..count).map(|_| Uuid::now_v7()).collect();
     sqlx::query!(
@@ -31,7 +28,7 @@ pub(crate) async fn insert_tenants(conn: &mut PgConnection, count: u32) -> Resul
     Ok(ids.into_iter().map(TenantId).collect())
 }
 
-/// The first so many tenants that were made here, in that order.
+/// Returns the first `limit` tenants created here, in that order.
 pub(crate) async fn list_tenants(conn: &mut PgConnection, limit: usize) -> Result<Vec<TenantId>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select id as "id: TenantId" from tenants where name = 'bench' order by id limit $1"#,
@@ -41,12 +38,12 @@ pub(crate) async fn list_tenants(conn: &mut PgConnection, limit: usize) -> Resul
     .await
 }
 
-/// Puts no-ops into the ledger that are due, round-robin over the tenants.
+/// Inserts due no-ops, round-robin over the tenants.
 pub(crate) async fn insert_due(conn: &mut PgConnection, tenants: &[TenantId], count: u32) -> Result<(), sqlx::Error> {
     insert_jobs(conn, tenants, count, 0).await
 }
 
-/// Puts no-ops into the ledger that are due one a second from tomorrow on, round-robin over the tenants.
+/// Inserts no-ops that are due one a second from tomorrow on, round-robin over the tenants.
 pub(crate) async fn insert_scheduled(
     conn: &mut PgConnection,
     tenants: &[TenantId],
@@ -55,7 +52,7 @@ pub(crate) async fn insert_scheduled(
     insert_jobs(conn, tenants, count, 24).await
 }
 
-/// The ids rise with time as those of the engine do.
+/// Inserts jobs whose ids rise with time, as those of the engine do.
 async fn insert_jobs(
     conn: &mut PgConnection,
     tenants: &[TenantId],
@@ -85,7 +82,8 @@ async fn insert_jobs(
     Ok(())
 }
 
-/// Puts no-ops into the history that ended within the last week. They were never started, which tells them from others.
+/// Inserts no-ops into the history that ended within the last week. They were never started, which
+/// tells them from others.
 pub(crate) async fn insert_ended(conn: &mut PgConnection, tenants: &[TenantId], count: u32) -> Result<(), sqlx::Error> {
     let tenants: Vec<Uuid> = tenants.iter().map(|id| id.0).collect();
     sqlx::query!(
@@ -110,14 +108,14 @@ pub(crate) async fn insert_ended(conn: &mut PgConnection, tenants: &[TenantId], 
     Ok(())
 }
 
-/// Brings the tables into the state that time would: statistics, nothing dead, nothing left to write to disk.
+/// Brings the tables into a settled state: fresh statistics, no dead rows, everything on disk.
 pub(crate) async fn settle_down(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql("vacuum analyze").execute(&mut *conn).await?;
     sqlx::raw_sql("checkpoint").execute(conn).await?;
     Ok(())
 }
 
-/// How many jobs wait in the ledger and are not in Redis' window; counts no further than `enough`.
+/// Counts the jobs that wait in the ledger and are not in the Redis window, up to `enough`.
 pub(crate) async fn count_waiting(conn: &mut PgConnection, enough: u32) -> Result<u32, sqlx::Error> {
     let count = sqlx::query_scalar!(
         r#"
@@ -131,7 +129,7 @@ pub(crate) async fn count_waiting(conn: &mut PgConnection, enough: u32) -> Resul
     Ok(u32::try_from(count).unwrap_or(enough))
 }
 
-/// Whether everything that was due has ended.
+/// Returns true if every due job has ended.
 pub(crate) async fn is_worked_off(conn: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -142,24 +140,25 @@ pub(crate) async fn is_worked_off(conn: &mut PgConnection) -> Result<bool, sqlx:
     .await
 }
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
-    /// Rows of jobs that ran and ended.
+    /// The rows of jobs that ran and ended.
     pub(crate) ended: i64,
-    /// Those among them that completed at their first attempt.
+    /// The jobs among them that completed at their first attempt.
     pub(crate) at_once: i64,
-    /// Attempts that did not complete their job.
+    /// The attempts that did not complete their job.
     pub(crate) not_completed: i64,
-    /// All jobs there are, whatever their state; one that stood there twice counts once.
+    /// All distinct jobs, whatever their state.
     pub(crate) all: i64,
-    /// From the worker's registration to the last end.
+    /// The time from the worker's registration to the last end.
     pub(crate) seconds: f64,
-    /// From the first start to the last end of what was enqueued in one transaction, all of these together.
+    /// The time from the first start to the last end of the jobs of one transaction, summed over
+    /// all transactions.
     pub(crate) seconds_of_turns: f64,
 }
 
-/// Reads what the run of the only worker came to.
+/// Returns the result of the run of the only worker.
 pub(crate) async fn get_run(conn: &mut PgConnection) -> Result<Run, sqlx::Error> {
     sqlx::query_as!(
         Run,
@@ -185,14 +184,14 @@ pub(crate) async fn get_run(conn: &mut PgConnection) -> Result<Run, sqlx::Error>
     .await
 }
 
-/// How long jobs waited from their enqueueing to their start, in milliseconds.
+/// The times that jobs waited from their creation to their start, in milliseconds.
 #[derive(Debug)]
 pub(crate) struct Latency {
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
 }
 
-/// Reads how long jobs waited for their start.
+/// Returns the times that jobs waited for their start.
 pub(crate) async fn get_latency(conn: &mut PgConnection) -> Result<Latency, sqlx::Error> {
     sqlx::query_as!(
         Latency,

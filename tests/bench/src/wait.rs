@@ -1,16 +1,13 @@
-//! Waiting for something to become true, never for ever.
+//! Waits for a condition, with a bound.
 
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
-/// Seldom enough not to be felt by what is measured.
+/// The interval between two looks: long enough not to disturb the measurement.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// Looks until there is something, at most for `bound`.
-///
-/// # Errors
-/// Looking failed, or there was nothing in time.
+/// Polls `look` until it returns something, at most for `bound`.
 pub(crate) async fn until<T>(
     what: &str,
     bound: Duration,
@@ -22,7 +19,7 @@ pub(crate) async fn until<T>(
             return Ok(found);
         }
         if begun.elapsed() > bound {
-            bail!("waited {} s in vain for {what}", bound.as_secs());
+            bail!("timed out after {} s, waiting for {what}", bound.as_secs());
         }
         tokio::time::sleep(EVERY).await;
     }

@@ -12,7 +12,8 @@ use tokio::process::{Child, Command};
 
 use crate::wait;
 
-/// What is measured works on one queue only, with as many slots as one process takes: what limits a no-op is the batch.
+/// The worker's queues: one queue with as many slots as a process takes, so that the batch is the
+/// limit of a no-op.
 const QUEUES: &str = "default:1000";
 
 /// The worker program.
@@ -22,17 +23,14 @@ pub(crate) struct Program {
     pub(crate) log: PathBuf,
 }
 
-/// A worker that runs. It is killed when this is dropped.
+/// A running worker process, killed on drop.
 #[derive(Debug)]
 pub(crate) struct Worker {
     child: Child,
 }
 
 impl Program {
-    /// Starts the worker and waits until it says that it is ready.
-    ///
-    /// # Errors
-    /// It ended, or was not ready in time.
+    /// Starts the worker and waits until it is ready.
     pub(crate) async fn start(&self, environment: &[(&str, &str)]) -> anyhow::Result<Worker> {
         let log = File::create(&self.log).with_context(|| format!("could not write {}", self.log.display()))?;
         let mut child = Command::new(&self.path)
@@ -56,7 +54,7 @@ impl Program {
 }
 
 impl Worker {
-    /// The memory it takes, in megabytes (10^6 bytes); none where there is no `/proc`.
+    /// Returns its memory in megabytes (10^6 bytes), or none where there is no `/proc`.
     pub(crate) fn rss_mb(&self) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()?)).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
@@ -65,9 +63,6 @@ impl Worker {
     }
 
     /// Kills it as `kill -9` does.
-    ///
-    /// # Errors
-    /// It cannot be killed.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         Ok(self.child.kill().await?)
     }

@@ -15,10 +15,10 @@ use crate::{
     wait,
 };
 
-/// How long one request may take.
+/// The timeout of one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How long a job may take that nobody disturbs.
+/// The longest time an undisturbed job may take.
 const JOB_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The API, with an operator's key.
@@ -29,20 +29,17 @@ pub(crate) struct Api {
     key: String,
 }
 
-/// A post to go out.
+/// A post to schedule.
 #[derive(Debug)]
 pub(crate) struct Placement {
     pub(crate) post_id: Uuid,
-    /// `None`: when its calendar planned it.
+    /// The time to publish at. `None` takes the time that its calendar planned.
     pub(crate) at: Option<DateTime<Utc>>,
     pub(crate) asset_id: Uuid,
 }
 
 impl Api {
-    /// The API at this address.
-    ///
-    /// # Errors
-    /// The client cannot be made.
+    /// Creates a client of the API at this address.
     pub(crate) fn new(url: &Url, key: String) -> anyhow::Result<Self> {
         let client = Client::builder().timeout(REQUEST_TIMEOUT).no_proxy().build()?;
         Ok(Self { client, base: format!("{}/api/v1", url.as_str().trim_end_matches('/')), key })
@@ -94,7 +91,7 @@ impl Api {
         self.get(&format!("/calendars/{id}")).await
     }
 
-    /// Schedules posts on an account; answers the jobs that publish them, in the same order.
+    /// Schedules posts on an account and returns the jobs that publish them, in the same order.
     pub(crate) async fn schedule(
         &self,
         tenant_id: Uuid,
@@ -128,16 +125,13 @@ impl Api {
         self.get(&format!("/jobs/{id}")).await
     }
 
-    /// Jobs, newest first; `filter` is a query such as `tenant_id=...&kind=noop`.
+    /// Lists jobs, newest first; `filter` is a query such as `tenant_id=...&kind=noop`.
     pub(crate) async fn list_jobs(&self, filter: &str) -> anyhow::Result<Vec<Job>> {
         let list: List<Job> = self.get(&format!("/jobs?limit=200&{filter}")).await?;
         Ok(list.items)
     }
 
-    /// Waits until a job has completed.
-    ///
-    /// # Errors
-    /// It ended otherwise, or did not end in time.
+    /// Waits until a job has completed. Fails if the job ended otherwise.
     pub(crate) async fn completed(&self, id: Uuid) -> anyhow::Result<Job> {
         let what = format!("the end of job {id}");
         let job = wait::until(&what, JOB_TIMEOUT, async || {
@@ -164,22 +158,19 @@ impl Api {
     }
 }
 
-/// Sends a request and reads the JSON that answers it. `path` is for people.
-///
-/// # Errors
-/// There was no answer, one that says no, or another than expected.
+/// Sends a request and parses the JSON of the response. `path` is for error messages.
 pub(crate) async fn read<T: DeserializeOwned>(path: &str, request: RequestBuilder) -> anyhow::Result<T> {
     let response = send(path, request).await?;
-    response.json().await.with_context(|| format!("{path} answered something else than expected"))
+    response.json().await.with_context(|| format!("{path} returned an unexpected response"))
 }
 
 async fn send(path: &str, request: RequestBuilder) -> anyhow::Result<Response> {
-    let response = request.send().await.with_context(|| format!("{path} did not answer"))?;
+    let response = request.send().await.with_context(|| format!("{path} did not respond"))?;
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     let body = response.text().await.unwrap_or_default();
     let problem: Value = serde_json::from_str(&body).unwrap_or_default();
-    bail!("{path} answered {status}: {}", problem["detail"].as_str().unwrap_or(&body))
+    bail!("{path} returned {status}: {}", problem["detail"].as_str().unwrap_or(&body))
 }

@@ -1,12 +1,12 @@
-//! A person's browser, as far as a login needs one: it keeps cookies and follows redirects.
+//! A browser as far as a login needs one: it keeps cookies and follows redirects.
 
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use reqwest::{Client, Response, StatusCode, header, redirect::Policy};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, header, redirect::Policy};
 use url::Url;
 
-/// More redirects than this are a loop.
+/// The number of redirects after which the browser gives up.
 const MAX_HOPS: usize = 10;
 
 /// A browser without a window.
@@ -16,7 +16,7 @@ pub(crate) struct Browser {
     cookies: Vec<Cookie>,
 }
 
-/// A cookie and whom it is for.
+/// A cookie and the host that it belongs to.
 #[derive(Debug)]
 struct Cookie {
     host: String,
@@ -32,7 +32,7 @@ pub(crate) struct Hop {
     pub(crate) status: StatusCode,
 }
 
-/// Where a way ended.
+/// The page where a chain of redirects ended.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     /// Every address on the way, the last one included.
@@ -42,41 +42,47 @@ pub(crate) struct Arrival {
 }
 
 impl Arrival {
-    /// Whether the last page is no refusal.
+    /// Returns true if the last page is not an error.
     pub(crate) fn is_accepted(&self) -> bool {
         self.hops.last().is_some_and(|hop| hop.status.is_success())
     }
 }
 
 impl Browser {
-    /// A browser without cookies.
-    ///
-    /// # Errors
-    /// The client cannot be made.
+    /// Creates a browser without cookies.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let timeout = Duration::from_secs(20);
         let client = Client::builder().redirect(Policy::none()).timeout(timeout).no_proxy().build()?;
         Ok(Self { client, cookies: Vec::new() })
     }
 
-    /// Opens an address and goes wherever it leads.
+    /// Opens an address and follows its redirects.
+    pub(crate) async fn open(&mut self, url: Url) -> anyhow::Result<Arrival> {
+        let request = self.client.get(url.clone());
+        self.go(url, request).await
+    }
+
+    /// Presses the button of a page at this address, and goes wherever that leads.
     ///
     /// # Errors
-    /// An address on the way does not answer, or it goes on and on.
-    pub(crate) async fn open(&mut self, url: Url) -> anyhow::Result<Arrival> {
+    /// As [`Browser::open`].
+    pub(crate) async fn press(&mut self, url: Url) -> anyhow::Result<Arrival> {
+        let origin = url.origin().ascii_serialization();
+        let request = self.client.post(url.clone()).header(header::ORIGIN, origin).form::<[(&str, &str); 0]>(&[]);
+        self.go(url, request).await
+    }
+
+    async fn go(&mut self, mut url: Url, mut request: RequestBuilder) -> anyhow::Result<Arrival> {
         let mut hops = Vec::new();
-        let mut next = url;
         while hops.len() < MAX_HOPS {
-            let url = next;
-            let response = self.client.get(url.clone()).header(header::COOKIE, self.cookies_for(&url)).send().await?;
+            let response = request.header(header::COOKIE, self.cookies_for(&url)).send().await?;
             self.keep_cookies(&url, &response);
-            let status = response.status();
-            hops.push(Hop { url: url.clone(), status });
-            if !status.is_redirection() {
+            hops.push(Hop { url: url.clone(), status: response.status() });
+            let Some(next) = onward(&response)? else {
                 return Ok(Arrival { hops, title: title(&response.text().await?) });
-            }
-            let location = response.headers().get(header::LOCATION).context("a redirect to nowhere")?;
-            next = url.join(location.to_str()?)?;
+            };
+            url = url.join(&next)?;
+            request = self.client.get(url.clone());
         }
         bail!("the browser was redirected {MAX_HOPS} times")
     }
@@ -110,6 +116,16 @@ impl Cookie {
             value: value.to_owned(),
         })
     }
+}
+
+/// The address that an answer leads on to, by a redirect or by itself.
+fn onward(response: &Response) -> anyhow::Result<Option<String>> {
+    if response.status().is_redirection() {
+        let location = response.headers().get(header::LOCATION).context("a redirect to nowhere")?;
+        return Ok(Some(location.to_str()?.to_owned()));
+    }
+    let refresh = response.headers().get(header::REFRESH).map(header::HeaderValue::to_str).transpose()?;
+    Ok(refresh.and_then(|refresh| refresh.split_once("url=")).map(|(_, url)| url.to_owned()))
 }
 
 fn title(html: &str) -> String {

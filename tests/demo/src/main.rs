@@ -1,6 +1,8 @@
-//! The demo: walks two restaurants from nothing to a published month, over HTTP, while things go wrong on purpose.
+//! The demo takes two restaurants from nothing to a published month, over HTTP, with planned faults
+//! on the way.
 //!
-//! `scripts/demo` starts everything that this needs. What is started here is the workers: one of them gets killed.
+//! `scripts/demo` starts everything that this needs, except the workers. The demo starts those
+//! itself, because it kills one of them.
 
 mod api;
 mod browser;
@@ -23,10 +25,10 @@ use url::Url;
 
 use crate::{api::Api, sandbox::Sandbox, steps::Stage, workers::Workers};
 
-/// Everything together takes less than two minutes; after this long something hangs.
+/// The longest time the demo may take. It usually takes less than two minutes.
 const LONGEST: Duration = Duration::from_mins(5);
 
-/// Walks the whole path for two restaurants. `scripts/demo` starts what it needs and calls it.
+/// Runs the demo for two restaurants. `scripts/demo` starts what it needs and calls it.
 #[derive(Debug, Parser)]
 #[command(name = "demo", version)]
 struct Config {
@@ -39,7 +41,7 @@ struct Config {
     /// The address of the sandbox that stands in for Facebook and `OpenAI`.
     #[arg(long, env = "SANDBOX_URL")]
     sandbox_url: Url,
-    /// The sandbox's world that the admin and the workers are sent to.
+    /// The sandbox's world that the admin and the workers use.
     #[arg(long, default_value = "demo")]
     world: String,
     /// The worker program; it gets this program's environment.
@@ -51,7 +53,7 @@ struct Config {
     /// The folder for the rendered pictures.
     #[arg(long)]
     pictures: PathBuf,
-    /// No colours, even on a terminal.
+    /// Prints no colours, even on a terminal.
     #[arg(long, env = "NO_COLOR", hide = true)]
     no_color: Option<String>,
 }
@@ -67,7 +69,7 @@ async fn main() -> ExitCode {
         let sandbox = Sandbox::new(&config.sandbox_url, &config.world)?;
         let mut stage = Stage { api, sandbox, workers, pictures: config.pictures };
         let walk = tokio::time::timeout(LONGEST, steps::walk(&mut stage)).await;
-        walk.with_context(|| format!("it is not done after {} s", LONGEST.as_secs()))?
+        walk.with_context(|| format!("the demo timed out after {} s", LONGEST.as_secs()))?
     };
     let outcome = tokio::select! {
         outcome = walk => outcome,
@@ -78,16 +80,16 @@ async fn main() -> ExitCode {
     };
     match outcome {
         Ok(findings) if findings.is_empty() => {
-            say::verdict(true, "Everything held: each post that should be out is out exactly once.");
+            say::verdict(true, "All checks passed: each due post is published exactly once.");
             return ExitCode::SUCCESS;
         }
         Ok(findings) => {
-            say::verdict(false, "This did not hold:");
+            say::verdict(false, "These checks failed:");
             for finding in findings {
                 say::line(&format!("  - {finding}"));
             }
         }
-        Err(error) => say::verdict(false, &format!("The walk ended early: {error:#}")),
+        Err(error) => say::verdict(false, &format!("The demo ended early: {error:#}")),
     }
     logs.show_end();
     ExitCode::FAILURE

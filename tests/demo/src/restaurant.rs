@@ -7,7 +7,7 @@ use crate::{
     views::{Account, Post},
 };
 
-/// What is given: the business, and its person with a Page at Facebook.
+/// A restaurant's fixed data: the business, and its person with a Page at Facebook.
 #[derive(Debug)]
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
@@ -15,18 +15,18 @@ pub(crate) struct Profile {
     pub(crate) person: &'static str,
     pub(crate) person_id: &'static str,
     pub(crate) page_id: &'static str,
-    /// What the month is to be about.
+    /// The brief of the month's posts.
     pub(crate) brief: &'static str,
-    /// Takes the photo.
+    /// The function that draws the photo.
     pub(crate) photo: fn() -> anyhow::Result<Vec<u8>>,
     pub(crate) photo_name: &'static str,
-    /// What is written over the photo, and where.
+    /// The texts written over the photo, each with its position.
     pub(crate) overlays: [(&'static str, &'static str); 3],
-    /// What the names of its pictures begin with.
+    /// The start of its pictures' file names.
     pub(crate) file_stem: &'static str,
 }
 
-/// Who takes part.
+/// The restaurants of the demo.
 pub(crate) static PROFILES: [Profile; 2] = [
     Profile {
         name: "Krusty Pizza",
@@ -62,14 +62,14 @@ pub(crate) static PROFILES: [Profile; 2] = [
     },
 ];
 
-/// A restaurant that has come as far as a written month.
+/// A restaurant after its month was written.
 #[derive(Debug)]
 pub(crate) struct Restaurant {
     pub(crate) profile: &'static Profile,
     pub(crate) tenant_id: Uuid,
     pub(crate) account: Account,
     pub(crate) rendered: Vec<Rendered>,
-    /// Its month, in order.
+    /// The posts of its month, in order.
     pub(crate) posts: Vec<Post>,
 }
 
@@ -79,13 +79,13 @@ pub(crate) struct Rendered {
     pub(crate) asset_id: Uuid,
     /// The photo under the text.
     pub(crate) source_id: Uuid,
-    /// What Facebook is to receive.
+    /// The picture that Facebook should receive.
     pub(crate) picture: Picture,
     pub(crate) path: std::path::PathBuf,
 }
 
 impl Restaurant {
-    /// The picture that the post at this place of the month goes out with.
+    /// Returns the picture of the post at this place of the month.
     pub(crate) fn picture_for(&self, at: usize) -> &Rendered {
         &self.rendered[at % self.rendered.len()]
     }

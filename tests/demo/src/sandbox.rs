@@ -1,4 +1,4 @@
-//! The control side of the sandbox: who is at the browser, what goes wrong, and what was really published.
+//! A client of the sandbox's control API: people, planned faults, and the published posts.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -17,7 +17,7 @@ pub(crate) struct Sandbox {
     base: String,
 }
 
-/// Something that was published, whether or not its caller got to know.
+/// A published post, even if its caller never got the response.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Effect {
     pub(crate) page_id: String,
@@ -42,10 +42,7 @@ struct Calls {
 }
 
 impl Sandbox {
-    /// The world `world` of the sandbox at this address.
-    ///
-    /// # Errors
-    /// The client cannot be made.
+    /// Creates a client of the world `world` of the sandbox at this address.
     pub(crate) fn new(url: &Url, world: &str) -> anyhow::Result<Self> {
         let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
         Ok(Self { client, base: format!("{}/{world}/control", url.as_str().trim_end_matches('/')) })
@@ -63,23 +60,23 @@ impl Sandbox {
         self.post("people", &json!({"people": people})).await
     }
 
-    /// Seats a person at the browser.
+    /// Puts a person at the browser.
     pub(crate) async fn log_in(&self, person_id: &str) -> anyhow::Result<()> {
         self.post("login", &json!({"person_id": person_id})).await
     }
 
-    /// Plans what goes wrong.
+    /// Plans a fault.
     pub(crate) async fn plan_fault(&self, fault: &Value) -> anyhow::Result<()> {
         self.post("faults", fault).await
     }
 
-    /// The ledger: everything that was published, in order.
+    /// Returns the ledger: everything that was published, in order.
     pub(crate) async fn list_effects(&self) -> anyhow::Result<Vec<Effect>> {
         let list: List<Effect> = self.get("effects").await?;
         Ok(list.items)
     }
 
-    /// How often anything was sent to be published, with or without success.
+    /// Counts the publishing calls, successful or not.
     pub(crate) async fn count_publishing_calls(&self) -> anyhow::Result<u64> {
         let calls: Calls = self.get("calls").await?;
         Ok(["publish_photo", "publish_feed"].iter().filter_map(|name| calls.counts.get(*name)).sum())
@@ -91,7 +88,7 @@ impl Sandbox {
 
     async fn post(&self, name: &str, body: &Value) -> anyhow::Result<()> {
         let request = self.client.post(format!("{}/{name}", self.base)).json(body);
-        let _: Value = read(&format!("the sandbox's {name}"), request).await.context("could not arrange the scene")?;
+        let _: Value = read(&format!("the sandbox's {name}"), request).await.context("could not set the sandbox up")?;
         Ok(())
     }
 }

@@ -1,4 +1,4 @@
-//! What is told on the screen. A screen that has gone away is no reason to stop.
+//! The demo's output. An error of the terminal is ignored.
 
 use std::{
     fmt::Display,
@@ -10,27 +10,27 @@ use crate::views::Job;
 
 static COLORED: OnceLock<bool> = OnceLock::new();
 
-/// Decides whether there are colours: on a terminal only, and if they are wanted.
+/// Turns colours on if they are wanted and the output is a terminal.
 pub(crate) fn set_up(wanted: bool) {
     COLORED.get_or_init(|| wanted && stdout().is_terminal());
 }
 
-/// One line, or several.
+/// Prints one line, or several.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(stdout(), "{text}");
 }
 
-/// The title of a step.
+/// Prints the title of a step.
 pub(crate) fn heading(number: usize, title: &str) {
     line(&format!("\n{}", bold(format!("{number}. {title}"))));
 }
 
-/// What is being asked, or why.
+/// Prints what is being asked, or why.
 pub(crate) fn asked(text: &str) {
     line(&format!("  {text}"));
 }
 
-/// A text that somebody wrote, set apart and broken into lines.
+/// Prints a quoted text, indented and broken into lines.
 pub(crate) fn quote(title: &str, text: &str) {
     let mut lines = vec![title.to_owned()];
     for word in text.split_whitespace() {
@@ -47,28 +47,28 @@ pub(crate) fn quote(title: &str, text: &str) {
     }
 }
 
-/// A job and what came of it.
+/// Prints a job and its outcome.
 pub(crate) fn job(job: &Job, outcome: &str) {
     line(&format!("  {}  {}  -> {outcome}", job_name(job), green(format!("completed in {:>4} ms", job.took_ms()))));
 }
 
-/// A job in a state that is not its last.
+/// Prints a job in a state that is not its last.
 pub(crate) fn job_is(job: &Job, state: &str, outcome: &str) {
     line(&format!("  {}  {}  -> {outcome}", job_name(job), yellow(state)));
 }
 
-/// Something that happened at a time since the beginning of a step.
+/// Prints an event with the seconds since the beginning of a step.
 pub(crate) fn at(seconds: f32, text: &str) {
     line(&format!("  {} {text}", dim(format!("{seconds:>5.1} s"))));
 }
 
-/// The end: whether all held.
+/// Prints the final result.
 pub(crate) fn verdict(held: bool, text: &str) {
     let text = if held { green(text) } else { red(text) };
     line(&format!("\n{}", bold(&text)));
 }
 
-/// A table: its first row is the title, its first column is left-aligned.
+/// Prints a table: its first row is the title, its first column is left-aligned.
 pub(crate) fn table(rows: &[Vec<String>]) {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     for (at, row) in rows.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The walk, step by step.
+//! The steps of the demo, in order.
 
 mod calendar;
 mod connect;
@@ -24,7 +24,7 @@ use crate::{
     workers::Workers,
 };
 
-/// What the walk goes through.
+/// The clients, workers and findings of the demo.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) api: Api,
@@ -34,7 +34,7 @@ pub(crate) struct Stage {
     pub(crate) pictures: PathBuf,
 }
 
-/// What did not hold, in words.
+/// The failed expectations, in words.
 #[derive(Debug, Default)]
 struct Findings(Vec<String>);
 
@@ -46,7 +46,7 @@ impl Findings {
     }
 }
 
-/// How long each step took.
+/// The duration of each step.
 #[derive(Debug)]
 struct Times {
     step: Instant,
@@ -72,7 +72,7 @@ impl Times {
     }
 }
 
-/// Walks the whole path; answers what did not hold.
+/// Runs all steps and returns the failed expectations.
 pub(crate) async fn walk(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
     let mut times = Times::begin();
     let mut findings = Findings::default();
@@ -103,7 +103,7 @@ pub(crate) async fn walk(stage: &mut Stage) -> anyhow::Result<Vec<String>> {
     publish::publish(stage, &restaurants).await?;
     times.next("5. publishing");
     lost_reply::lose_reply(stage, &restaurants[0], &mut findings).await?;
-    times.next("6. a lost answer");
+    times.next("6. a lost response");
     killed_worker::kill_worker(stage, &restaurants, &mut findings).await?;
     times.next("7. a killed worker");
     ledger::compare(stage, &restaurants, &mut findings).await?;
@@ -117,14 +117,12 @@ async fn prepare(stage: &mut Stage) -> anyhow::Result<Vec<Vec<u8>>> {
     say::line(
         "Two restaurants go from nothing to a published month, through Linecook's HTTP API. The API, the worker,",
     );
-    say::line(
-        "PostgreSQL and Redis are real. Facebook and the AI are a stand-in that speaks as they do, and that keeps",
-    );
-    say::line("a ledger of what was really published, to compare with at the end.");
+    say::line("PostgreSQL and Redis are real. Facebook and the AI are a stand-in with the same API, and it keeps");
+    say::line("a ledger of the published posts, to compare with at the end.");
     let photos = PROFILES.iter().map(|profile| tokio::task::spawn_blocking(profile.photo)).collect::<Vec<_>>();
     let (pid, took) = stage.workers.start().await?;
     say::line(&format!("\n  A worker runs (process {pid}, ready after {} ms).", took.as_millis()));
-    say::line("  A photo is taken in each kitchen (drawn by this program, so that it is nobody's).");
+    say::line("  A photo is taken in each kitchen (this program draws it, so no real picture is shipped).");
     let mut taken = Vec::new();
     for photo in photos {
         taken.push(photo.await.context("no photo could be taken")??);

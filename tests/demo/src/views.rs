@@ -1,23 +1,23 @@
-//! What the API answers, as far as the demo reads it.
+//! The API's responses, as far as the demo reads them.
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-/// A list of which one page is enough.
+/// A list that fits on one page.
 #[derive(Debug, Deserialize)]
 pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
 }
 
-/// Anything of which only the id matters.
+/// A created object, of which only the id matters.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Made {
     pub(crate) id: Uuid,
 }
 
-/// Where a browser connects an account.
+/// The address where a browser connects an account.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Connect {
     pub(crate) url: String,
@@ -67,12 +67,12 @@ pub(crate) struct Post {
 }
 
 impl Post {
-    /// Its text; empty until that is written.
+    /// Returns its text; empty until it is written.
     pub(crate) fn text(&self) -> &str {
         self.caption.as_deref().unwrap_or_default()
     }
 
-    /// The day it is planned for: `2026-12-03`.
+    /// Returns the day it is planned for: `2026-12-03`.
     pub(crate) fn day(&self) -> String {
         self.planned_at.map(|time| time.format("%Y-%m-%d").to_string()).unwrap_or_default()
     }
@@ -86,13 +86,13 @@ pub(crate) struct Delivery {
     pub(crate) remote_id: Option<String>,
 }
 
-/// Posts on their way.
+/// The ids of the scheduled jobs.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Scheduled {
     pub(crate) job_ids: Vec<Uuid>,
 }
 
-/// A job. Its attempts are there when it was asked for by its id.
+/// A job. Its attempts are present if it was requested by its id.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Job {
     pub(crate) id: Uuid,
@@ -107,22 +107,22 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// The end of its id: ids begin with the time, so their ends tell them apart.
+    /// Returns the end of its id: ids begin with the time, so their ends tell them apart.
     pub(crate) fn short_id(&self) -> String {
         self.id.simple().to_string().split_off(24)
     }
 
-    /// From its making to its end.
+    /// Returns the milliseconds from its creation to its end.
     pub(crate) fn took_ms(&self) -> i64 {
         self.ended_at.map_or(0, |ended| (ended - self.created_at).num_milliseconds())
     }
 
-    /// Whether nothing will happen to it any more.
+    /// Returns true if the job is in a final state.
     pub(crate) fn has_ended(&self) -> bool {
         ["completed", "discarded", "cancelled"].contains(&self.state.as_str())
     }
 
-    /// Its state, with what it waits for.
+    /// Returns its state, with the reason it waits.
     pub(crate) fn standing(&self) -> String {
         match &self.suspended_on {
             Some(on) => format!("{} on {on}", self.state),
@@ -130,12 +130,12 @@ impl Job {
         }
     }
 
-    /// Whether it completed by finding at the provider what an earlier attempt had done.
+    /// Returns true if it completed by finding an earlier attempt's result at the provider.
     pub(crate) fn was_read_back(&self) -> bool {
         self.result.as_ref().is_some_and(|result| result["read_back"] == true)
     }
 
-    /// The last failure in words.
+    /// Returns the last failure in words.
     pub(crate) fn why(&self) -> &str {
         self.error.as_ref().and_then(|error| error["message"].as_str()).unwrap_or("no reason given")
     }

@@ -13,10 +13,10 @@ use tokio::process::{Child, Command};
 
 use crate::{say, wait};
 
-/// How much of a log is shown.
+/// The number of log lines shown.
 const LAST_LINES: usize = 15;
 
-/// The worker that runs, and how to start another. It ends with this.
+/// The running worker, and the program to start another. The worker ends on drop.
 #[derive(Debug)]
 pub(crate) struct Workers {
     program: PathBuf,
@@ -32,20 +32,17 @@ pub(crate) struct Logs {
 }
 
 impl Workers {
-    /// None yet.
+    /// Creates the set without a worker.
     pub(crate) fn new(program: PathBuf, folder: PathBuf) -> Self {
         Self { program, logs: Logs { folder, files: Arc::default() }, running: None }
     }
 
-    /// Where they write.
+    /// Returns the workers' log files.
     pub(crate) fn logs(&self) -> Logs {
         self.logs.clone()
     }
 
-    /// Starts a worker and waits until it is ready; answers its process id and how long that took.
-    ///
-    /// # Errors
-    /// It ended, or was not ready in time.
+    /// Starts a worker and waits until it is ready. Returns its process id and the time that took.
     pub(crate) async fn start(&mut self) -> anyhow::Result<(u32, Duration)> {
         let begun = Instant::now();
         let log = self.logs.add();
@@ -70,15 +67,12 @@ impl Workers {
         Ok((self.pid(), begun.elapsed()))
     }
 
-    /// The process id of the worker that runs; 0 if there is none.
+    /// Returns the process id of the running worker, or 0 without one.
     pub(crate) fn pid(&self) -> u32 {
         self.running.as_ref().and_then(Child::id).unwrap_or_default()
     }
 
-    /// Kills the worker as `kill -9` does: it does not get to know.
-    ///
-    /// # Errors
-    /// There is none.
+    /// Kills the worker as `kill -9` does, without warning.
     pub(crate) async fn kill(&mut self) -> anyhow::Result<()> {
         let mut child = self.running.take().context("no worker runs")?;
         child.start_kill()?;

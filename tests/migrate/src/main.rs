@@ -1,5 +1,5 @@
-//! Applies the migrations to a database, without anything of the product: it builds before the queries are described, and
-//! need not be built again when the product changes.
+//! Applies the migrations to a database. It uses no crate of the product, so it builds before the
+//! queries are described and needs no rebuild when the product changes.
 
 use std::path::PathBuf;
 

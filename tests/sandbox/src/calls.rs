@@ -1,4 +1,4 @@
-//! What a world was asked: a count by operation, and the last requests.
+//! The requests to a world: a count by operation, and the most recent requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,7 +17,7 @@ pub(crate) struct CallRecord {
     method: String,
     path: String,
     operation: Operation,
-    /// `null` while the call is under way and when its connection was cut.
+    /// The status; `null` while the call is in progress and if its connection was cut.
     status: Option<u16>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct CallRecord {
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Calls {
     total: u64,
-    /// Calls that are not answered yet.
+    /// The number of calls in progress.
     under_way: usize,
     counts: BTreeMap<Operation, u64>,
     recent: VecDeque<CallRecord>,
@@ -45,7 +45,7 @@ impl Calls {
         self.total
     }
 
-    /// Notes what the call was answered with.
+    /// Records the status of the response.
     pub(crate) fn finish(&mut self, seq: u64, status: Option<u16>) {
         self.under_way -= 1;
         if let Some(call) = self.recent.iter_mut().rev().find(|call| call.seq == seq) {

@@ -1,4 +1,4 @@
-//! The time in a world: real time plus what a test added to it.
+//! The clock of a world: real time plus the offset that a test added.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use chrono::{DateTime, FixedOffset, TimeDelta, Utc};
 
 const PACIFIC_SECONDS: i32 = 8 * 3600;
 
-/// A world's clock; it goes on running after it was set.
+/// A world's clock; it keeps running after it was set.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     offset: TimeDelta,
@@ -14,49 +14,50 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// The time it is in this world.
+    /// Returns the current time in this world.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         real_time() + self.offset
     }
 
-    /// The time that answers show: in `Date`, and as the time of posts.
+    /// Returns the time that responses show: in `Date`, and as the time of posts.
     pub(crate) fn shown(&self) -> DateTime<Utc> {
         self.now() + self.skew
     }
 
-    /// Shows a time that is ahead by `skew`, or behind when it is negative. Nothing else changes.
+    /// Makes the shown time differ by `skew`, which may be negative. Nothing else changes.
     pub(crate) fn set_skew(&mut self, skew: TimeDelta) {
         self.skew = skew;
     }
 
-    /// How far the shown time is ahead.
+    /// Returns the difference between the shown time and the clock.
     pub(crate) fn skew(&self) -> TimeDelta {
         self.skew
     }
 
-    /// Moves the clock on, or back when `delta` is negative.
+    /// Moves the clock forward, or back if `delta` is negative.
     pub(crate) fn advance(&mut self, delta: TimeDelta) {
         self.offset += delta;
     }
 
-    /// Makes it `instant` now.
+    /// Sets the clock to `instant`.
     pub(crate) fn set(&mut self, instant: DateTime<Utc>) {
         self.offset = instant - real_time();
     }
 }
 
-/// A time as Graph writes it: `2026-01-02T03:04:05+0000`.
+/// Formats a time as Graph does: `2026-01-02T03:04:05+0000`.
 pub(crate) fn graph_time(instant: DateTime<Utc>) -> String {
     instant.format("%Y-%m-%dT%H:%M:%S+0000").to_string()
 }
 
-/// A time as Graph's messages about tokens write it: `Friday, 02-Jan-26 03:04:05 PST`.
+/// Formats a time as Graph's messages about tokens do: `Friday, 02-Jan-26 03:04:05 PST`.
 pub(crate) fn pacific_time(instant: DateTime<Utc>) -> String {
     let pacific = FixedOffset::west_opt(PACIFIC_SECONDS).expect("eight hours is a valid offset");
     instant.with_timezone(&pacific).format("%A, %d-%b-%y %H:%M:%S PST").to_string()
 }
 
-/// A `since` or `until` of a request: seconds since 1970, an RFC 3339 time, Graph's own format or a date.
+/// Parses a `since` or `until` of a request: seconds since 1970, an RFC 3339 time, Graph's own
+/// format or a date.
 pub(crate) fn parse_bound(text: &str) -> Option<DateTime<Utc>> {
     if let Ok(seconds) = text.parse::<i64>() {
         return DateTime::from_timestamp(seconds, 0);

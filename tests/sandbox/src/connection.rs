@@ -1,7 +1,8 @@
-//! Connections that a handler can cut, so that its caller gets no reply at all.
+//! Connections that a handler can cut, so that its caller gets no response at all.
 //!
-//! An HTTP handler cannot withhold its reply, so the stream under it does: once a connection is cut, no byte of it is written
-//! any more, the server gives it up, and the socket closes.
+//! An HTTP handler must return a response, so the stream under it does the cutting. Once a
+//! connection is cut, no byte is written to it any more, the server gives it up, and the socket
+//! closes.
 
 use std::collections::HashMap;
 use std::io;
@@ -17,7 +18,7 @@ use poem::web::{LocalAddr, RemoteAddr};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
-/// The open connections by the address of their other end.
+/// The open connections by the address of the peer.
 #[derive(Clone, Default)]
 pub(crate) struct Connections(Arc<Mutex<HashMap<SocketAddr, Arc<AtomicBool>>>>);
 
@@ -49,16 +50,13 @@ pub(crate) struct CuttableAcceptor {
 
 impl CuttableAcceptor {
     /// Listens on `addr`.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub(crate) async fn bind(addr: SocketAddr, connections: Connections) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
         let local_addr = listener.local_addr()?;
         Ok(Self { listener, local_addr, connections })
     }
 
-    /// The address it listens on.
+    /// Returns the address it listens on.
     pub(crate) fn local_addr(&self) -> SocketAddr {
         self.local_addr
     }
@@ -80,7 +78,7 @@ impl Acceptor for CuttableAcceptor {
     }
 }
 
-/// A TCP stream that fails to write once it is cut.
+/// A TCP stream that fails to write after it was cut.
 pub(crate) struct CuttableStream {
     stream: TcpStream,
     peer: SocketAddr,

@@ -1,4 +1,4 @@
-//! The control API: what a test arranges in its world, and what it finds out afterwards.
+//! The control API: a test prepares its world with it, and observes the result.
 
 mod observe;
 mod plan;
@@ -52,12 +52,12 @@ impl<'a> FromRequest<'a> for InWorld {
     }
 }
 
-/// An answer of the control API.
+/// Returns a response of the control API.
 fn answer(status: StatusCode, json: &serde_json::Value) -> Response {
     Response::builder().status(status).content_type("application/json").body(json.to_string())
 }
 
-/// The answer to a body that makes no sense.
+/// Returns the error for an invalid body.
 fn refused(reason: impl std::fmt::Display) -> poem::Error {
     poem::Error::from_response(answer(StatusCode::BAD_REQUEST, &json!({"error": reason.to_string()})))
 }

@@ -1,4 +1,4 @@
-//! The faults a test planned: which call of which operation goes wrong, and how.
+//! The planned faults: each names the calls of an operation that fail, and the failure.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use serde_json::Value;
 use crate::operation::Operation;
 use crate::usage::Usage;
 
-/// How long the `slow` scenario takes when `delay_ms` does not say.
+/// The delay of the `slow` scenario without `delay_ms`.
 const SLOW_MS: u64 = 30_000;
 
-/// What stands for what a call came with.
+/// The placeholder for the credentials of the call.
 const CREDENTIALS: &str = "{credentials}";
 
 /// A fault as a test plans it.
@@ -21,54 +21,54 @@ const CREDENTIALS: &str = "{credentials}";
 /// {"operation": "publish_photo", "nth": 2, "drop": "after"}
 /// ```
 ///
-/// In the body and in the message of an answer, `{credentials}` stands for what the call came with, as careless providers
-/// repeat it.
+/// In the body and the message of a response, `{credentials}` is replaced by the credentials of the
+/// call, as careless providers repeat them.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Fault {
     pub(crate) operation: Operation,
-    /// Only calls about this Page and its posts count.
+    /// Counts only calls about this Page and its posts.
     pub(crate) page_id: Option<String>,
-    /// Only calls with this text in their query or body count.
+    /// Counts only calls with this text in their query or body.
     pub(crate) containing: Option<String>,
-    /// The first call that is hit; 1 is the next one.
+    /// The first call that fails; 1 is the next one.
     #[serde(default = "one")]
     nth: u64,
-    /// How many calls in a row are hit.
+    /// The number of calls in a row that fail.
     #[serde(default = "one")]
     times: u64,
-    /// The status to answer with.
+    /// The status of the response.
     status: Option<u16>,
     #[serde(default)]
     headers: BTreeMap<String, String>,
-    /// The body to answer with: a text as it is, anything else as JSON.
+    /// The body of the response: a string as it is, anything else as JSON.
     body: Option<Value>,
-    /// The body as Graph's error envelope.
+    /// The body of the response as Graph's error envelope.
     graph_error: Option<GraphFault>,
-    /// The wait before the call is handled.
+    /// The delay before the call is handled.
     pub(crate) delay_ms: Option<u64>,
-    /// The wait after the call was handled and before it is answered.
+    /// The delay between the handling of the call and the response.
     pub(crate) reply_delay_ms: Option<u64>,
-    /// The connection closes without a reply.
+    /// Closes the connection without a response.
     pub(crate) drop: Option<Drop>,
-    /// Headers about rate limits, on whatever the answer is.
+    /// The rate limit headers, added to the real or the planned response.
     pub(crate) usage: Option<Usage>,
-    /// The call has its effect before it is answered with `status`.
+    /// Lets the call have its effect before the response with `status`.
     #[serde(default)]
     pub(crate) after_effect: bool,
-    /// The connection closes after so many bytes of the body.
+    /// Closes the connection after so many bytes of the body.
     pub(crate) truncate_body: Option<usize>,
-    /// What becomes of a chat completion.
+    /// The scenario of a chat completion.
     pub(crate) scenario: Option<Scenario>,
 }
 
-/// When a connection is cut.
+/// The moment when a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Drop {
-    /// Before the call has an effect.
+    /// Cuts before the call has an effect.
     Before,
-    /// After the effect was recorded.
+    /// Cuts after the effect was recorded.
     After,
 }
 
@@ -79,50 +79,50 @@ pub(crate) struct GraphFault {
     pub(crate) code: u32,
     pub(crate) subcode: Option<u32>,
     pub(crate) message: Option<String>,
-    /// Whether the error says that it passes; if left out, code 2 alone does.
+    /// The `is_transient` of the error; by default it is true for code 2 alone.
     pub(crate) is_transient: Option<bool>,
-    /// The call has its effect, and the error carries its result: the read after the write has failed. A call that has no
-    /// effect is answered as without the fault.
+    /// Lets the call have its effect, and puts its result into the error, as Graph does if the read
+    /// after the write failed. A call without an effect gets its ordinary response.
     #[serde(default)]
     pub(crate) original_response: bool,
 }
 
-/// What becomes of a chat completion instead of a good answer.
+/// The kinds of bad chat completions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Scenario {
     /// The model refuses.
     Refusal,
-    /// The answer ends in the middle because the token limit is reached.
+    /// The text breaks off because the token limit is reached.
     Truncated,
-    /// The answer ends because of the content filter.
+    /// The text ends because of the content filter.
     ContentFilter,
-    /// The answer is text around the JSON.
+    /// The JSON stands inside other text.
     InvalidJson,
-    /// 429 that passes after the seconds in `Retry-After`.
+    /// The response is a 429 that passes after the seconds in `Retry-After`.
     RateLimited,
-    /// 429 that a person has to deal with.
+    /// The response is a 429 that only a person can resolve.
     InsufficientQuota,
-    /// 500.
+    /// The response is a 500.
     ServerError,
-    /// A good answer after a long while.
+    /// The response is good but takes long.
     Slow,
-    /// One item too few in the outer list.
+    /// The outer list has one item too few.
     WrongCount,
-    /// Captions far longer than any network takes.
+    /// The captions are far longer than any network accepts.
     LongCaption,
-    /// Thirty-one hashtags in each caption.
+    /// Each caption has thirty-one hashtags.
     ManyHashtags,
 }
 
-/// The answer that a fault puts in place of the real one.
+/// The response that a fault puts in place of the real one.
 #[derive(Debug, Clone)]
 pub(crate) struct CannedAnswer {
     pub(crate) status: StatusCode,
     pub(crate) body: CannedBody,
 }
 
-/// The body of such an answer.
+/// The body of a planned response.
 #[derive(Debug, Clone)]
 pub(crate) enum CannedBody {
     Text(String),
@@ -131,7 +131,7 @@ pub(crate) enum CannedBody {
 }
 
 impl CannedAnswer {
-    /// The answer with `credentials` where it has a place for them.
+    /// Returns the response with `credentials` in place of the placeholder.
     pub(crate) fn quoting(mut self, credentials: &str) -> Self {
         match &mut self.body {
             CannedBody::Text(text) => *text = text.replace(CREDENTIALS, credentials),
@@ -155,10 +155,10 @@ fn quote(json: &mut Value, credentials: &str) {
 }
 
 impl Fault {
-    /// Checks that the fault makes sense, and returns it complete.
+    /// Checks that the fault makes sense, and returns it with its defaults filled in.
     ///
     /// # Errors
-    /// A sentence for the author of the test.
+    /// Returns a sentence for the author of the test.
     pub(crate) fn check(mut self) -> Result<Self, &'static str> {
         let answers = self.status.is_some() || self.graph_error.is_some();
         let effective = answers || self.drop.is_some() || self.truncate_body.is_some() || self.scenario.is_some();
@@ -192,7 +192,7 @@ impl Fault {
         self.headers().map(|_| self)
     }
 
-    /// The answer that replaces the real one, if the fault has one.
+    /// Returns the response that replaces the real one, if the fault has one.
     pub(crate) fn answer(&self) -> Option<CannedAnswer> {
         let default = if self.graph_error.is_some() { Some(400) } else { None };
         let status = StatusCode::from_u16(self.status.or(default)?).ok()?;
@@ -205,29 +205,26 @@ impl Fault {
         Some(CannedAnswer { status, body })
     }
 
-    /// Whether the error carries what the call was answered with.
+    /// Returns true if the error carries the call's real response.
     pub(crate) fn has_original_response(&self) -> bool {
         self.graph_error.as_ref().is_some_and(|error| error.original_response)
     }
 
-    /// The headers that the answer gets.
-    ///
-    /// # Errors
-    /// One is not well formed.
+    /// Returns the headers that the fault adds to the response.
     pub(crate) fn headers(&self) -> Result<Vec<(HeaderName, HeaderValue)>, &'static str> {
         let parse = |(name, value): (&String, &String)| Some((name.parse().ok()?, value.parse().ok()?));
         self.headers.iter().map(parse).collect::<Option<_>>().ok_or("headers has a bad name or value")
     }
 }
 
-/// A planned fault with what it has seen so far.
+/// A planned fault with its counts.
 #[derive(Debug, Serialize)]
 pub(crate) struct PlannedFault {
     #[serde(flatten)]
     fault: Fault,
-    /// Calls that the fault is for since it was planned.
+    /// The matching calls since the fault was planned.
     seen: u64,
-    /// Calls that the fault hit.
+    /// The calls that failed by this fault.
     hit: u64,
 }
 
@@ -238,14 +235,15 @@ pub(crate) struct FaultPlan {
 }
 
 impl FaultPlan {
-    /// Adds a fault; its calls count from now.
+    /// Adds a fault. Its calls count from now.
     pub(crate) fn plan(&mut self, fault: Fault) {
         self.planned.push(PlannedFault { fault, seen: 0, hit: 0 });
     }
 
-    /// Counts a call, and returns the fault that hits it: the earliest planned one of those that are due.
+    /// Counts a call, and returns the fault that applies to it: the earliest planned one of those
+    /// that are due.
     ///
-    /// `concerns` says whether the call is one of those that a fault is for.
+    /// `concerns` returns true if the call matches a fault.
     pub(crate) fn take(&mut self, operation: Operation, concerns: impl Fn(&Fault) -> bool) -> Option<Fault> {
         let mut due = None;
         let concerned = |planned: &&mut PlannedFault| planned.fault.operation == operation && concerns(&planned.fault);
@@ -260,12 +258,12 @@ impl FaultPlan {
         due
     }
 
-    /// Every planned fault, spent ones included.
+    /// Returns every planned fault, spent ones included.
     pub(crate) fn all(&self) -> &[PlannedFault] {
         &self.planned
     }
 
-    /// Forgets all faults.
+    /// Removes all faults.
     pub(crate) fn clear(&mut self) {
         self.planned.clear();
     }

@@ -1,4 +1,5 @@
-//! Google and GitHub, as far as signing in with them goes: the page, the exchange of a code, and who somebody is.
+//! Google and GitHub, as far as signing in needs them: the page, the exchange of a code, and the
+//! user's identity.
 
 mod accounts;
 mod codes;
@@ -15,16 +16,16 @@ use crate::operation::Operation;
 use crate::params::Params;
 use crate::provider::Incoming;
 
-/// Answers one sort of call.
+/// A handler of one kind of call.
 type Handle = fn(&Incoming, &Params) -> Response;
 
-/// Answers everything under `/{world}/google`.
+/// Handles everything under `/{world}/google`.
 #[handler]
 pub(crate) async fn serve_google(request: &Request, body: Body) -> Response {
     serve(request, body, google::route).await
 }
 
-/// Answers everything under `/{world}/github`; the API is under `api/` there.
+/// Handles everything under `/{world}/github`; the API is under `api/` there.
 #[handler]
 pub(crate) async fn serve_github(request: &Request, body: Body) -> Response {
     serve(request, body, github::route).await
@@ -52,7 +53,7 @@ fn json(status: StatusCode, body: &Value) -> Response {
     response.header(header::CACHE_CONTROL, "no-store").body(body.to_string())
 }
 
-/// Sends the browser on, or shows what is wrong with the request.
+/// Redirects the browser, or shows the error in the request.
 fn page(result: Result<String, &'static str>) -> Response {
     match result {
         Ok(address) => Response::builder().status(StatusCode::FOUND).header(header::LOCATION, address).finish(),

@@ -1,9 +1,12 @@
-//! Stands in for Meta, `OpenAI`, Google and GitHub in tests: real HTTP, the providers' rules and errors, and faults on demand.
+//! The sandbox stands in for Meta, `OpenAI`, Google and GitHub in tests: real HTTP, the providers'
+//! rules and errors, and planned faults.
 //!
-//! The first segment of a path names a *world*: people, tokens, published posts, a clock and planned faults of its own, so that
-//! tests run side by side against one process. A world comes into being when it is first named.
+//! The first segment of a path names a *world*. Each world has its own people, tokens, published
+//! posts, clock and planned faults, so that tests run in parallel against one process. A world is
+//! created when it is first named.
 //!
-//! Under `/{world}`: `facebook/` (the login dialog), `graph/`, `openai/`, `google/` and `github/` (signing in), and `control/` for the test itself.
+//! The paths under `/{world}` are `facebook/` (the login dialog), `graph/`, `openai/`, `google/`
+//! and `github/` (signing in), and `control/` for the test itself.
 
 mod calls;
 mod clock;

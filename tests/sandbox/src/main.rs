@@ -1,4 +1,4 @@
-//! Runs the sandbox until it is told to end.
+//! Runs the sandbox until it is stopped.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};

@@ -31,7 +31,7 @@ use crate::tokens::random_text;
 use crate::usage::Usage;
 use crate::world::{SharedWorld, World};
 
-/// Answers everything under `/{world}/graph`.
+/// Handles everything under `/{world}/graph`.
 #[handler]
 pub(crate) async fn graph(request: &Request, body: Body) -> Response {
     let incoming = match Incoming::read(request, body).await {
@@ -141,13 +141,13 @@ fn put_graph_headers(response: &mut Response, version: &str) {
     }
 }
 
-/// The Page that an id is of: its own, or that of a post or picture.
+/// Returns the Page of an id: the Page's own id, or that of a post or picture.
 fn page_id<'a>(world: &'a World, id: &'a str) -> Option<&'a str> {
     let first = id.split('_').next().unwrap_or_default();
     if world.has_page(first) { Some(first) } else { world.ledger.page_of(id) }
 }
 
-/// The Page that the path of a call is about.
+/// Returns the Page that the path of a call names.
 pub(crate) fn page_of_path(world: &World, segments: &[&str]) -> Option<String> {
     segments.iter().take(2).find_map(|id| page_id(world, id)).map(str::to_owned)
 }

@@ -1,4 +1,4 @@
-//! `OpenAI`: chat completions, with answers that satisfy the schema they are asked for.
+//! `OpenAI`: chat completions that satisfy the requested schema.
 
 mod error;
 mod generate;
@@ -21,7 +21,7 @@ use crate::tokens::random_text;
 
 const REFUSAL: &str = "I'm sorry, I can't assist with that request.";
 
-/// Answers everything under `/{world}/openai`, of which only chat completions exist.
+/// Handles everything under `/{world}/openai`, of which only chat completions exist.
 #[handler]
 pub(crate) async fn serve(request: &Request, body: Body) -> Response {
     let incoming = match Incoming::read(request, body).await {
@@ -84,7 +84,7 @@ fn complete(incoming: &Incoming, scenario: Option<Scenario>) -> Result<Value, Op
     Ok(completion(&request, &Reply::of(&request, scenario), created))
 }
 
-/// What the model made of the request.
+/// The model's reply to a request.
 struct Reply {
     content: Option<String>,
     refusal: Option<&'static str>,
@@ -183,7 +183,7 @@ fn check_key(incoming: &Incoming) -> Result<(), OpenAiError> {
     }
 }
 
-/// Four tokens for three words, roughly.
+/// Estimates the number of tokens: four tokens for three words.
 fn count_tokens(text: &str) -> usize {
     (text.split_whitespace().count() * 4).div_ceil(3)
 }

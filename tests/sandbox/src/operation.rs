@@ -1,4 +1,4 @@
-//! The names of what a client can ask of a provider; the fault plan and the call counts go by them.
+//! The names of the operations of all providers. The fault plan and the call counts use them.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,44 +12,44 @@ pub(crate) enum Operation {
     ExchangeCode,
     /// A user token is exchanged for a long-lived one.
     ExchangeToken,
-    /// Who a token belongs to.
+    /// The owner of a token is read.
     ReadMe,
-    /// A person's Pages.
+    /// A person's Pages are listed.
     ListAccounts,
-    /// What a token is worth.
+    /// A token is described.
     DebugToken,
-    /// What a person granted.
+    /// A person's permissions are read.
     ReadPermissions,
-    /// A person's grant, or one permission of it, is taken back.
+    /// A person's grant, or one permission of it, is revoked.
     RevokePermissions,
-    /// A text, a link or staged pictures go to a Page.
+    /// A text, a link or staged pictures are published on a Page.
     PublishFeed,
-    /// A picture goes to a Page.
+    /// A picture is published on a Page.
     PublishPhoto,
-    /// A picture is uploaded unpublished, for a post to come.
+    /// A picture is uploaded unpublished, for a later post.
     StagePhoto,
-    /// A Page's posts, by any of the three edges.
+    /// A Page's posts are listed, by any of the three edges.
     ReadFeed,
-    /// One post or picture.
+    /// One post or picture is read.
     ReadPost,
-    /// One post or picture is taken down.
+    /// One post or picture is deleted.
     DeletePost,
-    /// A chat completion.
+    /// A chat completion is requested.
     ChatCompletion,
     /// The browser opens Google's page to sign in.
     GoogleDialog,
-    /// A code of Google's is exchanged.
+    /// A code of Google's is exchanged for a token.
     GoogleToken,
-    /// Who somebody is at Google.
+    /// The user's identity at Google is read.
     GoogleUser,
     /// The browser opens GitHub's page to sign in.
     GithubDialog,
-    /// A code of GitHub's is exchanged.
+    /// A code of GitHub's is exchanged for a token.
     GithubToken,
-    /// Who somebody is at GitHub.
+    /// The user's identity at GitHub is read.
     GithubUser,
-    /// Which addresses somebody has at GitHub.
+    /// The user's email addresses at GitHub are read.
     GithubEmails,
-    /// A call that no provider answers.
+    /// A call that no provider supports.
     Unknown,
 }

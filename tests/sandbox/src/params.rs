@@ -1,4 +1,5 @@
-//! The parameters of a request, wherever the provider allows them: query, form, multipart or JSON body.
+//! The parameters of a request, in every form the provider accepts: query, form, multipart or JSON
+//! body.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use poem::web::Multipart;
 use poem::{Body, FromRequest, Request, RequestBody};
 use serde_json::Value;
 
-/// Parameters by name; those of the body win over those of the query.
+/// Parameters by name. Those of the body override those of the query.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Params {
     values: BTreeMap<String, String>,
@@ -17,10 +18,7 @@ pub(crate) struct Params {
 }
 
 impl Params {
-    /// Reads them from a request.
-    ///
-    /// # Errors
-    /// The body is not what its content type says.
+    /// Reads the parameters from a request. Fails if the body does not match its content type.
     pub(crate) async fn read(query: &str, headers: &HeaderMap, body: &Bytes) -> Result<Self, &'static str> {
         let query = pairs(query.as_bytes());
         let values = query.iter().cloned().collect();
@@ -37,28 +35,28 @@ impl Params {
         Ok(params)
     }
 
-    /// The parameter with this name, if it is given and not empty.
+    /// Returns the parameter with this name, if it is given and not empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.values.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
-    /// Whether any parameter's name starts so.
+    /// Returns true if any parameter's name has this prefix.
     pub(crate) fn has_prefix(&self, prefix: &str) -> bool {
         self.values.keys().any(|name| name.starts_with(prefix))
     }
 
-    /// The parameters whose names start so, by name.
+    /// Returns the parameters whose names have this prefix, by name.
     pub(crate) fn with_prefix(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let named = self.values.iter().filter(move |(name, _)| name.starts_with(prefix));
         named.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The bytes of an uploaded file.
+    /// Returns the bytes of an uploaded file.
     pub(crate) fn file(&self, name: &str) -> Option<&Bytes> {
         self.files.get(name)
     }
 
-    /// The parameters of the query, in order.
+    /// Returns the parameters of the query, in order.
     pub(crate) fn query(&self) -> &[(String, String)] {
         &self.query
     }

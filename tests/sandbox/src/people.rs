@@ -1,11 +1,11 @@
-//! Who lives in a world: people, their Pages, and what they granted to the app.
+//! The people of a world, their Pages, and the permissions they granted to the app.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
-/// How long an app may read a person's data after that person last consented.
+/// The days that an app may read a person's data after the person's last consent.
 const DATA_ACCESS_DAYS: i64 = 90;
 
 /// A person with a Facebook account.
@@ -29,7 +29,7 @@ pub(crate) struct Page {
     pub(crate) id: String,
     /// The name as Facebook shows it.
     pub(crate) name: String,
-    /// What this person may do on the Page.
+    /// The tasks of this person on the Page.
     #[serde(default = "all_tasks")]
     pub(crate) tasks: Vec<String>,
     /// The Instagram account that belongs to the Page.
@@ -47,17 +47,17 @@ pub(crate) struct Instagram {
     pub(crate) username: String,
 }
 
-/// What a person granted to the app.
+/// The permissions that a person granted to the app.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
-    /// Each permission that was ever asked for, and whether it is granted.
+    /// Each permission that was ever requested; true if it is granted.
     pub(crate) permissions: BTreeMap<String, bool>,
-    /// When the person last went through the dialog.
+    /// The time when the person last went through the dialog.
     pub(crate) consented_at: DateTime<Utc>,
 }
 
 impl Person {
-    /// The person of a new world.
+    /// Returns the person of a new world.
     pub(crate) fn first() -> Self {
         let page = Page {
             id: "10158250000000101".to_owned(),
@@ -68,31 +68,31 @@ impl Person {
         Self { id: "10220000000000011".to_owned(), name: "Ada Rossi".to_owned(), pages: vec![page] }
     }
 
-    /// The Page with this id, if the person has a role on it.
+    /// Returns the Page with this id, if the person has a role on it.
     pub(crate) fn page(&self, page_id: &str) -> Option<&Page> {
         self.pages.iter().find(|page| page.id == page_id)
     }
 }
 
 impl Page {
-    /// Whether this person may publish on the Page.
+    /// Returns true if this person may publish on the Page.
     pub(crate) fn may_publish(&self) -> bool {
         self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
     }
 
-    /// The name in the Page's address.
+    /// Returns the name in the Page's address.
     pub(crate) fn username(&self) -> String {
         self.name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase()
     }
 }
 
 impl Grant {
-    /// Whether this permission is granted.
+    /// Returns true if this permission is granted.
     pub(crate) fn allows(&self, permission: &str) -> bool {
         self.permissions.get(permission).copied().unwrap_or(false)
     }
 
-    /// Until when the app may read the person's data.
+    /// Returns the time until which the app may read the person's data.
     pub(crate) fn data_access_expires_at(&self) -> DateTime<Utc> {
         self.consented_at + TimeDelta::days(DATA_ACCESS_DAYS)
     }

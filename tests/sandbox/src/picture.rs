@@ -1,4 +1,4 @@
-//! Looks into pictures as the provider does when it receives them.
+//! Checks pictures as the provider does when it receives them.
 
 use std::io::Cursor;
 
@@ -6,7 +6,7 @@ use image::{ImageFormat, ImageReader};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// A picture that was received and found good.
+/// A received and valid picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Picture {
     pub(crate) sha256: String,
@@ -16,7 +16,7 @@ pub(crate) struct Picture {
     pub(crate) format: PictureFormat,
 }
 
-/// What a picture's first bytes say it is.
+/// The format of a picture, by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum PictureFormat {
@@ -26,7 +26,7 @@ pub(crate) enum PictureFormat {
 }
 
 impl PictureFormat {
-    /// The media type to serve it with.
+    /// Returns the media type to serve it with.
     pub(crate) fn media_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
@@ -36,7 +36,7 @@ impl PictureFormat {
     }
 }
 
-/// Decodes a picture; `None` if it is none of the formats, broken, or not whole.
+/// Decodes a picture. Returns `None` if its format is unknown, or if it is broken or incomplete.
 pub(crate) fn inspect(bytes: &[u8]) -> Option<Picture> {
     let format = recognize(bytes)?;
     if !is_whole(bytes, format) {
@@ -66,7 +66,7 @@ fn recognize(bytes: &[u8]) -> Option<PictureFormat> {
     }
 }
 
-/// Whether the end is there: decoders forgive a JPEG that breaks off.
+/// Returns true if the end is present. Decoders accept a truncated JPEG.
 fn is_whole(bytes: &[u8], format: PictureFormat) -> bool {
     let padding = bytes.iter().rev().take_while(|byte| **byte == 0).count();
     let bytes = &bytes[..bytes.len() - padding];
@@ -82,7 +82,7 @@ fn decoded_size(bytes: &[u8], format: ImageFormat) -> Option<(u32, u32)> {
     Some((picture.width(), picture.height()))
 }
 
-/// The size from a GIF's header; the `image` crate is built without GIF.
+/// Returns the size from a GIF's header; the `image` crate is built without GIF.
 fn gif_size(bytes: &[u8]) -> Option<(u32, u32)> {
     let width = bytes.get(6..8)?.try_into().ok().map(u16::from_le_bytes)?;
     let height = bytes.get(8..10)?.try_into().ok().map(u16::from_le_bytes)?;

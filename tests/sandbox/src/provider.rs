@@ -1,4 +1,4 @@
-//! A request to a provider: read whole, counted, put under the planned fault, and answered.
+//! A request to a provider: it is read, counted and handled, with the planned fault applied.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -18,18 +18,18 @@ use crate::operation::Operation;
 use crate::world::{SharedWorld, Worlds};
 
 const LARGEST_BODY_BYTES: usize = 12 * 1024 * 1024;
-/// So much of a body is quoted.
+/// The number of bytes of a body that are quoted.
 const QUOTED_BYTES: usize = 500;
-/// What Graph answers a write with when no fields are asked for.
+/// The fields of Graph's response to a write without requested fields.
 const RESULT: [&str; 3] = ["id", "post_id", "success"];
-/// Long enough for the server to send what it has before the rest fails to come.
+/// A pause long enough for the server to send the first part before the rest fails.
 const TRUNCATION_PAUSE: Duration = Duration::from_millis(50);
 
 /// A request with its whole body.
 #[derive(Clone)]
 pub(crate) struct Incoming {
     pub(crate) world: SharedWorld,
-    /// Scheme, host and world: what the addresses in answers start with.
+    /// Scheme, host and world: the start of the addresses in responses.
     pub(crate) base_url: String,
     pub(crate) method: String,
     /// The path after the provider's name, as it was sent.
@@ -47,7 +47,8 @@ impl Incoming {
     /// Reads a request that was routed by `/:world/{provider}/*path`.
     ///
     /// # Errors
-    /// The answer to give: no such world, or a body that is too large or did not arrive.
+    /// Returns the response to send if the world does not exist, or if the body is too large or
+    /// incomplete.
     pub(crate) async fn read(request: &Request, body: Body) -> Result<Self, Response> {
         let plain = |status: StatusCode, text: &'static str| Response::builder().status(status).body(text);
         let name = request.raw_path_param("world").unwrap_or_default();
@@ -73,12 +74,12 @@ impl Incoming {
         })
     }
 
-    /// The parts of the path.
+    /// Returns the parts of the path.
     pub(crate) fn segments(&self) -> Vec<&str> {
         self.path.split('/').filter(|segment| !segment.is_empty()).collect()
     }
 
-    /// Whether a fault is for this call, whose operation is the fault's.
+    /// Returns true if a fault of this call's operation applies to it.
     pub(crate) fn is_meant_by(&self, fault: &Fault) -> bool {
         let of_page = |page_id: &String| {
             let parts = self.segments();
@@ -87,7 +88,7 @@ impl Incoming {
         fault.page_id.as_ref().is_none_or(of_page) && fault.containing.as_deref().is_none_or(|text| self.contains(text))
     }
 
-    /// Whether the query or the body has this text, as it is or percent-encoded.
+    /// Returns true if the query or the body contains this text, as it is or percent-encoded.
     fn contains(&self, text: &str) -> bool {
         let has = |bytes: &[u8]| {
             let decoded = url::form_urlencoded::parse(bytes).any(|(_, value)| value.contains(text));
@@ -96,7 +97,7 @@ impl Incoming {
         has(self.query.as_bytes()) || has(&self.body)
     }
 
-    /// What the call came with: header, query and the first of the body.
+    /// Returns the call's credentials: header, query and the start of the body.
     fn credentials(&self) -> String {
         let authorization = self.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let start = &self.body[..self.body.len().min(QUOTED_BYTES)];
@@ -104,9 +105,10 @@ impl Incoming {
         format!("authorization={} '{body}' query={}", authorization.unwrap_or_default(), self.query)
     }
 
-    /// Counts the call as `operation` and answers it with `handle`, or as the fault plan wants it.
+    /// Counts the call as `operation`, and returns the response of `handle` or of the fault plan.
     ///
-    /// It runs on when the caller goes away: a provider that has a request in full does not notice who still waits.
+    /// It continues if the caller disconnects: a provider that has the whole request does not
+    /// notice who still waits.
     pub(crate) async fn answer<H, F>(self, operation: Operation, handle: H) -> Response
     where
         H: FnOnce(Self, Option<Scenario>) -> F + Send + 'static,
@@ -131,7 +133,7 @@ impl Incoming {
     }
 }
 
-/// Handles a call under a fault; `None` means that its connection is to be cut.
+/// Handles a call under a fault. Returns `None` if its connection must be cut.
 async fn under<H, F>(fault: Fault, incoming: Incoming, handle: H) -> Option<Response>
 where
     H: FnOnce(Incoming, Option<Scenario>) -> F,
@@ -167,7 +169,7 @@ where
     }
 }
 
-/// An answer with the world's time in `Date`.
+/// Returns the response with the world's time in `Date`.
 fn dated(mut response: Response, shown: DateTime<Utc>) -> Response {
     let date = shown.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     if let Ok(date) = HeaderValue::from_str(&date) {
@@ -176,7 +178,8 @@ fn dated(mut response: Response, shown: DateTime<Utc>) -> Response {
     response
 }
 
-/// The planned error with what the call was answered with, or that answer itself if the call failed.
+/// Returns the planned error with the call's real response in it, or the real response if the call
+/// failed.
 async fn with_original(answer: CannedAnswer, mut real: Response) -> Response {
     if !real.is_success() {
         return real;

@@ -17,25 +17,19 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Listens on `addr`; port 0 takes a free one.
-    ///
-    /// # Errors
-    /// The address cannot be bound.
     pub async fn bind(addr: SocketAddr) -> io::Result<Self> {
         let connections = Connections::default();
         let acceptor = CuttableAcceptor::bind(addr, connections.clone()).await?;
         Ok(Self { acceptor, connections })
     }
 
-    /// Where it listens, like `http://127.0.0.1:4000`; the name of a world comes next.
+    /// Returns its address, like `http://127.0.0.1:4000`; the name of a world comes next.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.acceptor.local_addr())
     }
 
     /// Serves until the future is dropped.
-    ///
-    /// # Errors
-    /// The listener fails.
     pub async fn serve(self) -> io::Result<()> {
         let routes = Route::new()
             .at("/:world/facebook/*path", meta::login_dialog)

@@ -1,10 +1,11 @@
-//! How a world behaves where the providers leave room, or where a test wants them different.
+//! The switches of a world: the providers' behaviour where it may vary, or where a test wants it
+//! different.
 
 use serde::{Deserialize, Serialize};
 
 use crate::text::Alteration;
 
-/// Something about posts that a network may not show.
+/// A field of posts that a network may hide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum HiddenField {
@@ -20,7 +21,7 @@ pub(crate) enum HiddenField {
     PageStoryId,
 }
 
-/// How a feed tells the way to its next page.
+/// The form of a feed's link to the next page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum FeedPaging {
@@ -39,49 +40,49 @@ pub(crate) struct Switches {
     pub(crate) app_id: String,
     /// Its secret.
     pub(crate) app_secret: String,
-    /// Whether Graph refuses calls without `appsecret_proof`.
+    /// Makes Graph refuse calls without `appsecret_proof`.
     pub(crate) require_proof: bool,
-    /// Whether the person cancels the login dialog.
+    /// Makes the person cancel the login dialog.
     pub(crate) deny_login: bool,
-    /// The only permissions that the person ticks; `null` is all that are asked for.
+    /// The only permissions that the person grants; `null` grants all that are requested.
     pub(crate) granted_scopes: Option<Vec<String>>,
-    /// Whether lists have an empty page between their first and their last items.
+    /// Gives lists an empty page between their first and their last items.
     pub(crate) empty_middle_page: bool,
-    /// The ids of the Pages that come without `access_token`.
+    /// The ids of the Pages that are listed without `access_token`.
     pub(crate) pages_without_token: Vec<String>,
-    /// Whether a text equal to the Page's previous one is refused.
+    /// Makes the feed refuse a text equal to the Page's previous one.
     pub(crate) duplicate_check: bool,
-    /// The most Pages that one answer has.
+    /// The most Pages in one response.
     pub(crate) accounts_page_limit: usize,
-    /// The most posts that one answer has.
+    /// The most posts in one response.
     pub(crate) feed_page_limit: usize,
     /// The most characters of a post.
     pub(crate) message_limit: usize,
     /// The most bytes of a picture.
     pub(crate) picture_limit_bytes: usize,
-    /// Whether answers about tokens leave out `expires_in`.
+    /// Omits `expires_in` from responses about tokens.
     pub(crate) omit_expires_in: bool,
-    /// The percentage that the headers about rate limits show.
+    /// The percentage in the rate limit headers.
     pub(crate) usage_percent: u32,
-    /// The minutes that those headers show until calls are taken again.
+    /// The minutes in those headers until calls are accepted again.
     pub(crate) regain_access_minutes: u32,
-    /// `Retry-After` on every answer.
+    /// The `Retry-After` of every response.
     pub(crate) retry_after: Option<String>,
-    /// How a feed tells the way to its next page.
+    /// The form of a feed's link to the next page.
     pub(crate) feed_paging: FeedPaging,
-    /// How long the feed does not show a new post yet. The post can be read by its id at once.
+    /// The seconds until the feed shows a new post. The post can be read by its id at once.
     pub(crate) feed_lag_seconds: u32,
-    /// What posts do not show.
+    /// The fields that posts do not show.
     pub(crate) hidden_fields: Vec<HiddenField>,
-    /// Whether a published picture is answered without `post_id`.
+    /// Omits `post_id` from the response to a published picture.
     pub(crate) omit_post_id: bool,
-    /// How texts are altered when they are read, one after the other.
+    /// The alterations of texts that are read, one after the other.
     pub(crate) text_alterations: Vec<Alteration>,
-    /// Whether publishing needs `pages_read_engagement` besides `pages_manage_posts`.
+    /// Makes publishing need `pages_read_engagement` besides `pages_manage_posts`.
     pub(crate) publish_needs_read_scope: bool,
-    /// Whether reasoning models refuse a `temperature` other than 1.
+    /// Makes reasoning models refuse a `temperature` other than 1.
     pub(crate) reject_temperature: bool,
-    /// The only key that the language model takes; `null` is any but `sk-bad`.
+    /// The only key that the language model accepts; `null` accepts any but `sk-bad`.
     pub(crate) api_key: Option<String>,
 }
 

@@ -1,11 +1,11 @@
-//! Texts as a network shows them: not always letter by letter as they were sent.
+//! Texts as a network shows them, which may differ from the sent ones.
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 const ZERO_WIDTH: [char; 5] = ['\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{feff}'];
 const VARIATION_SELECTORS: [char; 2] = ['\u{fe0e}', '\u{fe0f}'];
-/// Symbols that are shown as pictures or as text, whichever a selector after them says.
+/// Symbols that are shown as pictures or as text, depending on a variation selector after them.
 const SYMBOLS: std::ops::RangeInclusive<char> = '\u{2600}'..='\u{27bf}';
 
 /// One way in which the shown text differs from the sent one.
@@ -16,29 +16,29 @@ pub(crate) enum Alteration {
     LfToCrlf,
     /// Lines end with LF.
     CrlfToLf,
-    /// Letters and their marks are composed.
+    /// Letters and their marks become composed.
     Nfc,
-    /// Letters and their marks are apart.
+    /// Letters and their marks become decomposed.
     Nfd,
-    /// Zero-width characters come in: one at the start, one after each space.
+    /// Zero-width characters are added: one at the start, one after each space.
     AddZeroWidth,
-    /// Zero-width characters are gone, those that join the parts of one emoji included.
+    /// Zero-width characters are removed, those that join the parts of one emoji included.
     StripZeroWidth,
     /// Each symbol gets a variation selector.
     AddVariationSelectors,
-    /// Variation selectors are gone.
+    /// Variation selectors are removed.
     StripVariationSelectors,
     /// Several spaces in a row become one.
     CollapseSpaces,
-    /// Space at both ends is gone.
+    /// Space at both ends is removed.
     TrimEnds,
-    /// Links lose the parameters that follow readers.
+    /// Links lose their tracking parameters.
     StripLinkParams,
-    /// Links get a parameter that follows readers.
+    /// Links get a tracking parameter.
     AddLinkParams,
 }
 
-/// The text after all alterations, in their order.
+/// Returns the text after all alterations, in their order.
 pub(crate) fn altered(text: &str, alterations: &[Alteration]) -> String {
     alterations.iter().fold(text.to_owned(), |text, alteration| alter(&text, *alteration))
 }
@@ -83,7 +83,8 @@ fn collapse_spaces(text: &str) -> String {
     altered
 }
 
-/// The text with each link replaced. A link ends at white space; the punctuation before it is not part of it.
+/// Returns the text with each link replaced. A link ends at white space, and the punctuation before
+/// it is not part of it.
 fn each_link(text: &str, replace: impl Fn(&str) -> String) -> String {
     let words = text.split_inclusive(char::is_whitespace).map(|word| {
         let Some(start) = word.find("https://").or_else(|| word.find("http://")) else {
@@ -98,7 +99,7 @@ fn each_link(text: &str, replace: impl Fn(&str) -> String) -> String {
     words.collect()
 }
 
-/// The link with another query; its other parts stay as they are.
+/// Returns the link with another query; its other parts stay as they are.
 fn with_params(link: &str, change: impl Fn(Vec<&str>) -> Vec<String>) -> String {
     let (rest, fragment) = link.find('#').map_or((link, ""), |at| link.split_at(at));
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));

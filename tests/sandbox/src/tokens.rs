@@ -1,4 +1,4 @@
-//! The tokens and codes that a world handed out.
+//! The tokens and codes that a world issued.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use rand::RngExt;
@@ -9,20 +9,20 @@ const CODE_MINUTES: i64 = 10;
 const SHORT_HOURS: i64 = 2;
 const LONG_DAYS: i64 = 60;
 
-/// What a token stands for.
+/// The kinds of tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum TokenKind {
-    /// A person, for two hours.
+    /// A person's token, for two hours.
     UserShort,
-    /// A person, for 60 days.
+    /// A person's token, for 60 days.
     UserLong,
-    /// A person acting as a Page.
+    /// A Page's token, for a person acting as the Page.
     Page,
 }
 
 impl TokenKind {
-    /// How long such a token lives; `None` is without end.
+    /// Returns the lifetime of such a token; `None` is unlimited.
     fn life(self) -> Option<TimeDelta> {
         match self {
             Self::UserShort => Some(TimeDelta::hours(SHORT_HOURS)),
@@ -35,7 +35,7 @@ impl TokenKind {
 /// A token; it is serialized without its value.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Token {
-    /// Counts from 1 in each world.
+    /// The number of the token, from 1 in each world.
     pub(crate) id: u64,
     #[serde(skip)]
     pub(crate) value: String,
@@ -43,7 +43,7 @@ pub(crate) struct Token {
     pub(crate) user_id: String,
     pub(crate) page_id: Option<String>,
     pub(crate) issued_at: DateTime<Utc>,
-    /// `None` is never.
+    /// The expiry; `None` is never.
     pub(crate) expires_at: Option<DateTime<Utc>>,
     pub(crate) uses: u64,
     /// The subcode that every use of the token fails with.
@@ -51,18 +51,18 @@ pub(crate) struct Token {
 }
 
 impl Token {
-    /// Whether its time is over.
+    /// Returns true if the token has expired.
     pub(crate) fn is_expired(&self, now: DateTime<Utc>) -> bool {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 
-    /// Whether it still works at `now`.
+    /// Returns true if the token still works at `now`.
     pub(crate) fn is_alive(&self, now: DateTime<Utc>) -> bool {
         self.failure_subcode.is_none() && !self.is_expired(now)
     }
 }
 
-/// What the login dialog handed to the browser.
+/// A code that the login dialog gave to the browser.
 #[derive(Debug, Clone)]
 pub(crate) struct Code {
     pub(crate) value: String,
@@ -80,7 +80,7 @@ pub(crate) struct Tokens {
 }
 
 impl Tokens {
-    /// Makes a code for `user_id`, valid once and for ten minutes, with this `redirect_uri` only.
+    /// Creates a code for `user_id`, valid once and for ten minutes, with this `redirect_uri` only.
     pub(crate) fn mint_code(&mut self, now: DateTime<Utc>, user_id: &str, redirect_uri: &str) -> String {
         let value = format!("AQ{}", random_text(120));
         self.codes.push(Code {
@@ -93,19 +93,20 @@ impl Tokens {
         value
     }
 
-    /// The code with this value.
+    /// Returns the code with this value.
     pub(crate) fn code(&mut self, value: &str) -> Option<&mut Code> {
         self.codes.iter_mut().find(|code| code.value == value)
     }
 
-    /// Makes a token for a person; `kind` says how long it lives.
+    /// Creates a token for a person; `kind` sets its lifetime.
     pub(crate) fn mint_user(&mut self, now: DateTime<Utc>, kind: TokenKind, user_id: &str) -> &Token {
         self.mint(now, kind, user_id, None, kind.life().map(|life| now + life))
     }
 
-    /// The token of a Page for the owner of `user_token`: the same one each time, as long as it works.
+    /// Returns the token of a Page for the owner of `user_token`: the same one each time, as long
+    /// as it works.
     ///
-    /// It has no end when the user token is long-lived, else it ends with the user token.
+    /// It never expires if the user token is long-lived, else it expires with the user token.
     pub(crate) fn page_token(&mut self, now: DateTime<Utc>, user_token: &Token, page_id: &str) -> String {
         let expires_at = if user_token.kind == TokenKind::UserShort { user_token.expires_at } else { None };
         let same = |token: &&Token| {
@@ -120,22 +121,22 @@ impl Tokens {
         self.mint(now, TokenKind::Page, &user_token.user_id, Some(page_id), expires_at).value.clone()
     }
 
-    /// The token with this value.
+    /// Returns the token with this value.
     pub(crate) fn find(&mut self, value: &str) -> Option<&mut Token> {
         self.minted.iter_mut().find(|token| token.value == value)
     }
 
-    /// Every token, oldest first.
+    /// Returns every token, oldest first.
     pub(crate) fn all(&self) -> &[Token] {
         &self.minted
     }
 
-    /// Every code, oldest first.
+    /// Returns every code, oldest first.
     pub(crate) fn codes(&self) -> &[Code] {
         &self.codes
     }
 
-    /// Makes the tokens that `concerned` picks fail from now on, and returns how many.
+    /// Invalidates the tokens for which `concerned` is true, and returns their number.
     pub(crate) fn invalidate(&mut self, subcode: u32, concerned: impl Fn(&Token) -> bool) -> usize {
         let mut count = 0;
         for token in self.minted.iter_mut().filter(|token| concerned(token)) {
@@ -168,7 +169,7 @@ impl Tokens {
     }
 }
 
-/// Letters and digits that nobody can guess.
+/// Returns random letters and digits that nobody can guess.
 pub(crate) fn random_text(length: usize) -> String {
     rand::rng().sample_iter(Alphanumeric).take(length).map(char::from).collect()
 }

@@ -1,4 +1,4 @@
-//! The headers that tell an app how near to its limits it is.
+//! The rate limit headers, which tell an app how much of its limits it has used.
 
 use poem::Response;
 use poem::http::{HeaderName, HeaderValue, header};
@@ -8,7 +8,7 @@ use serde_json::json;
 const APP_USAGE: HeaderName = HeaderName::from_static("x-app-usage");
 const BUSINESS_USAGE: HeaderName = HeaderName::from_static("x-business-use-case-usage");
 
-/// How near the limits are. Headers that are not known are left as they are.
+/// The used part of the limits. Headers without a value here stay as they are.
 ///
 /// ```json
 /// {"app_percent": 100, "business_percent": 100, "regain_access_minutes": 7, "retry_after": "420"}
@@ -18,7 +18,8 @@ const BUSINESS_USAGE: HeaderName = HeaderName::from_static("x-business-use-case-
 pub(crate) struct Usage {
     /// All three percentages of `X-App-Usage`.
     pub(crate) app_percent: Option<u32>,
-    /// All three percentages of the Page in `X-Business-Use-Case-Usage`; 100 if only the minutes are given.
+    /// All three percentages of the Page in `X-Business-Use-Case-Usage`; 100 if only the minutes
+    /// are given.
     pub(crate) business_percent: Option<u32>,
     /// `estimated_time_to_regain_access`, in minutes.
     pub(crate) regain_access_minutes: Option<u32>,
@@ -27,7 +28,7 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// Puts the headers on an answer to a call that is about a Page, or about none.
+    /// Adds the headers to a response, for a call about a Page or about none.
     pub(crate) fn put_on(&self, response: &mut Response, page_id: Option<&str>) {
         let headers = response.headers_mut();
         let mut put = |name: HeaderName, value: String| {

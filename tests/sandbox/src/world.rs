@@ -1,4 +1,4 @@
-//! A world: everything that one test shares with nobody.
+//! A world: the state of one test, shared with no other.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,9 +25,9 @@ pub(crate) struct World {
     pub(crate) people: Vec<Person>,
     /// The id of the person at the browser.
     pub(crate) current: String,
-    /// The only permissions that this person ticks; `None` leaves it to the switches.
+    /// The only permissions that this person grants; `None` leaves it to the switches.
     pub(crate) ticked: Option<Vec<String>>,
-    /// What each person granted, by the person's id.
+    /// The permissions that each person granted, by the person's id.
     pub(crate) grants: BTreeMap<String, Grant>,
     pub(crate) tokens: Tokens,
     /// Accounts at Google and GitHub.
@@ -58,44 +58,44 @@ impl Default for World {
 }
 
 impl World {
-    /// The time it is here.
+    /// Returns the current time of this world.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
 
-    /// The person with this id.
+    /// Returns the person with this id.
     pub(crate) fn person(&self, id: &str) -> Option<&Person> {
         self.people.iter().find(|person| person.id == id)
     }
 
-    /// A Page as the person `user_id` sees it.
+    /// Returns a Page as the person `user_id` sees it.
     pub(crate) fn page(&self, user_id: &str, page_id: &str) -> Option<&Page> {
         self.person(user_id)?.page(page_id)
     }
 
-    /// Whether anyone here has a Page with this id.
+    /// Returns true if anyone in this world has a Page with this id.
     pub(crate) fn has_page(&self, page_id: &str) -> bool {
         self.people.iter().any(|person| person.page(page_id).is_some())
     }
 
-    /// Whether a person granted a permission.
+    /// Returns true if a person granted a permission.
     pub(crate) fn grants(&self, user_id: &str, permission: &str) -> bool {
         self.grants.get(user_id).is_some_and(|grant| grant.allows(permission))
     }
 
-    /// Counts a call, and returns its number with the fault that hits it.
+    /// Counts a call, and returns its number with the fault that applies to it.
     pub(crate) fn begin_call(&mut self, operation: Operation, incoming: &Incoming) -> (u64, Option<Fault>) {
         let seq = self.calls.begin(self.clock.now(), operation, &incoming.method, &incoming.full_path);
         (seq, self.faults.take(operation, |fault| incoming.is_meant_by(fault)))
     }
 }
 
-/// A world that requests share. Its lock is never held over an `await`.
+/// A world that requests share. Its lock is never held across an `await`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SharedWorld(Arc<Mutex<World>>);
 
 impl SharedWorld {
-    /// Waits for the other requests, and enters.
+    /// Waits for the other requests, and locks the world.
     pub(crate) fn lock(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +106,8 @@ impl SharedWorld {
 pub(crate) struct Worlds(Arc<Mutex<HashMap<String, SharedWorld>>>);
 
 impl Worlds {
-    /// The world with this name, made if need be; `None` if the name is not one.
+    /// Returns the world with this name, and creates it if needed. Returns `None` if the name is
+    /// invalid.
     pub(crate) fn enter(&self, name: &str) -> Option<SharedWorld> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(allowed) {

@@ -1,4 +1,4 @@
-//! Chat completions: validation, structured answers, scenarios.
+//! Tests of chat completions: validation, structured replies, scenarios.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

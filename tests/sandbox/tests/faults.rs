@@ -1,4 +1,4 @@
-//! The fault plan, dropped connections, and what the control API tells.
+//! Tests of the fault plan, dropped connections, and the control API.
 
 mod support;
 

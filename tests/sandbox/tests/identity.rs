@@ -1,4 +1,4 @@
-//! Signing in with Google and GitHub.
+//! Tests of signing in with Google and GitHub.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -8,7 +8,7 @@ use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 use support::{REDIRECT, World, json_of, location, query_of};
 
-/// RFC 7636, appendix B.
+/// The verifier of RFC 7636, appendix B.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
@@ -28,7 +28,7 @@ const GITHUB: Provider = Provider {
     scope: "read:user user:email",
 };
 
-/// The parameters, with changes; an empty one is left out.
+/// Returns the parameters with changes; an empty value removes one.
 fn changed<'a>(params: &[(&'a str, String)], changes: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
     let mut params = params.to_vec();
     for (name, value) in changes {

@@ -1,4 +1,4 @@
-//! The login dialog, codes, tokens and proofs.
+//! Tests of the login dialog, codes, tokens and proofs.
 
 mod support;
 

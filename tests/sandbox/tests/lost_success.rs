@@ -1,4 +1,4 @@
-//! Writes that happened although their answer says otherwise, and reads that fail.
+//! Tests of writes that succeeded although their response is an error, and of reads that fail.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! Lists: fields, order, bounds, cursors and empty pages.
+//! Tests of lists: fields, order, bounds, cursors and empty pages.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,4 +1,4 @@
-//! Publishing on Pages, and reading back.
+//! Tests of publishing on Pages, and reading back.
 
 mod support;
 

@@ -1,4 +1,4 @@
-//! One Page that several people connect, each with what they granted.
+//! Tests of one Page that several people connect, each with different permissions.
 
 mod support;
 
@@ -7,7 +7,7 @@ use support::{PAGE, PERSON, World, error, error_of, jpeg, json_of};
 
 const OTHER_PERSON: &str = "10220000000000022";
 
-/// A world in which two people have a role on the Page.
+/// Creates a world in which two people have a role on the Page.
 async fn shared() -> World {
     let world = World::start().await;
     let page = json!([{"id": PAGE, "name": "Trattoria Aurora"}]);

@@ -1,4 +1,4 @@
-//! What feeds show: other people's posts, altered texts, and pages without cursors.
+//! Tests of feeds: other people's posts, altered texts, and pages without cursors.
 
 mod support;
 

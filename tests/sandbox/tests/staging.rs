@@ -1,4 +1,4 @@
-//! Staged pictures, and what posts show of their pictures.
+//! Tests of staged pictures, and of the pictures that posts show.
 
 mod support;
 

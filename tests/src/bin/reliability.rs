@@ -1,4 +1,5 @@
-//! Writes what the tests of faults measured into the table of a page: `reliability <measured> <page>`.
+//! Writes the measurements of the fault tests into the table of a page:
+//! `reliability <measured> <page>`.
 
 use std::{env, fs};
 

@@ -1,4 +1,4 @@
-//! Bodies: who may send how much, and for how long.
+//! Tests of request bodies: the permission, the size limits and the time limits.
 
 use std::time::Duration;
 
@@ -16,12 +16,12 @@ use uuid::Uuid;
 
 use super::assert_problem;
 
-/// Sends the beginning of a request and reads what comes back until the connection ends.
+/// Sends the beginning of a request and returns the response until the connection ends.
 async fn say(app: &TestApp, words: &str) -> String {
     let mut stream = TcpStream::connect(app.url.trim_start_matches("http://")).await.unwrap();
     stream.write_all(words.as_bytes()).await.unwrap();
     let (mut read, mut buffer) = (String::new(), [0; 4096]);
-    // A problem ends with a brace.
+    // The JSON of a problem ends with a brace.
     while !read.ends_with('}') {
         match stream.read(&mut buffer).await.unwrap() {
             0 => break,
@@ -46,7 +46,7 @@ async fn who_may_not_is_refused_before_a_body_is_read(pool: PgPool) {
     let unread = say(&app, &format!("{head}Authorization: Bearer {key}\r\nTransfer-Encoding: chunked\r\n\r\n")).await;
     assert!(unread.starts_with("HTTP/1.1 403") && unread.contains("assets:write"), "{unread}");
 
-    // Who sends it all the same gets to see why.
+    // A client that sends the whole body all the same can read the refusal.
     for _ in 0..5 {
         let part = multipart::Part::bytes(vec![0xff; 15 * 1024 * 1024]).file_name("x.jpg");
         let form = multipart::Form::new().part("file", part);
@@ -64,11 +64,11 @@ async fn too_large_a_body_is_refused_as_it_arrives(pool: PgPool) {
     );
     let unread = say(&app, &format!("{head}Content-Length: 262145\r\n\r\n")).await;
     assert!(unread.starts_with("HTTP/1.1 413") && unread.contains("262144"), "{unread}");
-    // Nothing says how much there is, and the end never comes.
+    // The body has no content length and never ends.
     let chunk = format!("{:x}\r\n{}\r\n", 64 * 1024, "x".repeat(64 * 1024));
     let unread = say(&app, &format!("{head}Transfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(5))).await;
     assert!(unread.starts_with("HTTP/1.1 413") && unread.contains("too_large"), "{unread}");
-    // An address that is open takes less.
+    // An open address accepts less.
     let open = format!("POST /connect/x HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{}", chunk.repeat(2));
     let unread = say(&app, &open).await;
     assert!(unread.starts_with("HTTP/1.1 413") && unread.contains("65536"), "{unread}");

@@ -1,4 +1,5 @@
-//! What browsers are told: which pages may read answers, and what they must not do with them.
+//! Tests of the headers for browsers: which pages may read responses, and the browser features they
+//! disable.
 
 use admin::HttpConfig;
 use reqwest::{Method, Response, header::HeaderMap};
@@ -29,7 +30,7 @@ async fn only_listed_sites_read_answers(pool: PgPool) {
     assert!(value(headers, "access-control-allow-headers").contains("idempotency-key"));
     assert!(value(headers, "access-control-allow-methods").contains("PATCH"));
 
-    // A refusal is to be read too.
+    // Browsers must be able to read a refusal too.
     for (method, path) in
         [(Method::GET, "/api/v1/jobs"), (Method::GET, "/api/v1/jobs/nonsense"), (Method::GET, "/nowhere")]
     {

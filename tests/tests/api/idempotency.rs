@@ -1,4 +1,4 @@
-//! Writes with an Idempotency-Key have one effect.
+//! Tests that writes with an Idempotency-Key have one effect.
 
 use jobs::{
     ids::TenantId,
@@ -24,14 +24,15 @@ async fn count_jobs(app: &TestApp) -> i64 {
     app.count_jobs("noop").await.iter().map(|(_, count)| count).sum()
 }
 
-/// Status, whether it was answered before, body.
+/// Returns the status, true if the response is a replayed one, and the body.
 async fn outcome(request: RequestBuilder) -> (StatusCode, bool, Value) {
     let answer = request.send().await.unwrap();
     let is_replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
     (answer.status(), is_replayed, answer.json().await.unwrap())
 }
 
-/// Sends all at once; answers the job that was made. All others are told of it, or that it is being made.
+/// Sends all requests at once and returns the created job. All other responses name it or say that
+/// its request is in flight.
 async fn race(requests: Vec<RequestBuilder>) -> Value {
     let tasks: Vec<_> = requests.into_iter().map(|request| tokio::spawn(outcome(request))).collect();
     let mut made = Vec::new();
@@ -85,7 +86,7 @@ async fn another_request_under_a_key_is_refused(pool: PgPool) {
     let request = app.request(Method::POST, "/api/v1/jobs").header("idempotency-key", "one").json(&other);
     let (status, body) = answer(request).await;
     assert_problem(status, &body, 422, "idempotency_key_reused");
-    // Another address, another key and another caller are other requests.
+    // Another address, another key or another caller makes another request.
     let folder = json!({ "tenant_id": app.bench.tenant_id, "name": "P" });
     let request = app.request(Method::POST, "/api/v1/folders").header("idempotency-key", "one").json(&folder);
     assert_eq!(answer(request).await.0, 201);
@@ -163,7 +164,7 @@ async fn an_upload_that_is_repeated_makes_one_picture(pool: PgPool) {
     let path = format!("/api/v1/folders/{}/assets", folder["id"].as_str().unwrap());
     let mut png = std::io::Cursor::new(Vec::new());
     image::RgbImage::new(64, 48).write_to(&mut png, image::ImageFormat::Png).unwrap();
-    // Each form is divided by another text.
+    // Each form has another boundary.
     let upload = || {
         let part = multipart::Part::bytes(png.get_ref().clone()).file_name("p.png").mime_str("image/png").unwrap();
         let form = multipart::Form::new().part("file", part);

@@ -1,4 +1,5 @@
-//! Wrong input on every route, made from the description: each field and parameter in turn.
+//! Tests of invalid input on every route, made from the description: each field and parameter in
+//! turn.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +9,7 @@ use sqlx::PgPool;
 use tests::{TestApp, answer, sample::resolved};
 use uuid::Uuid;
 
-/// A bound; some are written as fractions.
+/// Returns a bound, which may be written as a fraction.
 fn number(bound: &Value) -> Option<i64> {
     bound.to_string().split('.').next()?.parse().ok()
 }
@@ -17,7 +18,7 @@ fn letters(count: i64) -> Value {
     json!("x".repeat(usize::try_from(count).unwrap()))
 }
 
-/// A value that a schema takes.
+/// Returns a value that a schema accepts.
 fn right(schema: &Value, document: &Value) -> Value {
     let schema = resolved(document, schema);
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
@@ -48,7 +49,7 @@ fn right(schema: &Value, document: &Value) -> Value {
     }
 }
 
-/// Values that a schema does not take.
+/// Returns values that a schema rejects.
 fn wrong(schema: &Value, document: &Value) -> Vec<Value> {
     let schema = resolved(document, schema);
     let bound = |name: &str| number(&schema[name]);
@@ -84,7 +85,7 @@ struct Attempt {
     body: Option<Value>,
 }
 
-/// Wrong bodies: one field at a time.
+/// Returns invalid bodies, one for each invalid field.
 fn bodies(id: &str, operation: &Value, document: &Value) -> Vec<(String, Value)> {
     let schema = &operation["requestBody"]["content"]["application/json; charset=utf-8"]["schema"];
     if !schema.is_object() {
@@ -133,7 +134,7 @@ fn address(path: &str, parameters: &[Value], document: &Value, query: &[(String,
     url.as_str().strip_prefix("http://x").unwrap().to_owned()
 }
 
-/// Wrong parameters: one at a time.
+/// Returns addresses with one invalid parameter each.
 fn addresses(path: &str, operation: &Value, document: &Value) -> Vec<(String, String)> {
     let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
     let needed = |parameter: &&Value| parameter["in"] == "query" && parameter["required"] == true;
@@ -151,7 +152,7 @@ fn addresses(path: &str, operation: &Value, document: &Value) -> Vec<(String, St
     let mut addresses = vec![("nonsense".to_owned(), with("nonsense", Some("1".to_owned())))];
     for parameter in &parameters {
         let name = parameter["name"].as_str().unwrap();
-        // In an address everything is a text.
+        // Every value in an address is a string.
         let is_wrong =
             |value: &Value| resolved(document, &parameter["schema"])["type"] != "string" || value.is_string();
         let values = wrong(&parameter["schema"], document).into_iter().filter(is_wrong);
@@ -186,7 +187,7 @@ fn attempts(document: &Value) -> Vec<Attempt> {
                 let (id, method, path) = (id.clone(), method.clone(), plain.clone());
                 attempts.push(Attempt { id, name, method, path, body: Some(body) });
             }
-            // What has no credentials to lose takes what others add to an address.
+            // Open operations ignore unknown parameters, which others may add to an address.
             let addresses = if is_open { Vec::new() } else { addresses(path, operation, document) };
             for (name, path) in addresses {
                 attempts.push(Attempt { id: id.clone(), name, method: method.clone(), path, body: None });

@@ -1,4 +1,4 @@
-//! Keys: what each allows, and who makes and revokes them.
+//! Tests of API keys: their permissions, and who creates and revokes them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,10 +18,10 @@ use uuid::Uuid;
 
 use super::{OPEN, assert_problem, operation, operations};
 
-/// The declaration of operations that are about whoever is signed in: every key is refused.
+/// The declaration of operations for a signed-in person: every key is refused.
 const PERSON: &str = "person";
 
-/// The same, which takes keys of operators who make tenants for others.
+/// The same, but operators' keys that may make tenants are accepted too.
 const NEW_TENANT: &str = "person-or-tenants:write";
 
 async fn key(app: &TestApp, tenant_id: TenantId, permissions: &[&str]) -> String {
@@ -36,7 +36,8 @@ async fn call(app: &TestApp, key: &str, method: Method, path: &str, body: Value)
     answer(app.anonymous(method, &format!("/api/v1/{path}")).bearer_auth(key).json(&body)).await
 }
 
-/// Calls an operation; returns what it refuses the key for, if it does: the permission that the key lacks, or the code.
+/// Calls an operation. Returns the permission that it says the key lacks, or the code of another
+/// refusal.
 async fn forbidden(app: &TestApp, key: &str, method: &Method, path: &str) -> Option<String> {
     let path = path.replace("{id}", &Uuid::now_v7().to_string());
     let (status, body) = answer(app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}))).await;
@@ -48,7 +49,7 @@ async fn forbidden(app: &TestApp, key: &str, method: &Method, path: &str) -> Opt
     }
 }
 
-/// The permission that an operation declares: the same, and one only, for every way to sign in.
+/// Returns the permission that an operation declares: one, the same for every way to sign in.
 fn declared<'a>(operation: &'a Value, id: &str) -> &'a str {
     let ways = operation["security"].as_array().unwrap();
     let scopes: BTreeSet<&str> = ways

@@ -1,4 +1,4 @@
-//! How much may be asked.
+//! Tests of rate limits.
 
 use admin::{HttpConfig, RateConfig};
 use jobs::{
@@ -50,7 +50,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         let tenant_id = tenant(&app, plan).await;
         let (one, other) = (key(&app, tenant_id).await, key(&app, tenant_id).await);
         for left in (0..served).rev() {
-            // The tenant's keys share what it has.
+            // The keys of a tenant share its limit.
             let answer = ask(&app, Some(if left % 2 == 0 { &one } else { &other })).await;
             assert_eq!(answer.status(), 200, "{plan:?}");
             let tenants = format!("\"tenant\";q={served};w=3600");
@@ -72,7 +72,7 @@ async fn a_plan_says_how_much_may_be_asked(pool: PgPool) {
         }
     }
     let another = key(&app, tenant(&app, Plan::Basic).await).await;
-    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "others' requests are theirs");
+    assert_eq!(ask(&app, Some(&another)).await.status(), 200, "another tenant has its own limit");
     let unlimited = key(&app, tenant(&app, Plan::Enterprise).await).await;
     let operator = app.key.clone();
     for key in [unlimited, operator] {
@@ -98,6 +98,11 @@ async fn who_has_no_credentials_is_counted_by_machine(pool: PgPool) {
         assert_eq!(app.anonymous(Method::GET, path).send().await.unwrap().status(), 200, "{path}");
     }
     assert_eq!(ask(&app, Some(&app.key)).await.status(), 200, "those with a key are served");
+    for _ in 0..40 {
+        ask(&app, Some("lk_wrong")).await;
+    }
+    assert_eq!(ask(&app, Some("lk_other")).await.status(), 429, "many guesses are not looked up any more");
+    assert_eq!(ask(&app, Some(&app.key)).await.status(), 200, "what was good is");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,4 +1,4 @@
-//! The API's manners: who gets in, what is refused and how.
+//! Tests of the API's common rules: authentication, refusals and their format.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -20,7 +20,8 @@ use sqlx::PgPool;
 use tests::{TestApp, answer};
 use uuid::Uuid;
 
-/// Operations that need no credentials: health, the provider's way back, and how one comes by credentials.
+/// Operations that need no credentials: health, the provider's callback, and the ways to get
+/// credentials.
 const OPEN: &[&str] = &[
     "get_health",
     "get_health_db",
@@ -224,7 +225,10 @@ async fn only_pictures_are_taken_and_told_from_their_bytes(pool: PgPool) {
     assert_problem(status, &body, 413, "too_large");
     let form = multipart::Form::new().text("tags", "a");
     let (status, body) = answer(app.request(Method::POST, &path).multipart(form)).await;
-    assert_problem(status, &body, 400, "malformed");
+    assert_problem(status, &body, 422, "not_a_picture");
+    let (status, body) = upload(b"x".to_vec(), "").await;
+    assert_problem(status, &body, 422, "not_a_picture");
+    assert!(body["detail"].as_str().unwrap().contains("filename"), "{body}");
     let listed = app.get(&path).await;
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Providers that are not set up, and what is none.
+//! Tests of unconfigured and unknown providers.
 
 use reqwest::{Method, StatusCode};
 use serde_json::json;
@@ -32,7 +32,7 @@ async fn what_is_not_set_up_is_refused_and_names_the_setting(pool: PgPool) {
     assert_eq!((opened.status(), opened.headers().contains_key("set-cookie")), (StatusCode::CONFLICT, false));
     assert!(opened.text().await.unwrap().contains("FACEBOOK_APP_ID"));
     let opened = app.anonymous(Method::GET, &ticket).send().await.unwrap();
-    assert_eq!(opened.status(), 302, "the ticket is still good where the provider is set up");
+    assert_eq!(opened.status(), 200, "the ticket is still good where the provider is set up");
     assert_eq!(app.count_jobs("generate_calendar").await, []);
 }
 

@@ -1,4 +1,4 @@
-//! Every operation that the description has, tried by everybody who may not.
+//! Tries every operation of the description as every caller who lacks the permission.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use super::{OPEN, operation, operations};
 
-/// An answer: its status, and its body to the byte.
+/// A response: its status and its exact body.
 type Answer = (StatusCode, String);
 
 async fn send(app: &TestApp, method: &Method, path: &str, token: &str, body: Option<&Value>) -> Answer {
@@ -32,7 +32,7 @@ async fn send(app: &TestApp, method: &Method, path: &str, token: &str, body: Opt
     };
     let answer = request.send().await.unwrap();
     let status = answer.status();
-    // A stream would go on for ever; only refusals are read.
+    // A stream would never end, so only refusals are read.
     let text = if status.is_success() { String::new() } else { answer.text().await.unwrap() };
     (status, text)
 }
@@ -45,7 +45,7 @@ async fn credentials_that_are_none_or_are_over_are_refused_everywhere(pool: PgPo
     let services = &app.bench.engine.services;
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let (row, revoked) = keys::insert(&mut tx, app.bench.tenant_id, "x", None, &Permissions::full()).await.unwrap();
-    keys::revoke(&mut tx, row.id).await.unwrap();
+    keys::mark_revoked(&mut tx, row.id).await.unwrap();
     let now = tx.now().await.unwrap();
     tx.commit().await.unwrap();
     let session: (SessionId, UserId) = {
@@ -78,7 +78,7 @@ async fn credentials_that_are_none_or_are_over_are_refused_everywhere(pool: PgPo
     }
 }
 
-/// Operations that members are refused, besides those that are for operators: all that is not content.
+/// Operations that members may not call, besides those for operators: everything except content.
 const BEYOND_MEMBERS: &[&str] = &[
     "create_post",
     "schedule_posts",
@@ -130,7 +130,7 @@ fn needs_operator(path: &str) -> bool {
     ["/queues", "/workers", "/periodic", "/stats", "/parked-accounts"].iter().any(|area| path.contains(area))
 }
 
-/// A path with ids by what they stand behind; random ones where none is given.
+/// Fills a path with the ids by the words before them. Ids that are not given are random.
 fn fill(path: &str, ids: &BTreeMap<&str, String>) -> String {
     let mut before = "";
     let segments: Vec<String> = path
@@ -149,7 +149,7 @@ fn fill(path: &str, ids: &BTreeMap<&str, String>) -> String {
     segments.join("/")
 }
 
-/// One thing of each sort in a tenant of its own, by the word that it stands behind in addresses.
+/// Creates one object of each kind in another tenant, by the word before its id in addresses.
 async fn things_of_another(app: &TestApp) -> BTreeMap<&'static str, String> {
     let tenant = app.bench.tenant_id;
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -178,7 +178,7 @@ async fn things_of_another(app: &TestApp) -> BTreeMap<&'static str, String> {
     ])
 }
 
-/// What a tenant has in every table, as one number each.
+/// Returns a tenant's rows in every table, as numbers to compare.
 async fn rows_of(app: &TestApp, tenant_id: TenantId) -> BTreeMap<String, (i64, i64)> {
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let tables: Vec<String> = sqlx::query_scalar(
@@ -228,11 +228,11 @@ async fn anothers_things_and_missing_ones_look_the_same_to_the_byte(pool: PgPool
         assert_eq!(answers[0].0, 404, "{id}: {}", answers[0].1);
         if method == Method::GET {
             let there = send(&app, &method, &fill(&path, &theirs), &app.key, None).await;
-            assert_eq!(there.0, 200, "{id}: what is asked for is there: {}", there.1);
+            assert_eq!(there.0, 200, "{id}: the operator can read it: {}", there.1);
         }
     }
     assert!(tried > 25, "{tried}");
-    assert_eq!(rows_of(&app, app.bench.tenant_id).await, before, "nothing of it was changed");
+    assert_eq!(rows_of(&app, app.bench.tenant_id).await, before, "the refused requests changed nothing");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,4 +1,4 @@
-//! A client that keeps every answer.
+//! An HTTP client that keeps every response.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::{search::Artifact, secrets::Secrets};
 
-/// Calls the admin, each time from another address, as of somebody else: how often one may try is not what is tried here.
+/// The client of the admin. Each request comes from another address, so that rate limits do not
+/// interfere.
 #[derive(Debug)]
 pub(crate) struct Http {
     client: reqwest::Client,
@@ -18,7 +19,7 @@ pub(crate) struct Http {
     answers: Mutex<Vec<Artifact>>,
 }
 
-/// An answer that was kept.
+/// A kept response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     index: usize,
@@ -32,14 +33,17 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_default()
     }
 
-    /// A text in the answer's JSON.
+    /// Returns a string in the response's JSON.
     pub(crate) fn field(&self, name: &str) -> String {
         self.json()[name].as_str().unwrap_or_else(|| panic!("{name} in {}", self.text)).to_owned()
     }
 
-    /// The value of the cookie that is set, with its name: `name=value`.
+    /// Returns the cookie that the response sets: `name=value`. The one that makes a client known
+    /// lets nobody in.
     pub(crate) fn cookie(&self) -> String {
-        let cookie = self.headers["set-cookie"].to_str().expect("a text");
+        let cookies = self.headers.get_all("set-cookie").iter().map(|cookie| cookie.to_str().expect("a text"));
+        let cookie =
+            cookies.into_iter().find(|cookie| !cookie.starts_with("linecook_known_client=")).expect("a cookie");
         cookie.split(';').next().unwrap_or_default().to_owned()
     }
 
@@ -61,12 +65,12 @@ impl Http {
         self.client.request(method, format!("{}{path}", self.url)).header("x-forwarded-for", from)
     }
 
-    /// Sends a request and keeps what is answered, headers included.
+    /// Sends a request and keeps the response, headers included.
     pub(crate) async fn send(&self, request: RequestBuilder) -> Answer {
         let request = request.build().expect("a request");
         let path: String = request.url().path().chars().take(40).collect();
         let what = format!("{} {path}", request.method());
-        let response = self.client.execute(request).await.expect("an answer");
+        let response = self.client.execute(request).await.expect("a response");
         let (status, headers) = (response.status(), response.headers().clone());
         let text = String::from_utf8_lossy(&response.bytes().await.expect("a body")).into_owned();
         let mut answers = self.lock();
@@ -75,34 +79,34 @@ impl Http {
         Answer { index, status, headers, text }
     }
 
-    /// Keeps what a stream of events brings within a second and a half.
+    /// Keeps the events of a stream within a second and a half.
     pub(crate) async fn listen(&self, request: RequestBuilder) {
-        let mut response = request.send().await.expect("an answer");
+        let mut response = request.send().await.expect("a response");
         let mut heard = Vec::new();
         let listening = async {
             while let Ok(Some(chunk)) = response.chunk().await {
                 heard.extend_from_slice(&chunk);
             }
         };
-        // Whether or not it has ended.
+        // The stream may or may not have ended.
         let _ = tokio::time::timeout(Duration::from_millis(1500), listening).await;
         self.lock().push(Artifact::new("a stream of events", heard));
     }
 
-    /// A secret that an answer hands out, and that may therefore be in it.
+    /// Registers a secret that a response hands out, and that it may therefore contain.
     pub(crate) fn hands_out(&self, secrets: &Secrets, answer: &Answer, name: &str, value: &str) -> String {
         secrets.keep(name, value);
         self.may_hold(secrets, answer, value);
         value.to_owned()
     }
 
-    /// Says that an answer may hold a secret.
+    /// Allows a response to contain a secret.
     pub(crate) fn may_hold(&self, secrets: &Secrets, answer: &Answer, value: &str) {
-        assert!(answer.text.contains(value) || format!("{:?}", answer.headers).contains(value), "it holds it");
+        assert!(answer.text.contains(value) || format!("{:?}", answer.headers).contains(value), "it contains it");
         self.lock()[answer.index].may_hold.insert(secrets.index(value));
     }
 
-    /// What was answered so far.
+    /// Returns the responses so far.
     pub(crate) fn take(&self) -> Vec<Artifact> {
         std::mem::take(&mut *self.lock())
     }

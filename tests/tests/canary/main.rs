@@ -1,4 +1,5 @@
-//! Secrets stay home: everything is done once with marked secrets, then all that anybody can see is searched for them.
+//! Tests that no secret leaks. Everything is done once with marked secrets, then every visible
+//! output is searched for them.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -41,7 +42,7 @@ async fn no_secret_is_to_be_found_anywhere_but_where_it_is_handed_out() {
     people::keep_all_codes(&stage, &ada).await;
     work::keep_all_tokens(&stage).await;
     for server in ["password of PostgreSQL", "password of Redis"] {
-        // Without it none of this would have run.
+        // None of this would have run without it.
         stage.secrets.worked_named(server);
     }
     let artifacts = everything(&stage).await;
@@ -55,7 +56,7 @@ async fn no_secret_is_to_be_found_anywhere_but_where_it_is_handed_out() {
     assert!(finds.is_empty(), "{} finds: {finds:#?}", finds.len());
 }
 
-/// All that anybody can see of a run.
+/// Returns every output of a run that somebody could see.
 async fn everything(stage: &Stage) -> Vec<Artifact> {
     let mut artifacts = stage.http.take();
     artifacts.extend(stage.folder.read());

@@ -1,4 +1,4 @@
-//! Secrets in the wrong place: mistyped requests, malformed settings, and servers that are away.
+//! Mistakes with secrets: mistyped requests, malformed settings, and servers that are down.
 
 use std::time::Duration;
 
@@ -9,7 +9,8 @@ use tests::until;
 
 use crate::stage::Stage;
 
-/// Requests that bring a secret where none belongs. None is accepted, and none is repeated.
+/// Sends requests with a secret in the wrong place. None is accepted, and no response repeats the
+/// secret.
 pub(crate) async fn requests(stage: &Stage) {
     let token = stage.secrets.key("a token in the wrong place");
     stage.secrets.worked(&token);
@@ -89,7 +90,7 @@ async fn bodies(stage: &Stage, token: &str) {
     }
 }
 
-/// The pages send back what stands in their ordinary fields, and never a password.
+/// Submits forms. The pages send back the ordinary fields, and never a password.
 async fn forms(stage: &Stage) {
     let password = stage.secrets.password("a password in a form");
     stage.secrets.worked(&password);
@@ -110,7 +111,7 @@ async fn forms(stage: &Stage) {
     stage.http.send(query).await.expect(200);
 }
 
-/// Programs whose settings are malformed, or lead to nobody.
+/// Starts programs with malformed settings, or with addresses of no server.
 pub(crate) async fn starts(stage: &Stage) {
     let secret = stage.secrets.key("a secret in a malformed setting");
     stage.secrets.worked(&secret);
@@ -138,7 +139,7 @@ pub(crate) async fn starts(stage: &Stage) {
         ("PUBLIC_URL", format!("//me:{secret}@linecook.example.com")),
         ("OPENAI_API_KEY", format!("{secret}\n")),
     ];
-    // A few at a time, as each waits some seconds for a database that is not there.
+    // A few run at a time, as each waits some seconds for a database that does not exist.
     for (number, some) in settings.chunks(6).enumerate() {
         let each =
             some.iter().enumerate().flat_map(|(at, setting)| ["admin", "worker"].map(|program| (at, setting, program)));
@@ -154,7 +155,7 @@ pub(crate) async fn starts(stage: &Stage) {
     }
 }
 
-/// Redis is away for a moment, then PostgreSQL is, while there is work.
+/// Stops Redis for a moment, then PostgreSQL, while jobs run.
 pub(crate) async fn outages(stage: &mut Stage) {
     stage.redis.stop();
     stage.app.bench.enqueue(&Noop::default()).await;

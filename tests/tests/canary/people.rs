@@ -1,4 +1,4 @@
-//! People who register, sign in, forget and invite.
+//! People who register, sign in, forget passwords and invite others.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::{
     stage::{PUBLIC, Stage},
 };
 
-/// Somebody who is signed in by tokens.
+/// A person who is signed in by tokens.
 pub(crate) struct Person {
     pub(crate) access: String,
     pub(crate) refresh: String,
-    /// The refresh token that was exchanged for these.
+    /// The refresh token that was exchanged for these tokens.
     pub(crate) spent: String,
     pub(crate) tenant: String,
-    /// The code of the link by which the address was verified.
+    /// The code of the link that verified the address.
     code: String,
 }
 
-/// Ada does everything by the API. Her first email does not go out: the worker's password for the mail server is wrong, and then
-/// the worker dies.
+/// Has Ada do everything by the API. Her first email fails: the worker's password for the mail
+/// server is wrong, and then the worker dies.
 pub(crate) async fn ada(stage: &mut Stage) -> Person {
     let email = stage.address("ada");
     let password = stage.secrets.password("Ada's password");
@@ -34,7 +34,7 @@ pub(crate) async fn ada(stage: &mut Stage) -> Person {
     stage.app.wait_until_some("send_mail", "retryable", 1).await;
     let death = json!({ "tenant_id": stage.app.bench.tenant_id, "kind": "fault_probe", "args": { "what": Probe::Abort, "attempts": 1 } });
     stage.post("/api/v1/jobs", death).await.expect(202);
-    assert!(!stage.worker.ends().await, "it took its worker along");
+    assert!(!stage.worker.ends().await, "the job aborted its worker");
     stage.start_worker().await;
     stage.push("send_mail").await;
     stage.secrets.worked_named("password of the mail server");
@@ -59,7 +59,8 @@ async fn open(stage: &Stage, path: &str, body: Value) -> Answer {
     stage.http.send(stage.http.request(Method::POST, &format!("/api/v1/auth/{path}")).json(&body)).await
 }
 
-/// The tokens that an answer hands out. What is secret in an access token is its signature.
+/// Returns the tokens that a response hands out. The secret part of an access token is its
+/// signature.
 fn tokens(stage: &Stage, answer: &Answer, whose: &str) -> (String, String) {
     let (access, refresh) = (answer.field("access_token"), answer.field("refresh_token"));
     let signature = access.rsplit('.').next().unwrap_or_default();
@@ -70,7 +71,8 @@ fn tokens(stage: &Stage, answer: &Answer, whose: &str) -> (String, String) {
     (access, refresh)
 }
 
-/// The code in the last email with a link to such a page; the email is whom it may be read by.
+/// Returns the code in the last email with a link to this page. Only the addressee may read the
+/// email.
 async fn mailed(stage: &Stage, email: &str, page: &str) -> String {
     let link = format!("{PUBLIC}/{page}/");
     let code = until(&format!("{email} gets a link to {page}"), Duration::from_mins(1), async || {
@@ -82,7 +84,7 @@ async fn mailed(stage: &Stage, email: &str, page: &str) -> String {
     stage.secrets.keep(&format!("code mailed to {email}"), &code)
 }
 
-/// Bob does everything by the pages, and forgets his password.
+/// Has Bob do everything by the pages, and forget his password.
 pub(crate) async fn bob(stage: &Stage) {
     let email = stage.address("bob");
     let password = stage.secrets.password("Bob's password");
@@ -104,7 +106,7 @@ pub(crate) async fn bob(stage: &Stage) {
     browse(stage, &signed_in).await;
 }
 
-/// Opens a mailed link and presses its button; then it is spent.
+/// Opens a mailed link and presses its button, which uses up the link.
 async fn follow(stage: &Stage, email: &str, page: &str, form: &[(&str, &str)]) {
     let code = mailed(stage, email, page).await;
     let path = format!("/{page}/{code}");
@@ -123,7 +125,7 @@ async fn browse(stage: &Stage, signed_in: &Answer) {
     stage.secrets.worked(value);
 }
 
-/// Eve is invited, and joins.
+/// Has Eve accept an invitation.
 pub(crate) async fn eve(stage: &Stage, ada: &Person) {
     let email = stage.address("eve");
     let path = format!("/api/v1/tenants/{}/invitations", ada.tenant);
@@ -136,27 +138,27 @@ pub(crate) async fn eve(stage: &Stage, ada: &Person) {
 }
 
 impl Answer {
-    /// Whoever signs in may see the tokens.
+    /// Allows the response to contain the tokens of the person who signs in.
     fn let_go(self, stage: &Stage) {
         tokens(stage, &self, "Eve's");
     }
 }
 
-/// Mail servers that refuse an email, one by quoting it.
+/// Registers people whose mail servers reject the email, one of them quoting it.
 pub(crate) async fn refused_letters(stage: &Stage) {
     for who in ["spam", "no", "cut"] {
         let password = stage.secrets.password(&format!("password of {who}"));
         let body = json!({ "name": who, "email": stage.address(who), "password": password, "organization_name": who });
         open(stage, "register", body).await.expect(202);
-        // It waits for its link.
+        // The registration waits for a link that never arrives, so nothing else uses the password.
         stage.secrets.worked(&password);
     }
     stage.app.wait_until_some("send_mail", "discarded", 2).await;
 }
 
-/// A refresh token comes back long after it was exchanged.
+/// Replays a refresh token long after it was exchanged.
 pub(crate) async fn stolen_token(stage: &Stage, ada: &Person) {
-    let refused = until("the token is taken for stolen", Duration::from_mins(1), async || {
+    let refused = until("the token counts as stolen", Duration::from_mins(1), async || {
         let answer = open(stage, "refresh", json!({ "refresh_token": ada.spent })).await;
         if answer.status == 200 {
             tokens(stage, &answer, "Ada's");
@@ -168,7 +170,7 @@ pub(crate) async fn stolen_token(stage: &Stage, ada: &Person) {
     open(stage, "refresh", json!({ "refresh_token": ada.refresh })).await.expect(401);
 }
 
-/// A key is made, used, mistyped and revoked.
+/// Creates, uses, mistypes and revokes a key.
 pub(crate) async fn key(stage: &Stage, ada: &Person) {
     let made = stage.http.request(Method::POST, "/api/v1/api-keys").bearer_auth(&ada.access);
     let body = json!({ "tenant_id": ada.tenant, "name": "canary", "permissions": ["*:read"] });
@@ -178,7 +180,7 @@ pub(crate) async fn key(stage: &Stage, ada: &Person) {
         async |key: &str| stage.http.send(stage.http.request(Method::GET, "/api/v1/jobs").bearer_auth(key)).await;
     list(&key).await.expect(200);
     stage.secrets.worked(&key);
-    // None of its stretches is one of the key's.
+    // The mistyped key contains no part of the real one.
     let mistyped = format!("lk_{}", key[3..].chars().rev().collect::<String>());
     stage.secrets.keep_unused("a mistyped API key", mistyped.as_bytes());
     list(&mistyped).await.expect(401);
@@ -187,7 +189,7 @@ pub(crate) async fn key(stage: &Stage, ada: &Person) {
     list(&key).await.expect(401);
 }
 
-/// The codes of all links, whether or not their emails went out.
+/// Registers the codes of all links, including those in unsent emails.
 pub(crate) async fn keep_all_codes(stage: &Stage, ada: &Person) {
     let signer = Signer::new(&stage.secret_key).expect("a long secret");
     let sql = "select purpose, id from mail_links union all select $1, id from invitations";

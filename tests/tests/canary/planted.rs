@@ -1,4 +1,4 @@
-//! The search finds what is there, so that its finding nothing means something.
+//! Tests that the search finds planted secrets, so that an empty result means something.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::{
     servers::{Monitor, contents},
 };
 
-/// What is written everywhere: the secret in every form, between other letters.
+/// Returns the secret in every form, between other letters.
 fn all_forms(secret: &str) -> Vec<(&'static str, String)> {
     let text = |bytes: Vec<u8>| format!("x{}x", String::from_utf8(bytes).unwrap());
     forms(secret.as_bytes()).into_iter().map(|(form, bytes)| (form, text(bytes))).collect()
@@ -39,7 +39,8 @@ async fn a_secret_is_found_in_every_place_and_every_form() {
         let found: BTreeSet<&str> =
             finds.iter().filter(|find| find.place == place.name).map(|find| find.form).collect();
         for (form, text) in &forms {
-            // Where these are put differently, another form of the same secret is what stands there.
+            // A place that escapes a form differently contains another form of the same secret
+            // instead.
             let is_rewritten = text.contains(['\'', '"', '\\', 'é']) && found.contains("core");
             assert!(found.contains(form) || is_rewritten, "{form} in {}: {found:?}", place.name);
         }
@@ -63,7 +64,7 @@ fn base64_is_found_wherever_the_secret_begins() {
     }
 }
 
-/// What the sandbox answers, by the client that keeps answers.
+/// Returns a response of the sandbox as the client keeps it.
 async fn body(text: &str) -> Artifact {
     let sandbox = jobs::testing::Sandbox::new();
     sandbox.fault("read_me", json!({ "status": 400, "body": text })).await;
@@ -94,7 +95,7 @@ async fn redis(text: &str) -> [Artifact; 2] {
     [seen.await, contents(&redis).await]
 }
 
-/// A row, and a statement with a parameter.
+/// Writes a row, and runs a statement with a parameter.
 async fn database(text: &str) -> [Artifact; 2] {
     let postgres = PrivatePostgres::start_watched(20, "the password of this database").await;
     let mut connection = PgConnection::connect(&postgres.url).await.unwrap();

@@ -1,4 +1,4 @@
-//! Our programs, with everything that they print.
+//! Our programs, with all their output.
 
 use std::{
     fs::File,
@@ -15,7 +15,7 @@ use crate::search::Artifact;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A folder that goes with the test.
+/// A folder that is removed on drop.
 #[derive(Debug)]
 pub(crate) struct Folder(PathBuf);
 
@@ -26,7 +26,7 @@ impl Folder {
         Self(path)
     }
 
-    /// Everything that was printed.
+    /// Returns all output.
     pub(crate) fn read(&self) -> Vec<Artifact> {
         let files = std::fs::read_dir(&self.0).expect("the folder").map(|file| file.expect("a file").path());
         files.map(|path| Artifact::new(&name_of(&path), std::fs::read(&path).expect("a log"))).collect()
@@ -44,7 +44,7 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// A program whose output and log are kept in a folder; killed when dropped.
+/// A program whose output and log are kept in a folder. It is killed on drop.
 #[derive(Debug)]
 pub(crate) struct Program {
     child: Child,
@@ -60,7 +60,7 @@ impl Program {
         Self { child: command.spawn().expect("the program starts"), log }
     }
 
-    /// Waits until a line has these words; answers it.
+    /// Waits until a line contains these words, and returns the line.
     pub(crate) async fn says(&self, words: &str) -> String {
         until(&format!("{words:?} is in {}", self.log.display()), PATIENCE, async || {
             let said = std::fs::read(&self.log).expect("its log");
@@ -69,7 +69,7 @@ impl Program {
         .await
     }
 
-    /// Waits until it ends by itself; answers whether it says that all went well.
+    /// Waits until it ends by itself, and returns true if it succeeded.
     pub(crate) async fn ends(&mut self) -> bool {
         let ended = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         ended.expect("it ends").expect("a status").success()

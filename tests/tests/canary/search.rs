@@ -1,4 +1,4 @@
-//! Looking for secrets where they must not be.
+//! The search for secrets in places where they must not be.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use aho_corasick::AhoCorasick;
 
 use crate::secrets::Secrets;
 
-/// So much of what stands before a find is shown.
+/// The number of bytes shown before a find.
 const NEAR: usize = 160;
 
-/// Bytes that somebody could read.
+/// Visible output of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Artifact {
     pub(crate) name: String,
     pub(crate) bytes: Vec<u8>,
-    /// The secrets that are handed out right here.
+    /// The secrets that this artifact hands out on purpose.
     pub(crate) may_hold: BTreeSet<usize>,
 }
 
@@ -24,18 +24,18 @@ impl Artifact {
     }
 }
 
-/// A secret that lies about.
+/// A secret in a wrong place.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Find {
     pub(crate) secret: String,
     pub(crate) form: &'static str,
     pub(crate) place: String,
-    /// What stands before the first one there; not the secret.
+    /// The bytes before the first occurrence, without the secret.
     near: String,
     times: usize,
 }
 
-/// Everything that is where it must not be.
+/// Returns every secret in a place where it must not be.
 pub(crate) fn search(secrets: &Secrets, artifacts: &[Artifact]) -> Vec<Find> {
     let (names, forms) = (secrets.names(), secrets.forms());
     let automaton = AhoCorasick::new(forms.iter().map(|(_, _, bytes)| bytes)).expect("few enough forms");

@@ -1,4 +1,4 @@
-//! The secrets of a run, and every form in which one could be lying about.
+//! The secrets of a run, and every form in which one could leak.
 
 use std::{
     collections::BTreeSet,
@@ -12,47 +12,50 @@ use base64::{
 use rand::RngExt as _;
 use url::{Url, form_urlencoded};
 
-/// A stretch of letters and digits of this length is looked for by itself: it is the same in most encodings of a text.
+/// The length of the part of letters and digits that is searched for separately. Most encodings
+/// leave that part unchanged.
 const CORE: usize = 16;
 
-/// A secret that nobody but its owner may see.
+/// A secret that only its owner may see.
 #[derive(Debug)]
 pub(crate) struct Secret {
     pub(crate) name: String,
     value: Vec<u8>,
-    /// Whether something has shown that it is the real one.
+    /// True after a use has shown that the secret is the real one.
     was_used: bool,
-    /// Whether it has to be.
+    /// True if the secret must be used in the run.
     is_for_use: bool,
 }
 
-/// All secrets, named by their artifacts in the list.
+/// All secrets of a run. Artifacts refer to them by their index.
 #[derive(Debug, Default)]
 pub(crate) struct Secrets(Mutex<Vec<Secret>>);
 
 impl Secrets {
-    /// A new password: letters that look different in every encoding follow on random ones.
+    /// Returns a new password: random letters, then characters that every encoding writes
+    /// differently.
     pub(crate) fn password(&self, name: &str) -> String {
         self.keep(name, &format!("{} \"é/+&%'<", random_hex(16)))
     }
 
-    /// A new password as it may stand in an address.
+    /// Returns a new password that is valid in an address.
     pub(crate) fn server_password(&self, name: &str) -> String {
         self.keep(name, &format!("{}/+&%@", random_hex(16)))
     }
 
-    /// A new key of 32 hexadecimal digits.
+    /// Returns a new key of 32 hexadecimal digits.
     pub(crate) fn key(&self, name: &str) -> String {
         self.keep(name, &random_hex(16))
     }
 
-    /// One that somebody else made and that has to be used.
+    /// Registers a secret from elsewhere that must be used.
     pub(crate) fn keep(&self, name: &str, value: &str) -> String {
         self.insert(name, value.as_bytes(), true);
         value.to_owned()
     }
 
-    /// One that is wrong, mistyped, or was never handed out; or of bytes that stand nowhere as they are.
+    /// Registers a secret that is wrong, mistyped, never handed out, or whose raw bytes appear
+    /// nowhere.
     pub(crate) fn keep_unused(&self, name: &str, value: &[u8]) {
         self.insert(name, value, false);
     }
@@ -65,26 +68,26 @@ impl Secrets {
         }
     }
 
-    /// Notes that a secret did what it is for.
+    /// Records that a secret was used with success.
     pub(crate) fn worked(&self, value: &str) {
         let mut all = self.lock();
         let secret = all.iter_mut().find(|secret| secret.value == value.as_bytes());
         secret.expect("it was kept").was_used = true;
     }
 
-    /// The same of one that is only known by its name.
+    /// Records the same for a secret that is only known by its name.
     pub(crate) fn worked_named(&self, name: &str) {
         let mut all = self.lock();
         all.iter_mut().find(|secret| secret.name == name).expect("it was kept").was_used = true;
     }
 
-    /// The names of those that should have been used and were not.
+    /// Returns the names of the secrets that should have been used and were not.
     pub(crate) fn unused(&self) -> Vec<String> {
         let all = self.lock();
         all.iter().filter(|secret| secret.is_for_use && !secret.was_used).map(|secret| secret.name.clone()).collect()
     }
 
-    /// The place of a secret in the list.
+    /// Returns the index of a secret.
     pub(crate) fn index(&self, value: &str) -> usize {
         self.lock().iter().position(|secret| secret.value == value.as_bytes()).expect("it was kept")
     }
@@ -93,7 +96,7 @@ impl Secrets {
         self.lock().iter().map(|secret| secret.name.clone()).collect()
     }
 
-    /// Every form of every secret: the secret's place in the list, the form's name, the bytes.
+    /// Returns every form of every secret: the secret's index, the form's name, the bytes.
     pub(crate) fn forms(&self) -> Vec<(usize, &'static str, Vec<u8>)> {
         let all = self.lock();
         let each = all.iter().enumerate();
@@ -106,7 +109,7 @@ impl Secrets {
     }
 }
 
-/// Random bytes as hexadecimal digits.
+/// Returns random bytes as hexadecimal digits.
 pub(crate) fn random_hex(length_bytes: usize) -> String {
     let bytes: Vec<u8> = (0..length_bytes).map(|_| rand::rng().random()).collect();
     hex(&bytes)
@@ -117,7 +120,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// The forms of a secret by name; equal ones are there once.
+/// Returns the forms of a secret by name, without duplicates.
 pub(crate) fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let mut forms = vec![("plain", secret.to_vec())];
     let lower = hex(secret);
@@ -134,7 +137,8 @@ pub(crate) fn forms(secret: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms
 }
 
-/// Base64 of the secret behind `offset` other bytes, without what depends on those or on what follows.
+/// Returns Base64 of the secret behind `offset` other bytes, without the characters that depend on
+/// neighbouring bytes.
 fn aligned(engine: &GeneralPurpose, secret: &[u8], offset: usize) -> Vec<u8> {
     let encoded = engine.encode([&vec![0; offset], secret].concat());
     let first = (offset * 8).div_ceil(6);

@@ -1,4 +1,4 @@
-//! What can be seen of the servers.
+//! The visible output of the servers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::search::Artifact;
 
-/// Sees every command that Redis gets, over restarts.
+/// A monitor of every command that Redis gets, across restarts.
 #[derive(Debug)]
 pub(crate) struct Monitor {
     seen: Arc<Mutex<Vec<u8>>>,
@@ -31,7 +31,7 @@ impl Monitor {
         Self { seen, task }
     }
 
-    /// What was seen so far.
+    /// Returns the commands so far.
     pub(crate) fn place(&self) -> Artifact {
         Artifact::new("the commands of Redis", self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
@@ -46,7 +46,7 @@ impl Drop for Monitor {
 async fn watch(address: String, password: String, seen: Arc<Mutex<Vec<u8>>>) {
     let sign_in = format!("*2\r\n$4\r\nAUTH\r\n${}\r\n{password}\r\nMONITOR\r\n", password.len());
     loop {
-        // While Redis is away there is nothing to be seen.
+        // There are no commands while Redis is down.
         if let Ok(mut stream) = TcpStream::connect(&address).await
             && stream.write_all(sign_in.as_bytes()).await.is_ok()
         {
@@ -59,10 +59,10 @@ async fn watch(address: String, password: String, seen: Arc<Mutex<Vec<u8>>>) {
     }
 }
 
-/// Every key of a Redis with its value.
+/// Returns every key of a Redis with its value.
 pub(crate) async fn contents(redis: &PrivateRedis) -> Artifact {
     let client = redis::Client::open(redis.url.as_str()).expect("an address");
-    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis answers");
+    let mut connection = client.get_multiplexed_async_connection().await.expect("Redis responds");
     let plain = ["SET", "rdbcompression", "no"];
     let () = redis::cmd("CONFIG").arg(&plain).query_async(&mut connection).await.expect("Redis obeys");
     let keys: Vec<Vec<u8>> = redis::cmd("KEYS").arg("*").query_async(&mut connection).await.expect("keys");

@@ -1,4 +1,4 @@
-//! Everything that runs, set up with marked secrets.
+//! The servers and programs of a run, set up with marked secrets.
 
 use std::time::Duration;
 
@@ -20,16 +20,16 @@ use crate::{
     servers::Monitor,
 };
 
-/// Where browsers believe to be: `PUBLIC_URL`.
+/// The public address in links and redirects: `PUBLIC_URL`.
 pub(crate) const PUBLIC: &str = "http://127.0.0.1:1";
 
-/// How long a job may take, with what delays it.
+/// The longest time a job may take, with its planned faults.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What a program is started with.
+/// The settings of a program.
 pub(crate) type Settings = Vec<(&'static str, String)>;
 
-/// The run: its servers, its programs and what is known to be secret.
+/// The run: its servers, its programs and its secrets.
 #[derive(Debug)]
 pub(crate) struct Stage {
     pub(crate) secrets: Secrets,
@@ -43,12 +43,12 @@ pub(crate) struct Stage {
     pub(crate) folder: Folder,
     pub(crate) secret_key: String,
     settings: Settings,
-    /// Part of every address, so that no other test's emails are among ours.
+    /// A part of every email address, which keeps the emails of other tests apart.
     run: String,
 }
 
 impl Stage {
-    /// Starts all. The first worker has a wrong password for the mail server.
+    /// Starts everything. The first worker has a wrong password for the mail server.
     pub(crate) async fn start() -> Self {
         let (secrets, folder) = (Secrets::default(), Folder::new());
         let postgres = PrivatePostgres::start_watched(80, &secrets.server_password("password of PostgreSQL")).await;
@@ -76,7 +76,7 @@ impl Stage {
         Self { secrets, http, app, worker, _admin: admin, monitor, redis, postgres, folder, secret_key, settings, run }
     }
 
-    /// Starts another worker in place of one that ended, with everything right.
+    /// Starts another worker with correct settings, after the first one ended.
     pub(crate) async fn start_worker(&mut self) {
         let right = with(&self.settings, &[("LOG_FORMAT", "json")]);
         let command = self.app.program("worker", &[], &borrowed(&right));
@@ -84,7 +84,7 @@ impl Stage {
         self.worker.says("worker ready").await;
     }
 
-    /// A program with other settings than the run's; answers whether it ended well.
+    /// Runs a program with changed settings and returns true if it succeeded.
     pub(crate) async fn try_program(&self, program: &str, changed: &[(&'static str, &str)], name: &str) -> bool {
         let settings = with(&self.settings, changed);
         let arguments: &[&str] = if program == "admin" { &["serve"] } else { &[] };
@@ -95,7 +95,7 @@ impl Stage {
         format!("{who}.{}@example.com", self.run)
     }
 
-    /// A request of the operator, who sees everything.
+    /// Returns a request of the operator, who sees everything.
     pub(crate) fn operator(&self, method: Method, path: &str) -> RequestBuilder {
         self.http.request(method, path).bearer_auth(&self.app.key)
     }
@@ -108,13 +108,13 @@ impl Stage {
         self.http.send(self.operator(Method::POST, path).json(&body)).await
     }
 
-    /// A form, sent from a page of ours.
+    /// Submits a form as from one of our pages.
     pub(crate) async fn submit(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.http.send(self.http.request(Method::POST, path).header("origin", PUBLIC).form(form)).await
     }
 
-    /// Has the next calls of an operation fail, each in the way of its place in the list, so that what they came with is in the
-    /// answer.
+    /// Plans faults for the next calls of an operation, one fault a call. The responses quote the
+    /// credentials of the calls.
     pub(crate) async fn faults(&self, operation: &str, faults: impl IntoIterator<Item = Value>) {
         for (number, mut fault) in faults.into_iter().enumerate() {
             fault["nth"] = json!(number + 1);
@@ -122,7 +122,8 @@ impl Stage {
         }
     }
 
-    /// Sees to it that all jobs of a kind complete: what waits for its time or was given up is tried again, as staff would.
+    /// Waits until all jobs of a kind have completed. Scheduled and discarded jobs are retried, as
+    /// staff would.
     pub(crate) async fn push(&self, kind: &str) {
         until(&format!("all {kind} jobs are completed"), PATIENCE, async || {
             let jobs = self.get(&format!("/api/v1/jobs?kind={kind}&limit=200")).await;
@@ -135,7 +136,7 @@ impl Stage {
                     _ => continue,
                 };
                 let path = format!("/api/v1/jobs/{}/{action}", job["id"].as_str().expect("an id"));
-                // Refused where the job went on meanwhile.
+                // The request is refused if the job has changed meanwhile.
                 self.post(&path, json!({})).await;
             }
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -6,13 +6,13 @@ use reqwest::Method;
 
 use crate::stage::Stage;
 
-/// Operations that a browser's login needs; they are called where it is.
-const OF_A_LOGIN: [&str; 2] = ["/api/v1/oauth/facebook/authorize", "/api/v1/oauth/facebook/callback"];
+/// Operations of a browser's login, which are called elsewhere.
+const OF_A_LOGIN: &[&str] = &["/api/v1/oauth/facebook/authorize", "/api/v1/oauth/facebook/callback"];
 
-/// Reads whatever can be read, as the operator.
+/// Calls every read operation, as the operator.
 ///
 /// # Panics
-/// If an operation takes an id and this does not know of what.
+/// If the kind of an id in a path is unknown.
 pub(crate) async fn read_everything(stage: &Stage) {
     let description = stage.get("/openapi.json").await;
     let tenants = ids(stage, "/api/v1/tenants").await;
@@ -38,7 +38,7 @@ pub(crate) async fn read_everything(stage: &Stage) {
             Some("assets") => &assets,
             Some("calendars") => &calendars,
             Some("jobs") => &jobs,
-            _ => panic!("nobody said of what the id in {path} is"),
+            _ => panic!("this test does not know the id in {path}"),
         };
         assert!(!ids.is_empty(), "there is something to read at {path}");
         for id in ids {
@@ -51,7 +51,7 @@ pub(crate) async fn read_everything(stage: &Stage) {
 }
 
 async fn read(stage: &Stage, path: &str) {
-    // An event stream of a job that has not ended goes on.
+    // The event stream of an unfinished job does not end.
     let request = stage.operator(Method::GET, path).timeout(Duration::from_secs(20));
     if path.ends_with("/events") { stage.http.listen(request).await } else { drop(stage.http.send(request).await) }
 }
@@ -62,7 +62,7 @@ async fn ids(stage: &Stage, path: &str) -> Vec<String> {
     items.iter().map(|item| item["id"].as_str().expect("an id").to_owned()).collect()
 }
 
-/// There is no list of these: the ids come from the database.
+/// Returns the ids of the calendars. The API cannot list them, so they come from the database.
 async fn calendars(stage: &Stage) -> Vec<String> {
     let mut tx = stage.app.bench.engine.db.system().await.expect("a transaction");
     sqlx::query_scalar("select id::text from content_calendar").fetch_all(&mut *tx).await.expect("ids")

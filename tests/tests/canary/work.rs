@@ -1,4 +1,4 @@
-//! What the providers are called for, and how they fail: each repeats what it was called with.
+//! The work at the providers, and its failures. Each response quotes the credentials of its call.
 
 use std::{io::Cursor, time::Duration};
 
@@ -17,7 +17,7 @@ use crate::{
     stage::{PUBLIC, Stage},
 };
 
-/// What a careless provider says.
+/// The message of a careless provider.
 const WORDS: &str = "You called us with {credentials}";
 
 fn graph_error(code: u32) -> Value {
@@ -29,17 +29,20 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     for operation in ["exchange_code", "exchange_token", "read_me"] {
         stage.faults(operation, [graph_error(2)]).await;
     }
-    // A fifth failure would be the last.
+    // The fifth failure would be the last.
     stage.faults("list_accounts", [json!({ "status": 503, "body": WORDS })]).await;
     let path = format!("/api/v1/oauth/facebook/authorize?tenant_id={}", ada.tenant);
-    let begun = stage.http.send(stage.http.request(Method::GET, &path).bearer_auth(&ada.access)).await.expect(200);
+    let begun = stage.http.send(stage.operator(Method::GET, &path)).await.expect(200);
     stage.secrets.worked_named("key of the operators");
     let link = begun.field("url");
     let ticket = link.rsplit('/').next().unwrap_or_default();
     stage.http.hands_out(&stage.secrets, &begun, "a ticket to connect", ticket);
-    let opened = stage.http.send(stage.http.request(Method::GET, &format!("/connect/{ticket}"))).await.expect(302);
+    let page = format!("/connect/{ticket}");
+    stage.http.send(stage.http.request(Method::GET, &page)).await.expect(200);
+    let opened = stage.submit(&page, &[]).await.expect(200);
     stage.secrets.worked(ticket);
-    let dialog: Url = opened.headers["location"].to_str().expect("a text").parse().expect("an address");
+    let refresh = opened.headers["refresh"].to_str().expect("a text");
+    let dialog: Url = refresh.split_once("url=").expect("an address").1.parse().expect("an address");
     let login = parameter(&dialog, "state");
     stage.http.hands_out(&stage.secrets, &opened, "the state of a login", &login);
     let cookie = opened.cookie();
@@ -47,14 +50,14 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     stage.http.hands_out(&stage.secrets, &opened, "the browser of a login", browser);
 
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-    let allowed = client.get(dialog).send().await.expect("the dialog answers");
+    let allowed = client.get(dialog).send().await.expect("the dialog responds");
     let back = allowed.headers()["location"].to_str().expect("a text");
     let back = back.strip_prefix(PUBLIC).expect("it leads to us");
     let request = stage.http.request(Method::GET, back).header("cookie", &cookie);
     stage.http.send(request).await.expect(200);
     stage.secrets.worked(&login);
     stage.secrets.worked(browser);
-    // Nobody logs in twice by one state.
+    // A state is valid for one login.
     stage.http.send(stage.http.request(Method::GET, back).header("cookie", &cookie)).await.expect(400);
     stage.push("exchange_oauth_code").await;
     stage.secrets.worked_named("FACEBOOK_APP_SECRET");
@@ -78,7 +81,7 @@ pub(crate) async fn refresh(stage: &Stage, ada: &Person) {
     stage.push("refresh_token").await;
 }
 
-/// Has a month written. The model fails in every way that quotes.
+/// Has a month written. The model fails in every way that quotes credentials.
 pub(crate) async fn write(stage: &Stage, ada: &Person) {
     let error = |kind: &str, code: &str| json!({ "error": { "message": WORDS, "type": kind, "code": code } });
     let faults = [
@@ -98,7 +101,8 @@ pub(crate) async fn write(stage: &Stage, ada: &Person) {
     stage.secrets.worked_named("OPENAI_API_KEY");
 }
 
-/// Publishes with a picture, and without: well, with an answer that is lost, and with refusals of all sorts.
+/// Publishes posts with and without a picture: some succeed, some lose their response, and some are
+/// refused.
 pub(crate) async fn publish(stage: &Stage, ada: &Person) {
     let path = format!("/api/v1/tenants/{}/accounts", ada.tenant);
     let account = stage.get(&path).await["items"][0]["id"].clone();
@@ -141,7 +145,7 @@ fn png() -> Vec<u8> {
     png.into_inner()
 }
 
-/// Jobs that fail by themselves.
+/// Runs jobs that fail by themselves.
 pub(crate) async fn panic(stage: &Stage) {
     let args = json!({ "what": "panic", "attempts": 1 });
     let job = json!({ "tenant_id": stage.app.bench.tenant_id, "kind": "fault_probe", "args": args });
@@ -149,10 +153,10 @@ pub(crate) async fn panic(stage: &Stage) {
     stage.push("fault_probe").await;
 }
 
-/// What the sandbox handed out; answers whether it was all used that has to be.
+/// Registers the secrets that the sandbox handed out, and checks that the required ones were used.
 pub(crate) async fn keep_all_tokens(stage: &Stage) {
     let url = format!("{}/control/secrets", stage.app.bench.sandbox.base);
-    let handed_out: Value = reqwest::get(url).await.expect("the sandbox answers").json().await.expect("JSON");
+    let handed_out: Value = reqwest::get(url).await.expect("the sandbox responds").json().await.expect("JSON");
     for code in handed_out["codes"].as_array().expect("codes") {
         stage.secrets.keep_unused("a code of Facebook", code["value"].as_str().expect("a text").as_bytes());
         assert_eq!(code["used"], json!(true), "the code was exchanged");

@@ -1,4 +1,4 @@
-//! Following a job from outside, and the clock's list.
+//! Tests of following a job from outside, and of the list of periodic jobs.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use self::stream::{Message, Stream};
 
-/// Says three things, a while apart.
+/// A job that logs three messages, a while apart.
 #[derive(Debug, Serialize, Deserialize)]
 struct Talk {}
 
@@ -69,7 +69,7 @@ async fn a_job_is_followed_while_it_runs_and_again_from_where_one_was(pool: PgPo
     for messages in [&first, &second] {
         assert_eq!(words(messages), ["begins", "half", "whole"], "{messages:?}");
         let numbers: Vec<i32> = messages.iter().filter_map(|message| message.id).collect();
-        assert_eq!(numbers, [1, 2, 3]);
+        assert_eq!(numbers, [1, 2, 3, 3], "the end has the last one's");
         let end = messages.last().unwrap();
         assert_eq!((end.event.as_str(), &end.data["state"]), ("end", &json!("completed")));
         assert_eq!(messages[0].event, "state", "{messages:?}");
@@ -109,7 +109,7 @@ async fn redis_wakes_streams_over_one_subscription(pool: PgPool) {
         window.announce(job).await;
         assert_eq!(stream.next().await.unwrap().event, "log");
     }
-    assert!(begun.elapsed() < Duration::from_secs(4), "looking every second would take longer: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(4), "polling every second would take longer: {:?}", begun.elapsed());
     let client = redis::Client::open(setting("REDIS_URL")).unwrap();
     let mut connection = client.get_multiplexed_async_connection().await.unwrap();
     let channel = format!("{}events", app.redis_prefix);
@@ -134,7 +134,7 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
     assert_eq!(status.as_u16(), 404);
 
     let mut streams = Vec::new();
-    for _ in 0..256 {
+    for _ in 0..32 {
         streams.push(Stream::open(&app, job.0, None).await);
     }
     let (status, body) = answer(app.request(Method::GET, &path)).await;
@@ -144,7 +144,9 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
     for stream in streams {
         assert_eq!(stream.rest().await.last().unwrap().event, "end");
     }
-    assert_eq!(Stream::open(&app, job.0, None).await.rest().await.len(), 1, "places come free");
+    assert_eq!(Stream::open(&app, job.0, None).await.rest().await.len(), 1, "ended streams free their places");
+    let again = app.request(Method::GET, &path).header("last-event-id", "0");
+    assert_eq!(answer(again).await.0.as_u16(), 204, "a browser asks no more");
 }
 
 #[sqlx::test(migrations = "../migrations")]

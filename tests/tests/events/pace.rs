@@ -1,4 +1,4 @@
-//! Streams on which nothing is said, that last too long, or whose process or Redis goes away.
+//! Tests of silent and long event streams, and of streams whose process or Redis goes away.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use tests::{
 
 use crate::stream::Stream;
 
-/// Longer than a test waits for anything.
+/// A time longer than any test waits.
 const NEVER: Duration = Duration::from_mins(10);
 
 async fn app(pool: PgPool, pace: Pace) -> TestApp {
     TestApp::with_pace(pool, &setting("REDIS_URL"), pace).await
 }
 
-/// Has a job say something, without a word to Redis.
+/// Adds a message to a job without notifying Redis.
 async fn say(app: &TestApp, job: JobId) {
     let sql = "
         insert into job_events (tenant_id, job_id, seq, attempt, level, message)
@@ -60,7 +60,7 @@ async fn a_stream_is_cut_in_time_and_goes_on_where_it_was(pool: PgPool) {
     app.bench.drain().await;
     let rest = Stream::open(&app, job.0, cut[1].id).await.rest().await;
     let events: Vec<(&str, Option<i32>)> = rest.iter().map(|message| (message.event.as_str(), message.id)).collect();
-    assert_eq!(events, [("log", Some(2)), ("end", None)]);
+    assert_eq!(events, [("log", Some(2)), ("end", Some(2))]);
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -79,7 +79,7 @@ async fn a_process_that_is_to_stop_ends_its_streams_and_then_itself(pool: PgPool
     assert_eq!(Stream::open(&app, job.0, None).await.next().await.unwrap().event, "state", "another one serves them");
 }
 
-/// Redis is asked anew where the connection to it, and the next one too, were cut without a word.
+/// The API subscribes to Redis again after its connection, and the next one too, were cut silently.
 #[sqlx::test(migrations = "../migrations")]
 async fn streams_are_woken_again_after_a_cut_that_nobody_noticed(pool: PgPool) {
     let proxy = Proxy::before(&setting("REDIS_URL")).await;
@@ -93,7 +93,7 @@ async fn streams_are_woken_again_after_a_cut_that_nobody_noticed(pool: PgPool) {
     say(&app, job).await;
     woken(&direct, job, &mut stream, Duration::from_mins(1)).await;
     proxy.make(Network::Silent);
-    // By then it has subscribed anew, in vain.
+    // By now the API has subscribed again, in vain.
     tokio::time::sleep(2 * life).await;
     proxy.forget();
     proxy.make(Network::Whole);
@@ -101,7 +101,7 @@ async fn streams_are_woken_again_after_a_cut_that_nobody_noticed(pool: PgPool) {
     woken(&direct, job, &mut stream, Duration::from_mins(1)).await;
 }
 
-/// Says again and again that the job said something, until that arrives.
+/// Announces a message repeatedly until it arrives at the stream.
 async fn woken(window: &Window, job: JobId, stream: &mut Stream, at_most: Duration) {
     let announced = async {
         loop {

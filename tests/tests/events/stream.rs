@@ -26,7 +26,7 @@ impl Stream {
         Self::of(request, after).await
     }
 
-    /// The stream that a request opens.
+    /// Opens the stream of a request.
     pub(crate) async fn of(request: RequestBuilder, after: Option<i32>) -> Self {
         let request = match after {
             Some(id) => request.header("Last-Event-ID", id),
@@ -38,7 +38,7 @@ impl Stream {
         Self { answer, text: String::new() }
     }
 
-    /// The next message; none at the end. Comments are passed over.
+    /// Returns the next message, or none at the end. Comments are skipped.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
             while let Some((block, rest)) = self.text.split_once("\n\n") {
@@ -59,7 +59,7 @@ impl Stream {
         }
     }
 
-    /// What comes next, as it comes: comments too.
+    /// Returns the next raw chunk, comments included.
     pub(crate) async fn chunk(&mut self) -> Option<String> {
         let chunk = tokio::time::timeout(Duration::from_mins(1), self.answer.chunk()).await;
         Some(String::from_utf8(chunk.expect("in time").unwrap()?.to_vec()).unwrap())

@@ -1,4 +1,4 @@
-//! The clock, over several workers: each tick is taken once.
+//! Tests of the clock with several workers: each tick is taken once.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use sqlx::PgPool;
 use tests::{TestApp, Worker, ledger, until};
 use uuid::Uuid;
 
-/// What the clock enqueues here.
+/// The kind that the clock enqueues here.
 const KIND: &str = "refresh_tokens";
 
-/// An app whose clock is far from every tick in the list: none comes but those that a test makes.
+/// Returns an app whose clock is far from every real tick, so that only the test causes ticks.
 async fn app(pool: PgPool) -> TestApp {
     let mut app = TestApp::new(pool).await;
     let minute = u64::from(app.bench.now().await.minute());
@@ -18,7 +18,8 @@ async fn app(pool: PgPool) -> TestApp {
     app
 }
 
-/// Puts back what was taken, by more than the time between two ticks: the latest is due again.
+/// Makes the latest tick due again: moves the last tick back by more than the time between two
+/// ticks.
 async fn make_a_tick_due(app: &TestApp) {
     until("the list is there", Duration::from_mins(1), async || {
         let list = app.get("/api/v1/periodic").await;
@@ -36,7 +37,7 @@ async fn leads(app: &TestApp, worker: &Worker) {
     .await;
 }
 
-/// Waits until as many jobs have ended as ticks were due.
+/// Waits until as many jobs have completed as ticks were due.
 async fn one_job_a_tick(app: &TestApp, ticks: i64) {
     app.wait_until_some(KIND, "completed", ticks).await;
     assert_eq!(app.count_jobs(KIND).await, [("completed".to_owned(), ticks)]);
@@ -59,7 +60,7 @@ async fn each_tick_is_one_job_with_three_workers_whose_leader_dies(pool: PgPool)
     }
     second.terminate().await;
     third.terminate().await;
-    // Whatever was enqueued too often would be there by now.
+    // Any duplicate would be there by now.
     one_job_a_tick(&app, 6).await;
 }
 

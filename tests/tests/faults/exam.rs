@@ -1,5 +1,5 @@
-//! An exam of the promise from outside, with everything that may go wrong at once: nothing twice, nothing lost, every state
-//! true at each moment.
+//! An end-to-end exam with random faults in all places at once. It checks that nothing is published
+//! twice, nothing is lost, and every shown state is true at each moment.
 
 mod plan;
 mod stage;

@@ -1,4 +1,4 @@
-//! `kill -9` at named points of a job's life.
+//! Tests of `kill -9` at failpoints in a job's life.
 
 use std::time::Duration;
 
@@ -13,11 +13,12 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// Passes of a point that the load is sure to bring.
+/// Returns the number of passes of a failpoint that the load certainly causes.
 fn sure_passes(failpoint: Failpoint) -> u32 {
     match failpoint {
         Failpoint::Promoted => 2,
         Failpoint::BeforeTick => 1,
+        Failpoint::BeforeCommit | Failpoint::Committed => unreachable!("no worker passes these"),
         Failpoint::BeforeVerdict => 3,
         Failpoint::BeforeSent
         | Failpoint::Sent
@@ -42,7 +43,8 @@ fn plan(trial: &mut FaultTrial, failpoints: &[Failpoint]) -> String {
     plan.join(",")
 }
 
-/// Runs with a worker that kills itself at the point, each followed by one that finds what it left behind.
+/// Runs the load with a worker that kills itself at the failpoint, and then with one that takes
+/// over.
 async fn killed_at(pool: PgPool, failpoint: Failpoint) -> (FaultTrial, usize) {
     let mut trial = FaultTrial::new(pool, Group::Kill, &format!("at `{}`", failpoint.name())).await;
     for _ in 0..small_or_long(1, 20) {
@@ -58,7 +60,7 @@ async fn killed_at(pool: PgPool, failpoint: Failpoint) -> (FaultTrial, usize) {
     (trial, unknown)
 }
 
-/// Calls of others that were on their way may be unknown; the invariants say when.
+/// Calls of other jobs in flight may become unknown; the invariants say when.
 macro_rules! the_law_holds_after_a_kill_at {
     ($($name:ident: $failpoint:expr,)*) => {$(
         #[sqlx::test(migrations = "../migrations")]
@@ -83,7 +85,7 @@ the_law_holds_after_a_kill_at! {
     killed_before_a_failure_is_recorded: Failpoint::BeforeVerdict,
 }
 
-/// Nothing left, but nobody can prove that: a person has to look.
+/// No byte was sent, but nobody can prove that, so a person has to look.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_call_whose_first_byte_never_left_is_unknown_and_is_not_made_again(pool: PgPool) {
     let (trial, unknown) = killed_at(pool, Failpoint::Sent).await;
@@ -103,7 +105,7 @@ async fn killed_at_several_points_at_once(pool: PgPool) {
             for _ in 0..2 {
                 failpoints.push(Failpoint::ALL[usize::try_from(trial.number(0..=12)).unwrap()]);
             }
-            // Whatever the others do, each of them dies.
+            // Each worker dies here, whatever the others do.
             failpoints.push(Failpoint::Popped);
             let plan = plan(&mut trial, &failpoints);
             workers.push(trial.app.launch(&[("LINECOOK_FAILPOINTS", &plan)]));
@@ -118,7 +120,7 @@ async fn killed_at_several_points_at_once(pool: PgPool) {
     trial.judge().await;
 }
 
-/// The posts are out, the worker does not know yet.
+/// The posts are published, and the worker has not yet recorded them.
 #[sqlx::test(migrations = "../migrations")]
 async fn killed_over_20_calls_in_flight(pool: PgPool) {
     let mut trial = FaultTrial::new(pool, Group::Kill, "over 20 calls in flight").await;
@@ -126,9 +128,9 @@ async fn killed_over_20_calls_in_flight(pool: PgPool) {
         let sandbox = &trial.app.bench.sandbox;
         sandbox.fault("publish_feed", json!({ "times": 10, "reply_delay_ms": 15_000 })).await;
         sandbox.fault("publish_feed", json!({ "nth": 11, "times": 10, "delay_ms": 15_000 })).await;
-        let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:20,oauth:2,default:20")]).await;
+        let worker = trial.app.worker(&[("WORKER_QUEUES", "posting:40,oauth:2,default:20")]).await;
         trial.begin(Load { posts: 20, ..Load::default() }).await;
-        // What executes may not have left yet, and would stay unknown.
+        // A job may be executing before its call has left; a kill then would leave it unknown.
         until("20 calls in flight", Duration::from_mins(1), async || {
             (trial.app.bench.sandbox.calls("publish_feed").await == 20 * run).then_some(())
         })

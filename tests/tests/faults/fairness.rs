@@ -1,11 +1,17 @@
-//! Very many jobs at once, and one of somebody else.
+//! Tests of very many jobs at once beside one of another tenant.
 
 use std::time::Duration;
 
-use jobs::{engine::NewJob, noop::Noop, tenants};
+use jobs::{
+    engine::NewJob,
+    ids::{AccountId, TenantId},
+    noop::Noop,
+    tenants,
+};
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{
+    TestApp,
     fault_trial::{FaultTrial, Load, small_or_long},
     ledger,
     report::Group,
@@ -13,7 +19,7 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// Jobs of the crowd that may end before the lone one: as many as one pass promotes.
+/// The jobs of the crowd that may end before the lone one: as many as one pass promotes.
 const AHEAD: i64 = 2_000;
 
 #[sqlx::test(migrations = "../migrations")]
@@ -53,4 +59,50 @@ async fn twenty_thousand_jobs_at_once_are_worked_off_and_each_runs_once(pool: Pg
     assert_eq!(app.count_jobs("noop").await, [("completed".to_owned(), 20_000)]);
     let jobs = ledger::list_jobs(&app.bench.engine.db).await.unwrap();
     assert!(jobs.iter().all(|job| job.attempt == 1 && job.failures == 0), "each ran once, without error");
+}
+
+/// Pages of the tenant whose calls hang: more than there are slots.
+const PAGES: usize = 40;
+
+async fn publish(app: &TestApp, tenant_id: TenantId, account: AccountId, caption: &str) {
+    let body = json!({ "tenant_id": tenant_id, "account_ids": [account], "caption": caption });
+    let (status, body) = app.post("/api/v1/posts/create", body).await;
+    assert_eq!(status, 202, "{body}");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_lone_tenants_post_goes_out_while_200_calls_of_another_hang(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let pages: Vec<_> =
+        (0..40_u64).map(|n| json!({ "id": (10_158_250_000_000_200 + n).to_string(), "name": "Aurora" })).collect();
+    let people = json!({ "people": [
+        { "id": "10220000000000011", "name": "Ada", "pages": pages },
+        { "id": "10220000000000012", "name": "Bea", "pages": [{ "id": "10158250000000301", "name": "Lone Diner" }] },
+    ] });
+    app.bench.sandbox.control("people", people).await;
+    app.bench.sandbox.control("login", json!({ "person_id": "10220000000000011" })).await;
+    app.bench.connect_page().await;
+    let db = &app.bench.engine.db;
+    let mut tx = db.system().await.unwrap();
+    let busy = jobs::connections::store::list_accounts(&mut tx, app.bench.tenant_id).await.unwrap();
+    let lone =
+        tenants::store::insert(&mut tx, "Lone Diner", "lone@example.com", tenants::plans::Plan::Pro).await.unwrap();
+    tx.commit().await.unwrap();
+    assert_eq!(busy.len(), PAGES);
+    app.bench.sandbox.control("login", json!({ "person_id": "10220000000000012" })).await;
+    let bench = app.bench.beside(lone.id);
+    let account = bench.connect_page().await;
+    app.bench.sandbox.fault("publish_feed", json!({ "containing": "hangs", "times": 200, "delay_ms": 60_000 })).await;
+    for number in 0..200 {
+        publish(&app, app.bench.tenant_id, busy[number % PAGES].id, &format!("hangs {number}")).await;
+    }
+    let _worker = app.worker(&[]).await;
+    app.wait_until_some("publish_post", "executing", 10).await;
+    publish(&app, lone.id, account, "alone").await;
+    app.wait_until_some("publish_post", "completed", 1).await;
+    let published = app.bench.sandbox.effects().await;
+    assert_eq!(published.len(), 1, "the others hang: {published:?}");
+    assert_eq!(published[0]["message"], "alone");
+    let most = ledger::most_at_once(db, "publish_post").await.unwrap();
+    assert!(most <= 11, "half of 20 slots, and the lone one: {most}");
 }

@@ -1,4 +1,4 @@
-//! Payloads and kinds that a worker cannot make out.
+//! Tests of payloads and kinds that a worker does not know.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_kind_that_only_the_newer_of_two_workers_knows_waits_for_it(pool: PgPo
         trial.begin(Load { failing: 0, ..Load::MIXED }).await;
         let jobs = vec![probe(&trial); 20];
         let probes = trial.enqueue_jobs(jobs).await;
-        // The older one goes on with what it knows, and begins none of these.
+        // The older worker continues with the kinds it knows, and begins none of these jobs.
         let db = trial.app.bench.engine.db.clone();
         until("the rest has ended", Duration::from_secs(40), async || {
             let open = ledger::list_open(&db, Some(trial.background_tenant().0)).await.unwrap();

@@ -1,4 +1,4 @@
-//! The worker that leads stops, or sees the database no more; a worker's clock is wrong.
+//! Tests of a leader that stops or loses the database, and of a worker with a wrong clock.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// Another one leads within five seconds; attempts of the old one are rescued after its lease and a wait.
+/// The longest stall: another worker leads within five seconds, and the old one's attempts are
+/// rescued after its lease and a wait.
 const LONGEST_STALL: Duration = Duration::from_secs(10);
 
 async fn leads(trial: &FaultTrial, worker: &Worker) {

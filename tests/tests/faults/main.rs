@@ -1,11 +1,14 @@
-//! What dies, stalls or misbehaves, and what becomes of the jobs. `docs/RELIABILITY.md` has what was measured.
+//! Tests of failing processes and servers, and of their effects on jobs. `docs/RELIABILITY.md` has
+//! the measurements.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod clock;
+mod clock_steps;
 mod exam;
 mod failpoints;
 mod fairness;
+mod keyed_requests;
 mod kinds;
 mod leader;
 mod pauses;
@@ -16,5 +19,5 @@ mod stop;
 
 use std::time::Duration;
 
-/// For whatever has to read back what became of a call: the call's own time limit, and some more.
+/// The time to read back a call's outcome: the timeout of the call, and some more.
 const TWO_MINUTES: Duration = Duration::from_mins(2);

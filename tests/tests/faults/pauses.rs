@@ -1,4 +1,4 @@
-//! `SIGSTOP` past the lease: what wakes up later writes nothing and sends nothing.
+//! Tests of `SIGSTOP` past the lease: the woken worker writes nothing and sends nothing.
 
 use std::time::Duration;
 
@@ -15,7 +15,8 @@ use crate::TWO_MINUTES;
 
 const ONE_POST: Load = Load { posts: 1, noops: 5, later: 0, failing: 0 };
 
-/// A worker that stops at the point, and one that takes over. Answers both once the first attempt at the post was rescued.
+/// Starts a worker that stops at the failpoint, and one that takes over. Returns both once the
+/// first attempt at the post was rescued.
 async fn stopped_at(trial: &mut FaultTrial, point: &str) -> (Worker, Worker) {
     trial.begin(ONE_POST).await;
     let stopped = trial.app.launch(&[("LINECOOK_FAILPOINTS", &format!("{point}:stop"))]);
@@ -33,7 +34,7 @@ async fn rescued(trial: &FaultTrial) -> i64 {
     ledger::count_attempts(&trial.app.bench.engine.db, "lost").await.unwrap()
 }
 
-/// Lets the stopped worker go on, and waits until it knows and has let go of everything.
+/// Wakes the stopped worker, and waits until it has lost its lease and released everything.
 async fn wake(stopped: Worker) {
     stopped.signal("CONT").await;
     stopped.says("lost the lease").await;
@@ -54,7 +55,7 @@ async fn one_that_was_stopped_before_a_call_is_written_down_sends_nothing(pool: 
         let settled = last_post(&trial).await;
         wake(stopped).await;
         trial.settle(TWO_MINUTES).await;
-        assert_eq!(last_post(&trial).await, settled, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, settled, "the woken worker changed nothing");
         assert!(settled["attempt"].as_i64() > Some(1), "{settled}");
         successor.terminate().await;
     }
@@ -63,7 +64,8 @@ async fn one_that_was_stopped_before_a_call_is_written_down_sends_nothing(pool: 
     trial.end().await;
 }
 
-/// Woken past its lease but within the time that the call has, it sends: whoever finds `sent` waits for that time to pass.
+/// A worker woken past its lease but within the call's timeout still sends. So the worker that
+/// finds `sent` waits for the timeout.
 #[sqlx::test(migrations = "../migrations")]
 async fn one_that_was_stopped_before_the_first_byte_may_send_in_time_and_records_nothing(pool: PgPool) {
     let mut trial = FaultTrial::new(pool, Group::Pause, "past the lease, before the first byte").await;
@@ -82,12 +84,12 @@ async fn one_that_was_stopped_past_the_time_of_the_call_sends_nothing(pool: PgPo
     let mut trial = FaultTrial::new(pool, Group::Pause, "past the call's time, before the first byte").await;
     for _ in 0..small_or_long(1, 5) {
         let (stopped, successor) = stopped_at(&mut trial, "sent").await;
-        // The successor waits for the call's time to pass before it looks.
+        // The successor waits for the call's timeout before it looks.
         trial.settle(TWO_MINUTES).await;
         let settled = last_post(&trial).await;
         assert_eq!(settled["suspended_on"], json!("unknown_effect"), "{settled}");
         wake(stopped).await;
-        assert_eq!(last_post(&trial).await, settled, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, settled, "the woken worker changed nothing");
         successor.terminate().await;
     }
     assert_eq!(trial.app.bench.sandbox.calls("publish_feed").await, 0, "nothing was sent");
@@ -101,7 +103,7 @@ async fn one_that_was_stopped_after_a_call_records_nothing(pool: PgPool) {
         let (stopped, successor) = stopped_at(&mut trial, "answered").await;
         let rescued = last_post(&trial).await;
         wake(stopped).await;
-        assert_eq!(last_post(&trial).await, rescued, "nothing that the woken one wrote landed");
+        assert_eq!(last_post(&trial).await, rescued, "the woken worker changed nothing");
         trial.settle(TWO_MINUTES).await;
         assert_eq!(last_post(&trial).await["result"]["read_back"], json!(true), "the successor recorded it");
         successor.terminate().await;

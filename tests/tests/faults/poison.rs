@@ -1,4 +1,4 @@
-//! A job that ends the process it runs in.
+//! Tests of a job that ends the process it runs in.
 
 use jobs::{
     engine::NewJob,
@@ -14,7 +14,7 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// `SIGABRT`.
+/// The signal `SIGABRT`.
 const ABORTED: i32 = 6;
 
 #[sqlx::test(migrations = "../migrations")]
@@ -29,7 +29,7 @@ async fn one_job_that_aborts_its_process_beside_19_good_ones_is_discarded_alone(
         let good = FaultProbe { what: Probe::Sleep, ms: 300, attempts: None };
         trial.enqueue_jobs(vec![NewJob::new(tenant, &good); 18]).await;
         trial.enqueue_jobs(vec![NewJob::new(tenant, &Noop::default())]).await;
-        // The first two deaths are the worker's own; then its child dies in its place.
+        // The first two deaths are the worker's own. After them its child dies in its place.
         for _ in 0..2 {
             let worker = trial.app.launch(&[]);
             trial.dies_of(worker, ABORTED).await;

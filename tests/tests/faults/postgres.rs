@@ -1,4 +1,4 @@
-//! PostgreSQL fails: what was accepted is there when it comes back, and no job pays for it.
+//! Tests of failures of PostgreSQL: accepted jobs survive, and no job is charged for the outage.
 
 use std::time::{Duration, Instant};
 
@@ -19,10 +19,11 @@ use uuid::Uuid;
 
 use crate::TWO_MINUTES;
 
-/// Rescues wait for a lease after the database came back: with one of a second, a busy machine may take longer to come back too.
+/// A lease longer than a second. Rescues wait for one lease after the database came back, and a
+/// busy machine may need more than a second to reconnect.
 const LONGER_LEASE: [(&str, &str); 1] = [("WORKER_LEASE_SECONDS", "3")];
 
-/// Running jobs that take so long.
+/// Enqueues running jobs that take `ms` each.
 async fn sleepers(trial: &mut FaultTrial, count: usize, ms: u64) {
     let probe = FaultProbe { what: Probe::Sleep, ms, attempts: None };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
@@ -30,12 +31,12 @@ async fn sleepers(trial: &mut FaultTrial, count: usize, ms: u64) {
     trial.app.wait_until_some("fault_probe", "executing", i64::try_from(count).unwrap()).await;
 }
 
-/// The database's address under a name by which the workers' backends are known.
+/// Returns the database's address with an application name that identifies the workers' backends.
 fn as_worker(trial: &FaultTrial) -> String {
     format!("{}&application_name=worker", trial.app.database_url)
 }
 
-/// Terminates the workers' backends; answers how many there were.
+/// Terminates the workers' backends and returns their number.
 async fn terminate_workers(by: &mut PgConnection) -> i64 {
     let terminate = "
         select count(pg_terminate_backend(pid))
@@ -92,7 +93,8 @@ async fn backends_are_terminated_again_and_again(pool: PgPool) {
     trial.judge().await;
 }
 
-/// Whatever a worker gives up or loses is taken at once, so that it can neither claim, settle nor renew its lease.
+/// The test takes every free connection at once, so the worker can neither claim, settle nor renew
+/// its lease.
 #[tokio::test]
 async fn all_connections_in_use() {
     let postgres = PrivatePostgres::start(30).await;
@@ -119,7 +121,8 @@ async fn all_connections_in_use() {
     trial.judge().await;
 }
 
-/// Others would have nothing to do: what is popped and cannot be claimed comes back after two seconds only.
+/// A worker without a database must not pop jobs. A popped job that cannot be claimed returns after
+/// two seconds only, so other workers would have nothing to do.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_worker_that_reaches_redis_alone_leaves_the_window_to_others(pool: PgPool) {
     let mut app = TestApp::new(pool).await;
@@ -129,7 +132,7 @@ async fn a_worker_that_reaches_redis_alone_leaves_the_window_to_others(pool: PgP
     app.database_url = direct;
     proxy.make(Network::Cut);
     worker.says("lost the lease").await;
-    // A pop that was on its way then ends within a second.
+    // A pop that is already in flight then ends within a second.
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let window = Window::open(&app.redis_url, &app.redis_prefix).unwrap();
     let jobs: Vec<Released> = (0..5).map(|place| Released { id: Uuid::now_v7(), place }).collect();

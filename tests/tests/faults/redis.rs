@@ -1,4 +1,4 @@
-//! Redis is disposable: whatever becomes of it, jobs run.
+//! Tests of failures of Redis: it is disposable, and jobs run whatever happens to it.
 
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// A trial whose API and workers find Redis at this address.
+/// Prepares a trial whose API and workers use Redis at this address.
 async fn trial(pool: PgPool, redis_url: &str, fault: &str) -> FaultTrial {
     FaultTrial::over(TestApp::with_redis(pool, redis_url).await, Group::Redis, fault).await
 }
 
-/// Work under way: 20 jobs that take a while run, so many others wait.
+/// Begins a run with a backlog: 20 slow jobs run while `waiting` others wait.
 async fn begin_with_backlog(trial: &mut FaultTrial, waiting: usize) {
     trial.begin(Load::default()).await;
     let tenant = trial.app.bench.tenant_id;
@@ -38,7 +38,7 @@ async fn assert_each_ran_once(trial: &FaultTrial) {
     let jobs = ledger::list_jobs(&trial.app.bench.engine.db).await.unwrap();
     let again: Vec<_> =
         jobs.iter().filter(|job| job.kind == "fault_probe" && job.failures == 0 && job.attempt > 1).collect();
-    assert!(again.is_empty(), "what ran when Redis failed ran once: {again:?}");
+    assert!(again.is_empty(), "each job that ran while Redis failed ran once: {again:?}");
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -123,7 +123,7 @@ async fn slow(pool: PgPool) {
     trial.end().await;
 }
 
-/// Away for a while: first its connections hang, then they are refused.
+/// Redis fails for a while: first its connections hang, then they are refused.
 #[sqlx::test(migrations = "../migrations")]
 async fn away_for_a_while(pool: PgPool) {
     let redis = PrivateRedis::start().await;

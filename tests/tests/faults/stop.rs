@@ -1,4 +1,4 @@
-//! `SIGTERM`: what runs may end, the rest is handed back.
+//! Tests of `SIGTERM`: running jobs may end, the others are handed back.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use tests::{
 
 use crate::TWO_MINUTES;
 
-/// Jobs that take so long at their first attempt, and no time later.
+/// Enqueues jobs that take `ms` at their first attempt, and no time later.
 async fn sleepers(trial: &mut FaultTrial, count: usize, ms: u64) {
     let probe = FaultProbe { what: Probe::Sleep, ms, attempts: Some(1) };
     let jobs = vec![NewJob::new(trial.app.bench.tenant_id, &probe); count];
@@ -51,8 +51,8 @@ async fn twenty_running_jobs_end_or_are_handed_back_at_no_cost(pool: PgPool) {
     let costly: Vec<_> = jobs.iter().filter(|job| job.failures > 0 || job.crashes > 0).collect();
     assert!(costly.is_empty(), "a stop costs nothing: {costly:?}");
     let twice = jobs.iter().filter(|job| job.kind == "fault_probe" && job.attempt == 2).count();
-    assert_eq!(twice, small_or_long(8, 40), "only what was handed back ran again");
-    assert!(jobs.iter().all(|job| job.kind != "publish_post" || job.attempt == 1), "calls on their way were not cut");
+    assert_eq!(twice, small_or_long(8, 40), "only the jobs that were handed back ran again");
+    assert!(jobs.iter().all(|job| job.kind != "publish_post" || job.attempt == 1), "calls in flight were not cut");
     trial.end().await;
 }
 
@@ -81,7 +81,7 @@ async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool)
     let trial = FaultTrial::new(pool, Group::Stop, "over calls of a language model").await;
     let app = &trial.app;
     app.bench.sandbox.fault("chat_completion", json!({ "times": 3, "delay_ms": 20_000 })).await;
-    let worker = app.worker(&[("WORKER_DRAIN_SECONDS", "1"), ("WORKER_QUEUES", "ai:3")]).await;
+    let worker = app.worker(&[("WORKER_DRAIN_SECONDS", "1"), ("WORKER_QUEUES", "ai:6")]).await;
     let path = format!("/api/v1/tenants/{}/calendars", app.bench.tenant_id);
     for _ in 0..3 {
         let (status, body) = app.post(&path, json!({ "month": "2027-03", "posts": 2 })).await;
@@ -99,7 +99,7 @@ async fn calls_that_can_be_repeated_are_cut_when_the_grace_is_over(pool: PgPool)
     assert!(jobs["items"].as_array().unwrap().iter().all(free), "a stop costs nothing");
 }
 
-/// The claim waits for a lock at the signal, and comes through while the worker takes its leave.
+/// The claim waits for a lock at the signal, and succeeds while the worker deregisters.
 #[sqlx::test(migrations = "../migrations")]
 async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool) {
     let app = TestApp::new(pool).await;
@@ -116,7 +116,7 @@ async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool
         sqlx::query_scalar::<_, bool>(waiting).fetch_optional(&mut observer).await.unwrap()
     })
     .await;
-    // Deregistering takes a moment, in which the claim comes through.
+    // Deregistering is delayed, and the claim succeeds meanwhile.
     sqlx::query("select from workers for update").execute(&mut leases).await.unwrap();
     worker.signal("TERM").await;
     worker.says("no new work from here on").await;
@@ -129,7 +129,7 @@ async fn a_claim_on_its_way_at_the_signal_is_handed_back_at_no_cost(pool: PgPool
     assert_eq!((job.state, job.attempt, job.crashes), (JobState::Available, 1, 0));
 }
 
-/// A transaction that holds a lock.
+/// Opens a transaction that holds a lock.
 async fn lock(app: &TestApp, statement: &'static str) -> PgConnection {
     let mut holder = PgConnection::connect(&app.database_url).await.unwrap();
     sqlx::query("begin").execute(&mut holder).await.unwrap();

@@ -1,9 +1,9 @@
-//! The catalogue has nothing through which a tenant could meet another one's rows, and the test of that can fail.
+//! Tests that the catalogue exposes no tenant's rows to another, and that this check can fail.
 
 use sqlx::PgPool;
 use tests::catalogue::complaints;
 
-/// One table a mistake, right in everything else.
+/// Tables with one mistake each, correct in everything else.
 const MISTAKES: &str = "
     create table has_no_policy (id uuid primary key, tenant_id uuid not null);
 

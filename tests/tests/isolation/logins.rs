@@ -1,4 +1,4 @@
-//! Whatever the database login is, tenants neither see nor write each other's rows.
+//! Tests that no tenant reads or writes another's rows, whatever the database login is.
 
 use jobs::{
     engine::{Db, Scope},
@@ -13,10 +13,10 @@ use uuid::Uuid;
 
 use crate::rows::{Bound, Owner, bound_tables, insert, make_owner};
 
-/// What PostgreSQL says of a row that a policy, or a missing privilege, forbids.
+/// PostgreSQL's code for a row that a policy, or a missing privilege, forbids.
 const FORBIDDEN: &str = "42501";
 
-/// The tables' rows: seen, and one's own among them.
+/// Counts the visible rows of each table, and the owner's among them.
 async fn count(connection: &mut PgConnection, tables: &[Bound], owner: Owner) -> Vec<(String, i64, i64)> {
     let each = tables.iter().map(|table| {
         let own = table.is_own();
@@ -27,7 +27,7 @@ async fn count(connection: &mut PgConnection, tables: &[Bound], owner: Owner) ->
     sqlx::query_as(sql).bind(owner.tenant).bind(owner.row).fetch_all(connection).await.unwrap()
 }
 
-/// A transaction without a scope, in the role that transactions with one have.
+/// Opens a transaction without a scope, in the role of transactions with one.
 async fn without_scope(pool: &PgPool, role: &'static str) -> Transaction<'static, Postgres> {
     pool.begin_with(role).await.unwrap()
 }
@@ -38,24 +38,24 @@ async fn assert_nothing_is_seen(connection: &mut PgConnection, tables: &[Bound],
     }
 }
 
-/// A login under test: its connections, and how a transaction without scope begins.
+/// A login under test: its connections, and the statements that begin a transaction without scope.
 struct Login {
     pool: PgPool,
     begin: &'static str,
 }
 
-/// An ordinary one.
+/// The statement of an ordinary login.
 const OWNER: &str = "begin";
-/// One that the policies would not bind.
+/// The statements of a login that policies do not bind.
 const BYPASSING: &str = "begin; set local role linecook_app";
 
 impl Login {
     async fn new(options: PgConnectOptions, begin: &'static str) -> Self {
-        // One connection, so that whatever a transaction left behind would show in the next.
+        // One connection shows in a transaction what an earlier one left behind.
         Self { pool: PgPoolOptions::new().max_connections(1).connect_with(options).await.unwrap(), begin }
     }
 
-    /// All of the claims, for this login.
+    /// Checks all isolation rules for this login.
     async fn keeps_tenants_apart(&self) {
         assert_eq!(complaints(&self.pool).await.unwrap(), [""; 0]);
         let db = Db::from_pool(self.pool.clone(), None).await.unwrap();
@@ -74,7 +74,7 @@ impl Login {
     }
 
     async fn without_a_scope_nothing_is_seen(&self, db: &Db, tables: &[Bound], owner: Owner) {
-        // The settings are empty after they were set, and null before.
+        // A setting is empty after it was set, and null before.
         self.pool.acquire().await.unwrap().close().await.unwrap();
         let mut fresh = without_scope(&self.pool, self.begin).await;
         assert_nothing_is_seen(&mut fresh, tables, owner, "in a fresh session").await;
@@ -119,7 +119,8 @@ async fn assert_forbidden(connection: &mut PgConnection, table: &Bound, new: Own
     savepoint.rollback().await.unwrap();
 }
 
-/// As `one`: rows of the other are neither made, nor changed, nor deleted, and no row of one's own becomes the other's.
+/// Checks in the scope of `one` that rows of `other` cannot be inserted, updated or deleted. No own
+/// row can move to another tenant either.
 async fn nothing_is_written_for_another(db: &Db, tables: &[Bound], one: Owner, other: Owner) {
     let mut tx = db.tenant(TenantId(one.tenant)).await.unwrap();
     for table in tables {
@@ -138,10 +139,11 @@ async fn nothing_is_written_for_another(db: &Db, tables: &[Bound], one: Owner, o
         assert_eq!(attempt(&mut tx, &moving, Uuid::now_v7()).await, None, "{moving}");
     }
     let deleting = "delete from users where current_tenant_id is distinct from $1";
-    assert_eq!(attempt(&mut tx, deleting, Uuid::now_v7()).await, Some(0), "people belong to others too");
+    assert_eq!(attempt(&mut tx, deleting, Uuid::now_v7()).await, Some(0), "people may belong to other tenants too");
 }
 
-/// Executes a statement and takes it back; answers how many rows it touched, none if it is forbidden.
+/// Executes a statement and rolls it back. Returns the number of affected rows, or none if it is
+/// forbidden.
 async fn attempt(connection: &mut PgConnection, sql: &str, tenant: Uuid) -> Option<u64> {
     let mut savepoint = connection.begin().await.unwrap();
     let touched = sqlx::query(AssertSqlSafe(sql.to_owned())).bind(tenant).execute(&mut *savepoint).await;
@@ -161,7 +163,8 @@ async fn as_the_owner_tenants_are_kept_apart(pool: PgPool) {
     Login::new(pool.connect_options().as_ref().clone(), OWNER).await.keeps_tenants_apart().await;
 }
 
-/// The superuser in the database of the test, and the role that `admin migrate` gives its rights there.
+/// Returns the superuser's options for the test's database, after `admin migrate` has granted the
+/// role its rights there.
 async fn superuser(pool: &PgPool) -> Option<PgConnectOptions> {
     let Some(url) = optional_setting("SUPERUSER_DATABASE_URL") else {
         println!("skipped: the database was given, and with it no superuser");
@@ -172,7 +175,7 @@ async fn superuser(pool: &PgPool) -> Option<PgConnectOptions> {
     Some(options.database(pool.connect_options().get_database().unwrap()))
 }
 
-/// The claims would be empty for a login that the policies bind by itself.
+/// Checks that policies do not bind the login by itself. Otherwise the test would show nothing.
 async fn assert_bypasses(login: &Login) {
     let past_the_policies: i64 =
         sqlx::query_scalar("select count(*) from tenants").fetch_one(&login.pool).await.unwrap();

@@ -1,4 +1,5 @@
-//! Tenants see their own rows and nothing else: by the catalogue, as any login, whatever breaks, and through a pooler.
+//! Tests that tenants see only their own rows: by the catalogue, with any login, after any failure,
+//! and through a pooler.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

@@ -1,4 +1,4 @@
-//! The same through pgbouncer, and jobs run through it.
+//! Tests of isolation and of jobs through pgbouncer.
 
 use std::time::Duration;
 
@@ -15,14 +15,15 @@ use tests::{
 
 use crate::soak::{CONNECTIONS, TRANSACTIONS, soak};
 
-/// Clients come and go, so that pgbouncer gives the connections of one to another.
+/// Runs the soak with short-lived clients, so that pgbouncer gives the connections of one to
+/// another.
 async fn soak_through(mode: Mode) {
     if !mode.is_possible() {
         println!("skipped: this pgbouncer is too old for {mode:?}");
         return;
     }
     let postgres = PrivatePostgres::start(60).await;
-    // Fewer than clients where they take turns by the transaction.
+    // There are fewer connections than clients if clients take turns by the transaction.
     let connections = match mode {
         Mode::Session => CONNECTIONS,
         Mode::Transaction => CONNECTIONS / 2,
@@ -55,7 +56,7 @@ async fn run_jobs_through(mode: Mode) {
     let mut app = TestApp::new(postgres.pool().await).await;
     app.database_url.clone_from(&pooler.url);
     if let Mode::Session = mode {
-        // It takes a lock that belongs to the session.
+        // Migrating takes a lock that belongs to the session.
         app.admin(&["migrate"]).await;
     }
     let worker = app.worker(&[]).await;

@@ -1,4 +1,5 @@
-//! Rows in every table that row-level security binds, made from the catalogue: a new table has some without being named here.
+//! Rows in every table with row-level security, generated from the catalogue. A new table is
+//! covered without being listed here.
 
 use jobs::{engine::Db, ids::TenantId, tenants};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, prelude::FromRow};
@@ -11,18 +12,18 @@ pub(crate) struct Owner {
     pub(crate) row: Uuid,
 }
 
-/// A table whose rows not everybody sees.
+/// A table with row-level security.
 #[derive(Debug, Clone, FromRow)]
 pub(crate) struct Bound {
     pub(crate) name: String,
     /// The column with the tenant, if there is one.
     pub(crate) tenant: Option<String>,
-    /// Inserts the row $2 of tenant $1.
+    /// The statement that inserts the row $2 of tenant $1.
     pub(crate) insert: String,
 }
 
 impl Bound {
-    /// What tells the rows of tenant $1, whose row is $2.
+    /// Returns the condition for the rows of tenant $1, whose row is $2.
     pub(crate) fn is_own(&self) -> String {
         match (&self.tenant, self.name.as_str()) {
             (Some(column), _) => format!("{column} = $1"),
@@ -31,14 +32,15 @@ impl Bound {
         }
     }
 
-    /// Whether tenants see some of it.
+    /// Returns true if tenants see some of its rows.
     pub(crate) fn has_owners(&self) -> bool {
         self.tenant.is_some() || self.name == "users"
     }
 }
 
-/// The bound tables, each with a statement that gives every column a value that must have one: the first that a check allows,
-/// else something of its type. References are right because all rows of an owner have the same id.
+/// Returns the bound tables with an insert statement each. Each required column gets the first
+/// value that a check allows, or else a value of its type. References are valid because all rows of
+/// an owner have the same id.
 pub(crate) async fn bound_tables(connection: &mut PgConnection) -> Vec<Bound> {
     let sql = r"
         with columns as (
@@ -97,7 +99,7 @@ pub(crate) async fn insert(connection: &mut PgConnection, table: &Bound, owner: 
     sqlx::query(sql).bind(owner.tenant).bind(owner.row).execute(connection).await.map(|_| ())
 }
 
-/// Makes a tenant with a row in every bound table, those referred to first.
+/// Creates a tenant with a row in every bound table, referenced tables first.
 pub(crate) async fn make_owner(db: &Db, tables: &[Bound]) -> Owner {
     let mut tx = db.system().await.unwrap();
     let owner = Owner { tenant: Uuid::now_v7(), row: Uuid::now_v7() };
@@ -122,7 +124,7 @@ pub(crate) async fn make_owner(db: &Db, tables: &[Bound]) -> Owner {
     owner
 }
 
-/// Makes a tenant without more.
+/// Creates a tenant and no other row.
 pub(crate) async fn make_tenant(db: &Db) -> TenantId {
     let mut tx = db.system().await.unwrap();
     let tenant =

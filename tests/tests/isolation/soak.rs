@@ -1,4 +1,5 @@
-//! Interleaved transactions of many tenants over few connections, most of which end badly: no row of another tenant is seen.
+//! A soak test of interleaved transactions of many tenants over few connections. Most transactions
+//! end badly, and none may see another tenant's row.
 
 use std::{
     collections::BTreeMap,
@@ -25,31 +26,31 @@ use crate::rows::make_tenant;
 
 const TENANTS: usize = 20;
 const TASKS: u64 = 40;
-/// Connections that the tasks share.
+/// The number of connections that the tasks share.
 pub(crate) const CONNECTIONS: u32 = 8;
 pub(crate) const TRANSACTIONS: u64 = 10_000;
 
-/// What a transaction does, and how it ends.
+/// The course of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Deed {
-    /// Reads and writes as one should.
+    /// The transaction reads, writes and commits.
     Commits,
-    /// Writes, and is dropped.
+    /// The transaction writes and is dropped.
     IsDropped,
-    /// Its future is dropped at some await, from the first of its beginning to the last of its commit.
+    /// The transaction's future is dropped at a random await, from its beginning to its commit.
     IsAbandoned,
-    /// One of its statements fails.
+    /// A statement of the transaction fails.
     Fails,
-    /// Its backend is terminated.
+    /// The transaction's backend is terminated.
     IsTerminated,
-    /// Sees everything.
+    /// The transaction sees everything.
     SeesAll,
-    /// Has no scope at all.
+    /// The transaction has no scope.
     HasNoScope,
 }
 
 impl Deed {
-    const ALL: [Self; 7] = [
+    const ALL: &[Self] = &[
         Self::Commits,
         Self::IsDropped,
         Self::IsAbandoned,
@@ -72,11 +73,11 @@ impl Deed {
     }
 }
 
-/// The connections and what was found wrong on them.
+/// The connections and the violations found on them.
 struct Soak {
     db: Db,
     pool: PgPool,
-    /// Connections that terminate those of `pool`.
+    /// Connections to terminate those of `pool`.
     direct: PgPool,
     tenants: Vec<(TenantId, Uuid)>,
     foreign: AtomicUsize,
@@ -84,10 +85,11 @@ struct Soak {
     completed_in_spite: AtomicUsize,
 }
 
-/// Soaks the connections of `pool` in transactions. `direct` reaches the same database on connections of its own.
+/// Runs transactions on the connections of `pool`. `direct` reaches the same database on other
+/// connections.
 ///
 /// # Panics
-/// If one of them saw what it must not, or some fault never happened.
+/// If a transaction saw a foreign row, or some fault never happened.
 pub(crate) async fn soak(pool: PgPool, direct: PgPool, transactions: u64) {
     let seed: u64 = optional_setting("FAULT_SEED").and_then(|seed| seed.parse().ok()).unwrap_or_else(rand::random);
     println!("soak: FAULT_SEED={seed}");
@@ -112,12 +114,12 @@ pub(crate) async fn soak(pool: PgPool, direct: PgPool, transactions: u64) {
         }
     }
     println!("soak: {deeds:?} in {:?}", begun.elapsed());
-    assert_eq!(soak.foreign.load(Ordering::Relaxed), 0, "rows of others");
-    assert_eq!(soak.missing.load(Ordering::Relaxed), 0, "rows that were not to be seen, but are one's own");
+    assert_eq!(soak.foreign.load(Ordering::Relaxed), 0, "visible rows of other tenants");
+    assert_eq!(soak.missing.load(Ordering::Relaxed), 0, "own rows that were not visible");
     assert_eq!(soak.count_dropped().await, 0, "rows of transactions that never committed");
     let in_spite = soak.completed_in_spite.load(Ordering::Relaxed);
-    assert!(deeds[&Deed::IsAbandoned] > in_spite, "futures that were dropped before their end");
-    for deed in Deed::ALL {
+    assert!(deeds[&Deed::IsAbandoned] > in_spite, "some futures were dropped before their end");
+    for &deed in Deed::ALL {
         assert!(deeds.contains_key(&deed), "nothing {deed:?}");
     }
 }
@@ -138,7 +140,7 @@ impl Soak {
         Self { db, pool, direct, tenants, foreign: none(), missing: none(), completed_in_spite: none() }
     }
 
-    /// One transaction.
+    /// Runs one transaction.
     async fn visit(&self, random: &mut StdRng) -> Result<Deed, sqlx::Error> {
         let (tenant, own) = self.tenants[random.random_range(0..TENANTS)];
         let deed = Deed::any(random);
@@ -169,7 +171,7 @@ impl Soak {
         Ok(deed)
     }
 
-    /// Sees one's own rows and only those, and adds one.
+    /// Checks that only own rows are visible, and adds one.
     async fn work(&self, tenant: TenantId, own: Uuid) -> Result<(), sqlx::Error> {
         let mut tx = self.db.tenant(tenant).await?;
         self.look(&mut tx, tenant, own).await?;
@@ -202,8 +204,8 @@ impl Soak {
         write(&mut tx, tenant, Uuid::now_v7(), "dropped").await?;
         let failed = sqlx::query("select 1 / (random() * 0)::int").execute(&mut *tx).await;
         let failed = failed.expect_err("a division by zero");
-        assert!(failed.as_database_error().is_some(), "the database refuses it: {failed}");
-        list(&mut tx).await.expect_err("nothing is answered in a failed transaction");
+        assert!(failed.as_database_error().is_some(), "the database returns the error: {failed}");
+        list(&mut tx).await.expect_err("a failed transaction rejects queries");
         Ok(())
     }
 
@@ -214,12 +216,12 @@ impl Soak {
         let backend: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut *tx).await?;
         let was_there: bool =
             sqlx::query_scalar("select pg_terminate_backend($1)").bind(backend).fetch_one(&self.direct).await?;
-        assert!(was_there, "its backend was there to be terminated");
-        list(&mut tx).await.expect_err("nothing is answered without a backend");
+        assert!(was_there, "the backend existed and was terminated");
+        list(&mut tx).await.expect_err("a query fails without a backend");
         Ok(())
     }
 
-    /// Rows of transactions that never committed, and of those that failed.
+    /// Counts the rows of transactions that failed or never committed.
     async fn count_dropped(&self) -> i64 {
         let mut tx = self.db.system().await.unwrap();
         let count = "select count(*) from asset_folders where name like 'dropped%'";
@@ -227,7 +229,8 @@ impl Soak {
     }
 }
 
-/// All that can be seen of some tables, by whose it is. It asks for no tenant: that is the policies' part.
+/// Lists all visible rows of some tables with their tenants. The query does not filter by tenant,
+/// because the policies must.
 async fn list(connection: &mut PgConnection) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
     let sql = "
         select tenant_id, id from asset_folders
@@ -249,7 +252,7 @@ async fn write(connection: &mut PgConnection, tenant: TenantId, id: Uuid, what: 
         .map(|_| ())
 }
 
-/// Drops a future where it waits for the `awaits`th time; answers none then.
+/// Drops a future when it is pending for the `awaits`th time, and returns none then.
 async fn abandon_at<T>(awaits: u32, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     let mut left = awaits;

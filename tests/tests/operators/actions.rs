@@ -1,4 +1,4 @@
-//! Retry, cancel, discard, run now: one job.
+//! Tests of actions on one job: retry, cancel, discard, run now.
 
 use jobs::{engine::JobState, ids::DeliveryId, noop::Noop, operations::ActOnJobs, posts::PublishPost};
 use serde_json::{Value, json};

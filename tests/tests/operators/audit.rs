@@ -1,4 +1,4 @@
-//! Everything that staff do is in the audit log, and stays there.
+//! Tests that the audit log records all staff actions and keeps them.
 
 use serde_json::{Value, json};
 use sqlx::PgPool;
@@ -93,7 +93,7 @@ async fn an_entry_says_what_sort_of_actor_it_was_and_its_place_in_the_chain(pool
     );
     assert_eq!((&items[1]["details"]["name"], &items[1]["details"]["permissions"]), (&json!("Lisa"), &json!(["*"])));
     assert!(printed.contains(items[1]["details"]["prefix"].as_str().unwrap()));
-    assert!(!log.to_string().contains(printed.trim()), "the key itself is nowhere");
+    assert!(!log.to_string().contains(printed.trim()), "the log does not contain the key");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,4 +1,4 @@
-//! One action on many jobs.
+//! Tests of one action on many jobs.
 
 use jobs::{engine::JobState, ids::DeliveryId, noop::Noop, posts::PublishPost};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Jobs enqueued by hand.
+//! Tests of jobs enqueued by hand.
 
 use jobs::{
     ids::{DeliveryId, JobId},
@@ -40,7 +40,7 @@ async fn a_publication_is_on_the_account_of_its_delivery(pool: PgPool) {
     let (_, created) = app.post("/api/v1/posts/create", body).await;
     let scheduled: JobId = serde_json::from_value(created["job_ids"][0].clone()).unwrap();
     let delivery = app.bench.job(scheduled).await.args["delivery_id"].clone();
-    // Otherwise that one would be the answer.
+    // Without this the response would name the existing job.
     app.bench.execute("delete from jobs where id = $1", scheduled.0).await;
     let (status, made) = publish(&app, &delivery).await;
     assert_eq!((status.as_u16(), &made["is_new"]), (202, &json!(true)), "{made}");

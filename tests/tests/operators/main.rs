@@ -1,4 +1,4 @@
-//! What staff see and do, over real HTTP.
+//! Tests of the operators' views and actions, over real HTTP.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -29,7 +29,7 @@ fn assert_problem(answered: &(StatusCode, Value), expected: u16, code: &str) {
     assert!(body["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{body}");
 }
 
-/// A job of the app's tenant that is due in 2099.
+/// Enqueues a job of the app's tenant that is due in 2099.
 async fn later<J: Job>(app: &TestApp, job: &J) -> JobId {
     many_later(app, app.bench.tenant_id, job, 1).await[0]
 }
@@ -54,7 +54,7 @@ async fn other_tenant(app: &TestApp) -> TenantId {
     other
 }
 
-/// A key that is one tenant's.
+/// Creates a key of one tenant.
 async fn tenant_key(app: &TestApp, tenant_id: TenantId) -> String {
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let (_, key) = keys::insert(&mut tx, tenant_id, "a tenant's", None, &Permissions::full()).await.unwrap();

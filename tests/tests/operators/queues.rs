@@ -1,4 +1,4 @@
-//! Queues, workers, parked accounts.
+//! Tests of queues, workers and parked accounts.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ async fn a_paused_queue_gives_nothing_out_until_it_goes_on(pool: PgPool) {
     let job = app.bench.enqueue(&Noop::default()).await;
     assert_eq!(app.bench.drain().await, 0);
     let (_, again) = app.post("/api/v1/queues/default/pause", json!({})).await;
-    assert_eq!(again["paused_at"], paused["paused_at"], "since the first time");
+    assert_eq!(again["paused_at"], paused["paused_at"], "the first pause counts");
     let (_, resumed) = app.post("/api/v1/queues/default/resume", json!({})).await;
     assert_eq!(resumed["paused_at"], json!(null));
     app.bench.drain().await;

@@ -1,4 +1,4 @@
-//! How often jobs of a queue start.
+//! Tests of the rate at which jobs of a queue start.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::patch;
 
 const TWO_MINUTES: Duration = Duration::from_mins(2);
 
-/// Enqueues jobs that do nothing: the first start at once, the next six seconds later.
+/// Enqueues jobs that do nothing. The first starts at once, the next six seconds later.
 async fn enqueue(app: &TestApp, jobs: Vec<NewJob>) {
     patch(app, "/api/v1/queues/default", json!({ "max_per_minute": 10 })).await;
     let mut tx = app.bench.engine.db.system().await.unwrap();

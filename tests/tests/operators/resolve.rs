@@ -1,4 +1,4 @@
-//! A person says what became of a call.
+//! Tests that a person can decide the outcome of a call.
 
 use std::time::Duration;
 
@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{assert_problem, do_to, noop_later};
 
-/// A post whose call left and cannot be found; answers its job and the address of its effect.
+/// Creates a post whose call left and cannot be found. Returns its job and the address of its
+/// effect.
 async fn unknown(app: &TestApp) -> (JobId, String) {
     let account = app.bench.connect_page().await;
     app.bench.sandbox.fault("publish_feed", json!({ "drop": "before" })).await;
@@ -124,11 +125,11 @@ async fn many_that_were_looked_for_and_not_seen_are_resolved_at_once(pool: PgPoo
     }
     app.bench.drain().await;
     app.bench.drain_after(Duration::from_mins(2)).await;
-    assert_eq!(bulk(&app, true, false).await["skipped"], json!({ "not_looked_for": 3 }), "once is not enough");
+    assert_eq!(bulk(&app, true, false).await["skipped"], json!({ "not_looked_for": 3 }), "one look is not enough");
     for _ in 0..3 {
         app.bench.drain_after(Duration::from_mins(2)).await;
     }
-    // Of one, something is seen that may be it: that is for a person alone.
+    // The provider shows posts that may be one of the three, which only a person may decide.
     let seen = json!({ "page_id": "10158250000000101", "message": "Two for one 0",
         "application": { "id": "100200300400500", "name": "Sandbox" } });
     for _ in 0..2 {
@@ -154,7 +155,7 @@ async fn many_that_were_looked_for_and_not_seen_are_resolved_at_once(pool: PgPoo
         let job = app.get(&format!("/api/v1/jobs/{id}")).await;
         candidates += job["effects"][0]["candidates"].as_array().unwrap().len();
     }
-    assert_eq!(candidates, 2, "what may be it is listed");
+    assert_eq!(candidates, 2, "the candidates are listed");
 }
 
 #[sqlx::test(migrations = "../migrations")]

@@ -1,4 +1,4 @@
-//! What a tenant's key sees and does, and what it does not.
+//! Tests of the limits of a tenant's key: what it may see and do.
 
 use jobs::{engine::JobState, noop::Noop};
 use reqwest::{Method, StatusCode};
@@ -93,7 +93,7 @@ async fn causes_are_for_operators_and_the_rest_of_a_failure_for_its_tenant(pool:
     app.bench.drain().await;
     let job = created["job_ids"][0].as_str().unwrap();
     for (path, failures) in [
-        // The job's, its attempt's and its effect's.
+        // The failures of the job, its attempt and its effect.
         (format!("jobs/{job}"), 3),
         ("jobs?kind=publish_post".to_owned(), 1),
         ("parked-accounts".to_owned(), 1),
@@ -111,7 +111,8 @@ async fn causes_are_for_operators_and_the_rest_of_a_failure_for_its_tenant(pool:
     assert!(cancelled["error"]["causes"].is_null(), "{cancelled}");
 }
 
-/// Operators see what is there with so many failures' causes, a tenant the same without.
+/// Checks that operators see this number of causes, and that a tenant sees the same failures
+/// without them.
 async fn assert_causes(app: &TestApp, key: &str, path: &str, failures: usize) {
     let path = format!("/api/v1/{path}");
     let whole = app.get(&path).await.to_string();

@@ -1,9 +1,10 @@
-//! The window in Redis: made anew by a command, and by itself.
+//! Tests of the window in Redis: a command rebuilds it, and lost jobs return by themselves.
 
 use std::time::{Duration, Instant};
 
 use jobs::{
     engine::{Window, rebuild},
+    fault_probe::{FaultProbe, Probe},
     noop::Noop,
 };
 use redis::AsyncCommands as _;
@@ -36,7 +37,7 @@ impl Redis {
     }
 }
 
-/// Jobs that the ledger has as dispatched; no process runs that would take them.
+/// Enqueues jobs that the ledger has as dispatched. No process runs that would take them.
 async fn dispatched(app: &TestApp, count: usize) {
     let body = json!({ "tenant_id": app.bench.tenant_id, "kind": "noop", "args": {}, "copies": count });
     assert_eq!(app.post("/api/v1/jobs", body).await.0, 202);
@@ -78,14 +79,12 @@ async fn the_command_rebuilds_says_how_much_and_is_written_down(pool: PgPool) {
 async fn what_redis_lost_is_in_the_window_again_by_itself(pool: PgPool) {
     let app = TestApp::new(pool).await;
     // The only slot is taken for long, so that nobody pops or claims what is in the window.
-    app.bench.sandbox.fault("chat_completion", json!({ "delay_ms": 20_000 })).await;
-    let _worker = app.worker(&[("WORKER_QUEUES", "ai:1")]).await;
-    let path = format!("/api/v1/tenants/{}/calendars", app.bench.tenant_id);
-    let mut redis = Redis::of(&app, "ai").await;
-    for month in ["2027-03", "2027-04"] {
-        assert_eq!(app.post(&path, json!({ "month": month, "posts": 2 })).await.0, 202);
+    let _worker = app.worker(&[("WORKER_QUEUES", "default:1")]).await;
+    let mut redis = Redis::of(&app, "default").await;
+    for _ in 0..2 {
+        app.bench.enqueue(&FaultProbe { what: Probe::Sleep, ms: 20_000, attempts: None }).await;
     }
-    app.wait_until_some("generate_calendar", "executing", 1).await;
+    app.wait_until_some("fault_probe", "executing", 1).await;
     let begun = Instant::now();
     for _ in 0..2 {
         while redis.count().await == 0 {
@@ -94,7 +93,7 @@ async fn what_redis_lost_is_in_the_window_again_by_itself(pool: PgPool) {
         }
         redis.remove().await;
     }
-    assert_eq!(app.count_jobs("generate_calendar").await, [("available".to_owned(), 1), ("executing".to_owned(), 1)]);
+    assert_eq!(app.count_jobs("fault_probe").await, [("available".to_owned(), 1), ("executing".to_owned(), 1)]);
 }
 
 #[sqlx::test(migrations = "../migrations")]

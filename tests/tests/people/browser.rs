@@ -1,4 +1,4 @@
-//! The pages, as a browser without scripts uses them.
+//! Tests of the pages, as a browser without scripts uses them.
 
 use jobs::people::store::Purpose;
 use reqwest::{Method, RequestBuilder, Response};
@@ -6,12 +6,13 @@ use serde_json::json;
 use sqlx::PgPool;
 use tests::{TestApp, answer, people::PASSWORD};
 
-async fn submit(app: &TestApp, path: &str, form: &[(&str, &str)]) -> Response {
+pub(super) async fn submit(app: &TestApp, path: &str, form: &[(&str, &str)]) -> Response {
     app.anonymous(Method::POST, path).header("origin", &app.url).form(form).send().await.unwrap()
 }
 
-fn cookie_of(response: &Response) -> String {
-    let cookie = response.headers()["set-cookie"].to_str().unwrap();
+pub(super) fn cookie_of(response: &Response) -> String {
+    let cookies = response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap());
+    let cookie = cookies.into_iter().find(|cookie| cookie.starts_with("linecook_session=")).expect("a session");
     for attribute in ["HttpOnly", "SameSite=Lax", "Path=/"] {
         assert!(cookie.contains(attribute), "{cookie}");
     }
@@ -86,5 +87,34 @@ async fn links_that_are_none_say_so(pool: PgPool) {
         let answered = submit(&app, path, &form).await;
         assert_eq!(answered.status(), 422, "{path}");
         assert!(answered.text().await.unwrap().contains("not valid"), "{path}");
+    }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn cookies_are_bound_to_our_host_on_https(pool: PgPool) {
+    const PUBLIC: &str = "https://linecook.example.com";
+    let app = TestApp::new(pool).await;
+    app.person("ada@example.com").await;
+    let (_admin, url) = app.serve_apart_with(&[("PUBLIC_URL", PUBLIC)]).await;
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let sign_in = [("email", "ada@example.com"), ("password", PASSWORD)];
+    let signed_in = client.post(format!("{url}/sign-in")).header("origin", PUBLIC).form(&sign_in).send().await.unwrap();
+    let begun = client.get(format!("{url}/sign-in/google")).send().await.unwrap();
+    let mut session = String::new();
+    for (answer, expected) in [(&signed_in, 2), (&begun, 1)] {
+        let cookies: Vec<&str> =
+            answer.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap()).collect();
+        assert_eq!(cookies.len(), expected, "{cookies:?}");
+        for cookie in cookies {
+            assert!(cookie.starts_with("__Host-linecook_") && cookie.contains("Path=/;"), "{cookie}");
+            assert!(cookie.contains("Secure") && cookie.contains("HttpOnly") && !cookie.contains("Domain"), "{cookie}");
+            if let Some(value) = cookie.strip_prefix("__Host-linecook_session=") {
+                session = value.split(';').next().unwrap().to_owned();
+            }
+        }
+    }
+    for (name, expected) in [("__Host-linecook_session", 200), ("linecook_session", 401)] {
+        let request = client.get(format!("{url}/api/v1/auth/me")).header("cookie", format!("{name}={session}"));
+        assert_eq!(answer(request).await.0.as_u16(), expected, "another host can set a cookie of the name {name}");
     }
 }

@@ -1,4 +1,4 @@
-//! Signing in with Google and GitHub.
+//! Tests of signing in with Google and GitHub.
 
 use jobs::people::store::Purpose;
 use reqwest::{Client, Method, Response, Url, redirect::Policy};
@@ -10,11 +10,11 @@ use super::{assert_problem, login};
 
 const ADA: &str = "ada.rossi@example.com";
 
-/// A browser that a provider is about to send back.
+/// A browser before the provider sends it back.
 struct Visit {
-    /// What the browser keeps.
+    /// The cookie that the browser keeps.
     cookie: String,
-    /// Where it is sent.
+    /// The address that the provider sends it to.
     back: Url,
 }
 
@@ -27,7 +27,7 @@ impl Visit {
         let client = Client::builder().redirect(Policy::none()).build().unwrap();
         let sent = client.get(format!("{url}/sign-in/{provider}")).send().await.unwrap();
         let cookie = set_cookies(&sent).pop().expect("a cookie");
-        for attribute in ["HttpOnly", "SameSite=Lax", &format!("Path=/sign-in/{provider}"), "Max-Age=600"] {
+        for attribute in ["HttpOnly", "SameSite=Lax", "Path=/", "Max-Age=600"] {
             assert!(cookie.contains(attribute), "{cookie}");
         }
         let dialog = Url::parse(&location(&sent)).unwrap();
@@ -64,7 +64,7 @@ fn set_cookies(response: &Response) -> Vec<String> {
     response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
 }
 
-/// Signs somebody in; answers what the API says about them.
+/// Signs a person in and returns the API's view of the person.
 async fn sign_in(app: &TestApp, provider: &str) -> Value {
     let ended = Visit::begin(app, provider).await.end(app).await;
     assert_eq!(location(&ended), "/home");
@@ -76,7 +76,8 @@ async fn sign_in(app: &TestApp, provider: &str) -> Value {
     me
 }
 
-/// That nobody was signed in, that the attempt is over for the browser, and that the form says why.
+/// Checks that nobody was signed in, that the browser's attempt is over, and that the form gives
+/// the reason.
 async fn assert_refused(app: &TestApp, response: Response, why: &str, words: &str) {
     let cookies = set_cookies(&response);
     assert!(cookies.iter().all(|cookie| cookie.contains("Max-Age=0")), "{cookies:?}");
@@ -160,7 +161,7 @@ async fn the_same_person_comes_back_whatever_address_the_provider_has_by_then(po
         assert_eq!((&me["id"], &me["email"]), (&first["id"], &json!(ADA)), "{email}");
     }
     seat(&app, github(&[])).await;
-    assert_eq!(sign_in(&app, "github").await["id"], first["id"], "known without any address");
+    assert_eq!(sign_in(&app, "github").await["id"], first["id"], "the account is known without an email address");
     assert_eq!(count_users(&app).await, 2);
 }
 
@@ -234,16 +235,16 @@ async fn a_callback_counts_once_in_the_browser_where_it_began(pool: PgPool) {
         let ended = come_back(&app, &path, cookie.map(String::as_str)).await;
         assert_refused(&app, ended, "stale", words).await;
     }
-    assert_eq!(app.bench.sandbox.calls("google_token").await, 0, "no code was as much as asked about");
+    assert_eq!(app.bench.sandbox.calls("google_token").await, 0, "no code was exchanged");
 
     let mixed = format!("{}?code={}&state={}", visit.back.path(), other.part("code"), visit.part("state"));
     let ended = come_back(&app, &mixed, Some(&visit.cookie)).await;
     assert_refused(&app, ended, "failed", "did not answer as it should").await;
     let ended = visit.end(&app).await;
-    assert_eq!(location(&ended), "/home", "the code is good for its own attempt");
+    assert_eq!(location(&ended), "/home", "the code works for its own attempt");
     let used = set_cookies(&ended).into_iter().find(|cookie| cookie.starts_with("linecook_sign_in_google=;"));
-    let used = used.expect("the attempt is taken from the browser");
-    assert!(used.contains("Max-Age=0") && used.contains("Path=/sign-in/google"), "{used}");
+    let used = used.expect("the response deletes the cookie");
+    assert!(used.contains("Max-Age=0") && used.contains("Path=/"), "{used}");
     assert_refused(&app, come_back(&app, &visit.path(), None).await, "stale", words).await;
     assert_refused(&app, visit.end(&app).await, "failed", "did not answer as it should").await;
 }
@@ -308,10 +309,57 @@ async fn tries_are_counted(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let mut statuses = Vec::new();
     for attempt in 0..32 {
-        let path = if attempt % 2 == 0 { "/sign-in/google" } else { "/sign-in/google/callback" };
+        let path = if attempt % 2 == 0 { "/sign-in/google" } else { "/sign-in/github" };
         statuses.push(come_back(&app, path, None).await.status().as_u16());
     }
     assert_eq!(statuses, [[303; 30].as_slice(), &[429; 2]].concat());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn other_sites_do_not_lock_a_visitor_out(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let visit = Visit::begin(&app, "google").await;
+    let fake = "/sign-in/google/callback?state=a&code=b";
+    for site in ["cross-site", "same-site"] {
+        for path in ["/sign-in/google", fake, "/invitations/nonsense"] {
+            for _ in 0..12 {
+                let sent = app.anonymous(Method::GET, path).header("sec-fetch-site", site).send().await.unwrap();
+                let cookies = set_cookies(&sent);
+                assert!(!cookies.iter().any(|cookie| cookie.contains("Max-Age=600")), "{path} began: {cookies:?}");
+            }
+        }
+    }
+    let request = app.anonymous(Method::GET, &visit.path()).header("cookie", &visit.cookie);
+    let ended = request.header("sec-fetch-site", "cross-site").send().await.unwrap();
+    assert_eq!(location(&ended), "/home", "the provider's way back is one from another site, too");
+    let own = app.anonymous(Method::GET, "/sign-in/google").header("sec-fetch-site", "same-origin").send().await;
+    assert_ne!(location(&own.unwrap()), "/sign-in");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn somebody_new_comes_in_from_elsewhere_only_where_that_is_let(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let owner = app.person("owner@example.com").await;
+    let (_, me) = app.call(&owner, Method::GET, "auth/me", Value::Null).await;
+    let invitations = format!("tenants/{}/invitations", me["tenants"][0]["tenant_id"].as_str().unwrap());
+    let client = Client::builder().redirect(Policy::none()).build().unwrap();
+    for (sign_up, is_invited, expected) in [
+        ("closed", false, "/sign-in?with=google&why=closed"),
+        ("invited", false, "/sign-in?with=google&why=closed"),
+        ("closed", true, "/sign-in?with=google&why=closed"),
+        ("invited", true, "/home"),
+        ("closed", true, "/home"),
+    ] {
+        let (_admin, url) = app.serve_apart_with(&[("SIGN_UP", sign_up)]).await;
+        if is_invited && count_users(&app).await == 1 {
+            let body = json!({ "email": ADA, "role": "member" });
+            assert_eq!(app.call(&owner, Method::POST, &invitations, body).await.0, 201);
+        }
+        let visit = Visit::begin_at(&url, "google").await;
+        let ended = client.get(format!("{url}{}", visit.path())).header("cookie", &visit.cookie).send().await.unwrap();
+        assert_eq!(location(&ended), expected, "{sign_up} {is_invited}");
+    }
+    assert_eq!(count_users(&app).await, 2, "and who is in stays in");
 }
 
 #[sqlx::test(migrations = "../migrations")]

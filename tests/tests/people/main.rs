@@ -1,9 +1,13 @@
-//! People: registering, signing in, staying signed in, and who may do what in which tenant.
+//! Tests of people: registering, signing in, staying signed in, and their permissions in tenants.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod addresses;
 mod browser;
+mod connecting;
+mod entry;
 mod external_login;
+mod keyed;
 mod members;
 mod sessions;
 

@@ -1,4 +1,4 @@
-//! Staying signed in.
+//! Tests of staying signed in.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ async fn a_refresh_token_that_comes_back_ends_the_session_and_is_written_down(po
     let ada = app.person("ada@example.com").await;
     let next = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
     let again = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
-    assert!(is_in(&app, &next).await && is_in(&app, &again).await, "the answer may have been lost");
+    assert!(is_in(&app, &next).await && is_in(&app, &again).await, "the refresh can be repeated at once");
     app.shift_clock(Duration::from_secs(11));
     assert_problem(&refresh(&app, &ada.refresh).await, 401, "bad_refresh_token");
     for token in [&next.refresh, &again.refresh] {
@@ -57,6 +57,35 @@ async fn of_many_exchanges_at_once_none_is_taken_for_theft(pool: PgPool) {
     let all = (0..20).map(|_| refresh(&app, &ada.refresh));
     let answers: Vec<(StatusCode, Value)> = futures_util::future::join_all(all).await;
     assert!(answers.iter().all(|(status, _)| *status == 200), "{answers:?}");
+    let mut renewed = Vec::new();
+    for (_, tokens) in &answers {
+        renewed.push(refresh(&app, tokens["refresh_token"].as_str().unwrap()).await.0.as_u16());
+    }
+    assert_eq!(renewed, [[200].as_slice(), &[401; 19]].concat(), "one successor lives on");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn two_holders_who_renew_at_once_are_found_out(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    for is_ahead in [false, true] {
+        let email = format!("ada{is_ahead}@example.com");
+        let ada = app.person(&email).await;
+        let owners = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
+        // The other holder comes with the same token, or with the one before after the owner has gone on.
+        let second = if is_ahead {
+            let _ = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
+            ada.refresh
+        } else {
+            let thiefs = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
+            let _ = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
+            thiefs.refresh
+        };
+        assert_problem(&refresh(&app, &second).await, 401, "bad_refresh_token");
+        assert!(!is_in(&app, &owners).await, "the session has ended");
+        let log = app.get("/api/v1/audit-log").await;
+        let reuse = &log["items"][0];
+        assert_eq!((&reuse["action"], &reuse["actor_name"]), (&json!("session.reuse"), &json!(email)));
+    }
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -96,5 +125,5 @@ async fn of_two_tokens_for_one_whose_answer_was_lost_only_one_goes_on(pool: PgPo
     let owners = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
     app.shift_clock(Duration::from_secs(11));
     assert_problem(&refresh(&app, &thiefs.refresh).await, 401, "bad_refresh_token");
-    assert!(!is_in(&app, &owners).await, "whoever has the other one, it is not one's own");
+    assert!(!is_in(&app, &owners).await, "the owner's session ends too");
 }

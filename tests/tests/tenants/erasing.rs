@@ -1,4 +1,4 @@
-//! The end of a tenant.
+//! Tests of erasing a tenant.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What plans allow.
+//! Tests of the limits of plans.
 
 use std::io::Cursor;
 
@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use super::*;
 
-/// The app with its tenant on the plan basic: ten of everything.
+/// Returns the app with its tenant on the plan basic: ten of everything.
 async fn basic(pool: PgPool) -> TestApp {
     let app = TestApp::new(pool).await;
     app.bench.execute("update tenants set plan = 'basic' where id = $1", app.bench.tenant_id.0).await;

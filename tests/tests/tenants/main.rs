@@ -1,4 +1,4 @@
-//! Tenants: their settings, who changes them, what they may use, and their end.
+//! Tests of tenants: their settings, who changes them, their limits, and their end.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
@@ -41,7 +41,7 @@ async fn tenant_key(app: &TestApp, tenant_id: TenantId) -> String {
     key
 }
 
-/// Somebody who is signed in, with these roles; answers the access token.
+/// Creates a signed-in person with these roles, and returns the access token.
 async fn person(app: &TestApp, roles: &[(TenantId, &str)]) -> String {
     let (user, session) = (UserId::new(), SessionId::new());
     let mut tx = app.bench.engine.db.system().await.unwrap();

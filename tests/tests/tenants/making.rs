@@ -1,4 +1,4 @@
-//! Making tenants, and seeing them.
+//! Tests of creating and reading tenants.
 
 use super::*;
 

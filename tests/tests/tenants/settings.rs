@@ -1,4 +1,4 @@
-//! Settings: who changes them, and what they can be.
+//! Tests of settings: who changes them, and their valid values.
 
 use super::*;
 

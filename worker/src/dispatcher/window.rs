@@ -1,4 +1,4 @@
-//! One queue's window: how much of it to fill, and in which order of priorities.
+//! The window of one queue: how far it is filled, and in which order of priorities.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,21 +7,21 @@ use jobs::engine::{
     dispatch::{self, Cursor, Order, QueueState, Released},
 };
 
-/// The window holds what drains in this time.
+/// The size of the window, as the time in which workers drain it.
 const WINDOW_SECONDS: f64 = 0.25;
 
-/// Of so many slots one goes to the lowest priority.
+/// One of this many slots goes to the lowest priority.
 const LOWEST_SHARE: usize = 10;
 
-/// A queue as the dispatcher remembers it between passes.
+/// The state of a queue that the dispatcher keeps between passes.
 #[derive(Default)]
 pub(super) struct QueueWindow {
     cursors: BTreeMap<i16, Cursor>,
-    /// Jobs in the window.
+    /// The number of jobs in the window.
     pub(super) size: usize,
-    /// Jobs that leave the window a second, smoothed.
+    /// The number of jobs that leave the window in a second, smoothed.
     rate: f64,
-    /// Slots given away since the lowest priority had one.
+    /// The number of slots given to others since the lowest priority had one.
     since_lowest: usize,
 }
 
@@ -34,7 +34,8 @@ impl QueueWindow {
         self.size = size;
     }
 
-    /// Releases what there is room for: the highest priority first, but every tenth slot to the lowest.
+    /// Releases as many jobs as there is room for. The highest priority comes first, but every
+    /// tenth slot goes to the lowest.
     pub(super) async fn fill(
         &mut self,
         tx: &mut Tx,
@@ -43,11 +44,12 @@ impl QueueWindow {
         slots: usize,
         is_marked: bool,
     ) -> Result<Vec<Released>, sqlx::Error> {
+        let limits = if queue.shares_slots { queue.limits.sharing(slots) } else { queue.limits };
         let mut released: Vec<Released> = Vec::new();
         for (priority, most) in self.shares(queue, slots) {
-            // What a higher priority left over goes to the next.
+            // The next priority gets the slots that a higher one left.
             let room = most.saturating_sub(released.len());
-            let (limits, at_once) = (queue.limits, queue.at_once);
+            let at_once = queue.at_once;
             let order = Order { queue: &queue.name, priority, kinds, limits, room, at_once, is_marked };
             if room > 0 {
                 let cursor = self.cursors.entry(priority).or_default();
@@ -58,7 +60,8 @@ impl QueueWindow {
         Ok(released)
     }
 
-    /// Priorities in their order, each with how many jobs may be released once it had its turn.
+    /// Returns the priorities in order, each with the number of jobs that may be released by the
+    /// end of its turn.
     fn shares(&mut self, queue: &QueueState, slots: usize) -> Vec<(i16, usize)> {
         let room = self.room(queue, slots);
         let Some((&lowest, higher)) = queue.waiting.split_last() else {
@@ -77,9 +80,12 @@ impl QueueWindow {
     fn room(&self, queue: &QueueState, slots: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded right here")]
         let drains = (self.rate * WINDOW_SECONDS).clamp(1.0, 5_000.0) as usize;
-        let target = slots.saturating_sub(queue.executing.saturating_sub(queue.alone)).max(drains);
+        let free = slots.saturating_sub(queue.executing.saturating_sub(queue.alone));
+        // What waited in the window for a slot would stand before the next tenant's.
+        let target = if queue.shares_slots { free } else { free.max(drains) };
         let room = target.saturating_sub(self.size);
-        // A window that is more than half full can wait: few large batches cost less than many small ones.
+        // A window that is more than half full can wait: few large batches cost less than many
+        // small ones.
         if self.size > target / 2 {
             return 0;
         }
@@ -101,6 +107,7 @@ mod tests {
             name: "default".to_owned(),
             is_paused: false,
             limits: QueueLimits::default(),
+            shares_slots: false,
             at_once: None,
             marked: 0,
             executing: 0,

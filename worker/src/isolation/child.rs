@@ -1,4 +1,4 @@
-//! The child's side: one job, then the end.
+//! The child's side of isolation: runs one job, then exits.
 
 use std::io::{self, BufRead as _, Write as _};
 
@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Report, word};
 use crate::config::WorkerConfig;
 
-/// One for what the job does, one for what is written beside.
+/// The number of connections: one for the job, one for writing beside it.
 const CONNECTIONS: u32 = 2;
 
-/// Runs the job that stands on standard input, and ends the process.
+/// Runs the job from standard input, and ends the process.
 pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
     leave_signals_to_the_worker()?;
     let mut line = String::new();
@@ -29,7 +29,7 @@ pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
     let job: Claimed = serde_json::from_str(&line).context("what stands on standard input is no job")?;
     let active = ActiveAttempts::default();
     let interrupt = active.insert(job.attempt);
-    // A thread of its own: it ends this process with its worker even if the job blocks the runtime.
+    // A separate thread ends this process with its worker even if the job blocks the runtime.
     let (attempt, held) = (job.attempt, active.clone());
     std::thread::Builder::new().name("obey".to_owned()).spawn(move || obey(attempt, &held))?;
 
@@ -45,11 +45,12 @@ pub(crate) async fn run_alone(mut config: WorkerConfig) -> anyhow::Result<()> {
         AttemptEnd::Lost => Report::Lost,
     };
     say(report);
-    // Not by returning: that would wait for what the job left running in the background.
+    // Returning would wait for background work that the job left running.
     std::process::exit(0)
 }
 
-/// Platforms signal every process they see. What becomes of this one is for its worker to say.
+/// Ignores signals to stop. Platforms send them to every process, but only the worker decides when
+/// its child stops.
 fn leave_signals_to_the_worker() -> io::Result<()> {
     for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
         let mut signals = signal(kind)?;
@@ -58,7 +59,8 @@ fn leave_signals_to_the_worker() -> io::Result<()> {
     Ok(())
 }
 
-/// Passes interruptions on to the job. The end of the input is the end of the worker, and so of this process.
+/// Passes interruptions on to the job. The end of the input means that the worker is gone, and ends
+/// this process.
 fn obey(attempt: Attempt, active: &ActiveAttempts) {
     for line in io::stdin().lock().lines() {
         let Ok(line) = line else { break };
@@ -70,7 +72,7 @@ fn obey(attempt: Attempt, active: &ActiveAttempts) {
     std::process::exit(1);
 }
 
-/// Settles a completed attempt, for as long as it may.
+/// Settles a completed attempt, unless the worker stops or loses the lease first.
 async fn complete(
     engine: &Engine,
     active: ActiveAttempts,
@@ -91,7 +93,7 @@ async fn complete(
         Some(Interrupt::Stopping) => Report::Returned,
         Some(Interrupt::Cancelled | Interrupt::Lost) => Report::Lost,
         None => {
-            // Settled: the settler let go of the attempt just before its task ends.
+            // The attempt is settled: the settler lets go of it just before its task ends.
             let _ = settling.await;
             Report::Settled
         }
@@ -102,7 +104,7 @@ fn say(report: Report) {
     let mut output = io::stdout().lock();
     let said = writeln!(output, "{}", report.line()).and_then(|()| output.flush());
     if said.is_err() {
-        // Nobody listens: the worker is gone.
+        // The worker is gone, so nobody reads a report.
         std::process::exit(1);
     }
 }

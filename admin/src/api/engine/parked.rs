@@ -1,23 +1,24 @@
-//! Accounts whose jobs wait.
+//! Parked accounts, whose jobs wait.
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::parked::{self, ParkedRow},
     ids::AccountId,
+    operations,
 };
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Audience, Caller, Needs},
+    database::Answered,
     http::paging::{Listed, Page, Paging},
     state::AppState,
 };
@@ -27,9 +28,9 @@ use crate::{
 struct ParkedView {
     tenant_id: Uuid,
     account_id: Uuid,
-    /// When its jobs try again by themselves.
+    /// The time at which its jobs try again by themselves.
     until: DateTime<Utc>,
-    /// Why: class, message and, for operators, causes.
+    /// The reason: class, message and, for operators, causes.
     reason: Value,
     parked_at: DateTime<Utc>,
 }
@@ -55,7 +56,7 @@ impl Listed for ParkedView {
 #[derive(Debug, Object)]
 struct ReleasedView {
     account_id: Uuid,
-    /// Jobs that waited for it and run now.
+    /// The number of jobs that waited for the account and run now.
     resumed: u64,
 }
 
@@ -65,7 +66,9 @@ pub(crate) struct ParkedApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl ParkedApi {
-    /// Accounts whose jobs wait, the latest first: a provider limits them, or their user has to connect them again.
+    /// List the accounts whose jobs wait, the latest first.
+    ///
+    /// Either a provider limits them, or their user has to connect them again.
     #[oai(path = "/parked-accounts", method = "get", operation_id = "list_parked_accounts")]
     async fn list(
         &self,
@@ -80,32 +83,25 @@ impl ParkedApi {
             Some(named) => Some(caller.tenant(named)?),
             None => caller.own_tenant()?,
         };
-        let mut tx = self.state.db.begin(scope).await?;
-        let rows = parked::list(&mut tx, tenant_id, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.parked_at, row.account_id));
+        let mut tx = self.state.db.read(scope).await?;
+        let mut rows = parked::list(&mut tx, tenant_id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.parked_at, row.account_id));
         Ok(Json(Page { items: rows.into_iter().map(|row| ParkedView::of(row, caller.audience())).collect(), next }))
     }
 
-    /// Do not wait any longer: the account's jobs run now. If what they waited for has not happened, they wait again.
+    /// Release a parked account, so that its jobs run now.
+    ///
+    /// If the cause of the wait is still there, they are parked again.
     #[oai(path = "/parked-accounts/:account_id/release", method = "post", operation_id = "release_parked_account")]
     async fn release(
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         account_id: Path<Uuid>,
-    ) -> Result<Json<ReleasedView>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        let released = parked::release(&mut tx, AccountId(account_id.0)).await?;
+    ) -> Result<Answered<Json<ReleasedView>>, ApiError> {
+        let (id, services) = (AccountId(account_id.0), &self.state.services);
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let released = operations::release_account(&mut tx, services, caller.actor(), id).await?;
         let released = released.ok_or_else(|| ApiError::not_found("parked account"))?;
-        let entry = Entry {
-            tenant_id: released.tenant_id,
-            action: "account.release".to_owned(),
-            object_type: "account",
-            object_id: account_id.0.to_string(),
-            details: json!({ "reason": released.reason, "resumed": released.resumed }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed }))
+        tx.answer(Json(ReleasedView { account_id: account_id.0, resumed: released.resumed })).await
     }
 }

@@ -1,39 +1,37 @@
-//! Work that the clock asks for. For operators only.
+//! Periodic work, which the clock enqueues. For operators only.
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::{
-        Tx,
+        Scope,
         periodic::{self, PeriodicRow},
     },
-    ids::TenantId,
-    kinds::PERIODIC,
+    operations,
 };
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
-use serde_json::{Value, json};
 
 use crate::{
     ApiError,
     api::{Tag, jobs::Accepted},
     auth::{Caller, Needs},
+    database::Answered,
     state::AppState,
 };
 
-/// An entry of the clock's list.
+/// An entry of periodic work.
 #[derive(Debug, Object)]
 pub(crate) struct PeriodicView {
     name: String,
-    /// Minute, hour, day, month, weekday; UTC.
+    /// The cron expression in UTC: minute, hour, day, month, weekday.
     cron: String,
     /// The kind of its jobs.
     kind: String,
-    /// The last tick that was taken: it made a job, found one waiting or running, or passed, as one is suspended. Before the
-    /// first, when the entry was added.
+    /// The last tick that was handled: it made a job, found one unfinished, or was skipped during a
+    /// pause. Before the first tick, the time when the entry was added.
     last_tick: DateTime<Utc>,
-    /// Absent while it is paused.
+    /// The next tick; absent while the entry is paused.
     next_tick: Option<DateTime<Utc>>,
-    /// Since when it is paused.
+    /// The time at which it was paused.
     paused_at: Option<DateTime<Utc>>,
 }
 
@@ -51,7 +49,7 @@ impl From<PeriodicRow> for PeriodicView {
     }
 }
 
-/// The clock's list.
+/// The list of periodic work.
 #[derive(Debug, Object)]
 pub(crate) struct PeriodicList {
     items: Vec<PeriodicView>,
@@ -63,82 +61,65 @@ pub(crate) struct PeriodicApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl PeriodicApi {
-    /// What runs by the clock, by name.
+    /// List the periodic work, by name.
     #[oai(path = "/periodic", method = "get", operation_id = "list_periodic")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<PeriodicList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let rows = periodic::list_periodic(&mut tx).await?;
-        tx.commit().await?;
         Ok(Json(PeriodicList { items: rows.into_iter().map(PeriodicView::from).collect() }))
     }
 
-    /// Run it now, also while it is paused. Its ticks stay where they are; a job of it that has not ended is the answer.
+    /// Run periodic work now, even while it is paused.
+    ///
+    /// Its ticks do not change. If a job of the entry is unfinished, the response names that job.
     #[oai(path = "/periodic/:name/run", method = "post", operation_id = "run_periodic")]
     async fn run(
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Accepted, ApiError> {
+    ) -> Result<Answered<Accepted>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let job = periodic::run_now(&mut tx, PERIODIC, &name).await?.ok_or_else(missing)?;
-        let details = json!({ "job_id": job.id, "is_new": job.is_new });
-        self.record(&mut tx, &caller, "periodic.run", &name, details).await?;
-        tx.commit().await?;
-        Ok(Accepted::job(job.id, job.is_new, 1))
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let job = operations::run_periodic(&mut tx, &self.state.services, caller.actor(), &name).await?;
+        let job = job.ok_or_else(missing)?;
+        tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
-    /// Pause it: its ticks pass.
+    /// Pause periodic work; its ticks are skipped.
     #[oai(path = "/periodic/:name/pause", method = "post", operation_id = "pause_periodic")]
     async fn pause(
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<PeriodicView>, ApiError> {
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
         self.set_paused(&caller, &name, true).await
     }
 
-    /// Have it go on. If ticks passed meanwhile, the latest of them is caught up on.
+    /// Resume paused periodic work.
+    ///
+    /// If it missed ticks, it runs once for the latest of them.
     #[oai(path = "/periodic/:name/resume", method = "post", operation_id = "resume_periodic")]
     async fn resume(
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<PeriodicView>, ApiError> {
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
         self.set_paused(&caller, &name, false).await
     }
 }
 
 impl PeriodicApi {
-    async fn set_paused(&self, caller: &Caller, name: &str, paused: bool) -> Result<Json<PeriodicView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = periodic::lock(&mut tx, name).await?.ok_or_else(missing)?;
-        let after = periodic::set_paused(&mut tx, name, paused).await?.ok_or_else(missing)?;
-        let action = if paused { "periodic.pause" } else { "periodic.resume" };
-        let details = json!({ "before": { "paused_at": before.paused_at }, "after": { "paused_at": after.paused_at } });
-        self.record(&mut tx, caller, action, name, details).await?;
-        tx.commit().await?;
-        Ok(Json(after.into()))
-    }
-
-    async fn record(
+    async fn set_paused(
         &self,
-        tx: &mut Tx,
         caller: &Caller,
-        action: &str,
         name: &str,
-        details: Value,
-    ) -> Result<(), sqlx::Error> {
-        let entry = Entry {
-            tenant_id: TenantId::SYSTEM,
-            action: action.to_owned(),
-            object_type: "periodic",
-            object_id: name.to_owned(),
-            details,
-        };
-        self.state.record(tx, caller.actor(), entry).await
+        paused: bool,
+    ) -> Result<Answered<Json<PeriodicView>>, ApiError> {
+        caller.operator()?;
+        let mut tx = self.state.db.write(Scope::System, caller).await?;
+        let row = operations::pause_periodic(&mut tx, &self.state.services, caller.actor(), name, paused).await?;
+        tx.answer(Json(row.ok_or_else(missing)?.into())).await
     }
 }
 

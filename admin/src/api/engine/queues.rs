@@ -1,24 +1,23 @@
 //! Queues: how much waits and for how long; pausing and limits.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
     engine::{
-        Tx,
+        Scope, Tx,
         queues::{self, LimitChanges, QueueRow},
         stats::{self, Count},
     },
-    ids::TenantId,
+    operations::{self, QueueChange},
 };
 use poem_openapi::{Object, OpenApi, param::Path, payload::Json, types::MaybeUndefined};
-use serde_json::json;
 
 use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -55,6 +54,10 @@ struct QueueView {
     max_per_account: Option<i32>,
     /// Starts a minute on one account, or of one tenant without an account.
     max_per_minute: Option<i32>,
+    /// Seconds between the end of one job on an account and the start of the next.
+    rest_seconds: Option<i32>,
+    /// No tenant holds more than half of the slots, and the last tenth goes to tenants that run nothing.
+    shares_slots: bool,
 }
 
 impl From<QueueRow> for QueueView {
@@ -66,6 +69,8 @@ impl From<QueueRow> for QueueView {
             max_per_tenant: row.max_per_tenant,
             max_per_account: row.max_per_account,
             max_per_minute: row.max_per_minute,
+            rest_seconds: row.rest_seconds,
+            shares_slots: row.shares_slots,
         }
     }
 }
@@ -81,8 +86,8 @@ struct QueueState {
     running: i64,
     /// Slots of live workers.
     slots: i64,
-    /// For how long the oldest due job has waited; absent without due work. Looks at the first job of each tenant and
-    /// account, of 5,000 at most.
+    /// For how long the oldest due job has waited, made available or not; absent without due work. Looks at the first job of
+    /// each tenant and account, of 5,000 at most.
     latency_seconds: Option<f64>,
 }
 
@@ -95,7 +100,6 @@ struct QueueList {
 /// New limits: an absent one stays, null lifts it.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
-#[expect(clippy::struct_field_names, reason = "the names of the columns")]
 struct QueuePatch {
     /// How many of its jobs may run or be about to.
     max_running: MaybeUndefined<i32>,
@@ -105,6 +109,8 @@ struct QueuePatch {
     max_per_account: MaybeUndefined<i32>,
     /// Starts a minute on one account, or of one tenant without an account.
     max_per_minute: MaybeUndefined<i32>,
+    /// Seconds between the end of one job on an account and the start of the next.
+    rest_seconds: MaybeUndefined<i32>,
 }
 
 impl QueuePatch {
@@ -114,9 +120,11 @@ impl QueuePatch {
             max_per_tenant: limit("max_per_tenant", self.max_per_tenant)?,
             max_per_account: limit("max_per_account", self.max_per_account)?,
             max_per_minute: limit("max_per_minute", self.max_per_minute)?,
+            rest_seconds: limit("rest_seconds", self.rest_seconds)?,
         };
         if changes == LimitChanges::default() {
-            let detail = "Name max_running, max_per_tenant, max_per_account or max_per_minute; null lifts a limit.";
+            let detail =
+                "Name max_running, max_per_tenant, max_per_account, max_per_minute or rest_seconds; null lifts one.";
             return Err(ApiError::unprocessable(ErrorCode::NoChange, detail));
         }
         Ok(changes)
@@ -146,9 +154,8 @@ impl QueuesApi {
     #[oai(path = "/queues", method = "get", operation_id = "list_queues")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<QueueList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let items = states(&mut tx).await?;
-        tx.commit().await?;
         Ok(Json(QueueList { items }))
     }
 
@@ -159,13 +166,9 @@ impl QueuesApi {
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
         body: Body<QueuePatch>,
-    ) -> Result<Json<QueueView>, ApiError> {
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
         caller.operator()?;
-        let changes = body.0.checked()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_limits(&mut tx, &name.0, changes).await?;
-        self.record(tx, &caller, "queue.limit", before, after).await
+        self.change(&caller, &name, QueueChange::Limit(body.0.checked()?)).await
     }
 
     /// Give out nothing of a queue; what runs is left to end. For operators.
@@ -174,12 +177,8 @@ impl QueuesApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<QueueView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_paused(&mut tx, &name.0, true).await?;
-        self.record(tx, &caller, "queue.pause", before, after).await
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        self.change(&caller, &name, QueueChange::Pause).await
     }
 
     /// Go on with a paused queue. For operators.
@@ -188,52 +187,31 @@ impl QueuesApi {
         &self,
         #[oai(scope = "Needs::EngineWrite")] caller: Caller,
         name: Path<String>,
-    ) -> Result<Json<QueueView>, ApiError> {
-        caller.operator()?;
-        let mut tx = self.state.db.system().await?;
-        let before = lock(&mut tx, &name.0).await?;
-        let after = queues::set_paused(&mut tx, &name.0, false).await?;
-        self.record(tx, &caller, "queue.resume", before, after).await
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        self.change(&caller, &name, QueueChange::Resume).await
     }
 }
 
 impl QueuesApi {
-    async fn record(
+    async fn change(
         &self,
-        mut tx: Tx,
         caller: &Caller,
-        action: &str,
-        before: QueueRow,
-        after: QueueRow,
-    ) -> Result<Json<QueueView>, ApiError> {
-        let settings = |row: &QueueRow| {
-            json!({
-                "paused_at": row.paused_at, "max_running": row.max_running, "max_per_tenant": row.max_per_tenant,
-                "max_per_account": row.max_per_account, "max_per_minute": row.max_per_minute,
-            })
-        };
-        let entry = Entry {
-            tenant_id: TenantId::SYSTEM,
-            action: action.to_owned(),
-            object_type: "queue",
-            object_id: after.name.clone(),
-            details: json!({ "before": settings(&before), "after": settings(&after) }),
-        };
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Json(after.into()))
+        name: &str,
+        change: QueueChange,
+    ) -> Result<Answered<Json<QueueView>>, ApiError> {
+        caller.operator()?;
+        if name.contains('\0') {
+            return Err(ApiError::not_found("queue"));
+        }
+        let mut tx = self.state.db.write(Scope::System, caller).await?;
+        let queue = operations::change_queue(&mut tx, &self.state.services, caller.actor(), name, change).await?;
+        tx.answer(Json(queue.ok_or_else(|| ApiError::not_found("queue"))?.into())).await
     }
-}
-
-async fn lock(tx: &mut Tx, name: &str) -> Result<QueueRow, ApiError> {
-    if name.contains('\0') {
-        return Err(ApiError::not_found("queue"));
-    }
-    queues::lock(tx, name).await?.ok_or_else(|| ApiError::not_found("queue"))
 }
 
 async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
     let depths = stats::depths(tx).await?;
+    let oldest_due = stats::oldest_due(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
     for worker in stats::list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
         for (queue, count) in worker.queues.0 {
@@ -251,7 +229,7 @@ async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
             running: depth.get("executing").map_or(0, |running| running.count),
             depth,
             slots: slots.get(&queue.name).copied().unwrap_or(0),
-            latency_seconds: stats::oldest_due(tx, &queue.name).await?.map(|waited| waited.as_secs_f64()),
+            latency_seconds: oldest_due.get(&queue.name).map(Duration::as_secs_f64),
             queue: queue.into(),
         });
     }

@@ -1,9 +1,12 @@
-//! Who works on what, and how it goes altogether.
+//! The workers with the jobs that they run, and the engine's statistics.
 
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use jobs::engine::stats::{self, Running, WorkerRow};
+use jobs::engine::{
+    Scope,
+    stats::{self, Running, WorkerRow},
+};
 use poem_openapi::{Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
@@ -14,7 +17,7 @@ use crate::{
     state::AppState,
 };
 
-/// A job that runs.
+/// A running job.
 #[derive(Debug, Object)]
 struct RunningView {
     job_id: Uuid,
@@ -42,20 +45,20 @@ impl From<Running> for RunningView {
 #[derive(Debug, Object)]
 struct WorkerView {
     id: Uuid,
-    /// Host and process number.
+    /// The host and the process number.
     name: String,
-    /// Whether its lease stands. One that is over is listed for an hour.
+    /// True while the worker's lease is valid. A worker is listed for an hour after its lease ends.
     is_alive: bool,
     started_at: DateTime<Utc>,
-    /// Seconds since its last sign of life; it gives one every third of its lease.
+    /// Seconds since the last heartbeat. A worker sends one every third of its lease.
     heartbeat_seconds: f64,
-    /// For how long a sign of life counts.
+    /// The seconds for which a heartbeat keeps the lease.
     lease_seconds: f64,
-    /// Slots by queue.
+    /// The number of slots in each queue.
     slots: BTreeMap<String, i64>,
-    /// Kinds that it runs.
+    /// The kinds of jobs that it runs.
     kinds: Vec<String>,
-    /// What it runs, the longest first.
+    /// The jobs that it runs, the longest-running first.
     running: Vec<RunningView>,
 }
 
@@ -87,23 +90,23 @@ struct LastHour {
     completed: i64,
     cancelled: i64,
     discarded: i64,
-    /// Whether that is all: 100,000 are counted at most.
+    /// True if the counts are exact. At most 100,000 jobs are counted.
     is_exact: bool,
 }
 
-/// How it goes altogether.
+/// Statistics of the engine.
 #[derive(Debug, Object)]
 struct Stats {
-    /// Unfinished jobs by queue and state. Counting ends at 10,000: of each queue for available ones, of all queues for
-    /// scheduled, retryable and suspended ones.
+    /// Unfinished jobs by queue and state. Counting stops at 10,000: for each queue in state
+    /// available, for all queues together in states scheduled, retryable and suspended.
     queues: BTreeMap<String, BTreeMap<String, CountView>>,
-    /// What ended within the last hour.
+    /// The jobs that ended within the last hour.
     last_hour: LastHour,
-    /// Unfinished jobs altogether, as the database's statistics estimate.
+    /// The number of unfinished jobs, as the database's statistics estimate it.
     estimated_unfinished: i64,
-    /// Finished jobs that are kept, likewise.
+    /// The number of finished jobs that are kept, estimated in the same way.
     estimated_finished: i64,
-    /// Live workers.
+    /// The number of live workers.
     workers: usize,
 }
 
@@ -113,17 +116,18 @@ pub(crate) struct WorkersApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl WorkersApi {
-    /// The workers, the living first, and what they run. For operators.
+    /// List the workers, live ones first, with the jobs that they run.
+    ///
+    /// For operators.
     #[oai(path = "/workers", method = "get", operation_id = "list_workers")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<WorkerList>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let workers = stats::list_workers(&mut tx).await?;
         let mut running: BTreeMap<Uuid, Vec<RunningView>> = BTreeMap::new();
         for job in stats::list_running(&mut tx).await? {
             running.entry(job.worker_id).or_default().push(job.into());
         }
-        tx.commit().await?;
         let items = workers.into_iter().map(|row| {
             let jobs = running.remove(&row.id).unwrap_or_default();
             WorkerView::of(row, jobs)
@@ -131,11 +135,13 @@ impl WorkersApi {
         Ok(Json(WorkerList { items: items.collect() }))
     }
 
-    /// How it goes altogether; cheap with millions of jobs. For operators.
+    /// Get the engine's statistics.
+    ///
+    /// Cheap even with millions of jobs. For operators.
     #[oai(path = "/stats", method = "get", operation_id = "get_stats")]
     async fn stats(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<Stats>, ApiError> {
         caller.operator()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let mut queues: BTreeMap<String, BTreeMap<String, CountView>> = BTreeMap::new();
         for ((queue, state), count) in stats::depths(&mut tx).await? {
             queues.entry(queue).or_default().insert(state.name().to_owned(), count.into());
@@ -143,7 +149,6 @@ impl WorkersApi {
         let finished = stats::finished_lately(&mut tx).await?;
         let sizes = stats::sizes(&mut tx).await?;
         let workers = stats::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
-        tx.commit().await?;
         Ok(Json(Stats {
             queues,
             last_hour: LastHour {

@@ -1,13 +1,7 @@
-//! What staff do to one job.
+//! Actions of staff on one job.
 
-use jobs::{
-    audit::Entry,
-    engine::ledger::{self, Acted, Action, JobRow},
-    ids::JobId,
-    kinds,
-};
+use jobs::{engine::ledger::Action, ids::JobId, operations};
 use poem_openapi::{OpenApi, param::Path, payload::Json};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
@@ -15,6 +9,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     state::AppState,
 };
 
@@ -24,72 +19,58 @@ pub(crate) struct ActionsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ActionsApi {
-    /// Run a job again now: one that was cancelled or discarded, waits for its next attempt or is suspended. Failures stay
-    /// counted, so one that was given up gets one attempt. A post that was cancelled before its time waits for that time again.
+    /// Retry a job now.
+    ///
+    /// The job was cancelled or discarded, waits for its next attempt, or is suspended. Its
+    /// failures stay counted, so a job that used up its attempts gets one more. A post that was
+    /// cancelled before its time waits for that time again.
     #[oai(path = "/jobs/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry(
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Retry, id.0).await
     }
 
-    /// Cancel a job that waits, or ask one that runs to stop. Its unfinished children are cancelled with it, those apart whose
-    /// call may have happened: they end by themselves. Once a call of it has left this answers 409 `too_late`.
+    /// Cancel a job that waits, or ask a running job to stop.
+    ///
+    /// Its unfinished children are cancelled too, except those whose call may have happened: these
+    /// end by themselves. After the job has sent a call, the response is 409 `too_late`.
     #[oai(path = "/jobs/:id/cancel", method = "post", operation_id = "cancel_job")]
     async fn cancel(
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Cancel, id.0).await
     }
 
-    /// Give a job up that does not run. What follows from it fails as if its last attempt had; its children are left alone.
+    /// Discard a job that is not running.
+    ///
+    /// The consequences are those of a failed last attempt; its children do not change.
     #[oai(path = "/jobs/:id/discard", method = "post", operation_id = "discard_job")]
     async fn discard(
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::Discard, id.0).await
     }
 
-    /// Run a job now that waits for a time.
+    /// Run a scheduled job now.
     #[oai(path = "/jobs/:id/run-now", method = "post", operation_id = "run_job_now")]
     async fn run_now(
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<JobView>, ApiError> {
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
         act(&self.state, &caller, Action::RunNow, id.0).await
     }
 }
 
-async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Result<Json<JobView>, ApiError> {
-    let id = JobId(id);
-    let mut tx = state.db.begin(caller.scope()?).await?;
-    let before = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    let acted = ledger::act_on(&mut tx, kinds::KINDS, action, id).await?;
-    state.record(&mut tx, caller.actor(), entry(action, &before, &acted)).await?;
-    let after = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-    tx.commit().await?;
-    Ok(Json(JobView::of(after, caller.audience())))
-}
-
-fn entry(action: Action, before: &JobRow, acted: &Acted) -> Entry {
-    let descendants: Vec<JobId> = acted.descendants.iter().map(|done| done.id).collect();
-    Entry {
-        tenant_id: before.tenant_id,
-        action: format!("job.{}", action.name()),
-        object_type: "job",
-        object_id: before.id.to_string(),
-        details: json!({
-            "kind": before.kind,
-            "before": before.state.name(),
-            "outcome": acted.done.first().map(|done| done.outcome),
-            "descendants": descendants,
-        }),
-    }
+async fn act(state: &AppState, caller: &Caller, action: Action, id: Uuid) -> Result<Answered<Json<JobView>>, ApiError> {
+    let mut tx = state.db.write(caller.scope()?, caller).await?;
+    let job = operations::act_on_job(&mut tx, &state.services, caller.actor(), action, JobId(id)).await?;
+    tx.answer(Json(JobView::of(job, caller.audience()))).await
 }

@@ -1,16 +1,15 @@
-//! What staff do to many jobs.
+//! Actions of staff on many jobs.
 
 use std::collections::BTreeMap;
 
 use jobs::{
-    audit::Entry,
     engine::{
-        NewJob, Scope,
+        Scope,
         ledger::{Action, JobFilter},
     },
-    ids::{JobId, TenantId},
+    ids::JobId,
     kinds,
-    operations::{self, ActOnJobs, Order, Tally},
+    operations::{self, ActedOnMany, Order, Tally},
 };
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, payload::Json};
 use serde_json::json;
@@ -21,15 +20,16 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
 };
 
-/// A dry run by a filter looks at this many jobs at most.
+/// The most jobs that a dry run with a filter looks at.
 const MAX_PREVIEWED: usize = 10_000;
 
-/// What is done.
+/// An action on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "kebab-case")]
 enum BulkAction {
@@ -40,7 +40,7 @@ enum BulkAction {
     Resolve,
 }
 
-/// What may be said of many calls at once.
+/// An outcome that may be stated for many calls at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 enum BulkOutcome {
@@ -51,18 +51,22 @@ enum BulkOutcome {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct BulkBody {
-    /// What is done: retry, cancel, discard, run-now, or resolve, which says of calls that they did not happen.
+    /// The action: `retry`, `cancel`, `discard`, `run-now`, or `resolve`, which states that calls
+    /// did not happen.
     action: BulkAction,
-    /// With resolve only, and then needed: `did_not_happen`. What happened is said of one call at a time, by its id.
+    /// Required with `resolve`, and only then: `did_not_happen`. A call that happened is resolved
+    /// by itself, with its id.
     outcome: Option<BulkOutcome>,
-    /// Whether to make the calls now, or never; with resolve only, and then needed.
+    /// Required with `resolve`, and only then: true to make the calls now, false to never make
+    /// them.
     send_again: Option<bool>,
-    /// The jobs, 1,000 at most.
+    /// The ids of the jobs, at most 1,000.
     #[oai(validator(min_items = 1, max_items = 1000))]
     ids: Option<Vec<Uuid>>,
-    /// Which jobs, as in `GET /jobs`; with at least one condition. Jobs made after the request are left alone.
+    /// A filter as in `GET /jobs`, with at least one condition. Jobs made after the request are not
+    /// changed.
     filter: Option<FilterBody>,
-    /// Count what would happen, and do nothing.
+    /// True to count the effects and change nothing.
     #[oai(default)]
     dry_run: bool,
 }
@@ -103,25 +107,27 @@ enum Which {
     Filter(Box<JobFilter>),
 }
 
-/// What happened, or would happen.
+/// The effects of a bulk action.
 #[derive(Debug, Object)]
 struct BulkView {
-    /// Nothing was done; this is what would be.
+    /// True for a dry run: nothing was changed.
     dry_run: bool,
-    /// Jobs that were named or matched.
+    /// The number of jobs that were named or matched.
     matched: u64,
-    /// Whether that is all of them: a dry run looks at 10,000.
+    /// True if all matching jobs are counted. A dry run looks at 10,000.
     is_complete: bool,
-    /// To how many something is done, by what they become: available, scheduled, cancelled, `cancel_requested`, discarded.
+    /// The number of changed jobs by their new state: `available`, `scheduled`, `cancelled`,
+    /// `cancel_requested`, `discarded`.
     done: BTreeMap<String, u64>,
-    /// The same for unfinished children (and theirs) of cancelled jobs.
+    /// The same for unfinished descendants of cancelled jobs.
     descendants: BTreeMap<String, u64>,
-    /// To how many nothing is done, by the reason: `wrong_state`, `outcome_unknown`, `too_late`, `live_twin`,
-    /// `children_unfinished`, `too_many_children`, `state_changing`, `not_looked_for`, `not_found`.
+    /// The number of skipped jobs by reason: `wrong_state`, `outcome_unknown`, `too_late`,
+    /// `live_twin`, `children_unfinished`, `too_many_children`, `state_changing`, `not_looked_for`,
+    /// `not_found`.
     skipped: BTreeMap<String, u64>,
 }
 
-/// The job that does it.
+/// The job that carries out a large bulk action.
 #[derive(Debug, Object)]
 struct BulkJob {
     job_id: Uuid,
@@ -129,10 +135,11 @@ struct BulkJob {
 
 #[derive(ApiResponse)]
 enum BulkResponse {
-    /// It is done, or was counted.
+    /// The action is done, or its effects are counted.
     #[oai(status = 200)]
     Done(Json<BulkView>),
-    /// More than 1,000 jobs: a job does it in chunks, and shows as its result how far it has come.
+    /// A job carries out the action on more than 1,000 jobs in chunks. Its result shows the
+    /// progress.
     #[oai(status = 202)]
     Accepted(
         Json<BulkJob>,
@@ -155,15 +162,18 @@ pub(crate) struct BulkApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl BulkApi {
-    /// Do something to many jobs: up to 1,000 at once in one transaction, more as a job of its own. Jobs to which it cannot be
-    /// done are skipped and counted by the reason. To resolve is for calls that were read back completely three times after the
-    /// provider's time to show them, with nothing there that may be them.
+    /// Apply an action to many jobs.
+    ///
+    /// Up to 1,000 jobs are changed in one transaction; a job of its own changes more. Jobs that
+    /// the action does not fit are skipped and counted by reason. `resolve` applies only to calls
+    /// that were looked for three times after the provider's time to show them, each time
+    /// completely and without a match.
     #[oai(path = "/jobs/bulk", method = "post", operation_id = "act_on_jobs")]
     async fn act(
         &self,
         #[oai(scope = "Needs::JobsRetry")] caller: Caller,
         body: Body<BulkBody>,
-    ) -> Result<BulkResponse, ApiError> {
+    ) -> Result<Answered<BulkResponse>, ApiError> {
         let body = body.0;
         let (action, dry_run) = (body.action()?, body.dry_run);
         match which(body, &caller)? {
@@ -181,61 +191,45 @@ impl BulkApi {
         action: Action,
         ids: &[JobId],
         dry_run: bool,
-    ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let mut tx = self.state.db.write(caller.scope()?, caller).await?;
         let tally = if dry_run {
             operations::preview_selection(&mut tx, kinds::KINDS, action, ids).await?
         } else {
-            let keyring = &self.state.services.keyring;
-            let order =
-                Order { keyring, actor: caller.actor(), action, asked: &json!({ "ids": ids.len() }), job_id: None };
+            let (keyring, asked) = (&self.state.services.keyring, json!({ "ids": ids.len() }));
+            let order = Order { keyring, actor: caller.actor(), action, asked: &asked, job_id: None };
             operations::act_on_selection(&mut tx, kinds::KINDS, &order, ids).await?
         };
-        tx.commit().await?;
-        Ok(BulkResponse::tally(tally, true, dry_run))
+        tx.answer(BulkResponse::tally(tally, true, dry_run)).await
     }
 
-    async fn preview(&self, caller: &Caller, action: Action, filter: &JobFilter) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(filter_scope(caller, filter)?).await?;
+    async fn preview(
+        &self,
+        caller: &Caller,
+        action: Action,
+        filter: &JobFilter,
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let mut tx = self.state.db.write(filter_scope(caller, filter)?, caller).await?;
         let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
         let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
-        tx.commit().await?;
-        Ok(BulkResponse::tally(tally, selection.is_complete, true))
+        tx.answer(BulkResponse::tally(tally, selection.is_complete, true)).await
     }
 
     async fn by_filter(
         &self,
         caller: &Caller,
         action: Action,
-        mut filter: JobFilter,
-    ) -> Result<BulkResponse, ApiError> {
-        let mut tx = self.state.db.begin(filter_scope(caller, &filter)?).await?;
-        let now = tx.now().await?;
-        filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
-        let selection = operations::select(&mut tx, &filter, operations::MAX_AT_ONCE).await?;
-        let response = if selection.is_complete {
-            let keyring = &self.state.services.keyring;
-            let order = Order { keyring, actor: caller.actor(), action, asked: &json!(filter), job_id: None };
-            let tally = operations::act_on_selection(&mut tx, kinds::KINDS, &order, &selection.ids).await?;
-            BulkResponse::tally(tally, true, false)
-        } else {
-            let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
-            let details = json!({ "asked": filter, "action": action });
-            let job = ActOnJobs { action, filter, actor: caller.actor().clone() };
-            let enqueued = tx.enqueue(NewJob::new(tenant_id, &job)).await?;
-            let entry = Entry {
-                tenant_id,
-                action: format!("jobs.{}.enqueue", action.name()),
-                object_type: "jobs",
-                object_id: enqueued.id.to_string(),
-                details,
-            };
-            self.state.record(&mut tx, caller.actor(), entry).await?;
-            let location = format!("/api/v1/jobs/{}", enqueued.id);
-            BulkResponse::Accepted(Json(BulkJob { job_id: enqueued.id.0 }), location)
+        filter: JobFilter,
+    ) -> Result<Answered<BulkResponse>, ApiError> {
+        let services = &self.state.services;
+        let mut tx = self.state.db.write(filter_scope(caller, &filter)?, caller).await?;
+        let response = match operations::act_on_filter(&mut tx, services, caller.actor(), action, filter).await? {
+            ActedOnMany::Done(tally) => BulkResponse::tally(tally, true, false),
+            ActedOnMany::Enqueued(job) => {
+                BulkResponse::Accepted(Json(BulkJob { job_id: job.id.0 }), format!("/api/v1/jobs/{}", job.id))
+            }
         };
-        tx.commit().await?;
-        Ok(response)
+        tx.answer(response).await
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a job says, as it says it: Server-Sent Events, from any machine.
+//! The events of a job as Server-Sent Events, from any process.
 //!
 //! The table is read again whenever something may be new; no transaction stays open in between.
 
@@ -12,7 +12,7 @@ use chrono::{DateTime, Utc};
 use futures_util::stream::{self, BoxStream, StreamExt as _};
 use jobs::{
     engine::{
-        Db, JobState, Scope,
+        JobState, Scope,
         events::{self, EventRow},
         ledger::{self, JobRow},
     },
@@ -20,7 +20,7 @@ use jobs::{
 };
 use poem::web::sse::Event;
 use poem_openapi::{
-    Object, OpenApi,
+    ApiResponse, Object, OpenApi,
     param::{Header, Path},
     payload::EventStream,
     types::ToJSON as _,
@@ -32,42 +32,49 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Audience, Caller, Identity, Needs},
+    database::Database,
     state::AppState,
     streams::Following,
 };
 
-/// Read at once.
+/// The number of events in one reading.
 const BATCH: i64 = 200;
 
-/// The credentials are looked at again so often: a revoked key sees nothing more within five seconds.
+/// The pause between checks of the credentials. A revoked key sees nothing more within five
+/// seconds.
 const CREDENTIALS_HOLD: Duration = Duration::from_secs(3);
 
-/// What a job says, or becomes. In the stream the word `event` is the type of the message, `seq` its id.
+/// An event of a job. In the stream, `event` is the type of the message and `seq` its id.
 #[derive(Debug, Clone, Object)]
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct JobEventView {
-    /// `progress`, `log`, `state` (a change that the stream saw) or `end`, the last one.
+    /// The type: `progress`, `log`, `state` (a change that the stream saw) or `end`, the last
+    /// event.
     event: String,
-    /// Its number in the job, from 1: what to send as `Last-Event-ID`. Only of progress and log.
+    /// The event's number in the job, from 1, to send as `Last-Event-ID`. Only `progress` and `log`
+    /// have one.
     seq: Option<i32>,
-    /// The attempt that said it.
+    /// The attempt that the event belongs to.
     attempt: i32,
-    /// Of progress.
+    /// The units done. Only in `progress`.
     done: Option<i64>,
-    /// Of progress.
+    /// The units in total. Only in `progress`.
     total: Option<i64>,
-    /// Of a log: info, warning or error.
+    /// `info`, `warning` or `error`. Only in `log`.
     level: Option<String>,
-    /// In words for people.
+    /// A message for people.
     message: Option<String>,
-    /// Of state and end: what the job's state is now.
+    /// The job's state. Only in `state` and `end`.
     state: Option<String>,
-    /// Of state: children that have not ended, if it waits for some.
+    /// The number of unfinished children, if the job waits for some. Only in `state`.
     pending: Option<i32>,
-    /// Of state and end: the last failure: class, message and, for operators, causes.
+    /// The last failure: class, message and, for operators, causes. Only in `state` and `end`.
     error: Option<Value>,
-    /// When it was said.
+    /// The time of the event.
     created_at: Option<DateTime<Utc>>,
+    /// Of end: what browsers send as `Last-Event-ID` when they ask again.
+    #[oai(skip)]
+    last_seq: Option<i32>,
 }
 
 impl From<EventRow> for JobEventView {
@@ -85,6 +92,7 @@ impl From<EventRow> for JobEventView {
             pending: None,
             error: None,
             created_at: Some(row.created_at),
+            last_seq: None,
         }
     }
 }
@@ -103,16 +111,27 @@ impl JobEventView {
             pending: (job.pending > 0).then_some(job.pending),
             error: job.error.clone().map(|error| audience.facts(error)),
             created_at: None,
+            last_seq: None,
         }
     }
 
     fn to_message(&self) -> Event {
         let message = Event::message(self.to_json_string()).event_type(self.event.as_str());
-        match self.seq {
+        match self.seq.or(self.last_seq) {
             Some(seq) => message.id(seq.to_string()),
             None => message,
         }
     }
+}
+
+#[derive(ApiResponse)]
+pub(crate) enum Followed {
+    /// The messages as they come.
+    #[oai(status = 200)]
+    Stream(EventStream<BoxStream<'static, JobEventView>>),
+    /// The job has ended and said nothing behind `Last-Event-ID`: browsers do not ask again.
+    #[oai(status = 204)]
+    Over,
 }
 
 pub(crate) struct JobEventsApi {
@@ -121,22 +140,37 @@ pub(crate) struct JobEventsApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl JobEventsApi {
-    /// Follow a job: its progress and its log from the beginning, or behind `Last-Event-ID`, then as it goes on. The first
-    /// message says its state; the last one is `end`, when the job has ended. A stream that stops without it goes on where
-    /// it was when the client asks again with `Last-Event-ID`, as browsers do by themselves.
+    /// Follow a job's progress and log as an event stream.
+    ///
+    /// It starts at the beginning or after `Last-Event-ID`. The first message has the job's state;
+    /// the last one is `end`, when the job has ended. If the stream breaks before that, send the
+    /// request again with `Last-Event-ID` to continue. Browsers do this by themselves.
     #[oai(path = "/jobs/:id/events", method = "get", operation_id = "stream_job_events")]
     async fn stream(
         &self,
         #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
-        /// The last number that the client saw.
+        /// The number of the last event that the client received.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
-    ) -> Result<EventStream<BoxStream<'static, JobEventView>>, ApiError> {
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
+    ) -> Result<Followed, ApiError> {
+        let mut tx = self.state.db.read(caller.scope()?).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        tx.commit().await?;
-        let following = self.state.streams.follow(job.id).ok_or_else(ApiError::too_many_streams)?;
+        let is_over = match last_event_id.0 {
+            Some(last) if job.ended_at.is_some() => {
+                events::list_events(&mut tx, job.tenant_id, job.id, last, 1).await?.is_empty()
+            }
+            Some(_) | None => false,
+        };
+        drop(tx);
+        if is_over {
+            return Ok(Followed::Over);
+        }
+        let following = self
+            .state
+            .streams
+            .follow(job.id, job.tenant_id, caller.actor().id)
+            .ok_or_else(ApiError::too_many_streams)?;
         let pace = self.state.streams.pace();
         let reader = Reader {
             db: self.state.db.clone(),
@@ -154,24 +188,25 @@ impl JobEventsApi {
             following: Some(following),
         };
         let events = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
-        Ok(EventStream::new(events.boxed()).keep_alive(pace.heartbeat).to_event(|event| event.to_message()))
+        let stream = EventStream::new(events.boxed()).keep_alive(pace.heartbeat);
+        Ok(Followed::Stream(stream.to_event(|event| event.to_message())))
     }
 }
 
-/// Where a stream is.
+/// The position of a stream.
 struct Reader {
-    db: Db,
+    db: Database,
     scope: Scope,
     identity: Arc<Identity>,
     looked_at: Instant,
     audience: Audience,
     tenant_id: TenantId,
     job_id: JobId,
-    /// The last number that was read.
+    /// The number of the last event that was read.
     after: i32,
-    /// State, attempt and children left as last said.
+    /// State, attempt and unfinished children, as the last message had them.
     last_state: Option<(JobState, i32, i32)>,
-    /// There is more to read than the last reading brought.
+    /// True if the last reading left events unread.
     is_behind: bool,
     unsent: VecDeque<JobEventView>,
     ends_at: Instant,
@@ -200,23 +235,23 @@ impl Reader {
         if self.looked_at.elapsed() < CREDENTIALS_HOLD {
             return Ok(true);
         }
-        let mut tx = self.db.system().await?;
+        let mut tx = self.db.read(Scope::System).await?;
         let may = self.identity.still_sees(&mut tx, self.tenant_id).await?;
-        tx.commit().await?;
         self.looked_at = Instant::now();
         Ok(may)
     }
 
-    /// Reads what is new. The state first: then all events of a job that has ended are there.
+    /// Reads the new events. It reads the state first: if the job has ended, all its events are
+    /// there.
     async fn read(&mut self) -> Result<(), sqlx::Error> {
         if !self.may_still_read().await? {
             self.following = None;
             return Ok(());
         }
-        let mut tx = self.db.begin(self.scope).await?;
+        let mut tx = self.db.read(self.scope).await?;
         let job = ledger::get_job(&mut tx, self.job_id).await?;
         let events = events::list_events(&mut tx, self.tenant_id, self.job_id, self.after, BATCH).await?;
-        tx.commit().await?;
+        drop(tx);
         self.is_behind = i64::try_from(events.len()).is_ok_and(|read| read == BATCH);
         self.after = events.last().map_or(self.after, |event| event.seq);
         let unfinished = job.as_ref().filter(|job| job.ended_at.is_none());
@@ -232,7 +267,8 @@ impl Reader {
         match job {
             Some(job) if job.ended_at.is_none() => {}
             Some(job) => {
-                self.unsent.push_back(JobEventView::state("end", &job, self.audience));
+                let end = JobEventView::state("end", &job, self.audience);
+                self.unsent.push_back(JobEventView { last_seq: Some(self.after), ..end });
                 self.following = None;
             }
             // Pruned meanwhile: it had ended.

@@ -1,4 +1,4 @@
-//! Which jobs are meant, in lists and in bulk.
+//! The filter of jobs, for lists and bulk actions.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::{ApiError, auth::Caller, error::ErrorCode};
 
-/// A job's state.
+/// The state of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "snake_case")]
 pub(crate) enum JobState {
@@ -39,35 +39,36 @@ impl From<JobState> for engine::JobState {
     }
 }
 
-/// Which jobs; what is absent lets everything pass.
+/// A filter of jobs. An absent field matches every job.
 #[derive(Debug, Default, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct FilterBody {
-    /// Of one tenant.
+    /// Only jobs of this tenant.
     pub(super) tenant_id: Option<Uuid>,
-    /// In one state.
+    /// Only jobs in this state.
     pub(super) state: Option<JobState>,
-    /// Of one kind.
+    /// Only jobs of this kind.
     #[oai(validator(max_length = 100))]
     pub(super) kind: Option<String>,
-    /// Of one queue.
+    /// Only jobs of this queue.
     #[oai(validator(max_length = 100))]
     pub(super) queue: Option<String>,
-    /// Children of one job.
+    /// Only children of this job.
     pub(super) parent_id: Option<Uuid>,
-    /// On one account.
+    /// Only jobs on this account.
     pub(super) account_id: Option<Uuid>,
-    /// A text in the kind or the last failure's message; or an id: the job's, the account's, or one in the payload.
+    /// A text in the kind or in the message of the last failure; or an id: the job's, the
+    /// account's, or one in the payload.
     #[oai(validator(min_length = 2, max_length = 200))]
     pub(super) q: Option<String>,
-    /// Made at this time or later.
+    /// Only jobs made at this time or later.
     pub(super) since: Option<DateTime<Utc>>,
-    /// Made before this time.
+    /// Only jobs made before this time.
     pub(super) until: Option<DateTime<Utc>>,
 }
 
 impl FilterBody {
-    /// Whether it lets everything pass.
+    /// Returns true if every job matches.
     pub(super) fn is_empty(&self) -> bool {
         self.tenant_id.is_none()
             && self.state.is_none()
@@ -80,7 +81,7 @@ impl FilterBody {
             && self.until.is_none()
     }
 
-    /// What the caller may mean by it: a tenant's caller means its own jobs.
+    /// Returns the filter limited to the jobs that the caller may see: those of its tenant.
     pub(super) fn checked(self, caller: &Caller) -> Result<JobFilter, ApiError> {
         if let (Some(since), Some(until)) = (self.since, self.until)
             && since >= until

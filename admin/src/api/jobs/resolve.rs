@@ -1,16 +1,11 @@
-//! A person settles a call of which nobody can tell whether it happened.
+//! Resolving a call whose outcome is unknown, by a person.
 
 use jobs::{
-    audit::{self, Entry},
-    engine::{
-        Tx,
-        ledger::{self, Resolution, Resolved},
-    },
+    engine::ledger::Resolution,
     ids::{EffectId, JobId},
-    posts,
+    operations::{self, Settlement},
 };
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::views::JobView;
@@ -18,12 +13,13 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
 };
 
-/// What a person found out.
+/// The outcome that a person found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Outcome", rename_all = "snake_case")]
 enum ResolutionOutcome {
@@ -32,25 +28,20 @@ enum ResolutionOutcome {
     Swap,
 }
 
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Settlement {
-    Resolve(Resolution),
-    Swap(EffectId),
-}
-
-/// What became of a call.
+/// The outcome of a call.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct ResolutionBody {
-    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls of which each was taken for the other.
+    /// `happened`, `did_not_happen`, or `swap` for two confirmed calls that were mistaken for each
+    /// other.
     outcome: ResolutionOutcome,
-    /// What the provider calls it; with `happened` only, and then needed.
+    /// The provider's id of the result. Required with `happened`, and only then.
     #[oai(validator(min_length = 1, max_length = 200))]
     remote_id: Option<String>,
-    /// Whether to do it now; with `did_not_happen` only, and then needed.
+    /// Required with `did_not_happen`, and only then: true to make the call now, false to never
+    /// make it.
     send_again: Option<bool>,
-    /// The other call; with `swap` only, and then needed.
+    /// The id of the other effect. Required with `swap`, and only then.
     with_effect_id: Option<Uuid>,
 }
 
@@ -103,9 +94,11 @@ pub(crate) struct ResolveApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Jobs")]
 impl ResolveApi {
-    /// Say what became of a call: one whose outcome is `unknown`, or one that was sent and could not be found within the
-    /// provider's time. The job runs then and records what follows: published, sent now, or failed. With `swap`, each of two
-    /// confirmed calls of an account gets what the other was taken for.
+    /// Resolve a call whose outcome nobody knows.
+    ///
+    /// Its state is `unknown`, or it was sent and not found within the provider's time. The job
+    /// then runs and records the result: published, sent now, or failed. `swap` exchanges the
+    /// results of two confirmed calls on one account.
     #[oai(path = "/jobs/:id/effects/:effect_id/resolve", method = "post", operation_id = "resolve_effect")]
     async fn resolve(
         &self,
@@ -113,50 +106,13 @@ impl ResolveApi {
         id: Path<Uuid>,
         effect_id: Path<Uuid>,
         body: Body<ResolutionBody>,
-    ) -> Result<Json<JobView>, ApiError> {
-        let (id, effect_id) = (JobId(id.0), EffectId(effect_id.0));
+    ) -> Result<Answered<Json<JobView>>, ApiError> {
+        let effect = (JobId(id.0), EffectId(effect_id.0));
         let settlement = body.0.checked()?;
-        let mut tx = self.state.db.begin(caller.scope()?).await?;
-        ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        let by = &caller.actor().name;
-        let entry = match settlement {
-            Settlement::Resolve(resolution) => {
-                let resolved = ledger::resolve(&mut tx, id, effect_id, &resolution, by).await?;
-                entry(id, effect_id, &resolution, &resolved)
-            }
-            Settlement::Swap(other) => swap(&mut tx, id, effect_id, other, by).await?,
-        };
-        audit::append(&mut tx, &self.state.services.keyring, caller.actor(), &[entry]).await?;
-        let job = ledger::get_job(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("job"))?;
-        tx.commit().await?;
-        Ok(Json(JobView::of(job, caller.audience())))
-    }
-}
-
-/// Swaps what two calls are known to be, and their deliveries with them.
-async fn swap(tx: &mut Tx, job_id: JobId, effect_id: EffectId, other: EffectId, by: &str) -> Result<Entry, ApiError> {
-    let swapped = ledger::swap_claims(tx, job_id, effect_id, other, by).await?;
-    posts::store::swap_published(tx, swapped.tenant_id, job_id, swapped.other_job_id).await?;
-    let details = json!({
-        "job_id": job_id, "with": other, "remote_id": swapped.remote_id, "other_remote_id": swapped.other_remote_id,
-    });
-    Ok(Entry::new(swapped.tenant_id, "effect.swap", "effect", effect_id, details))
-}
-
-fn entry(job_id: JobId, effect_id: EffectId, resolution: &Resolution, resolved: &Resolved) -> Entry {
-    let remote_id = match resolution {
-        Resolution::Happened(id) => Some(id),
-        Resolution::SendAgain | Resolution::GiveUp => None,
-    };
-    Entry {
-        tenant_id: resolved.tenant_id,
-        action: "effect.resolve".to_owned(),
-        object_type: "effect",
-        object_id: effect_id.to_string(),
-        details: json!({
-            "job_id": job_id, "before": resolved.before, "after": resolved.after, "remote_id": remote_id,
-            "job_runs": resolved.runs,
-        }),
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let services = &self.state.services;
+        let job = operations::settle_effect(&mut tx, services, caller.actor(), effect, &settlement).await?;
+        tx.answer(Json(JobView::of(job, caller.audience()))).await
     }
 }
 

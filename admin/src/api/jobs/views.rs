@@ -1,4 +1,4 @@
-//! Jobs as clients see them.
+//! The views of jobs.
 
 use std::collections::BTreeMap;
 
@@ -23,36 +23,39 @@ pub(crate) struct JobView {
     tenant_id: Uuid,
     kind: String,
     queue: String,
-    /// The payload: ids and plain values. `[redacted]` stands for what the kind keeps to itself, and for the whole payload
-    /// of a kind that this version does not know.
+    /// The payload: ids and plain values. `[redacted]` replaces the fields that a kind keeps
+    /// secret, and the whole payload of an unknown kind.
     args: Value,
-    /// scheduled, available, executing, retryable, suspended, completed, cancelled or discarded.
+    /// `scheduled`, `available`, `executing`, `retryable`, `suspended`, `completed`, `cancelled` or
+    /// `discarded`.
     state: String,
-    /// 1 = before others, 2 = normal, 3 = when nothing else waits.
+    /// The priority: 1 is before others, 2 is normal, 3 is when nothing else waits.
     priority: i16,
     /// The account that it acts on.
     account_id: Option<Uuid>,
-    /// When it is due; absent while something other than time ends its suspension.
+    /// The time at which the job is due. Absent while a suspended job waits for something other
+    /// than time.
     run_at: Option<DateTime<Utc>>,
-    /// Attempts so far.
+    /// The number of attempts so far.
     attempt: i32,
-    /// Attempts that failed.
+    /// The number of failed attempts.
     failures: i32,
-    /// Attempts whose process died.
+    /// The number of attempts whose process died.
     crashes: i32,
-    /// Deaths of a process in which it ran alone.
+    /// The number of times that a process died while it ran only this job.
     poison: i16,
-    /// The process that runs it, or ran it last.
+    /// The worker that runs the job, or ran it last.
     worker_id: Option<Uuid>,
     parent_id: Option<Uuid>,
-    /// Children that have not ended.
+    /// The number of unfinished children.
     pending: i32,
-    /// Children that ended without completing.
+    /// The number of children that ended without completing.
     failed_children: i32,
-    /// What a suspended job waits for: children, reconcile, `unknown_effect`, person, account:<id> or kind:<name>.
+    /// The reason why the job is suspended: `children`, `reconcile`, `unknown_effect`, `person`,
+    /// `account:<id>` or `kind:<name>`.
     suspended_on: Option<String>,
     cancel_requested_at: Option<DateTime<Utc>>,
-    /// What it brought; of a long job that runs, how far it has come.
+    /// The job's result. While a long job runs, its progress.
     result: Option<Value>,
     /// The last failure: class, message and, for operators, causes.
     error: Option<Value>,
@@ -96,14 +99,15 @@ impl JobView {
 #[derive(Debug, Object)]
 pub(crate) struct AttemptView {
     attempt: i32,
-    /// retry, later, park, fail, reconcile, lost or returned.
+    /// `retry`, `later`, `park`, `fail`, `reconcile`, `lost` or `returned`.
     outcome: String,
     /// Class, message and, for operators, causes.
     error: Option<Value>,
     worker_id: Option<Uuid>,
     started_at: Option<DateTime<Utc>>,
     ended_at: DateTime<Utc>,
-    /// How often it looked for a call: to look again is the same attempt.
+    /// The number of times that the attempt looked for a call. Looking again is part of the same
+    /// attempt.
     looks: i32,
 }
 
@@ -121,36 +125,37 @@ impl AttemptView {
     }
 }
 
-/// A call that the outside world sees.
+/// An effect: a call to the outside world that happens at most once.
 #[derive(Debug, Object)]
 pub(crate) struct EffectView {
     id: Uuid,
-    /// What happens at most once.
+    /// The key that makes the effect happen at most once.
     key: String,
     operation: String,
     account_id: Option<Uuid>,
-    /// intended, sent, confirmed, unknown or failed.
+    /// `intended`, `sent`, `confirmed`, `unknown` or `failed`.
     state: String,
     attempt: i32,
     sent_at: Option<DateTime<Utc>>,
-    /// What the provider calls it.
+    /// The provider's id of the result.
     remote_id: Option<String>,
-    /// What was learned on the way.
+    /// Facts that were recorded on the way.
     facts: Value,
-    /// How often it was looked for since it was sent.
+    /// The number of times that it was looked for since it was sent.
     looks: i32,
-    /// Of these, after the provider's time to show it: read completely, with nothing there that may be it.
+    /// The number of complete looks after the provider's time to show it, in which nothing matched.
     complete_looks: i32,
-    /// What the provider showed at the last look and may be it: choose one, and say that it happened.
+    /// Candidates at the provider that the last look found. Choose one to resolve the call as
+    /// `happened`.
     candidates: Vec<CandidateView>,
 }
 
-/// Something at the provider that may be a call's.
+/// An object at the provider that may be the result of a call.
 #[derive(Debug, Object)]
 struct CandidateView {
-    /// What the provider calls it.
+    /// The provider's id of it.
     remote_id: String,
-    /// Where people see it.
+    /// The address at which people see it.
     permalink: Option<String>,
 }
 
@@ -184,9 +189,9 @@ fn candidates(evidence: &Value) -> Vec<CandidateView> {
 /// The children of a job.
 #[derive(Debug, Object)]
 pub(crate) struct ChildrenView {
-    /// How many there are by state, of the first 20,000.
+    /// The number of children by state, among the first 20,000.
     counts: BTreeMap<String, i64>,
-    /// The newest hundred; the others are at `GET /jobs?parent_id=`.
+    /// The newest hundred children. `GET /jobs?parent_id=` lists all.
     items: Vec<JobView>,
 }
 
@@ -199,7 +204,7 @@ impl ChildrenView {
     }
 }
 
-/// A job with everything that happened to it.
+/// A job with its attempts, effects and children.
 #[derive(Debug, Object)]
 pub(crate) struct JobDetail {
     #[oai(flatten)]
@@ -207,16 +212,16 @@ pub(crate) struct JobDetail {
     pub(super) attempts: Vec<AttemptView>,
     pub(super) effects: Vec<EffectView>,
     pub(super) children: ChildrenView,
-    /// What it said last about how far it is; absent if it never did.
+    /// The last progress that the job reported; absent if it reported none.
     pub(super) progress: Option<ProgressView>,
 }
 
-/// How far a job says that it is.
+/// The progress of a job.
 #[derive(Debug, Object)]
 pub(crate) struct ProgressView {
     done: i64,
     total: i64,
-    /// In words for people.
+    /// A message for people.
     message: String,
 }
 

@@ -2,11 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::Entry,
-    engine::{NewJob, Tx},
-    ids::TenantId,
+    engine::{Scope, Tx},
     people::{
-        EraseUser, sessions,
+        self, LeaveError, sessions,
         store::{self, UserPatch},
     },
     tenants::members,
@@ -16,13 +14,13 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, jobs::Accepted, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::Body,
     state::AppState,
@@ -75,9 +73,8 @@ impl MeApi {
     /// Who is signed in.
     #[oai(path = "/auth/me", method = "get", operation_id = "get_me")]
     async fn get(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<Json<MeView>, ApiError> {
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.read(Scope::System).await?;
         let me = view(&mut tx, &caller).await?;
-        tx.commit().await?;
         Ok(Json(me))
     }
 
@@ -87,14 +84,13 @@ impl MeApi {
         &self,
         #[oai(scope = "Needs::Person")] caller: Caller,
         body: Body<MePatch>,
-    ) -> Result<Json<MeView>, ApiError> {
+    ) -> Result<Answered<Json<MeView>>, ApiError> {
         let person = caller.person()?;
         let MePatch { first_name, last_name, picture_url } = body.0;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
         store::update(&mut tx, person.user_id, &UserPatch { first_name, last_name, picture_url }).await?;
         let me = view(&mut tx, &caller).await?;
-        tx.commit().await?;
-        Ok(Json(me))
+        tx.answer(Json(me)).await
     }
 
     /// Erase oneself, and the tenants that nobody else is in: a job does it, and cannot be undone. Whoever is the last owner of a
@@ -105,25 +101,11 @@ impl MeApi {
         #[oai(scope = "Needs::Person")] caller: Caller,
         /// One's own address, so that nobody does it by mistake.
         confirm: Query<String>,
-    ) -> Result<Accepted, ApiError> {
-        let person = caller.person()?;
-        let mut tx = self.state.db.system().await?;
-        let user = store::get(&mut tx, person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
-        if !user.email.eq_ignore_ascii_case(&confirm) {
-            return Err(ApiError::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own address."));
-        }
-        let owned = members::list_owned_alone(&mut tx, person.user_id).await?;
-        if owned.iter().any(|(_, others)| *others > 0) {
-            return Err(ApiError::last_owner());
-        }
-        let job = NewJob::new(TenantId::SYSTEM, &EraseUser { user_id: person.user_id });
-        let enqueued = tx.enqueue(job).await?;
-        sessions::revoke_all(&mut tx, person.user_id).await?;
-        let entry =
-            Entry::new(TenantId::SYSTEM, "user.delete", "user", person.user_id, json!({ "job_id": enqueued.id }));
-        self.state.record(&mut tx, caller.actor(), entry).await?;
-        tx.commit().await?;
-        Ok(Accepted::job(enqueued.id, enqueued.is_new, 1))
+    ) -> Result<Answered<Accepted>, ApiError> {
+        let (person, services) = (caller.person()?, &self.state.services);
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        let job = people::leave(&mut tx, services, caller.actor(), person.user_id, &confirm).await?;
+        tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
     /// Work in another tenant from now on: it is meant where a request names none. The header `Linecook-Tenant` does so for one
@@ -133,14 +115,13 @@ impl MeApi {
         &self,
         #[oai(scope = "Needs::Person")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<MeView>, ApiError> {
+    ) -> Result<Answered<Json<MeView>>, ApiError> {
         let (person, tenant_id) = (caller.person()?, caller.tenant(id.0)?);
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
         store::switch(&mut tx, person.user_id, tenant_id).await?;
         let me = view(&mut tx, &caller).await?;
-        tx.commit().await?;
-        Ok(Json(me))
+        tx.answer(Json(me)).await
     }
 }
 
@@ -168,4 +149,18 @@ async fn view(tx: &mut Tx, caller: &Caller) -> Result<MeView, ApiError> {
             .collect(),
         created_at: user.created_at,
     })
+}
+
+impl From<LeaveError> for ApiError {
+    fn from(error: LeaveError) -> Self {
+        match error {
+            LeaveError::Missing => Self::unauthorized(),
+            LeaveError::NotConfirmed => {
+                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own address.")
+            }
+            LeaveError::LastOwner => Self::last_owner(),
+            LeaveError::Enqueue(error) => error.into(),
+            LeaveError::Database(error) => error.into(),
+        }
+    }
 }

@@ -1,162 +1,37 @@
 //! Who is in a tenant, as what, and who is invited.
 
-use chrono::{DateTime, Utc};
+mod views;
+
 use jobs::{
-    audit::Entry,
-    engine::Tx,
-    ids::{TenantId, UserId},
-    mail::{self, Email},
-    people::throttle::Throttle,
+    engine::Scope,
+    ids::UserId,
     tenants::{
-        invitations::{self, InvitationRow},
-        members::{self, MemberError, MemberRow},
+        invitations,
+        members::{self, MemberError},
+        membership::{self, DecisionError},
         roles::Role,
     },
 };
 use poem_openapi::{
-    ApiResponse, Enum, Object, OpenApi,
+    OpenApi,
     param::{Path, Query},
     payload::Json,
 };
-use serde_json::json;
 use uuid::Uuid;
 
+use self::views::{InvitationView, Invited, Left, MemberPatch, MemberView, NewInvitation};
 use crate::{
     ApiError,
-    api::{Tag, require_tenant},
+    api::{Tag, people::address, require_tenant},
     auth::{Caller, Needs},
+    database::Answered,
     error::ErrorCode,
     http::{
         Body,
-        paging::{Listed, Page, Paging},
+        paging::{Page, Paging},
     },
     state::AppState,
 };
-
-/// What somebody is in a tenant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename = "Role", rename_all = "lowercase")]
-enum RoleName {
-    /// Does everything, and decides who else owns it.
-    Owner,
-    /// Does everything but what concerns owners and the tenant's end.
-    Admin,
-    /// Makes content: pictures, calendars, posts.
-    Member,
-}
-
-impl From<RoleName> for Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Owner => Self::Owner,
-            RoleName::Admin => Self::Admin,
-            RoleName::Member => Self::Member,
-        }
-    }
-}
-
-impl From<Role> for RoleName {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Owner => Self::Owner,
-            Role::Admin => Self::Admin,
-            Role::Member => Self::Member,
-        }
-    }
-}
-
-/// Somebody in a tenant.
-#[derive(Debug, Object)]
-struct MemberView {
-    user_id: Uuid,
-    email: String,
-    first_name: String,
-    last_name: String,
-    picture_url: Option<String>,
-    role: RoleName,
-    /// When they joined.
-    created_at: DateTime<Utc>,
-}
-
-impl From<MemberRow> for MemberView {
-    fn from(row: MemberRow) -> Self {
-        Self {
-            user_id: row.user_id.0,
-            email: row.email,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            picture_url: row.picture_url,
-            role: row.role.into(),
-            created_at: row.created_at,
-        }
-    }
-}
-
-impl Listed for MemberView {
-    const PAGE: &'static str = "MemberPage";
-    const DESCRIPTION: &'static str = "A page of people.";
-}
-
-/// Another role.
-#[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-struct MemberPatch {
-    role: RoleName,
-}
-
-/// Somebody to invite.
-#[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-struct NewInvitation {
-    #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
-    email: String,
-    role: RoleName,
-}
-
-/// An invitation.
-#[derive(Debug, Object)]
-struct InvitationView {
-    id: Uuid,
-    email: String,
-    role: RoleName,
-    created_at: DateTime<Utc>,
-    expires_at: DateTime<Utc>,
-    accepted_at: Option<DateTime<Utc>>,
-    revoked_at: Option<DateTime<Utc>>,
-}
-
-impl From<InvitationRow> for InvitationView {
-    fn from(row: InvitationRow) -> Self {
-        Self {
-            id: row.id,
-            email: row.email,
-            role: row.role.into(),
-            created_at: row.created_at,
-            expires_at: row.expires_at,
-            accepted_at: row.accepted_at,
-            revoked_at: row.revoked_at,
-        }
-    }
-}
-
-impl Listed for InvitationView {
-    const PAGE: &'static str = "InvitationPage";
-    const DESCRIPTION: &'static str = "A page of invitations.";
-}
-
-#[derive(ApiResponse)]
-enum Invited {
-    /// A mail with a link is on its way.
-    #[oai(status = 201)]
-    Invited(Json<InvitationView>),
-}
-
-#[derive(ApiResponse)]
-enum Left {
-    /// They are not in the tenant any more.
-    #[oai(status = 204)]
-    Left,
-}
 
 pub(crate) struct MembersApi {
     pub(crate) state: AppState,
@@ -174,11 +49,10 @@ impl MembersApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<MemberView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = members::list(&mut tx, id, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.user_id.0));
+        let mut rows = members::list(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.user_id.0));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -190,18 +64,12 @@ impl MembersApi {
         id: Path<Uuid>,
         user_id: Path<Uuid>,
         body: Body<MemberPatch>,
-    ) -> Result<Json<MemberView>, ApiError> {
+    ) -> Result<Answered<Json<MemberView>>, ApiError> {
         let (id, user_id, role) = (caller.tenant(id.0)?, UserId(user_id.0), Role::from(body.role));
-        let mut tx = self.state.db.tenant(id).await?;
-        let before = members::get_role(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
-        may_decide(&mut tx, &caller, id, &[before, role]).await?;
-        let before = members::set_role(&mut tx, id, user_id, role).await?;
-        may_decide(&mut tx, &caller, id, &[before]).await?;
-        let member = members::get(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
-        let details = json!({ "before": before.name(), "after": role.name() });
-        self.state.record(&mut tx, caller.actor(), Entry::new(id, "member.update", "user", user_id.0, details)).await?;
-        tx.commit().await?;
-        Ok(Json(member.into()))
+        let by = caller.decider(id)?;
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        let member = membership::set_role(&mut tx, &self.state.services, &by, (id, user_id), role).await?;
+        tx.answer(Json(member.into())).await
     }
 
     /// Remove somebody from a tenant. Owners are removed by owners; the last one stays.
@@ -211,20 +79,25 @@ impl MembersApi {
         #[oai(scope = "Needs::MembersWrite")] caller: Caller,
         id: Path<Uuid>,
         user_id: Path<Uuid>,
-    ) -> Result<Left, ApiError> {
-        let (id, user_id) = (caller.tenant(id.0)?, UserId(user_id.0));
-        let mut tx = self.state.db.tenant(id).await?;
-        let before = members::get_role(&mut tx, id, user_id).await?.ok_or_else(|| ApiError::not_found("member"))?;
-        may_decide(&mut tx, &caller, id, &[before]).await?;
-        self.end_membership(tx, &caller, id, user_id, false).await
+    ) -> Result<Answered<Left>, ApiError> {
+        let id = caller.tenant(id.0)?;
+        let by = caller.decider(id)?;
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        membership::remove(&mut tx, &self.state.services, &by, id, UserId(user_id.0)).await?;
+        tx.answer(Left::Left).await
     }
 
     /// Leave a tenant. The last owner stays.
     #[oai(path = "/tenants/:id/leave", method = "post", operation_id = "leave_tenant")]
-    async fn leave(&self, #[oai(scope = "Needs::Person")] caller: Caller, id: Path<Uuid>) -> Result<Left, ApiError> {
+    async fn leave(
+        &self,
+        #[oai(scope = "Needs::Person")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Answered<Left>, ApiError> {
         let (person, id) = (caller.person()?, caller.tenant(id.0)?);
-        let tx = self.state.db.tenant(id).await?;
-        self.end_membership(tx, &caller, id, person.user_id, true).await
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        membership::leave(&mut tx, &self.state.services, caller.actor(), id, person.user_id).await?;
+        tx.answer(Left::Left).await
     }
 
     /// A tenant's invitations, newest first, those too that are over.
@@ -237,11 +110,10 @@ impl MembersApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<InvitationView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
-        let mut tx = self.state.db.tenant(id).await?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = invitations::list(&mut tx, id, paging.after, paging.limit).await?;
-        tx.commit().await?;
-        let next = paging.next(&rows, |row| (row.created_at, row.id));
+        let mut rows = invitations::list(&mut tx, id, paging.after, paging.rows()).await?;
+        let next = paging.next(&mut rows, |row| (row.created_at, row.id));
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
@@ -253,27 +125,15 @@ impl MembersApi {
         #[oai(scope = "Needs::MembersWrite")] caller: Caller,
         id: Path<Uuid>,
         body: Body<NewInvitation>,
-    ) -> Result<Invited, ApiError> {
-        let (id, role) = (caller.tenant(id.0)?, Role::from(body.role));
-        self.count_mail(id, &body.email).await?;
-        let mut tx = self.state.db.tenant(id).await?;
+    ) -> Result<Answered<Invited>, ApiError> {
+        let (id, invited) = (caller.tenant(id.0)?, (address(&body.email)?, Role::from(body.role)));
+        let by = caller.decider(id)?;
+        #[expect(clippy::disallowed_methods, reason = "what is refused afterwards counts too")]
+        membership::count_invitation(self.state.db.unkeyed(), &by, id, &invited.0).await?;
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
         require_tenant(&mut tx, id).await?;
-        may_decide(&mut tx, &caller, id, &[role]).await?;
-        if members::is_member(&mut tx, id, &body.email).await? {
-            return Err(ApiError::conflict(
-                ErrorCode::AlreadyMember,
-                "Somebody with that address is in the tenant already.",
-            ));
-        }
-        let inviter = caller.person().ok().map(|person| person.user_id);
-        let row = invitations::insert(&mut tx, id, &body.email, role, inviter).await?;
-        mail::enqueue(&mut tx, id, Email::Invitation { invitation_id: row.id }).await?;
-        let details = json!({ "email": row.email, "role": role.name() });
-        self.state
-            .record(&mut tx, caller.actor(), Entry::new(id, "invitation.create", "invitation", row.id, details))
-            .await?;
-        tx.commit().await?;
-        Ok(Invited::Invited(Json(row.into())))
+        let invitation = membership::invite(&mut tx, &self.state.services, &by, id, &invited).await?;
+        tx.answer(Invited::Invited(Json(invitation.into()))).await
     }
 
     /// Take an invitation back. One that was accepted stays what it is: remove the member. May be repeated.
@@ -283,65 +143,26 @@ impl MembersApi {
         #[oai(scope = "Needs::MembersWrite")] caller: Caller,
         id: Path<Uuid>,
         invitation_id: Path<Uuid>,
-    ) -> Result<Json<InvitationView>, ApiError> {
-        let id = caller.tenant(id.0)?;
-        let mut tx = self.state.db.tenant(id).await?;
-        let row = invitations::revoke(&mut tx, id, invitation_id.0).await?;
-        let row = row.ok_or_else(|| ApiError::not_found("invitation"))?;
-        let details = json!({ "email": row.email, "was_accepted": row.accepted_at.is_some() });
-        self.state
-            .record(&mut tx, caller.actor(), Entry::new(id, "invitation.revoke", "invitation", row.id, details))
-            .await?;
-        tx.commit().await?;
-        Ok(Json(row.into()))
+    ) -> Result<Answered<Json<InvitationView>>, ApiError> {
+        let (id, services) = (caller.tenant(id.0)?, &self.state.services);
+        let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
+        let row = membership::revoke_invitation(&mut tx, services, caller.actor(), id, invitation_id.0).await?;
+        tx.answer(Json(row.ok_or_else(|| ApiError::not_found("invitation"))?.into())).await
     }
 }
 
-impl MembersApi {
-    async fn end_membership(
-        &self,
-        mut tx: Tx,
-        caller: &Caller,
-        id: TenantId,
-        user_id: UserId,
-        is_own: bool,
-    ) -> Result<Left, ApiError> {
-        let before = members::delete(&mut tx, id, user_id).await?;
-        if !is_own {
-            may_decide(&mut tx, caller, id, &[before]).await?;
-        }
-        let details = json!({ "role": before.name() });
-        self.state.record(&mut tx, caller.actor(), Entry::new(id, "member.remove", "user", user_id.0, details)).await?;
-        tx.commit().await?;
-        Ok(Left::Left)
-    }
-
-    /// Strangers' mailboxes are not to be filled by us: neither one of them, nor many by one tenant. What is refused counts nowhere.
-    async fn count_mail(&self, id: TenantId, email: &str) -> Result<(), ApiError> {
-        let mut tx = self.state.db.system().await?;
-        for (throttle, whom) in [(Throttle::MAIL, email), (Throttle::INVITATIONS, id.to_string().as_str())] {
-            if let Some(wait) = throttle.take(&mut tx, whom).await? {
-                return Err(ApiError::too_many_tries(wait));
+impl From<DecisionError> for ApiError {
+    fn from(error: DecisionError) -> Self {
+        match error {
+            DecisionError::Member(error) => error.into(),
+            DecisionError::Beyond(permission) => Self::missing_permission(&permission),
+            DecisionError::OwnersOnly => Self::owners_only(),
+            DecisionError::AlreadyMember => {
+                Self::conflict(ErrorCode::AlreadyMember, "Somebody with that address is in the tenant already.")
             }
+            DecisionError::Database(error) => error.into(),
         }
-        Ok(tx.commit().await?)
     }
-}
-
-/// Refuses to decide about roles that may do more than the caller, and about owners to who is none. Keys decide as admins do,
-/// operators as owners.
-async fn may_decide(tx: &mut Tx, caller: &Caller, tenant_id: TenantId, about: &[Role]) -> Result<(), ApiError> {
-    for role in about {
-        caller.may_give(tenant_id, &role.permissions())?;
-    }
-    if !about.contains(&Role::Owner) || caller.operator().is_ok() {
-        return Ok(());
-    }
-    let own = match caller.person() {
-        Ok(person) => members::get_role(tx, tenant_id, person.user_id).await?,
-        Err(_) => None,
-    };
-    if own == Some(Role::Owner) { Ok(()) } else { Err(ApiError::owners_only()) }
 }
 
 impl From<MemberError> for ApiError {

@@ -1,7 +1,9 @@
 //! Signing in and out.
 
+#![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
+
 use jobs::people::{access_token, sessions, sign_in};
-use poem::Request;
+use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
 use super::origin;
@@ -9,7 +11,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
-    http::Body,
+    http::{Body, cookies},
     state::AppState,
 };
 
@@ -69,14 +71,22 @@ pub(crate) struct SessionsApi {
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl SessionsApi {
     /// Sign in. Open to everybody; tries are counted by address and by client.
+    ///
+    /// The cookie of the answer makes the client known: sent with the next login, it counts apart from strangers.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, request: &Request, body: Body<LoginBody>) -> Result<Json<TokensView>, ApiError> {
+    async fn login(
+        &self,
+        request: &Request,
+        jar: &CookieJar,
+        body: Body<LoginBody>,
+    ) -> Result<Json<TokensView>, ApiError> {
         let LoginBody { email, password } = body.0;
         let (state, from) = (&self.state, origin(request));
-        let user = sign_in::check(&state.db, &state.services, &email, password.into(), &from).await?;
-        let mut tx = state.db.system().await?;
+        let user = sign_in::check(state.db.unkeyed(), &state.services, &email, password.into(), &from).await?;
+        let mut tx = state.db.unkeyed().system().await?;
         let tokens = sign_in::begin(&mut tx, &state.services, &state.public_url, &user, &from).await?;
         tx.commit().await?;
+        jar.add(cookies::known_client(state, &user));
         Ok(Json(tokens.into()))
     }
 
@@ -85,7 +95,7 @@ impl SessionsApi {
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(&self, request: &Request, body: Body<RefreshBody>) -> Result<Json<TokensView>, ApiError> {
         let (state, from) = (&self.state, origin(request));
-        let mut tx = state.db.system().await?;
+        let mut tx = state.db.unkeyed().system().await?;
         let tokens = sign_in::refresh(&mut tx, &state.services, &state.public_url, &body.refresh_token, &from).await?;
         tx.commit().await?;
         tokens.map(|tokens| Json(tokens.into())).ok_or_else(ApiError::bad_refresh_token)
@@ -95,7 +105,7 @@ impl SessionsApi {
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
     async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<SignedOut, ApiError> {
         let person = caller.person()?;
-        let mut tx = self.state.db.system().await?;
+        let mut tx = self.state.db.unkeyed().system().await?;
         sessions::revoke(&mut tx, person.session_id).await?;
         tx.commit().await?;
         Ok(SignedOut::SignedOut)

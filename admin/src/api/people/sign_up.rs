@@ -1,17 +1,18 @@
 //! Registering, links in mails, and forgotten passwords.
 
+#![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
+
 use jobs::people::{
     accept::{self, AcceptError, Newcomer},
-    recover,
-    sign_in::SignInError,
-    sign_up::{self, NewPerson, VerifyError},
+    recover::{self, ResetError},
+    sign_up::{self, NewPerson, RegisterError, VerifyError},
     throttle::Throttle,
 };
 use poem::Request;
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
-use super::{MailView, checked_password, evenly, origin};
+use super::{MailView, address, evenly, origin, require_mail};
 use crate::{ApiError, api::Tag, error::ErrorCode, http::Body, state::AppState};
 
 /// Somebody who registers.
@@ -22,7 +23,7 @@ struct NewPersonBody {
     name: String,
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
-    /// 10 characters or more.
+    /// 10 characters or more, and not easy to guess.
     #[oai(validator(max_length = 200))]
     password: String,
     /// What the restaurant, the agency or the artist is called: a tenant is made of it.
@@ -54,7 +55,7 @@ struct AddressBody {
 struct ResetBody {
     #[oai(validator(max_length = 100))]
     code: String,
-    /// 10 characters or more.
+    /// 10 characters or more, and not easy to guess.
     #[oai(validator(max_length = 200))]
     password: String,
 }
@@ -101,11 +102,12 @@ impl SignUpApi {
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(&self, request: &Request, body: Body<NewPersonBody>) -> Result<Mailed, ApiError> {
         let body = body.0;
-        let password = checked_password(body.password, &body.email)?;
+        let email = address(&body.email)?;
+        require_mail(&self.state)?;
         self.count(request).await?;
-        let person =
-            NewPerson { name: body.name, email: body.email, password, organization_name: body.organization_name };
-        evenly(sign_up::register(&self.state.db, &self.state.services.passwords, person)).await?;
+        let (name, organization_name) = (body.name, body.organization_name);
+        let person = NewPerson { name, email, password: body.password.into(), organization_name };
+        evenly(sign_up::register(self.state.db.unkeyed(), &self.state.services, person)).await?;
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
@@ -116,30 +118,27 @@ impl SignUpApi {
         self.count(request).await?;
         let (state, from) = (&self.state, origin(request).remote_address);
         let VerifyBody { code, password } = body.0;
-        sign_up::verify(&state.db, &state.services, &code, password.into(), from).await?;
+        sign_up::verify(state.db.unkeyed(), &state.services, &code, password.into(), from).await?;
         Ok(Json(ReadyView { next: "Sign in with the password that you chose.".to_owned() }))
     }
 
     /// Have a link mailed to choose another password. Open to everybody.
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
     async fn forgot(&self, request: &Request, body: Body<AddressBody>) -> Result<Mailed, ApiError> {
+        let email = address(&body.email)?;
+        require_mail(&self.state)?;
         self.count(request).await?;
-        evenly(recover::forgot(&self.state.db, &body.email)).await?;
+        evenly(recover::forgot(self.state.db.unkeyed(), &email)).await?;
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
     /// Choose another password, by the code at the end of the mailed link; whoever is signed in is signed out. Open to everybody.
     #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
     async fn reset(&self, request: &Request, body: Body<ResetBody>) -> Result<Json<ReadyView>, ApiError> {
-        let body = body.0;
-        let password = checked_password(body.password, "")?;
         self.count(request).await?;
-        let services = &self.state.services;
-        let hash = services.passwords.hash(password).await;
-        let mut tx = self.state.db.system().await?;
-        let reset = recover::reset(&mut tx, services, &body.code, &hash, origin(request).remote_address).await?;
-        tx.commit().await?;
-        reset.ok_or_else(ApiError::bad_code)?;
+        let (state, from) = (&self.state, origin(request).remote_address);
+        let ResetBody { code, password } = body.0;
+        recover::reset(state.db.unkeyed(), &state.services, &code, password.into(), from).await?;
         Ok(Json(ReadyView { next: "Sign in with the new password.".to_owned() }))
     }
 
@@ -148,13 +147,14 @@ impl SignUpApi {
     async fn accept(&self, request: &Request, body: Body<AcceptBody>) -> Result<Json<JoinedView>, ApiError> {
         let body = body.0;
         let newcomer = match (body.name, body.password) {
-            (Some(name), Some(password)) => Some(Newcomer { name, password: checked_password(password, "")? }),
+            (Some(name), Some(password)) => Some(Newcomer { name, password: password.into() }),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => return Err(AcceptError::Newcomer.into()),
         };
         self.count(request).await?;
         let from = origin(request).remote_address;
-        let tenant_id = accept::accept(&self.state.db, &self.state.services, &body.code, newcomer, from).await?;
+        let tenant_id =
+            accept::accept(self.state.db.unkeyed(), &self.state.services, &body.code, newcomer, from).await?;
         Ok(Json(JoinedView { tenant_id: tenant_id.0 }))
     }
 }
@@ -167,10 +167,29 @@ impl SignUpApi {
 
 /// Counts what somebody without credentials asks for.
 pub(crate) async fn count_client(state: &AppState, request: &Request) -> Result<(), ApiError> {
-    let mut tx = state.db.system().await?;
-    let wait = Throttle::CLIENT.take(&mut tx, &origin(request).counted_as).await?;
-    tx.commit().await?;
-    wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait).into()))
+    let mut tx = state.db.unkeyed().system().await?;
+    Throttle::CLIENT.require(&mut tx, &origin(request).counted_as).await?;
+    Ok(tx.commit().await?)
+}
+
+impl From<RegisterError> for ApiError {
+    fn from(error: RegisterError) -> Self {
+        match error {
+            RegisterError::Closed(sign_up) => sign_up.into(),
+            RegisterError::Weak(error) => error.into(),
+            RegisterError::Letter(error) => error.into(),
+        }
+    }
+}
+
+impl From<ResetError> for ApiError {
+    fn from(error: ResetError) -> Self {
+        match error {
+            ResetError::Code => Self::bad_code(),
+            ResetError::Weak(error) => error.into(),
+            ResetError::Database(error) => error.into(),
+        }
+    }
 }
 
 impl From<VerifyError> for ApiError {
@@ -178,6 +197,7 @@ impl From<VerifyError> for ApiError {
         match error {
             VerifyError::Code => Self::bad_code(),
             VerifyError::Password => Self::wrong_password(),
+            VerifyError::Closed(sign_up) => sign_up.into(),
             VerifyError::Database(error) => error.into(),
         }
     }
@@ -191,6 +211,8 @@ impl From<AcceptError> for ApiError {
                 ErrorCode::NameAndPassword,
                 "This address has no account yet: send name and password to make one.",
             ),
+            AcceptError::Closed(sign_up) => sign_up.into(),
+            AcceptError::Weak(error) => error.into(),
             AcceptError::Database(error) => error.into(),
         }
     }

@@ -1,9 +1,10 @@
-//! What changes about a tenant.
+//! The change of a tenant.
 
 use std::collections::BTreeMap;
 
 use jobs::{
     ids::AssetId,
+    people::Address,
     tenants::{
         settings::{self, Settings},
         store::TenantRow,
@@ -14,57 +15,59 @@ use uuid::Uuid;
 
 use super::views::{HashtagCounts, OnUnknown, PlanName};
 
-/// What to change; what is absent stays, null clears.
+/// Settings to change. Absent ones do not change; null clears one.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct TenantPatch {
-    /// What it is called.
+    /// The tenant's name.
     #[oai(validator(min_length = 1, max_length = 200))]
     name: Option<String>,
-    /// Whom to write to.
+    /// The tenant's contact address.
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
-    email: Option<String>,
-    /// For operators.
+    pub(super) email: Option<String>,
+    /// The plan. Only operators change it.
     pub(super) plan: Option<PlanName>,
     /// The company behind it.
     company_name: MaybeUndefined<String>,
-    /// What it is, for people and for AI.
+    /// A description of the tenant, for people and for AI.
     description: MaybeUndefined<String>,
-    /// ISO 3166-1, such as DE.
+    /// The country by ISO 3166-1, such as DE.
     country: MaybeUndefined<String>,
-    /// As IANA calls it, such as Europe/Berlin; null: UTC.
+    /// The time zone by its IANA name, such as Europe/Berlin; null means UTC.
     time_zone: MaybeUndefined<String>,
-    /// Such as #krustypizza.
+    /// The brand's hashtag, such as #krustypizza.
     brand_hashtag: MaybeUndefined<String>,
-    /// How its texts are to sound.
+    /// The tone of its texts.
     tone: MaybeUndefined<String>,
     hashtag_counts: MaybeUndefined<HashtagCounts>,
-    /// Where it sells.
+    /// The address of its shop.
     shop_url: MaybeUndefined<String>,
-    /// Such as #c83c28.
+    /// The first brand color, such as #c83c28.
     primary_color: MaybeUndefined<String>,
-    /// Such as #c83c28.
+    /// The second brand color, such as #c83c28.
     secondary_color: MaybeUndefined<String>,
-    /// One of its pictures.
+    /// The id of one of its pictures.
     logo_asset_id: MaybeUndefined<Uuid>,
-    /// What this product is called there, for those who resell it.
+    /// The name that this product has at the tenant, for resellers.
     product_name: MaybeUndefined<String>,
-    /// Whether pages and mails leave out who made this.
+    /// True to leave the maker's name out of pages and mails.
     hides_footer: MaybeUndefined<bool>,
-    /// How many minutes a post is looked for that the network does not show; null: 10.
+    /// The minutes for which a post is looked for if the network does not show it; null means 10.
     #[oai(validator(minimum(value = "1"), maximum(value = "1440")))]
     unknown_after_minutes: MaybeUndefined<i32>,
-    /// What becomes of it then; null: ask.
+    /// The action on such a post after that time; null means `ask`.
     on_unknown: MaybeUndefined<OnUnknown>,
 }
 
 impl TenantPatch {
-    /// Changes what is named.
-    pub(super) fn apply(self, tenant: &mut TenantRow, settings: &mut Settings) {
+    /// Applies the given changes. `email` is the parsed address of the field.
+    pub(super) fn apply(self, email: Option<&Address>, tenant: &mut TenantRow, settings: &mut Settings) {
         if let Some(name) = self.name {
             tenant.name = name;
         }
-        tenant.email = self.email.or(tenant.email.take());
+        if let Some(email) = email {
+            tenant.email = Some(email.to_string());
+        }
         tenant.plan = self.plan.map_or(tenant.plan, Into::into);
         change(&mut settings.company_name, self.company_name);
         change(&mut settings.description, self.description);

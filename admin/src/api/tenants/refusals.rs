@@ -1,7 +1,8 @@
-//! What tenants are refused.
+//! The refusals of requests about tenants.
 
 use jobs::tenants::{
-    UpdateError,
+    CreateError, UpdateError,
+    erasure::ErasureError,
     settings::BadSetting,
     usage::{Reached, UsageError},
 };
@@ -15,9 +16,17 @@ pub(super) fn plan_by_operators() -> ApiError {
     )
 }
 
-pub(super) fn too_many_tenants(most: i64) -> ApiError {
-    let detail = format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it.");
-    ApiError::forbidden(ErrorCode::TooManyTenants, detail)
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::TooMany(most) => Self::forbidden(
+                ErrorCode::TooManyTenants,
+                format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it."),
+            ),
+            CreateError::NoModel => Self::not_found("tenant"),
+            CreateError::Database(error) => error.into(),
+        }
+    }
 }
 
 impl From<UpdateError> for ApiError {
@@ -28,6 +37,20 @@ impl From<UpdateError> for ApiError {
                 Self::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
             }
             UpdateError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ErasureError> for ApiError {
+    fn from(error: ErasureError) -> Self {
+        match error {
+            ErasureError::Missing => Self::not_found("tenant"),
+            ErasureError::NotConfirmed => {
+                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be the tenant's name, to the letter.")
+            }
+            ErasureError::OwnersOnly => Self::owners_only(),
+            ErasureError::Enqueue(error) => error.into(),
+            ErasureError::Database(error) => error.into(),
         }
     }
 }

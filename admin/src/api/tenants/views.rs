@@ -1,4 +1,4 @@
-//! Tenants as clients see them.
+//! The views and bodies of tenants.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use crate::{api::jobs::EnqueuedView, http::paging::Listed};
 
-/// What a tenant pays for.
+/// A plan that tenants pay for.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename = "Plan", rename_all = "lowercase")]
 pub(crate) enum PlanName {
@@ -36,18 +36,18 @@ impl From<PlanName> for plans::Plan {
 
 /// A tenant to make.
 #[derive(Debug, Object)]
-#[oai(deny_unknown_fields)]
-pub(crate) struct NewTenant {
-    /// What it is called.
+#[oai(deny_unknown_fields, rename = "NewTenant")]
+pub(crate) struct TenantBody {
+    /// The tenant's name.
     #[oai(validator(min_length = 1, max_length = 200))]
     pub(super) name: String,
-    /// Whom to write to.
+    /// The tenant's contact address.
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     pub(super) email: String,
-    /// What it pays for: basic unless operators say otherwise.
+    /// The plan; basic by default. Only operators choose another.
     pub(super) plan: Option<PlanName>,
-    /// Another of the caller's tenants, whose settings it begins with. Name, address and plan are its own, and so is the logo, as
-    /// pictures stay with their tenant.
+    /// Another of the caller's tenants, to copy settings from. Name, address, plan and logo are not
+    /// copied, as pictures stay with their tenant.
     pub(super) copy_settings_from: Option<Uuid>,
 }
 
@@ -73,7 +73,7 @@ impl From<TenantRow> for TenantBasics {
     }
 }
 
-/// Hashtags under a post, by network: 0 to 30.
+/// Numbers of hashtags under a post, by network: 0 to 30.
 #[derive(Debug, Default, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct HashtagCounts {
@@ -90,35 +90,37 @@ pub(crate) struct TenantView {
     about: TenantBasics,
     /// The company behind it.
     company_name: Option<String>,
-    /// What it is, for people and for AI.
+    /// A description of the tenant, for people and for AI.
     description: Option<String>,
-    /// ISO 3166-1, such as DE.
+    /// The country by ISO 3166-1, such as DE.
     country: Option<String>,
-    /// As IANA calls it, such as Europe/Berlin; UTC if absent.
+    /// The time zone by its IANA name, such as Europe/Berlin; UTC if absent.
     time_zone: Option<String>,
-    /// Such as #krustypizza.
+    /// The brand's hashtag, such as #krustypizza.
     brand_hashtag: Option<String>,
-    /// How its texts are to sound.
+    /// The tone of its texts.
     tone: Option<String>,
     hashtag_counts: HashtagCounts,
     shop_url: Option<String>,
-    /// Such as #c83c28.
+    /// The first brand color, such as #c83c28.
     primary_color: Option<String>,
-    /// Such as #c83c28.
+    /// The second brand color, such as #c83c28.
     secondary_color: Option<String>,
-    /// One of its pictures.
+    /// The id of one of its pictures.
     logo_asset_id: Option<Uuid>,
-    /// What this product is called there, for those who resell it.
+    /// The name that this product has at the tenant, for resellers.
     product_name: Option<String>,
-    /// Whether pages and mails leave out who made this.
+    /// True if pages and mails leave out the maker's name.
     hides_footer: bool,
-    /// How many minutes a post is looked for that the network does not show, before nobody can tell whether it is out; 10 if absent.
+    /// The minutes for which a post is looked for if the network does not show it; 10 if absent.
+    /// After that its outcome is unknown.
     unknown_after_minutes: Option<i32>,
-    /// What becomes of it then: `ask` (a person says) or `fail`; `ask` if absent.
+    /// The action on a post with unknown outcome: `ask` (a person decides) or `fail`; `ask` if
+    /// absent.
     on_unknown: Option<OnUnknown>,
 }
 
-/// What becomes of a post of which nobody can tell whether it is out.
+/// An action on a post with unknown outcome.
 #[derive(Debug, Clone, Copy, Enum)]
 #[oai(rename_all = "lowercase")]
 pub(crate) enum OnUnknown {
@@ -168,16 +170,16 @@ impl TenantView {
     }
 }
 
-/// What a tenant has used in all.
+/// A tenant's usage since it exists.
 #[derive(Debug, Object)]
 pub(crate) struct TotalsView {
-    /// Pictures that it uploaded.
+    /// The number of pictures that it uploaded.
     images: i64,
-    /// Texts that AI wrote for it.
+    /// The number of texts that AI wrote for it.
     ai_generations: i64,
-    /// Posts, counted on each account.
+    /// The number of posts; each account counts.
     posts: i64,
-    /// What its pictures take.
+    /// The size of its pictures in bytes.
     storage_bytes: i64,
 }
 
@@ -197,9 +199,9 @@ impl From<&TenantSummary> for TotalsView {
 pub(crate) struct TenantItem {
     #[oai(flatten)]
     pub(super) about: TenantBasics,
-    /// What the caller is in it: owner, admin or member; absent for keys.
+    /// The caller's role: owner, admin or member. Absent for keys.
     pub(super) role: Option<String>,
-    /// For operators.
+    /// The usage. Only operators see it.
     pub(super) usage: Option<TotalsView>,
 }
 
@@ -210,12 +212,12 @@ impl Listed for TenantItem {
 
 #[derive(ApiResponse)]
 pub(crate) enum CreatedTenant {
-    /// The tenant is there.
+    /// The tenant is made.
     #[oai(status = 201)]
     Created(Json<TenantView>),
 }
 
-/// A tenant on its way out.
+/// The erasure of a tenant.
 #[derive(Debug, Object)]
 pub(crate) struct ErasureView {
     #[oai(flatten)]
@@ -225,7 +227,7 @@ pub(crate) struct ErasureView {
 
 #[derive(ApiResponse)]
 pub(crate) enum AcceptedErasure {
-    /// A job erases the tenant. It belongs to no tenant, so operators see it.
+    /// A job erases the tenant. The job belongs to no tenant, so only operators see it.
     #[oai(status = 202)]
     Accepted(
         Json<ErasureView>,
@@ -235,14 +237,14 @@ pub(crate) enum AcceptedErasure {
     ),
 }
 
-/// How much of a limit is used.
+/// The usage of one limit.
 #[derive(Debug, Object)]
 pub(crate) struct GaugeView {
     used: i64,
     limit: i64,
-    /// When the period began, in the tenant's time zone; absent where the limit is for good.
+    /// The start of the period in the tenant's time zone. Absent if the limit has no period.
     period_start: Option<DateTime<Utc>>,
-    /// When it ends and nothing is used again.
+    /// The end of the period, at which the usage starts again at zero.
     resets_at: Option<DateTime<Utc>>,
 }
 
@@ -257,21 +259,21 @@ impl From<Gauge> for GaugeView {
     }
 }
 
-/// What a tenant has used of what its plan allows.
+/// A tenant's usage of what its plan allows.
 #[derive(Debug, Object)]
 pub(crate) struct UsageView {
     plan: String,
-    /// Posts today, counted on each account when they are scheduled.
+    /// The posts of today, counted when they are scheduled. Each account counts.
     posts: GaugeView,
-    /// Uploaded pictures.
+    /// The uploaded pictures.
     images: GaugeView,
-    /// Texts by AI this month, with those that are being written.
+    /// The texts by AI of this month, including those that are being written.
     ai_generations: GaugeView,
-    /// Posts since there is this tenant.
+    /// The number of posts since the tenant exists.
     posts_in_all: i64,
-    /// Texts by AI since there is this tenant.
+    /// The number of texts by AI since the tenant exists.
     ai_generations_in_all: i64,
-    /// What all its pictures take.
+    /// The size of all its pictures in bytes.
     storage_bytes: i64,
 }
 

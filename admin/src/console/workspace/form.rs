@@ -2,7 +2,7 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jobs::{
-    people::is_address,
+    people::Address,
     secrets::fingerprint,
     tenants::{settings::Settings, store::TenantRow},
 };
@@ -65,7 +65,7 @@ impl Form {
         if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
             return Some(("name", format!("Enter a name of 1 to {MAX_NAME} characters.")));
         }
-        if !self.email.is_empty() && !is_address(&self.email) {
+        if !self.email.is_empty() && Address::parse(&self.email).is_err() {
             return Some(("email", "Enter an address such as name@example.com.".to_owned()));
         }
         None

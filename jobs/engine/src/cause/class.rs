@@ -1,66 +1,66 @@
-//! The classes of failures.
+//! Classes of failures.
 
 use serde::Serialize;
 
-/// What sort of failure it was, for programs.
+/// The class of a failure, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseClass {
-    /// The database did not answer or refused.
+    /// The database failed or refused.
     Database,
-    /// Something of ours failed.
+    /// Our own code or configuration failed.
     Internal,
     /// A follow-up job could not be enqueued.
     Enqueue,
-    /// The payload is not one of the kind.
+    /// The payload does not match the kind.
     Payload,
-    /// It took too long.
+    /// The attempt took too long.
     Timeout,
-    /// A bug stopped it.
+    /// The attempt panicked, because of a bug.
     Panic,
-    /// Its children did not complete.
+    /// Children of the job did not complete.
     Children,
-    /// Somebody asked to cancel it.
+    /// The job was cancelled.
     Cancelled,
-    /// Its process died or was cut off.
+    /// The process of the attempt died or was cut off.
     Lost,
-    /// Its process was stopped.
+    /// The process of the attempt was stopped.
     Stopped,
-    /// The process in which it was to run alone did not start.
+    /// The process in which the job was to run alone did not start.
     Isolation,
-    /// It took down the process in which it ran alone.
+    /// The job killed the process in which it ran alone.
     Poison,
-    /// Somebody discarded it.
+    /// Staff discarded the job.
     DiscardedByStaff,
-    /// There was no answer; another try may have one.
+    /// The service sent no usable response; a retry may succeed.
     Transient,
-    /// Nobody can tell yet whether it happened.
+    /// The outcome of a call is not known yet.
     Ambiguous,
-    /// Too many at once: it is to come later.
+    /// A rate limit was hit; the job tries again later.
     Rate,
-    /// The provider wants us to slow down.
+    /// The provider demands that we slow down.
     Policy,
-    /// The login of the account is over.
+    /// The account's login has expired.
     Reauth,
-    /// The login does not allow it.
+    /// The account's login lacks a permission.
     Permission,
-    /// The login has to be started anew.
+    /// The login has to be started again.
     RestartLogin,
-    /// It is there already.
+    /// The thing exists already.
     Duplicate,
-    /// It will never work.
+    /// A retry cannot succeed.
     Permanent,
-    /// It is set up wrongly on our side.
+    /// Our configuration is wrong.
     Config,
-    /// The provider answered with an error that we do not know.
+    /// The provider returned an error that we do not know.
     Unknown,
-    /// The storage did not answer.
+    /// The storage did not respond.
     Storage,
-    /// What AI answered cannot be used.
+    /// The AI's response cannot be used.
     Unusable,
-    /// AI declined.
+    /// The AI declined.
     Declined,
-    /// There is no such recipient.
+    /// The recipient does not exist.
     Recipient,
     /// A limit of the tenant is used up.
     Limit,
@@ -71,7 +71,7 @@ pub enum CauseClass {
 }
 
 impl CauseClass {
-    /// The name in the ledger.
+    /// Returns the name in the ledger.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -109,7 +109,7 @@ impl CauseClass {
         }
     }
 
-    /// Whether the account's user has to connect it again, or to allow more.
+    /// Returns true if the account's user has to connect it again or grant more.
     #[must_use]
     pub fn is_for_the_user(self) -> bool {
         matches!(self, Self::Reauth | Self::Permission)

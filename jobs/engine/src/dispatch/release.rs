@@ -1,4 +1,4 @@
-//! Releasing: a fair batch of what is due goes into the window.
+//! Releasing: puts a fair batch of due jobs into the window.
 
 use std::{
     collections::BTreeMap,
@@ -12,62 +12,69 @@ use super::{
     QueueLimits,
     turns::{DueJob, Lane, choose},
 };
-use crate::Tx;
+use crate::{Tx, run::SUSPECT};
 
-/// Jobs that were released and not claimed within this time are released again.
+/// The time after which a job that was released and not claimed is released again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(2);
 
 /// A job in the window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Released {
-    /// Its id.
+    /// The job's id.
     pub id: Uuid,
-    /// Its place in the window: microseconds of the database's clock, raised by its turn.
+    /// The job's place in the window: microseconds of the database's clock, raised by its turn.
     pub place: i64,
 }
 
-/// What to release.
+/// The parameters of one release.
 #[derive(Debug, Clone, Copy)]
 pub struct Order<'a> {
-    /// Of which queue.
+    /// The queue to release from.
     pub queue: &'a str,
-    /// Of which priority, 1 to 3.
+    /// The priority to release, 1 to 3.
     pub priority: i16,
     /// Kinds that a live worker runs.
     pub kinds: &'a [String],
-    /// What operators allow.
+    /// The limits that operators set.
     pub limits: QueueLimits,
-    /// How many at most.
+    /// The most jobs to release.
     pub room: usize,
-    /// How many of one lane at most: what its rate lets start at once. `None`: no rate.
+    /// The most jobs of one lane: its rate lets this many start at once. `None` without a rate.
     pub at_once: Option<i32>,
-    /// Write down what is released: see [`mark`].
+    /// True if released jobs are marked in the database: see [`mark`].
     pub is_marked: bool,
 }
 
 impl Order<'_> {
-    /// How many lanes are visited at most. Each costs a few probes of the index, whatever it gives; in a large batch it gives
-    /// eight jobs, and the next batch goes on behind it.
+    /// Returns the most lanes that one release visits.
+    ///
+    /// A visit costs a few probes of the index, whether it finds jobs or not. A large batch takes
+    /// about eight jobs of each lane, and the next batch continues behind it.
     fn lanes(&self) -> i64 {
         i64::try_from(self.room.min(64).max(self.room.div_ceil(8))).unwrap_or(i64::MAX)
     }
 }
 
-/// Where a release goes on: behind the lane at which the one before ended, and in each lane behind what was released.
+/// The position at which a release continues: behind the lane where the last one ended, and in each
+/// lane behind the jobs that were released.
 #[derive(Debug, Default, Clone)]
 pub struct Cursor {
-    /// `None`: from the first lane on, which is the system's.
+    /// `None` starts at the first lane, which is the system's.
     lane: Option<Lane>,
     reached: BTreeMap<Lane, (DateTime<Utc>, Uuid)>,
     since: Option<Instant>,
 }
 
-/// Releases jobs round-robin over lanes from the cursor on; when few lanes have work each gets a larger share. Answers them
-/// in the order in which they are to run. Lanes at a limit, that rest, or whose account is parked for a moment, are passed over.
-/// Jobs of an account that is parked for longer, and of a kind that no live worker runs, are suspended instead.
+/// Releases jobs round-robin over lanes, starting at the cursor, and returns them in the order in
+/// which they are to run. If few lanes have work, each gets a larger share.
 ///
-/// Releasing writes nothing: the cursor remembers how far it came, and forgets it after two seconds, so that what was lost on
-/// the way is released again. A job in the window twice is claimed once.
+/// Lanes that are at a limit, are resting, or whose account is parked for less than five seconds
+/// are skipped. Jobs are suspended instead of released if their account is parked for longer or if
+/// no live worker runs their kind.
+///
+/// Released jobs are not written, unless `order.is_marked`. The cursor remembers the last job
+/// released of each lane and forgets it after two seconds, so that lost jobs are released again. A
+/// job that is in the window twice is claimed only once.
 pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Result<Vec<Released>, sqlx::Error> {
     if cursor.since.is_none_or(|since| since.elapsed() >= FORGOTTEN_AFTER) {
         cursor.reached.clear();
@@ -75,7 +82,8 @@ pub async fn release(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Res
     }
     let begun = cursor.lane;
     let released = release_from(tx, order, cursor).await?;
-    // The cursor may have stood behind the last lane with work. If the scan was cut, the next release goes on behind it.
+    // The cursor may have stood behind the last lane with work: start again at the first lane. If
+    // the scan was cut, the next release continues behind it instead.
     if released.is_empty() && begun.is_some() && cursor.lane.is_none() {
         return release_from(tx, order, cursor).await;
     }
@@ -89,7 +97,7 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
     };
     cursor.lane = end.is_cut.then_some((end.last_tenant_id, end.last_lane));
     let first = end.place;
-    let chosen = choose(rows.iter().filter_map(Row::job).collect(), order.room);
+    let chosen = choose(rows.iter().filter_map(Row::job).collect(), order.room, end.shared_room);
     for job in &chosen {
         if job.is_last {
             cursor.reached.remove(&job.lane);
@@ -106,14 +114,15 @@ async fn release_from(tx: &mut Tx, order: &Order<'_>, cursor: &mut Cursor) -> Re
     Ok((first..).zip(released).map(|(place, job)| Released { id: job.id, place }).collect())
 }
 
-/// A row of the batch, each with the place at which the scan of lanes ended; a scan that found nothing to release answers
-/// one row without a job.
+/// A row of the batch. Each row also has the place at which the scan of lanes ended. If the scan
+/// found nothing to release, there is one row without a job.
 struct Row {
     last_tenant_id: Uuid,
     last_lane: Uuid,
-    /// The scan ended for want of room, not of lanes.
+    /// True if the scan ended because the batch was full, false if it ran out of lanes.
     is_cut: bool,
     place: i64,
+    shared_room: Option<i64>,
     id: Option<Uuid>,
     tenant_id: Option<Uuid>,
     lane: Option<Uuid>,
@@ -122,6 +131,7 @@ struct Row {
     is_known: Option<bool>,
     share: Option<i64>,
     tenant_room: Option<i64>,
+    is_tenant_idle: Option<bool>,
 }
 
 impl Row {
@@ -134,13 +144,14 @@ impl Row {
             is_known: self.is_known?,
             share: usize::try_from(self.share?).ok()?,
             tenant_room: self.tenant_room,
+            is_tenant_idle: self.is_tenant_idle?,
             turn: 0,
             is_last: false,
         })
     }
 }
 
-/// Suspends jobs that cannot run before their account's park ends, or a worker comes that runs their kind.
+/// Suspends jobs until their account's park ends, or until a worker comes that runs their kind.
 async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
     if jobs.is_empty() {
         return Ok(());
@@ -176,21 +187,40 @@ async fn suspend(tx: &mut Tx, jobs: &[DueJob]) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The statement that picks a batch, with the words that say whether it holds what it picks.
+/// The statement that picks a batch of due jobs. `$locked` is its locking clause, or nothing.
+///
+/// It walks the lanes through the index, one probe a lane (`lanes`). Then it computes the share and
+/// the room of each lane (`usable`) and takes its first due jobs (`picked`). Counts for limits
+/// (`busy`) are only read if there are limits.
+///
+/// | SQL | from | meaning |
+/// |---|---|---|
+/// | `$1`, `$2` | `queue`, `priority` | the jobs to pick from |
+/// | `$3`, `$4` | tenant and lane | the scan starts behind this lane; null: at the first lane |
+/// | `$5` | `room` | the most jobs to release |
+/// | `$6` | `kinds` | kinds that a live worker runs |
+/// | `$7` | `max_per_tenant` | the limit of each tenant; null: no limit |
+/// | `$8` | `max_per_account` | the limit of each lane; null: no limit |
+/// | `$9` - `$12` | `Reached` | the last job that was released of each lane |
+/// | `$13` | `Order::lanes` | the most lanes to visit; up to 1,000 more if some are full |
+/// | `$14` | `at_once` | the most jobs of one lane that its rate lets start; null: no rate |
 macro_rules! pick {
     ($locked:literal, $order:expr, $cursor:expr, $reached:expr) => {
         sqlx::query_as!(
             Row,
             r#"
             with recursive busy as (
-              select tenant_id, lane, count(*) as number
+              select tenant_id, lane, count(*) as number, count(*) filter (where crashes < $16) as slots
               from jobs
-              where ($7::int is not null or $8::int is not null) and queue = $1
+              where ($7::int is not null or $8::int is not null or $15::int is not null) and queue = $1
                 and (state = 'executing' or (state = 'available' and dispatched_at is not null))
               group by tenant_id, lane
             ),
             busy_tenants as (
-              select tenant_id, sum(number)::bigint as number from busy group by tenant_id
+              select tenant_id, sum(number)::bigint as number,
+                coalesce(sum(number) >= $7, false) or coalesce((select sum(slots) from busy) >= $15, false) as is_full
+              from busy
+              group by tenant_id
             ),
             lanes as (
               -- Nothing is less than the system's lane: the scan begins at it, not behind it.
@@ -214,7 +244,7 @@ macro_rules! pick {
               cross join lateral (
                 select j.tenant_id, j.lane,
                   exists (select from busy where busy.lane = j.lane and busy.number >= $8)
-                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.number >= $7)
+                    or exists (select from busy_tenants b where b.tenant_id = j.tenant_id and b.is_full)
                     -- Not `exists`, for which the planner may read all of them.
                     or coalesce((
                       select rest.until > engine_now()
@@ -226,7 +256,7 @@ macro_rules! pick {
                   and (j.tenant_id, j.lane) > (
                     lanes.tenant_id,
                     case
-                      when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.number >= $7)
+                      when exists (select from busy_tenants b where b.tenant_id = lanes.tenant_id and b.is_full)
                       then 'ffffffff-ffff-ffff-ffff-ffffffffffff'
                       else lanes.lane
                     end
@@ -253,6 +283,7 @@ macro_rules! pick {
             ),
             usable as (
               select visited.tenant_id, visited.lane, parked.until, $7 - coalesce(tenant.number, 0) as tenant_room,
+                tenant.number is null as is_tenant_idle,
                 ($5 + count(*) over () - 1) / count(*) over () as share,
                 least(coalesce($8 - busy.number, $8, $5), $14::int) as allowed,
                 coalesce(visited.run_at, '-infinity') as run_at,
@@ -267,7 +298,7 @@ macro_rules! pick {
             ),
             picked as (
               select job.id, job.tenant_id, job.lane, job.run_at, lane.until, job.kind = any($6) as is_known, lane.share,
-                lane.tenant_room
+                lane.tenant_room, lane.is_tenant_idle
               from usable lane
               cross join lateral (
                 select j.id, j.tenant_id, j.lane, j.kind, j.run_at
@@ -287,9 +318,10 @@ macro_rules! pick {
             )
             select last.tenant_id as "last_tenant_id!", last.lane as "last_lane!", last.is_cut as "is_cut!",
               (extract(epoch from engine_now()) * 1000000)::bigint as "place!",
+              $15 - coalesce((select sum(slots) from busy), 0)::bigint as shared_room,
               picked.id as "id?", picked.tenant_id as "tenant_id?", picked.lane as "lane?", picked.run_at as "run_at?",
               picked.until as "parked_until?", picked.is_known as "is_known?", picked.share as "share?",
-              picked.tenant_room as "tenant_room?"
+              picked.tenant_room as "tenant_room?", picked.is_tenant_idle as "is_tenant_idle?"
             from last
             left join picked on true
             "#,
@@ -306,12 +338,14 @@ macro_rules! pick {
             &$reached.times,
             &$reached.ids,
             $order.lanes(),
-            $order.at_once
+            $order.at_once,
+            $order.limits.max_shared,
+            SUSPECT
         )
     };
 }
 
-/// How far earlier releases came, as columns.
+/// The last job that earlier releases took from each lane, as columns of equal length.
 #[derive(Default)]
 struct Reached {
     tenants: Vec<Uuid>,
@@ -322,7 +356,8 @@ struct Reached {
 
 async fn select(tx: &mut Tx, order: &Order<'_>, cursor: &Cursor) -> Result<Vec<Row>, sqlx::Error> {
     let mut reached = Reached::default();
-    // The scan visits that many lanes from the cursor on; for one that is left out the worst is that it begins anew.
+    // Only lanes from the cursor on can be visited. A lane beyond the first `room` is left out,
+    // which at worst releases it from its head again.
     for (&(tenant_id, lane), &(run_at, id)) in cursor.reached.range(cursor.lane.unwrap_or_default()..).take(order.room)
     {
         reached.tenants.push(tenant_id);
@@ -337,7 +372,8 @@ async fn select(tx: &mut Tx, order: &Order<'_>, cursor: &Cursor) -> Result<Vec<R
     }
 }
 
-/// Writes down that jobs are released, for workers that cannot learn of it from Redis: they claim such jobs by themselves.
+/// Marks jobs as released. Workers that cannot reach Redis find and claim marked jobs in the
+/// database.
 pub async fn mark(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

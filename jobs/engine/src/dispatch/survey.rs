@@ -1,44 +1,62 @@
-//! What each queue has and may have: read once a pass.
+//! The state and the limits of each queue, read once per pass of the dispatcher.
 
 use crate::{Tx, redis::at_once, run::SUSPECT};
 
-/// How many jobs of a queue may run or be about to; `None`: as many as there are slots.
+/// The most jobs of a queue that may be running or released at once. `None`: limited only by slots.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct QueueLimits {
-    /// Altogether.
+    /// The limit of the whole queue.
     pub max_running: Option<i32>,
-    /// Of one tenant.
+    /// The limit of each tenant.
     pub max_per_tenant: Option<i32>,
-    /// On one account, or without one of one tenant.
+    /// The limit of each account, or of a tenant's jobs without an account.
     pub max_per_account: Option<i32>,
+    /// The limit of the whole queue for tenants that run a job already.
+    pub max_shared: Option<i32>,
 }
 
 impl QueueLimits {
-    /// Whether there is any.
+    /// Returns true if at least one limit is set.
     #[must_use]
     pub fn are_set(&self) -> bool {
         *self != Self::default()
+    }
+
+    /// Returns the limits of a queue whose tenants share `slots`: none holds more than half, and the
+    /// last tenth is for tenants that run nothing. Hanging calls of one tenant hold up no other.
+    #[must_use]
+    pub fn sharing(self, slots: usize) -> Self {
+        let slots = i32::try_from(slots).unwrap_or(i32::MAX);
+        let half = (slots / 2).max(1);
+        Self {
+            max_per_tenant: Some(self.max_per_tenant.map_or(half, |most| most.min(half))),
+            max_shared: Some(slots - (slots / 10).max(1)),
+            ..self
+        }
     }
 }
 
 /// A queue as the dispatcher sees it.
 #[derive(Debug, Clone)]
 pub struct QueueState {
-    /// Its name.
+    /// The queue's name.
     pub name: String,
-    /// Nothing of it is to start.
+    /// True if no job of it is to start.
     pub is_paused: bool,
-    /// What operators allow.
+    /// The limits that operators set.
     pub limits: QueueLimits,
-    /// Jobs of one lane that may start at once, if the queue has a rate.
+    /// True if tenants share its slots: see [`QueueLimits::sharing`].
+    pub shares_slots: bool,
+    /// The most jobs of one lane that may start at once, if the queue has a rate.
     pub at_once: Option<i32>,
-    /// Jobs that are written down as released.
+    /// The number of jobs that are marked as released.
     pub marked: usize,
-    /// Jobs that run.
+    /// The number of jobs that run.
     pub executing: usize,
-    /// Those of them that run alone, or wait to: they take no slot.
+    /// The number of running jobs that crashed before and so run alone, or wait to: they take no
+    /// slot.
     pub alone: usize,
-    /// Priorities of which something waits to be released, the highest first.
+    /// The priorities that have jobs to release, the highest first.
     pub waiting: Vec<i16>,
 }
 
@@ -47,14 +65,14 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         select q.name, q.paused_at is not null as "is_paused!", q.max_running, q.max_per_tenant, q.max_per_account,
-          q.max_per_minute,
+          q.max_per_minute, q.shares_slots,
           (
             select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
           ) as "marked!",
           coalesce(running.executing, 0) as "executing!", coalesce(running.alone, 0) as "alone!",
           array(
             select priority
-            from (values (1::smallint), (2), (3)) as known (priority)
+            from (values (0::smallint), (1), (2), (3)) as known (priority)
             where (
               select true
               from jobs j
@@ -86,7 +104,9 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
                 max_running: row.max_running,
                 max_per_tenant: row.max_per_tenant,
                 max_per_account: row.max_per_account,
+                max_shared: None,
             },
+            shares_slots: row.shares_slots,
             at_once: row.max_per_minute.map(at_once),
             marked: usize::try_from(row.marked).unwrap_or(0),
             executing: usize::try_from(row.executing).unwrap_or(0),
@@ -94,4 +114,23 @@ pub async fn survey(tx: &mut Tx) -> Result<Vec<QueueState>, sqlx::Error> {
             waiting: row.waiting,
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenant_has_more_than_half_and_a_tenth_is_kept() {
+        let shared = |slots| {
+            let limits = QueueLimits::default().sharing(slots);
+            (limits.max_per_tenant, limits.max_shared)
+        };
+        assert_eq!(shared(20), (Some(10), Some(18)));
+        assert_eq!(shared(5), (Some(2), Some(4)));
+        assert_eq!(shared(2), (Some(1), Some(1)));
+        assert_eq!(shared(1), (Some(1), Some(0)), "whoever runs nothing may have it");
+        let strict = QueueLimits { max_per_tenant: Some(3), ..QueueLimits::default() };
+        assert_eq!(strict.sharing(20).max_per_tenant, Some(3));
+    }
 }

@@ -1,4 +1,4 @@
-//! Whose turn it is: what of the due jobs is released, and in which order.
+//! Turns of lanes: selects the due jobs to release, and their order.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +14,26 @@ pub(super) struct DueJob {
     pub(super) id: Uuid,
     pub(super) lane: Lane,
     pub(super) run_at: DateTime<Utc>,
-    /// Until when its account is parked.
+    /// The end of its account's park.
     pub(super) parked_until: Option<DateTime<Utc>>,
-    /// A live worker runs its kind.
+    /// True if a live worker runs its kind.
     pub(super) is_known: bool,
-    /// How many of its lane were asked for.
+    /// The number of jobs that the statement asked for in its lane.
     pub(super) share: usize,
-    /// How many of its tenant may be released; `None`: no limit.
+    /// The most jobs of its tenant that may be released. `None`: no limit.
     pub(super) tenant_room: Option<i64>,
-    /// Its place among those of its lane, from 0.
+    /// True if no job of its tenant runs or is released.
+    pub(super) is_tenant_idle: bool,
+    /// Its place among the jobs of its lane, from 0.
     pub(super) turn: usize,
-    /// Its lane has no more than was asked for.
+    /// True if its lane had fewer jobs than were asked for.
     pub(super) is_last: bool,
 }
 
-/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on; of a tenant no more than its limit
-/// leaves.
-pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
+/// Takes `room` jobs: the first of every lane, then the second of every lane, and so on. Takes no
+/// more of a tenant than its limit leaves. Beyond `shared_room` takes only the first job of tenants
+/// that run nothing.
+pub(super) fn choose(mut picked: Vec<DueJob>, room: usize, shared_room: Option<i64>) -> Vec<DueJob> {
     picked.sort_by_key(|job| (job.lane, job.run_at, job.id));
     for lane in picked.chunk_by_mut(|one, next| one.lane == next.lane) {
         let has_less = lane.len() < lane[0].share;
@@ -40,13 +43,15 @@ pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
     }
     picked.sort_by_key(|job| (job.turn, job.lane));
     let mut taken: BTreeMap<Uuid, i64> = BTreeMap::new();
+    let mut all_taken = 0;
     picked.retain(|job| {
-        let Some(most) = job.tenant_room else {
-            return true;
-        };
         let taken = taken.entry(job.lane.0).or_default();
-        *taken += 1;
-        *taken <= most
+        let is_first = job.is_tenant_idle && *taken == 0;
+        let fits = job.tenant_room.is_none_or(|most| *taken < most)
+            && (is_first || shared_room.is_none_or(|most| all_taken < most));
+        *taken += i64::from(fits);
+        all_taken += i64::from(fits);
+        fits
     });
     picked.truncate(room);
     picked
@@ -56,7 +61,7 @@ pub(super) fn choose(mut picked: Vec<DueJob>, room: usize) -> Vec<DueJob> {
 mod tests {
     use super::*;
 
-    /// Jobs `count` of a tenant's lane, of `share` that were asked for.
+    /// Returns `count` jobs of a tenant's lane, of which `share` were asked for.
     fn lane(tenant: u128, lane: u128, count: usize, share: usize, tenant_room: Option<i64>) -> Vec<DueJob> {
         let job = |number| DueJob {
             id: Uuid::from_u128(lane * 100 + number as u128),
@@ -66,6 +71,7 @@ mod tests {
             is_known: true,
             share,
             tenant_room,
+            is_tenant_idle: true,
             turn: 0,
             is_last: false,
         };
@@ -79,7 +85,7 @@ mod tests {
     #[test]
     fn lanes_take_turns_until_there_is_no_room() {
         let picked = [lane(1, 1, 3, 3, None), lane(2, 2, 1, 3, None), lane(2, 3, 3, 3, None)].concat();
-        let chosen = choose(picked, 6);
+        let chosen = choose(picked, 6, None);
         assert_eq!(ids(&chosen), [100, 200, 300, 101, 301, 102]);
         let last: Vec<u128> = chosen.iter().filter(|job| job.is_last).map(|job| job.id.as_u128()).collect();
         assert_eq!(last, [200], "less than was asked for");
@@ -88,6 +94,15 @@ mod tests {
     #[test]
     fn a_tenants_limit_holds_over_its_lanes() {
         let picked = [lane(1, 1, 3, 3, Some(2)), lane(1, 2, 3, 3, Some(2)), lane(2, 3, 2, 3, Some(0))].concat();
-        assert_eq!(ids(&choose(picked, 10)), [100, 200]);
+        assert_eq!(ids(&choose(picked, 10, None)), [100, 200]);
+    }
+
+    #[test]
+    fn the_last_slots_go_to_tenants_that_run_nothing() {
+        let busy = |lanes: Vec<DueJob>| lanes.into_iter().map(|job| DueJob { is_tenant_idle: false, ..job }).collect();
+        let picked = |busy: Vec<DueJob>| [busy, lane(2, 2, 3, 9, None), lane(3, 3, 3, 9, None)].concat();
+        assert_eq!(ids(&choose(picked(busy(lane(1, 1, 3, 9, None))), 10, Some(0))), [200, 300]);
+        assert_eq!(ids(&choose(picked(busy(lane(1, 1, 3, 9, None))), 10, Some(4))), [100, 200, 300, 101]);
+        assert_eq!(ids(&choose(picked(busy(lane(1, 1, 3, 9, None))), 10, Some(-2))), [200, 300]);
     }
 }

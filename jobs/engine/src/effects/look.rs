@@ -1,4 +1,5 @@
-//! Looking for what became of a call: what the provider shows is compared with all evidence, and never guessed from.
+//! Looking for the result of a call: candidates that the provider shows are compared with all
+//! evidence. Nothing is guessed.
 
 use std::time::Duration;
 
@@ -8,56 +9,57 @@ use super::{
 };
 use crate::{AttemptContext, Cause, CauseClass, JobError};
 
-/// The wait after the first look; each further one is twice as long.
+/// The wait after the first look. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// Between two looks there is no more than this.
+/// The longest wait between two looks.
 const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
-/// Something that a provider shows and that may be what a call did.
+/// A thing that a provider shows and that may be the result of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// What it is called there.
+    /// The thing as the provider knows it.
     pub remote: Remote,
-    /// How much it looks like it.
+    /// The likeness to the call's result.
     pub likeness: Likeness,
 }
 
-/// How much a thing looks like what a call did; the surest first.
+/// The likeness of a candidate to the result of a call, the surest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Likeness {
-    /// It has what was uploaded for this call and for no other.
+    /// It has media that were uploaded for this call and for no other.
     Certain,
-    /// Nothing that the provider shows tells them apart.
+    /// It equals the call in everything that the provider shows.
     Alike,
-    /// The provider does not show all that could tell them apart: another call that looks the same here may have done it.
+    /// The provider does not show all that could tell them apart. Another call that looks the same
+    /// may have made it.
     Unproven,
-    /// The provider does not show enough to say so: it is for a person to see.
+    /// The provider does not show enough to decide: a person has to look.
     Doubtful,
 }
 
-/// Why nobody can tell what became of a call.
+/// The reasons why the outcome of a call stays unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Doubt {
-    /// The provider does not show it.
+    /// The provider does not show a result.
     NotSeen,
     /// The provider could not be read for a day.
     NotRead,
-    /// Several things may be it, or one that may also be another's.
+    /// Several things may be the result, or one that may also belong to another call.
     Several,
 }
 
-/// What a look came to.
+/// The conclusion of a look.
 enum Found {
     It(Remote),
     Nothing,
-    /// These may be it.
+    /// These may be the result.
     Perhaps(Vec<Remote>),
 }
 
 impl AttemptContext {
-    /// Compares what was seen with what is known of all other calls. What is not clear is looked for again until the time for
-    /// that is over.
+    /// Compares the candidates with all other calls. If the outcome is not clear, the job looks
+    /// again until its patience is over.
     pub(super) async fn compare(
         &self,
         spec: &EffectSpec,
@@ -87,7 +89,8 @@ impl AttemptContext {
         Err(JobError::Reconcile(wait, Cause::plain(CauseClass::Ambiguous, words)))
     }
 
-    /// An error of a read says nothing about the call: it is looked for again, for a day.
+    /// Handles an error of a read, which says nothing about the call: the job looks again, for a
+    /// day.
     fn could_not_look(&self, row: &Row, error: JobError) -> Result<Answer, JobError> {
         let look = Look { effect_id: row.id, is_complete: false, candidates: Vec::new() };
         if row.is_failing_for_long && !matches!(error, JobError::Superseded) {
@@ -104,9 +107,14 @@ impl AttemptContext {
         })
     }
 
-    /// What has our media is ours, and what is doubtful is for a person. What is not proven is ours if it is the only such thing
-    /// and no other call may have done it. Else a thing is ours if it is nobody else's, if no equal call can still turn out to
-    /// be it, and if there are no more such things than equal calls: of what nothing tells apart, each call takes one.
+    /// Chooses the result of the call among the candidates.
+    ///
+    /// - A candidate with our media is the result. A doubtful one is left to a person.
+    /// - An unproven one is the result if it is the only free candidate and no other call may have
+    ///   made it.
+    /// - Candidates that are alike are distributed: each equal call takes one. That requires that
+    ///   no equal call can still claim one of them first, and that there are no more candidates
+    ///   than equal calls.
     async fn choose(&self, spec: &EffectSpec, row: &Row, seen: Vec<Candidate>) -> Result<Found, JobError> {
         if seen.is_empty() {
             return Ok(Found::Nothing);
@@ -134,7 +142,7 @@ impl AttemptContext {
     }
 }
 
-/// The wait after a look before which there were so many others.
+/// Returns the wait after a look that followed `looks` others.
 fn wait_after(looks: i32) -> Duration {
     let doublings = u32::try_from(looks).unwrap_or(0).min(16);
     (FIRST_WAIT * 2_u32.pow(doublings)).min(LONGEST_WAIT)

@@ -1,53 +1,53 @@
-//! What an attempt learned about an effect, recorded in the transaction that settles the attempt.
+//! Outcomes of effects, recorded in the transaction that settles the attempt.
 
 use serde_json::{Value, json};
 
 use super::{EffectId, Remote, rows};
 use crate::{Attempt, EffectState, Tx};
 
-/// What came of an effect, to be recorded when an attempt that did not complete its job is settled.
+/// The outcome of an effect, recorded when an attempt that did not complete its job is settled.
 #[derive(Debug)]
 pub(crate) struct CallOutcome {
     pub(super) effect_id: EffectId,
     pub(super) what: What,
 }
 
-/// Each with the fact to keep.
+/// The sort of outcome, each with the fact to store.
 #[derive(Debug)]
 pub(super) enum What {
-    /// It did not happen and may be tried again.
+    /// The call did not happen and may be tried again.
     NotHappened(Value),
-    /// It did not happen and never will.
+    /// The call did not happen and never will.
     RefusedForGood(Value),
-    /// It may have happened.
+    /// The call may have happened.
     Unclear(Value),
-    /// It happened; the provider calls it this.
+    /// The call happened; the provider returned this id.
     Answered(Value, String),
-    /// It was looked for.
+    /// The result was looked for.
     Looked(Look),
-    /// Nobody can tell, and nobody is asked.
+    /// The outcome stays unknown, and the job gave up.
     GivenUp(Value, Option<Look>),
 }
 
-/// A look for what became of a call.
+/// A look for the result of a call.
 #[derive(Debug, Clone)]
 pub(super) struct Look {
     pub(super) effect_id: EffectId,
-    /// Everything that may be it was read.
+    /// True if all possible candidates were read.
     pub(super) is_complete: bool,
-    /// What may be it.
+    /// Things that may be the result.
     pub(super) candidates: Vec<Remote>,
 }
 
 impl Look {
-    /// The candidates as they are kept and shown.
+    /// Returns the candidates as they are stored and shown.
     pub(super) fn listed(&self) -> Value {
         let list = self.candidates.iter().map(|remote| json!({ "id": remote.id, "permalink": remote.permalink }));
         list.collect()
     }
 }
 
-/// Records what came of a call, in the transaction that settles the attempt.
+/// Records the outcome of a call, in the transaction that settles the attempt.
 pub(crate) async fn record_outcome(tx: &mut Tx, attempt: Attempt, outcome: &CallOutcome) -> Result<(), sqlx::Error> {
     let id = outcome.effect_id;
     match &outcome.what {
@@ -56,7 +56,8 @@ pub(crate) async fn record_outcome(tx: &mut Tx, attempt: Attempt, outcome: &Call
         What::Unclear(fact) => rows::end_call(tx, attempt, id, EffectState::Sent, fact, None).await,
         What::Answered(fact, remote_id) => {
             rows::end_call(tx, attempt, id, EffectState::Sent, fact, Some(remote_id)).await?;
-            // No equal call that is looked for may take it meanwhile; what another has already shows when this one is recorded.
+            // No equal call may take this result meanwhile. If another one has it already, that
+            // shows when this call is recorded.
             rows::claim_remote(tx, attempt.tenant_id, id, remote_id).await?;
             Ok(())
         }

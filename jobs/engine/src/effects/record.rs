@@ -1,4 +1,4 @@
-//! Recording what became of an effect together with the job's own rows.
+//! Recording the outcome of an effect together with the job's own rows.
 
 use serde_json::json;
 
@@ -6,8 +6,8 @@ use super::{Receipt, Remote, rows};
 use crate::{AttemptTx, Cause, Done, EffectState, JobError, settle::Verdict};
 
 impl AttemptTx {
-    /// Records that the effect happened, in the transaction that records what follows from it. False if the thing is known to
-    /// be another effect's: then nothing of this transaction may be committed.
+    /// Records that the effect happened, in the transaction that records what depends on it.
+    /// Returns false if the result belongs to another effect: then do not commit this transaction.
     pub async fn confirm(&mut self, receipt: &Receipt, remote: &Remote) -> Result<bool, JobError> {
         let tenant_id = self.attempt().tenant_id;
         if !rows::claim_remote(self, tenant_id, receipt.effect_id, &remote.id).await? {
@@ -29,10 +29,8 @@ impl AttemptTx {
         Ok(true)
     }
 
-    /// Records that nobody can tell whether the effect happened, and suspends the job until a person does.
-    ///
-    /// # Errors
-    /// [`JobError::Superseded`], or the database refused.
+    /// Records that the outcome of the effect is unknown, and suspends the job until a person
+    /// decides.
     pub async fn leave_unknown(mut self, receipt: &Receipt, cause: &Cause) -> Result<Done, JobError> {
         let tenant_id = self.attempt().tenant_id;
         let mut fact = json!({ "unknown": cause.facts() });

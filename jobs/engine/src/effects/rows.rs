@@ -11,17 +11,17 @@ use crate::{
     ids::{EffectId, TenantId},
 };
 
-/// What an earlier call did may be taken for what a later one did if it came no earlier than this before it: more than a call
-/// takes, and than clocks are off.
+/// The time before a call within which an earlier call's result may be mistaken for its own. It
+/// exceeds the duration of a call and the skew of clocks.
 const ABOUT_THAT_TIME: TimeDelta = TimeDelta::hours(1);
 
 pub(super) struct Row {
     pub(super) id: EffectId,
     pub(super) state: EffectState,
     pub(super) seconds_left: f64,
-    /// Seconds for which it is still looked for.
+    /// Seconds during which the result is still looked for.
     pub(super) patience_left: f64,
-    /// No look could be completed for a day.
+    /// True if no look could be completed for a day.
     pub(super) is_failing_for_long: bool,
     pub(super) looks: i32,
     pub(super) remote_id: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// When its call left.
+    /// Returns the time at which its call left.
     pub(super) fn sent(&self) -> Sent {
         let (now, read_at) = (self.now, self.read_at);
         Sent { at: self.sent_at.unwrap_or(now), until: self.send_until.unwrap_or(now), now, read_at }
@@ -97,7 +97,7 @@ pub(super) async fn get(tx: &mut AttemptTx, spec: &EffectSpec) -> Result<Row, sq
     })
 }
 
-/// Writes down that the call of an effect may leave from now on.
+/// Records that the call of an effect may leave from now on.
 pub(super) async fn mark_sent(tx: &mut AttemptTx, spec: &EffectSpec, id: EffectId) -> Result<(), sqlx::Error> {
     let attempt = tx.attempt();
     sqlx::query!(
@@ -123,7 +123,7 @@ pub(super) async fn mark_sent(tx: &mut AttemptTx, spec: &EffectSpec, id: EffectI
     Ok(())
 }
 
-/// Keeps which media were uploaded for an effect of which nothing was sent.
+/// Stores the media that were uploaded for an effect whose call was not sent.
 pub(super) async fn keep_media(tx: &mut AttemptTx, spec: &EffectSpec, media: &[String]) -> Result<(), sqlx::Error> {
     let tenant_id = tx.attempt().tenant_id;
     sqlx::query!(
@@ -141,7 +141,7 @@ pub(super) async fn keep_media(tx: &mut AttemptTx, spec: &EffectSpec, media: &[S
     Ok(())
 }
 
-/// Those of the things seen that other effects are known to be, whichever tenant's.
+/// Returns the candidates that belong to other effects, of any tenant.
 pub(super) async fn list_taken(
     tx: &mut AttemptTx,
     spec: &EffectSpec,
@@ -164,8 +164,8 @@ pub(super) async fn list_taken(
     .await
 }
 
-/// Whether what was seen may be another effect's that looks the same and is not recorded yet, whichever tenant's: its call is
-/// under way, or it is looked for too and was there first.
+/// Returns true if the result may belong to another effect of any tenant that looks the same and is
+/// not recorded yet. Its call is under way, or it is looked for too and was sent first.
 pub(super) async fn has_rival(tx: &mut AttemptTx, spec: &EffectSpec, effect_id: EffectId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select has_rival($1, $2, $3, $4) as "rival!""#,
@@ -178,7 +178,7 @@ pub(super) async fn has_rival(tx: &mut AttemptTx, spec: &EffectSpec, effect_id: 
     .await
 }
 
-/// Whether so many other effects that look the same are looked for.
+/// Returns true if at least this many other effects that look the same are looked for.
 pub(super) async fn has_equals(
     tx: &mut AttemptTx,
     spec: &EffectSpec,
@@ -197,8 +197,8 @@ pub(super) async fn has_equals(
     .await
 }
 
-/// Whether no other call that looks the same may have done what is seen: none was sent at about that time, or later, of which it
-/// is not known what it did.
+/// Returns true if no other call that looks the same can have made the result. That is so if no
+/// such call with an unknown outcome was sent at about that time or later.
 pub(super) async fn stands_alone(tx: &mut AttemptTx, spec: &EffectSpec, row: &Row) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select stands_alone($1, $2, $3, $4, $5) as "alone!""#,
@@ -212,7 +212,7 @@ pub(super) async fn stands_alone(tx: &mut AttemptTx, spec: &EffectSpec, row: &Ro
     .await
 }
 
-/// Takes a thing of the effect's remote account for it; false if another effect has it.
+/// Claims a thing of the remote account for an effect. Returns false if another effect has it.
 pub(crate) async fn claim_remote(
     tx: &mut Tx,
     tenant_id: TenantId,
@@ -234,7 +234,8 @@ pub(crate) async fn claim_remote(
     Ok(claimed.unwrap_or(true))
 }
 
-/// Records what came of a call of this attempt; the call is over in this process: nothing can leave any more.
+/// Records the outcome of a call of this attempt. The call is over in this process: nothing can
+/// leave any more.
 pub(super) async fn end_call(
     tx: &mut Tx,
     attempt: Attempt,
@@ -264,7 +265,8 @@ pub(super) async fn end_call(
     Ok(())
 }
 
-/// Counts a look. Only what was read to the end after the lag, and showed nothing that may be it, speaks against it.
+/// Counts a look. A look only speaks against the call if all was read after the lag and no
+/// candidate was found.
 pub(super) async fn count_look(tx: &mut Tx, tenant_id: TenantId, look: &Look) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -290,7 +292,7 @@ pub(super) async fn count_look(tx: &mut Tx, tenant_id: TenantId, look: &Look) ->
     Ok(())
 }
 
-/// Ends the search for an effect without an answer.
+/// Ends the search for the result of an effect.
 pub(super) async fn end_doubt(
     tx: &mut Tx,
     tenant_id: TenantId,

@@ -1,53 +1,55 @@
-//! When a call left, and when the provider must have made what it did: clocks differ.
+//! The time at which a call left, and the time at which the provider must have handled it. Their
+//! clocks differ.
 
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// How far a provider's clock may be off, either way, while it has not been measured.
+/// The assumed skew of a provider's clock in either direction, while it has not been measured.
 const UNMEASURED_SKEW: TimeDelta = TimeDelta::minutes(2);
 
-/// Times of providers are whole seconds, and two clocks are read one after the other.
+/// The precision of a measurement: providers' times are whole seconds, and two clocks are read one
+/// after the other.
 const PRECISION: TimeDelta = TimeDelta::seconds(2);
 
-/// A provider may work on a call for this long after nothing of it can leave any more.
+/// The time that a provider may work on a call after its last byte left.
 const WORKING_TIME: TimeDelta = TimeDelta::minutes(10);
 
-/// When a call left, by the database's clock.
+/// The time at which a call left, by the database's clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
-    /// Not before this.
+    /// The earliest time.
     pub(super) at: DateTime<Utc>,
-    /// Not after this.
+    /// The latest time.
     pub(super) until: DateTime<Utc>,
-    /// What time it was ...
+    /// The database's time ...
     pub(super) now: DateTime<Utc>,
-    /// ... at this moment.
+    /// ... at this moment of this process.
     pub(super) read_at: Instant,
 }
 
-/// A look at a provider's clock: the `Date` of an answer.
+/// A reading of a provider's clock: the `Date` header of a response.
 #[derive(Debug, Clone, Copy)]
 pub struct ProviderClock {
-    /// What time it is there.
+    /// The provider's time.
     pub date: DateTime<Utc>,
-    /// When it was asked.
+    /// The moment of the request.
     pub asked: Instant,
-    /// When the answer was there.
+    /// The moment of the response.
     pub answered: Instant,
 }
 
-/// When the provider made what a call did, by its own clock.
+/// The period in which the provider handled a call, by its own clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SentWindow {
-    /// Not before this.
+    /// The earliest time.
     pub from: DateTime<Utc>,
-    /// Not after this.
+    /// The latest time.
     pub to: DateTime<Utc>,
 }
 
 impl SentWindow {
-    /// Whether a time is in it.
+    /// Returns true if a time lies in the window.
     #[must_use]
     pub fn has(&self, time: DateTime<Utc>) -> bool {
         self.from <= time && time <= self.to
@@ -55,11 +57,12 @@ impl SentWindow {
 }
 
 impl Sent {
-    /// The window, by a clock that was looked at; without one it is wider.
+    /// Returns the window by a measured clock, or a wider one without a measurement.
     #[must_use]
     pub fn window(&self, clock: Option<&ProviderClock>) -> SentWindow {
         let (behind, ahead) = match clock {
-            // The provider wrote its date at some moment between question and answer, in whole seconds.
+            // The provider wrote its date at some moment between request and response, in whole
+            // seconds.
             Some(clock) => (
                 clock.date - self.database_time(clock.answered),
                 clock.date - self.database_time(clock.asked) + TimeDelta::seconds(1),
@@ -89,7 +92,7 @@ mod tests {
         Sent { at, until, now: at + TimeDelta::minutes(1), read_at: Instant::now() }
     }
 
-    /// The provider's clock is off by this; the answer took a while.
+    /// Returns a reading of a clock that is off by `off`; the response took `took`.
     fn clock(sent: &Sent, off: TimeDelta, took: Duration) -> ProviderClock {
         let asked = sent.read_at + Duration::from_secs(1);
         ProviderClock { date: sent.now + off + TimeDelta::seconds(1), asked, answered: asked + took }

@@ -1,4 +1,4 @@
-//! The statement that enqueues.
+//! The statement that inserts jobs.
 
 use std::collections::HashMap;
 
@@ -17,20 +17,20 @@ pub(super) struct Inserted {
     pub(super) id: JobId,
     pub(super) is_new: bool,
     pub(super) is_due: bool,
-    /// Of a job that was there before; so are kind and key.
+    /// Null for a new row, as are kind and key: only needed to find the place of an existing job.
     tenant_id: Option<TenantId>,
     kind: Option<String>,
     unique_key: Option<String>,
 }
 
-/// Inserts jobs, or finds those that have their keys; answers them in their order.
+/// Inserts jobs or finds the unfinished ones with their keys, and returns them in their order.
 pub(super) async fn insert(tx: &mut Tx, jobs: &[NewJob]) -> Result<Vec<Inserted>, sqlx::Error> {
     let ids: Vec<Uuid> = jobs.iter().map(|_| Uuid::now_v7()).collect();
     let mut rows: Vec<(Uuid, &NewJob)> = ids.iter().copied().zip(jobs).collect();
-    // Sorted, so that two transactions that insert the same keys cannot deadlock.
+    // The order of keys is the same in all transactions, so that two of them cannot deadlock.
     rows.sort_by(|(_, a), (_, b)| (a.kind, &a.unique_key).cmp(&(b.kind, &b.unique_key)));
     let mut inserted = insert_rows(tx, &rows).await?;
-    // The database answers in an order of its own. New ids rise in the order in which they were made.
+    // The database returns rows in any order. New ids rise in the order in which they were made.
     if inserted.iter().all(|row| row.is_new) {
         inserted.sort_by_key(|row| row.id);
     } else {
@@ -72,17 +72,18 @@ async fn insert_rows(tx: &mut Tx, rows: &[(Uuid, &NewJob)]) -> Result<Vec<Insert
     let parents: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.parent.map(|(id, _)| id.0)).collect();
     let depths: Vec<i16> = rows.iter().map(|(_, job)| job.parent.map_or(0, |(_, depth)| depth)).collect();
     let priorities: Vec<i16> = rows.iter().map(|(_, job)| job.priority.number()).collect();
+    let lanes: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.lane).collect();
     let accounts: Vec<Option<Uuid>> = rows.iter().map(|(_, job)| job.account_id.map(|id| id.0)).collect();
     sqlx::query_as!(
         Inserted,
         r#"
         insert into jobs as existing
-          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, state)
+          (id, tenant_id, kind, queue, args, unique_key, run_at, due_at, parent_id, depth, priority, account_id, own_lane, state)
         select id, tenant_id, kind, queue, args, unique_key, coalesce(at, clock.now), greatest(at, clock.now), parent_id,
-          depth, priority, account_id, case when at > clock.now then 'scheduled' else 'available' end
+          depth, priority, account_id, own_lane, case when at > clock.now then 'scheduled' else 'available' end
         from unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::text[], $7::timestamptz[],
-            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[])
-          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id),
+            $8::uuid[], $9::smallint[], $10::smallint[], $11::uuid[], $12::uuid[])
+          as new (id, tenant_id, kind, queue, args, unique_key, at, parent_id, depth, priority, account_id, own_lane),
           (select engine_now() as now) clock
         on conflict (tenant_id, kind, unique_key) where unique_key is not null
         do update set
@@ -111,7 +112,8 @@ async fn insert_rows(tx: &mut Tx, rows: &[(Uuid, &NewJob)]) -> Result<Vec<Insert
         &parents as &[Option<Uuid>],
         &depths,
         &priorities,
-        &accounts as &[Option<Uuid>]
+        &accounts as &[Option<Uuid>],
+        &lanes as &[Option<Uuid>]
     )
     .fetch_all(&mut **tx)
     .await

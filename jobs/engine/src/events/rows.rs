@@ -9,7 +9,8 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// Locks the row of an attempt that is still the latest, so that its events get their numbers one after the other.
+/// Locks the row of an attempt, so that its events get consecutive numbers. Returns false if it is
+/// no longer the latest.
 pub(super) async fn lock(conn: &mut PgConnection, attempt: Attempt) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         "select id from jobs where id = $1 and attempt = $2 and state is not distinct from 'executing' for update",
@@ -21,7 +22,7 @@ pub(super) async fn lock(conn: &mut PgConnection, attempt: Attempt) -> Result<bo
     .map(|row| row.is_some())
 }
 
-/// The same without waiting: false also while somebody else holds the row.
+/// Locks the row without waiting. Returns false also if somebody else holds it.
 pub(super) async fn lock_free(conn: &mut PgConnection, attempt: Attempt) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         "
@@ -38,7 +39,8 @@ pub(super) async fn lock_free(conn: &mut PgConnection, attempt: Attempt) -> Resu
     .map(|row| row.is_some())
 }
 
-/// Inserts events behind those that there are. A statement of its own after the lock, so that it sees them all.
+/// Inserts events after the existing ones. Needs a lock taken by an earlier statement, so that it
+/// sees all of them.
 pub(super) async fn insert(conn: &mut PgConnection, attempt: Attempt, said: &[Said]) -> Result<(), sqlx::Error> {
     let levels: Vec<String> = said.iter().map(|said| said.level.to_owned()).collect();
     let messages: Vec<String> = said.iter().map(|said| said.message.clone()).collect();
@@ -78,7 +80,7 @@ pub struct EventRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// The events of a job behind number `after`, oldest first.
+/// Lists the events of a job after number `after`, oldest first.
 pub async fn list_events(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -104,7 +106,7 @@ pub async fn list_events(
     .await
 }
 
-/// How far a job said that it is.
+/// The progress that a job reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct Progress {
@@ -113,7 +115,7 @@ pub struct Progress {
     pub message: String,
 }
 
-/// What a job said last about how far it is.
+/// Reads the last progress that a job reported.
 pub async fn get_progress(
     conn: &mut PgConnection,
     tenant_id: TenantId,

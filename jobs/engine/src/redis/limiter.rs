@@ -1,8 +1,8 @@
-//! Limits in time: how many requests somebody may make, and how many jobs may start.
+//! Rate limits: how many requests a caller may make, and how many jobs may start.
 //!
-//! The generic cell rate algorithm: all of a budget may be taken at once, and then comes back evenly, one by one. Counted in
-//! Redis, so that all processes share one count, in one round trip however many budgets are asked. While Redis is away each
-//! process counts by itself.
+//! They use the generic cell rate algorithm: a whole budget may be taken at once and then refills
+//! evenly, one by one. Budgets are counted in Redis, so that all processes share one count, in one
+//! round trip for any number of budgets. While Redis is away each process counts by itself.
 
 mod requests;
 mod starts;
@@ -24,14 +24,15 @@ pub use self::{
 };
 pub(crate) use starts::at_once;
 
-/// Redis is left alone for so long after it failed.
+/// The time that Redis is not asked after it failed.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
-/// So many budgets are remembered while Redis is away before those that are whole again are forgotten.
+/// The number of remembered budgets at which full ones are forgotten, while Redis is away.
 const REMEMBERED: usize = 10_000;
 
-/// Answers for each budget how long to wait, and how long until it is whole again. Only if none says to wait is anything counted.
-/// A key holds when its budget is whole again, in microseconds of Redis' clock.
+/// The script that takes one of each budget. It returns for each budget the wait and the time until
+/// it is full. It only counts if no budget requires a wait. A key holds the time at which its
+/// budget is full, in microseconds of Redis' clock.
 const TAKE: &str = r"
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
@@ -54,35 +55,35 @@ end
 return answer
 ";
 
-/// What may be taken, one by one.
+/// A budget that refills over time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Budget {
     key: String,
-    /// One comes back in this time.
+    /// The time in which one comes back.
     interval: Duration,
-    /// All of it comes back in this time.
+    /// The time in which all of it comes back.
     window: Duration,
 }
 
-/// How a budget stands after one was asked for.
+/// The level of a budget after one was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Level {
-    /// How long to wait for one.
+    /// The wait until one may be taken.
     wait: Duration,
-    /// It is whole again after this.
+    /// The time until it is full.
     full_in: Duration,
 }
 
-/// How a process that counts by itself takes a budget of which it knows nothing.
+/// The assumption about an unknown budget of a process that counts by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Unknown {
-    /// For whole.
+    /// The budget is full.
     Whole,
-    /// For one that lacks one: somebody may just have taken it.
+    /// The budget lacks one, which another process may just have taken.
     Used,
 }
 
-/// Counts, and says how long to wait. Budgets are taken all or none.
+/// The rate limiter. It takes one of each budget, or of none, and returns how long to wait.
 #[derive(Debug)]
 pub struct Limiter {
     window: Window,
@@ -90,7 +91,7 @@ pub struct Limiter {
     alone: Mutex<Alone>,
 }
 
-/// What a process counts by itself.
+/// The counts of a process that counts by itself.
 #[derive(Debug, Default)]
 struct Alone {
     until: Option<Instant>,
@@ -98,13 +99,13 @@ struct Alone {
 }
 
 impl Limiter {
-    /// A limiter that shares its counts through the Redis of `window`.
+    /// Makes a limiter that shares its counts through the Redis of `window`.
     #[must_use]
     pub fn new(window: Window) -> Self {
         Self { window, script: Script::new(TAKE), alone: Mutex::default() }
     }
 
-    /// Asks Redis; `None` while it is away.
+    /// Takes through Redis. Returns `None` while it is away.
     async fn take_shared(&self, budgets: &[Budget]) -> Option<Vec<Level>> {
         if self.alone().until.is_some_and(|until| until > Instant::now()) {
             return None;
@@ -145,7 +146,7 @@ impl Limiter {
         self.alone().until = Some(Instant::now() + REDIS_PATIENCE);
     }
 
-    /// Redis counts again: what was counted here means nothing any more.
+    /// Ends counting alone. The local counts mean nothing once Redis counts again.
     fn rejoin(&self) {
         let mut alone = self.alone();
         if alone.until.take().is_some() {
@@ -153,7 +154,7 @@ impl Limiter {
         }
     }
 
-    /// As the script does, on this process' clock.
+    /// Takes like the script, on this process' clock.
     fn take_alone(&self, budgets: &[Budget], unknown: Unknown, now: Instant) -> Vec<Level> {
         let mut alone = self.alone();
         if alone.whole.len() >= REMEMBERED {

@@ -1,4 +1,4 @@
-//! The window: ids of due jobs, one sorted set a queue.
+//! The window: ids of due jobs, one sorted set per queue.
 
 use redis::RedisResult;
 use uuid::Uuid;
@@ -10,10 +10,7 @@ use crate::{
 };
 
 impl Window {
-    /// Adds jobs at their places. One that is there keeps its place.
-    ///
-    /// # Errors
-    /// Redis is away or refuses (such as when it is full).
+    /// Adds jobs at their places. A job that is already in the window keeps its place.
     pub async fn push(&self, queue: &str, jobs: &[Released]) -> RedisResult<()> {
         if jobs.is_empty() {
             return Ok(());
@@ -27,10 +24,7 @@ impl Window {
         command.query_async(&mut self.shared.clone()).await
     }
 
-    /// How many ids the windows of these queues hold.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Returns the numbers of ids in the windows of these queues.
     pub async fn sizes(&self, queues: &[String]) -> RedisResult<Vec<usize>> {
         let mut commands = redis::pipe();
         for queue in queues {
@@ -39,10 +33,8 @@ impl Window {
         commands.query_async(&mut self.shared.clone()).await
     }
 
-    /// Ids in the windows of these queues that stand before a place: nobody popped them since.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Lists ids in the windows of these queues that stand before a place: nobody has popped them
+    /// since.
     pub async fn list_before(&self, queues: &[String], place: i64) -> RedisResult<Vec<Uuid>> {
         let mut commands = redis::pipe();
         for queue in queues {
@@ -52,10 +44,7 @@ impl Window {
         Ok(ids.iter().flatten().filter_map(|id| Uuid::from_slice(id).ok()).collect())
     }
 
-    /// Empties the window of a queue; answers how many ids were in it.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Empties the window of a queue. Returns the number of ids that were in it.
     pub async fn clear(&self, queue: &str) -> RedisResult<usize> {
         let (count, _): (usize, usize) = redis::pipe()
             .atomic()
@@ -66,10 +55,7 @@ impl Window {
         Ok(count)
     }
 
-    /// Takes up to `count` ids; waits up to a second for the first.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Pops up to `count` ids. Waits up to a second for the first.
     pub async fn pop(&self, queue: &str, count: usize) -> RedisResult<Vec<Uuid>> {
         let ids = self.pop_now(queue, count).await?;
         if !ids.is_empty() {

@@ -1,4 +1,5 @@
-//! What processes tell each other through Redis: wake-ups, cancellations, and that a job said something. All of it may be lost.
+//! Signals between processes through Redis: wake-ups, cancellations and events of jobs. Any of them
+//! may be lost.
 
 use std::{pin::pin, time::Duration};
 
@@ -9,36 +10,37 @@ use uuid::Uuid;
 use super::Window;
 use crate::ids::JobId;
 
-/// A signal carries this many ids at most.
+/// The most ids in one signal.
 const IDS_IN_A_SIGNAL: usize = 1_000;
 
-/// Between two tries to subscribe.
+/// The pause between two tries to subscribe.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Subscribing takes this long at most.
+/// The time limit of a subscription's start.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long a subscription lives unless a test says otherwise.
+/// The lifetime of a subscription, unless a test sets another.
 pub const SUBSCRIPTION_LIFE: Duration = Duration::from_mins(2);
 
-/// What processes tell each other through Redis.
+/// A signal between processes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Signal {
-    /// There is due work.
+    /// Work is due.
     Wake,
-    /// Somebody cancelled these jobs while they ran.
+    /// These jobs were cancelled while they ran.
     Cancelled(Vec<JobId>),
 }
 
 impl Signal {
-    /// Reads ids of 16 bytes each; what is left over is none.
+    /// Reads ids of 16 bytes each and ignores an incomplete one at the end.
     fn cancelled(ids: &[u8]) -> Self {
         Self::Cancelled(ids.chunks_exact(16).filter_map(|id| Uuid::from_slice(id).ok()).map(JobId).collect())
     }
 }
 
 impl Window {
-    /// Tells the dispatcher that there is due work. Best effort: the dispatcher looks every second anyway.
+    /// Tells the dispatcher that work is due. Best effort: the dispatcher looks every second
+    /// anyway.
     pub async fn wake(&self) {
         let published: RedisResult<()> =
             redis::cmd("PUBLISH").arg(self.wakes()).arg("").query_async(&mut self.shared.clone()).await;
@@ -47,7 +49,8 @@ impl Window {
         }
     }
 
-    /// Tells the workers which running jobs somebody cancelled. Best effort: a renewal of the lease tells them too.
+    /// Tells the workers which running jobs were cancelled. Best effort: a renewal of the lease
+    /// tells them too.
     pub async fn cancel(&self, jobs: &[JobId]) {
         for jobs in jobs.chunks(IDS_IN_A_SIGNAL) {
             let ids: Vec<u8> = jobs.iter().flat_map(|id| *id.0.as_bytes()).collect();
@@ -59,10 +62,7 @@ impl Window {
         }
     }
 
-    /// Signals as they come. Ends when the connection does.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Subscribes to signals. The stream ends when the connection does.
     pub async fn signals(&self) -> RedisResult<impl Stream<Item = Signal> + use<>> {
         let (wakes, cancellations) = (self.wakes(), self.cancellations());
         let mut subscription = self.client.get_async_pubsub().await?;
@@ -76,7 +76,7 @@ impl Window {
         }))
     }
 
-    /// Tells who follows a job that it said something. Best effort: they look every second anyway.
+    /// Announces that a job has new events. Best effort: readers look every second anyway.
     pub async fn announce(&self, job_id: JobId) {
         let published: RedisResult<()> = redis::cmd("PUBLISH")
             .arg(self.events())
@@ -88,10 +88,7 @@ impl Window {
         }
     }
 
-    /// The jobs that say something, as they do. Ends when the connection does.
-    ///
-    /// # Errors
-    /// Redis is away.
+    /// Subscribes to the ids of jobs with new events. The stream ends when the connection does.
     pub async fn announcements(&self) -> RedisResult<impl Stream<Item = JobId> + use<>> {
         let mut subscription = self.client.get_async_pubsub().await?;
         subscription.subscribe(self.events()).await?;
@@ -112,8 +109,10 @@ impl Window {
     }
 }
 
-/// Hears whatever `subscribe` brings, and subscribes anew when that ends and after each `life`: a connection that was cut
-/// without a word would never tell. What is said between two subscriptions is missed. Does not end by itself.
+/// Passes every message of a subscription to `hear`, and never returns.
+///
+/// It subscribes again when the subscription ends and after each `life`, because a connection that
+/// was cut silently would never report an error. Messages between two subscriptions are missed.
 pub async fn listen<S, F>(life: Duration, subscribe: impl Fn() -> F, mut hear: impl FnMut(S::Item))
 where
     S: Stream,

@@ -1,4 +1,4 @@
-//! Writing a verdict: the job's next state, the attempt as it is noted, the account that is parked.
+//! Writing a verdict: the job's next state, the noted attempt and the parked account.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use uuid::Uuid;
 use super::{EndedChild, Verdict, archive, release_parents};
 use crate::{Attempt, AttemptOutcome, Facts, Tx, parking};
 
-/// Settles an attempt that did not complete its job; false if it was no longer the latest, or if a request to cancel
-/// came after `cancel_seen` was read.
+/// Settles an attempt that did not complete its job. Returns false if it was no longer the latest,
+/// or if a request to cancel came after `cancel_seen` was read.
 pub(crate) async fn apply_verdict(
     tx: &mut Tx,
     attempt: Attempt,
@@ -77,8 +77,10 @@ pub(crate) async fn apply_verdict(
     Ok(true)
 }
 
-/// Looking for a call is one attempt, however often that takes: counts it on the last attempt that was noted, if that looked
-/// too, and answers `None`. Else answers how many looks the attempt is to be noted with.
+/// Counts a look. All looks for one call share one row in `job_attempts`.
+///
+/// If the last noted attempt looked too, its row counts this look, and the result is `None`.
+/// Otherwise returns the number of looks to note with the attempt.
 async fn note_look(
     tx: &mut Tx,
     attempt: Attempt,
@@ -114,7 +116,7 @@ async fn note_look(
     Ok((noted.rows_affected() == 0).then_some(looks))
 }
 
-/// Parks the account, if that is the verdict.
+/// Parks the account if the verdict says so.
 async fn park(tx: &mut Tx, attempt: Attempt, verdict: &Verdict, facts: Option<&Facts>) -> Result<(), sqlx::Error> {
     if let (Some(account_id), Some(after)) = (verdict.parks, verdict.after) {
         parking::park(tx, attempt.tenant_id, account_id, after, facts).await?;
@@ -122,7 +124,7 @@ async fn park(tx: &mut Tx, attempt: Attempt, verdict: &Verdict, facts: Option<&F
     Ok(())
 }
 
-/// Moves a job that ended without completing into its history, and off what its parent waits for.
+/// Moves a job that ended without completing into the history, and counts it at its parent.
 async fn end(tx: &mut Tx, attempt: Attempt, parent: Option<Uuid>) -> Result<(), sqlx::Error> {
     archive(tx, &[attempt.job_id.0]).await?;
     let ended = parent.map(|parent| EndedChild { tenant_id: attempt.tenant_id, parent, failed: true });

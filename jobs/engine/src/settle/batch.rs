@@ -1,4 +1,4 @@
-//! The batching settler: attempts that completed without writes of their own are written many at a time.
+//! The batching settler: writes many attempts at a time that completed without writes of their own.
 
 use std::{collections::HashSet, slice, sync::Arc, time::Duration};
 
@@ -17,28 +17,31 @@ use crate::{
     failpoint::{self, Failpoint},
 };
 
-/// Written in one statement at most.
+/// The most attempts in one statement.
 const BATCH: usize = 500;
 
-/// While batches are this large, more is gathered before the next: few large ones cost less than many small ones.
+/// The batch size from which on the settler gathers more before the next batch: few large batches
+/// cost less than many small ones.
 const BUSY: usize = 20;
 const GATHER: Duration = Duration::from_millis(2);
 
-/// So many batches are written at a time: while one waits for the disk, the next is on its way.
+/// The number of batches that are written at the same time: one can be prepared while another waits
+/// for the disk.
 const AT_ONCE: usize = 2;
 
-/// What is to be written.
+/// The queue of completed attempts.
 type Completed = mpsc::Receiver<(Attempt, Value)>;
 
-/// Hands completed attempts to the settler.
+/// The settler's sender of completed attempts.
 #[derive(Debug, Clone)]
 pub struct Settler {
     completed: mpsc::Sender<(Attempt, Value)>,
 }
 
 impl Settler {
-    /// Starts the settler, on connections of its own: it waits for no job, and each knows its statements. Its task ends when
-    /// every clone of the handle is gone and all is written, or at `abandon`.
+    /// Starts the settler, on connections of its own: it never waits for a job, and its statements
+    /// stay prepared. Its task ends when every clone of the sender is gone and all is written, or
+    /// at `abandon`.
     #[must_use]
     pub fn start(db: Db, active: ActiveAttempts, abandon: CancellationToken) -> (Self, tokio::task::JoinHandle<()>) {
         let (completed, queue) = mpsc::channel(4 * BATCH);
@@ -53,7 +56,7 @@ impl Settler {
         (Self { completed }, task)
     }
 
-    /// Has an attempt completed; the attempt stays active until that is written.
+    /// Queues the completion of an attempt, which stays active until it is written.
     pub async fn complete(&self, attempt: Attempt, result: Value) {
         if self.completed.send((attempt, result)).await.is_err() {
             tracing::warn!(job_id = %attempt.job_id, "the settler has stopped; the job runs again");
@@ -76,9 +79,10 @@ async fn settle_all(db: Db, active: ActiveAttempts, queue: Arc<Mutex<Completed>>
             }
             is_busy = batch.len() >= BUSY;
         } else {
-            // Carried over: rows that somebody else holds for a moment, or a database that is away.
+            // The batch has leftovers: somebody holds their rows for a moment, or the database is
+            // away.
             tokio::time::sleep(Duration::from_millis(20)).await;
-            // The other one may be waiting for the next, with the queue in its hands.
+            // The other writer may hold the queue while it waits for the next attempt.
             if let Ok(mut queue) = queue.try_lock() {
                 while batch.len() < BATCH
                     && let Ok(next) = queue.try_recv()
@@ -110,7 +114,7 @@ async fn settle_all(db: Db, active: ActiveAttempts, queue: Arc<Mutex<Completed>>
     }
 }
 
-/// Settles those that nobody else holds; answers the rest that is still ours.
+/// Settles the attempts whose rows nobody else holds. Returns the others that are still the latest.
 async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attempt, Value)>, sqlx::Error> {
     failpoint::reach(Failpoint::BeforeSettle);
     let mut tx = db.system().await?;
@@ -127,7 +131,8 @@ async fn settle_batch(db: &Db, batch: &[(Attempt, Value)]) -> Result<Vec<(Attemp
     Ok(held)
 }
 
-/// Settles one by one what the database refuses as a batch; answers the rest that is still ours.
+/// Settles attempts one by one after the database refused their batch. Returns those that are left
+/// and still the latest.
 async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value)> {
     let mut held = Vec::new();
     for (at, one) in batch.iter().enumerate() {
@@ -147,7 +152,7 @@ async fn settle_each(db: &Db, batch: &[(Attempt, Value)]) -> Vec<(Attempt, Value
     held
 }
 
-/// Has an attempt tried again whose completion the database refuses, so that it holds up no other.
+/// Retries a job whose completion the database refuses, so that it holds up no other.
 async fn retry_refused(db: &Db, attempt: Attempt, refusal: sqlx::Error) -> Result<(), sqlx::Error> {
     let facts =
         Cause::new(CauseClass::Database, "The database refused its result; it is tried again.", refusal).facts();

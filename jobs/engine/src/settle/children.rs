@@ -1,20 +1,20 @@
-//! Parents and children: who waits for whom.
+//! Parents and children: suspending parents and waking them.
 
 use uuid::Uuid;
 
 use crate::{Attempt, OnFailed, Tx, ids::TenantId};
 
-/// A child that ended, for the first time in its life.
+/// A child that ended for the first time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct EndedChild {
     pub(crate) tenant_id: TenantId,
     pub(crate) parent: Uuid,
-    /// It did not complete.
+    /// True if it did not complete.
     pub(crate) failed: bool,
 }
 
-/// Suspends an attempt until its children ended; available at once if none is pending. False if it is not the latest any
-/// more, or is to be cancelled.
+/// Suspends an attempt until its children have ended, or makes it available at once if none is
+/// pending. Returns false if it is no longer the latest, or if it is to be cancelled.
 pub(crate) async fn wait_for_children(tx: &mut Tx, attempt: Attempt, on_failed: OnFailed) -> Result<bool, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -39,7 +39,8 @@ pub(crate) async fn wait_for_children(tx: &mut Tx, attempt: Attempt, on_failed: 
     Ok(row.is_some())
 }
 
-/// Counts ended children off their parents; a parent that waited for the last of them becomes available.
+/// Takes ended children off the `pending` count of their parents. A parent that waited for the last
+/// of them becomes available.
 pub(crate) async fn release_parents(tx: &mut Tx, ended: &[EndedChild]) -> Result<(), sqlx::Error> {
     if ended.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! Completing attempts, and moving finished jobs into their history.
+//! Completing attempts, and moving finished jobs into the history.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,20 +9,23 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// What became of one completed attempt.
+/// The outcome of one completed attempt.
 struct Completed {
     id: JobId,
     tenant_id: TenantId,
     parent_id: Option<Uuid>,
-    /// Its parent has not counted its end yet.
+    /// True if its parent has not counted its end yet.
     counts: bool,
-    /// It is available again.
+    /// True if it is available again.
     again: bool,
 }
 
-/// The statement that completes attempts, with the words that say what to do about rows that somebody else holds. Rows are
-/// looked up and locked one by one, in the order given: as a plain join the planner compares every row with every other. The finished leave the ledger and enter the history; one with an open effect is suspended instead, one that
-/// was asked for again becomes available.
+/// The statement that completes attempts. `$locked` says what to do about rows that somebody else
+/// holds.
+///
+/// Finished jobs move to the history. A job with an open effect is suspended instead, and one that
+/// was enqueued again meanwhile becomes available. Rows are looked up and locked one by one in the
+/// order given: with a plain join the planner compares every row with every other.
 macro_rules! complete {
     ($locked:literal, $ids:expr, $numbers:expr, $results:expr) => {
         sqlx::query_as!(
@@ -49,10 +52,10 @@ macro_rules! complete {
               returning jobs.*, mine.result as answer
             ),
             kept as (
-              insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+              insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
                 attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
                 cancel_requested_at, result, error, created_at, started_at, ended_at)
-              select id, tenant_id, kind, queue, args, 'completed', priority, account_id, run_at, due_at,
+              select id, tenant_id, kind, queue, args, 'completed', priority, account_id, own_lane, run_at, due_at,
                 attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, true,
                 cancel_requested_at, answer, error, created_at, started_at, (select engine_stamp())
               from ended
@@ -87,14 +90,14 @@ macro_rules! complete {
     };
 }
 
-/// Completes attempts; answers the jobs whose attempt was still the latest.
+/// Completes attempts. Returns the jobs whose attempt was still the latest.
 pub(crate) async fn complete(tx: &mut Tx, done: &[(Attempt, Value)]) -> Result<Vec<JobId>, sqlx::Error> {
     let (ids, numbers, results) = given(done);
     let rows = complete!("", &ids, &numbers, &results).fetch_all(&mut **tx).await?;
     follow_up(tx, rows).await
 }
 
-/// The same, but leaves out rows that somebody else holds just now.
+/// Completes attempts, but skips rows that somebody else holds right now.
 pub(crate) async fn complete_free(tx: &mut Tx, done: &[(Attempt, Value)]) -> Result<Vec<JobId>, sqlx::Error> {
     let (ids, numbers, results) = given(done);
     let rows = complete!("skip locked", &ids, &numbers, &results).fetch_all(&mut **tx).await?;
@@ -121,17 +124,17 @@ async fn follow_up(tx: &mut Tx, rows: Vec<Completed>) -> Result<Vec<JobId>, sqlx
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Moves those of the jobs that ended (without completing) into their history.
+/// Moves jobs that ended without completing into the history.
 pub(crate) async fn archive(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         with ended as (
           delete from jobs where id = any($1) and ended_at is not null returning *
         )
-        insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+        insert into job_history (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
           attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
           cancel_requested_at, result, error, created_at, started_at, ended_at)
-        select id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at,
+        select id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at,
           attempt, failures, crashes, poison, worker_id, unique_key, parent_id, depth, failed_children, counted,
           cancel_requested_at, result, error, created_at, started_at, ended_at
         from ended

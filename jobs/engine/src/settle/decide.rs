@@ -1,4 +1,4 @@
-//! Deciding what an attempt that did not complete its job comes to.
+//! The decision on an attempt that did not complete its job.
 
 mod death;
 
@@ -8,48 +8,48 @@ pub(super) use death::{decide_death, facts as death_facts};
 
 use crate::{AttemptOutcome, JobError, JobState, NotCompleted, Parked, Retry, ids::AccountId};
 
-/// A job that is snoozed for longer than this since it was first due is given up.
+/// The longest time that a job may be snoozed after it was first due. Then it is discarded.
 const MAX_SNOOZE: Duration = Duration::from_hours(72);
 
-/// A job that could not read back for another reason than time tries again after this.
+/// The wait of a job that could not read back, if its error names none.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
-/// A job whose completion the database refused is tried again after this.
+/// The wait of a job whose completion the database refused.
 const SETTLE_AGAIN: Duration = Duration::from_mins(1);
 
-/// A parked account is released by what it waits for. Its jobs look by themselves after this, in case that came while it was
-/// being parked.
+/// The wait after which jobs of a parked account look by themselves. Normally the end of the park
+/// wakes them, but it may have come while the account was being parked.
 const LOOK_AGAIN: Duration = Duration::from_mins(15);
 
-/// What an attempt that did not complete its job comes to.
+/// The decision on an attempt that did not complete its job.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Verdict {
     /// The job's next state.
     pub(crate) state: JobState,
-    /// How `job_attempts` calls it.
+    /// The outcome in `job_attempts`.
     pub(crate) outcome: AttemptOutcome,
-    /// When it is due again; `None`: not by itself.
+    /// The wait until it is due again. `None`: it does not become due by itself.
     pub(crate) after: Option<Duration>,
-    /// What it waits for, when suspended.
+    /// The name of what it waits for, if it is suspended.
     pub(crate) suspended_on: Option<String>,
-    /// Whether it counts against the retry policy.
+    /// True if it counts as a failure for the retry policy.
     pub(crate) is_failure: bool,
-    /// The account that is parked for as long, with everything on it.
+    /// The account that is parked for that time, with all its jobs.
     pub(crate) parks: Option<AccountId>,
 }
 
-/// What the ledger knows about a job when its attempt is settled.
+/// The state of a job in the ledger when its attempt is settled.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Situation {
-    /// Failures before this attempt.
+    /// The number of failures before this attempt.
     pub(crate) failures: u32,
-    /// How long it has been due.
+    /// The time since it became due.
     pub(crate) due_for: Duration,
-    /// Somebody asked to cancel it.
+    /// True if somebody asked to cancel it.
     pub(crate) cancel_requested: bool,
-    /// An effect of it may have happened; what is left until nothing of the call can leave any more.
+    /// The time until nothing of an open call can leave any more, if an effect may have happened.
     pub(crate) open_effect: Option<Duration>,
-    /// An effect of it waits for a person.
+    /// True if one of its effects waits for a person.
     pub(crate) unknown_effect: bool,
 }
 
@@ -86,7 +86,7 @@ impl Verdict {
         Self { parks, ..Self::suspended(&what.name(), AttemptOutcome::Park, after) }
     }
 
-    /// The database refused the completion.
+    /// The verdict on a completion that the database refused.
     pub(super) fn refused() -> Self {
         Self::again(JobState::Retryable, AttemptOutcome::Retry, SETTLE_AGAIN, true)
     }
@@ -96,7 +96,8 @@ impl Verdict {
     }
 }
 
-/// Decides. An open effect comes first: while it is open the job neither ends nor does anything but read back.
+/// Decides on an attempt, or returns `None` if it was superseded. An open effect comes first: while
+/// it is open, the job does not end and only reads back.
 pub(super) fn decide(
     error: &JobError,
     retry: &Retry,
@@ -109,7 +110,8 @@ pub(super) fn decide(
     }
     if let Some(sending) = situation.open_effect {
         let after = match error {
-            // Reading back waits too: for the provider's limit, or for a new login.
+            // A job that has to read back waits as well, for the provider's limit or for a new
+            // login.
             JobError::Park(what, after, _) => {
                 let verdict = Verdict { outcome: AttemptOutcome::Reconcile, ..Verdict::parked(*what, *after) };
                 return Some((verdict, NotCompleted::Reconciling(facts)));
@@ -144,8 +146,9 @@ pub(super) fn decide(
     })
 }
 
-/// Decides about a start that a rate did not allow, whose job is told `later`. That is no reason to give a job up, for however
-/// long it has been due: it keeps its place in its lane, which rests.
+/// Decides on a start that a rate did not allow; `later` is the error that the job gets. The job is
+/// never discarded for this, however long it has been due: it keeps its place in its lane, which
+/// rests.
 pub(super) fn decide_rate_limited(
     later: &JobError,
     retry: &Retry,

@@ -1,4 +1,5 @@
-//! Settling an attempt that did not complete its job: its rows, its effect and the job, in one transaction.
+//! Settling an attempt that did not complete its job: its rows, its effect and the job, in one
+//! transaction.
 
 use std::{panic::AssertUnwindSafe, time::Duration};
 
@@ -14,24 +15,25 @@ use crate::{
     AttemptEnd, Cause, Claimed, Db, Facts, Interrupt, JobError, KindSpec, NotCompleted, RateLimited, Retry, Scope, Tx,
     effects::{self, CallOutcome},
     failpoint::{self, Failpoint},
-    parking,
+    parking::Rest,
 };
 
-/// An attempt that the database refuses to settle without its rows so many times is handed back: its slot is for others.
+/// The number of times that the database may refuse to settle an attempt even without its rows.
+/// Then the attempt is handed back, to free its slot.
 const REFUSALS: u32 = 3;
 
-/// How an attempt ended that did not complete its job.
+/// The reason why an attempt did not complete its job.
 #[derive(Debug)]
 pub(crate) enum Ending {
-    /// The job decided, or what cut it short.
+    /// The error that the job returned, or that cut it short.
     Decided(JobError),
     /// A rate did not let it start.
     RateLimited(RateLimited),
-    /// It took down the process in which it ran alone, in this way.
+    /// It killed the process in which it ran alone; the text says how.
     Died(String),
 }
 
-/// Settles, trying again while the database is away and the attempt is still ours.
+/// Settles an attempt. Retries while the database is away and the attempt is still the latest.
 pub(crate) async fn settle_failed(
     db: &Db,
     kind: &KindSpec,
@@ -88,11 +90,11 @@ enum Settled {
     Changed,
     /// A later attempt exists.
     Overtaken,
-    /// What lets the job's own rows follow panicked.
+    /// `on_not_completed` of the job's kind panicked.
     Panicked,
 }
 
-/// One try to settle.
+/// Tries once to settle.
 async fn try_to_settle(
     db: &Db,
     kind: &KindSpec,
@@ -118,10 +120,16 @@ async fn try_to_settle(
             Err(_) => return Ok(Settled::Panicked),
         }
     }
-    match ending {
-        Ending::Decided(_) => {}
-        Ending::RateLimited(limited) => parking::rest(&mut tx, job, limited.rest).await?,
-        Ending::Died(_) => count_death(&mut tx, job).await?,
+    let rest = match ending {
+        Ending::Decided(_) => Rest::after(job),
+        Ending::RateLimited(limited) => Some(Rest::of(job, limited.rest)),
+        Ending::Died(_) => {
+            count_death(&mut tx, job).await?;
+            Rest::after(job)
+        }
+    };
+    if let Some(rest) = rest {
+        rest.begin(&mut tx).await?;
     }
     let facts = ending.facts(&not_completed);
     if apply_verdict(&mut tx, job.attempt, &verdict, facts.as_ref(), situation.cancel_requested).await? {
@@ -142,7 +150,8 @@ impl Ending {
         }
     }
 
-    /// What the ledger says about it. That a job was cancelled tells nothing, the error that came of it does.
+    /// Returns the facts to store. A cancellation stores nothing by itself, only the error that
+    /// came of it.
     fn facts(&self, not_completed: &NotCompleted) -> Option<Facts> {
         match (not_completed, self) {
             (
@@ -163,8 +172,9 @@ impl Ending {
     }
 }
 
-/// Whether an error of the database passes by itself: no connection, a conflict, shutting down, out of resources, a process
-/// that was stopped in the middle of a transaction. What a statement does not find or cannot read does not.
+/// Returns true if an error of the database is transient: no connection, a conflict, a shutdown, no
+/// resources, or a process that was stopped during a transaction. Errors of a statement itself are
+/// not transient.
 pub(super) fn is_passing(error: &sqlx::Error) -> bool {
     if let Some(code) = error.as_database_error().and_then(sqlx::error::DatabaseError::code) {
         return ["08", "25P03", "40", "53", "55", "57", "58"].iter().any(|class| code.starts_with(class));
@@ -181,7 +191,7 @@ pub(super) fn is_passing(error: &sqlx::Error) -> bool {
     )
 }
 
-/// What the ledger knows about the job now; none if it has ended.
+/// Reads the state of the job now, or `None` if it has ended.
 pub(crate) async fn read_situation(tx: &mut Tx, job: &Claimed) -> Result<Option<Situation>, sqlx::Error> {
     let row = sqlx::query!(
         r#"
@@ -222,7 +232,7 @@ async fn count_death(tx: &mut Tx, job: &Claimed) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The one place where a failed attempt is logged, with its whole chain.
+/// Logs a failed attempt with its whole chain of causes. No other place logs it.
 fn log(job: &Claimed, ending: &Ending) {
     let (error, facts) = match ending {
         Ending::Decided(error) => (error.to_string(), error.cause().map(Cause::facts)),

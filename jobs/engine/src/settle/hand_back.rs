@@ -3,10 +3,8 @@
 use super::{columns, lock_order};
 use crate::{Attempt, Cause, CauseClass, Tx};
 
-/// Hands attempts back as if they had never been claimed, for a process that stops.
-///
-/// # Errors
-/// The database refused; the rescue then finds them when the lease is over.
+/// Hands attempts back as if they had never been claimed, for a process that stops. If this fails,
+/// the rescue finds them when the lease has expired.
 pub async fn hand_back(tx: &mut Tx, attempts: &[Attempt]) -> Result<(), sqlx::Error> {
     let mut attempts = attempts.to_vec();
     attempts.sort_by_key(lock_order);

@@ -1,6 +1,6 @@
-//! The ledger for staff: what jobs there are, what happened to them, and what may be done to them.
+//! The ledger of jobs for staff: lists, details and actions.
 //!
-//! Unfinished jobs are in `jobs`, finished ones in `job_history`; the view `job_ledger` is both.
+//! Unfinished jobs are in `jobs`, finished ones in `job_history`. The view `job_ledger` shows both.
 
 mod act;
 mod detail;
@@ -24,61 +24,61 @@ pub use swap::{Swapped, swap_claims};
 
 use crate::{EffectState, JobState};
 
-/// Why staff cannot do that to a job now.
+/// The reasons why an action on a job is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
-    /// There is no such job.
+    /// The job does not exist.
     #[error("there is no such job")]
     Missing,
-    /// There is no such effect of that job.
+    /// The job has no effect with that id.
     #[error("the job has no such effect")]
     NoEffect,
-    /// A call of it may have happened; acting on it could repeat the call.
+    /// A call of the job may have happened. Acting on the job could repeat the call.
     #[error("the outcome of a call is not known yet")]
     OpenEffect,
-    /// A call of it is on its way: it cannot be cancelled any more.
+    /// A call of the job is on its way: the job can no longer be cancelled.
     #[error("a call has left already")]
     TooLate,
-    /// The effect does not wait for a person; in this state it is.
+    /// The effect does not wait for a person: it is in this state.
     #[error("the effect is {0}")]
     Settled(EffectState),
-    /// The provider answered with this id: it cannot be said not to have happened.
+    /// The provider returned this id, so the call did happen.
     #[error("the provider answered with {0}")]
     Happened(String),
-    /// The provider may still show the call by itself, or is being read right now.
+    /// The provider may still show the call, or an attempt reads back right now.
     #[error("the call is still being looked for")]
     StillLooking,
-    /// Its calls were not looked for often enough, or something was seen that may be one of them.
+    /// The job's calls were not looked for often enough, or a candidate for one of them was seen.
     #[error("its calls were not looked for often enough")]
     NotLookedFor,
-    /// These are no two calls of one account of which both are known.
+    /// The two effects are not confirmed calls on the same account.
     #[error("these are no two claims on one account")]
     NotTwoClaims,
-    /// Another effect of the account is known to be that.
+    /// The remote id belongs to another effect.
     #[error("the remote id belongs to another effect")]
     RemoteIdTaken,
-    /// It is in a state in which that makes no sense.
+    /// The action makes no sense in the job's state.
     #[error("the job is {0}")]
     State(JobState),
-    /// An unfinished job does the same already.
+    /// An unfinished job has the same unique key.
     #[error("an unfinished job has the same key")]
     LiveTwin,
-    /// It goes on when its children have ended.
+    /// The job waits for its children to end.
     #[error("its children have not ended")]
     Children,
-    /// It has too many unfinished descendants to cancel in one go.
+    /// The job has too many unfinished descendants to cancel at once.
     #[error("it has too many unfinished descendants")]
     TooManyChildren,
-    /// It kept changing its state while that was tried.
+    /// The job kept changing its state during all tries.
     #[error("it is changing its state")]
     Changing,
-    /// The database refused.
+    /// The database failed.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
 impl ActionError {
-    /// A stable word for programs.
+    /// Returns a stable code for programs.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

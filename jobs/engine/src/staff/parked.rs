@@ -1,4 +1,4 @@
-//! Parked accounts: their jobs wait, at no cost.
+//! Parked accounts. Their jobs wait, at no cost.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -22,7 +22,7 @@ pub struct ParkedRow {
     pub parked_at: DateTime<Utc>,
 }
 
-/// The parked accounts of one tenant, or of all, the latest first.
+/// Lists the parked accounts of one tenant, or of all tenants, the latest first.
 pub async fn list(
     conn: &mut PgConnection,
     tenant_id: Option<TenantId>,
@@ -49,18 +49,19 @@ pub async fn list(
     .await
 }
 
-/// What the end of a parking came to.
+/// The result of ending a park.
 #[derive(Debug, Clone)]
 pub struct Unparked {
-    /// Whose account it is.
+    /// The tenant that owns the account.
     pub tenant_id: TenantId,
-    /// Why it was parked; absent if only jobs waited for it.
+    /// The reason of the park. Absent if the account was not parked and only jobs waited for it.
     pub reason: Option<Value>,
-    /// Jobs that run now.
+    /// The number of jobs that were made available.
     pub resumed: u64,
 }
 
-/// Ends the parking of an account and makes the jobs available that waited for it; `None` if there is neither.
+/// Ends the park of an account and makes the jobs available that waited for it. Returns `None` if
+/// it was not parked and no job waited.
 pub async fn release(tx: &mut Tx, account_id: AccountId) -> Result<Option<Unparked>, sqlx::Error> {
     let parked = sqlx::query!(
         r#"

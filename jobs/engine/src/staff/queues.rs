@@ -1,8 +1,9 @@
-//! What operators say about queues: paused or not, and limits.
+//! Settings of queues that operators change: pauses and limits. All functions need the system
+//! scope.
 
 use chrono::{DateTime, Utc};
 
-use crate::Tx;
+use crate::{Tx, dispatch::QueueLimits};
 
 /// A queue's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,27 +15,45 @@ pub struct QueueRow {
     pub max_per_tenant: Option<i32>,
     pub max_per_account: Option<i32>,
     pub max_per_minute: Option<i32>,
+    pub rest_seconds: Option<i32>,
+    pub shares_slots: bool,
 }
 
-/// Changes of limits: `None` leaves one as it is, `Some(None)` lifts it.
+impl QueueRow {
+    /// Returns the limits while live workers have `slots` slots.
+    pub(super) fn limits(&self, slots: i64) -> QueueLimits {
+        let limits = QueueLimits {
+            max_running: self.max_running,
+            max_per_tenant: self.max_per_tenant,
+            max_per_account: self.max_per_account,
+            max_shared: None,
+        };
+        if self.shares_slots { limits.sharing(usize::try_from(slots).unwrap_or(0)) } else { limits }
+    }
+}
+
+/// Changes of limits. `None` keeps a limit, `Some(None)` removes it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimitChanges {
-    /// Jobs of the queue that run or are about to.
+    /// The most jobs of the queue that may be running or released.
     pub max_running: Option<Option<i32>>,
-    /// The same for each tenant.
+    /// The same limit for each tenant.
     pub max_per_tenant: Option<Option<i32>>,
-    /// The same for each account.
+    /// The same limit for each account.
     pub max_per_account: Option<Option<i32>>,
-    /// Starts a minute on one account, or of one tenant without an account.
+    /// Starts per minute of each account, or of a tenant's jobs without an account.
     pub max_per_minute: Option<Option<i32>>,
+    /// Seconds that a lane rests after an attempt.
+    pub rest_seconds: Option<Option<i32>>,
 }
 
-/// All queues, by name; needs the system scope, as everything here.
+/// Lists all queues by name.
 pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
         "
-        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
+        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute, rest_seconds,
+          shares_slots
         from queues
         order by name
         "
@@ -43,12 +62,13 @@ pub async fn list(tx: &mut Tx) -> Result<Vec<QueueRow>, sqlx::Error> {
     .await
 }
 
-/// One queue, locked until the transaction ends.
+/// Reads one queue and locks it until the transaction ends. Returns `None` if it does not exist.
 pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Error> {
     sqlx::query_as!(
         QueueRow,
         "
-        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
+        select name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute, rest_seconds,
+          shares_slots
         from queues
         where name = $1
         for update
@@ -59,10 +79,11 @@ pub async fn lock(tx: &mut Tx, name: &str) -> Result<Option<QueueRow>, sqlx::Err
     .await
 }
 
-/// Sets limits; answers the queue as it is now. A new rate counts at once: lanes that rest for the old one wake.
+/// Sets limits and returns the queue's new settings. A new rate or rest counts at once: lanes that
+/// rest for the old one wake.
 ///
 /// # Errors
-/// The database refused; the queue is there if [`lock`] found it.
+/// [`sqlx::Error::RowNotFound`] if the queue does not exist: call [`lock`] first.
 pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Result<QueueRow, sqlx::Error> {
     let row = sqlx::query_as!(
         QueueRow,
@@ -72,9 +93,11 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
           max_per_tenant = case when $4 then $5 else max_per_tenant end,
           max_per_account = case when $6 then $7 else max_per_account end,
           max_per_minute = case when $8 then $9 else max_per_minute end,
+          rest_seconds = case when $10 then $11 else rest_seconds end,
           updated_at = engine_stamp()
         where name = $1
-        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
+        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute, rest_seconds,
+          shares_slots
         ",
         name,
         changes.max_running.is_some(),
@@ -84,21 +107,23 @@ pub async fn set_limits(tx: &mut Tx, name: &str, changes: LimitChanges) -> Resul
         changes.max_per_account.is_some(),
         changes.max_per_account.flatten(),
         changes.max_per_minute.is_some(),
-        changes.max_per_minute.flatten()
+        changes.max_per_minute.flatten(),
+        changes.rest_seconds.is_some(),
+        changes.rest_seconds.flatten()
     )
     .fetch_one(&mut **tx)
     .await?;
-    if changes.max_per_minute.is_some() {
+    if changes.max_per_minute.is_some() || changes.rest_seconds.is_some() {
         sqlx::query!("delete from resting_lanes where queue = $1", name).execute(&mut **tx).await?;
     }
     tx.wake_after_commit();
     Ok(row)
 }
 
-/// Stops giving out a queue's jobs, or goes on; what runs is left to end. Answers the queue as it is now.
+/// Pauses or resumes a queue and returns the changed queue. Jobs that run are not stopped.
 ///
 /// # Errors
-/// As [`set_limits`].
+/// [`sqlx::Error::RowNotFound`] if the queue does not exist: call [`lock`] first.
 pub async fn set_paused(tx: &mut Tx, name: &str, paused: bool) -> Result<QueueRow, sqlx::Error> {
     let row = sqlx::query_as!(
         QueueRow,
@@ -106,7 +131,8 @@ pub async fn set_paused(tx: &mut Tx, name: &str, paused: bool) -> Result<QueueRo
         update queues
         set paused_at = case when $2 then coalesce(paused_at, engine_stamp()) end, updated_at = engine_stamp()
         where name = $1
-        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute
+        returning name, paused_at, max_running, max_per_tenant, max_per_account, max_per_minute, rest_seconds,
+          shares_slots
         ",
         name,
         paused

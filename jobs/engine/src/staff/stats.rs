@@ -1,15 +1,17 @@
-//! What staff look at: how much waits, who works, whether anything moves. Cheap whatever the number of jobs: counts end at
-//! [`MAX_COUNT`]. All of it needs the system scope.
+//! Statistics for staff: waiting work, workers, health. The cost does not grow with the number of
+//! jobs, since counts end at [`MAX_COUNT`]. All functions need the system scope.
 
+mod due;
 mod health;
 mod poison;
 mod queues;
 mod workers;
 
+pub use due::oldest_due;
 pub use health::{Trouble, find_troubles};
 pub use poison::list_poisoned;
-pub use queues::{Count, Depths, Finished, Sizes, depths, finished_lately, oldest_due, sizes};
+pub use queues::{Count, Depths, Finished, Sizes, depths, finished_lately, sizes};
 pub use workers::{Running, WorkerRow, list_running, list_workers};
 
-/// Counted at most; where there are more, the count says so.
+/// The highest number that is counted to. A count that stops there says so.
 pub const MAX_COUNT: i64 = 10_000;

@@ -1,4 +1,4 @@
-//! Every attempt that did not complete its job is written down with its facts.
+//! Tests of `job_attempts`: each attempt that did not complete its job is noted with its facts.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::{claim_all, register};
+use super::{any_time, claim_all, register};
 use crate::{
     ActiveAttempts, AttemptEnd, Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, Parked, Queue,
     Retry, hand_back,
@@ -17,7 +17,7 @@ use crate::{
     testing::Bench,
 };
 
-/// Ends as its payload says.
+/// A job that ends as its payload says.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 enum Ends {
     Retry,
@@ -55,7 +55,7 @@ async fn bench(pool: PgPool) -> Bench {
     Bench::new(pool, ENDS).await
 }
 
-/// The only attempt of a job that is written down.
+/// Returns the only noted attempt of a job.
 async fn attempt(bench: &Bench, id: JobId) -> AttemptRow {
     let mut tx = bench.engine.db.system().await.unwrap();
     let mut attempts = ledger::list_attempts(&mut tx, bench.tenant_id, id).await.unwrap();
@@ -101,12 +101,12 @@ async fn an_attempt_whose_process_died_or_was_stopped_is_written_down_too(pool: 
     let worker = register(&bench).await;
     assert_eq!(claim_all(&bench, worker).await.len(), 1);
     lease::deregister(&bench.engine.db, worker).await.unwrap();
-    assert_eq!(rescue(&bench.engine.db, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(rescue(&bench.engine.db, any_time()).await.unwrap(), 1);
     assert_eq!(class_and_outcome(&bench, lost).await, ("lost".to_owned(), "lost".to_owned()));
 
     let returned = bench.enqueue(&Ends::Wait).await;
     let worker = register(&bench).await;
-    // The lost one may be due again by now.
+    // The retry of the lost attempt may be due by now.
     let claimed = claim_all(&bench, worker).await;
     let job = claimed.iter().find(|job| job.attempt.job_id == returned).unwrap();
     let mut tx = bench.engine.db.system().await.unwrap();

@@ -1,4 +1,4 @@
-//! Settling in batches.
+//! Tests of settling in batches.
 
 use std::time::Duration;
 

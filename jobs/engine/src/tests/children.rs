@@ -1,4 +1,4 @@
-//! Parents and children: who waits for whom, and what a failed child does.
+//! Tests of parents and children: waiting, and failed children.
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -11,7 +11,8 @@ use crate::{
     testing::Bench,
 };
 
-/// Fans out once, then follows up; without children it does its part, or fails.
+/// A job that enqueues its children once and follows up afterwards. Without children it completes
+/// or fails.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Family {
     children: Vec<Family>,

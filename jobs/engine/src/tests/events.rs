@@ -1,4 +1,4 @@
-//! What jobs say: kept in order, seldom written, never by an attempt that was overtaken.
+//! Tests of events: they stay in order, are written rarely, and never by a superseded attempt.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::{
     testing::Bench,
 };
 
-/// Says how far it is a thousand times, and ends as its payload says.
+/// A job that reports progress a thousand times and ends as its payload says.
 #[derive(Debug, Serialize, Deserialize)]
 struct Chatty {
     ends: String,
@@ -62,7 +62,7 @@ async fn events(bench: &Bench, id: JobId) -> Vec<EventRow> {
     events
 }
 
-/// A running attempt, in the test's hands.
+/// Claims an attempt, which the test itself then plays.
 async fn running(bench: &Bench) -> AttemptContext {
     chat(bench, "").await;
     let worker = register(bench).await;
@@ -83,7 +83,7 @@ async fn wait_for_events(bench: &Bench, id: JobId, count: usize) -> Vec<EventRow
     }
 }
 
-/// Rows that progress makes in this time, beside its first and its last.
+/// Returns the number of rows that progress makes in this time, beside its first and its last.
 fn rows_of_progress(time: Duration) -> usize {
     usize::try_from(time.as_millis() / 500).unwrap()
 }

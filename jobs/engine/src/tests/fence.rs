@@ -1,4 +1,4 @@
-//! Only the latest attempt of a job writes.
+//! Tests of the fence: only the latest attempt of a job writes.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use sqlx::PgPool;
 use super::{NOOPS, Noop, claim_all, register};
 use crate::{AttemptContext, JobError, JobState, ids::JobId, lease, testing::Bench};
 
-/// A job that is executing as attempt 1.
+/// Returns a job that executes its first attempt.
 async fn executing(bench: &Bench) -> (JobId, AttemptContext) {
     let id = bench.enqueue(&Noop::default()).await;
     let worker = register(bench).await;
@@ -56,7 +56,7 @@ async fn an_expired_lease_claims_nothing_and_is_never_renewed(pool: PgPool) {
     let (db, lease) = (&bench.engine.db, Duration::from_mins(1));
     let worker = register(&bench).await;
     lease::deregister(db, worker).await.unwrap();
-    assert!(!lease::renew(db, worker, lease, &[], lease).await.unwrap().is_alive);
+    assert!(!lease::renew(db, worker, lease, false, &[], lease).await.unwrap().is_alive);
     assert_eq!(claim_all(&bench, worker).await.len(), 0);
     let alive = register(&bench).await;
     assert_eq!(claim_all(&bench, alive).await.len(), 1);

@@ -1,4 +1,5 @@
-//! Tenants see their own rows and nothing else. What the catalogue says of it, and the rest, is in tests/tests/isolation.
+//! Tests of row-level security: tenants see only their own rows. More tests are in
+//! tests/tests/isolation.
 
 use futures_util::FutureExt as _;
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -31,7 +32,7 @@ async fn a_scope_ends_with_its_transaction(pool: PgPool) {
     }
 }
 
-/// As when a client hangs up while its request begins one.
+/// A client may hang up while its request begins a transaction.
 #[sqlx::test(migrations = "../../migrations")]
 async fn a_transaction_that_nobody_waits_for_leaves_no_scope_behind(pool: PgPool) {
     let one = PgPoolOptions::new().max_connections(1).connect_with(pool.connect_options().as_ref().clone());

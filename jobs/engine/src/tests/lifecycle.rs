@@ -1,4 +1,4 @@
-//! Enqueueing, unique keys, children, retries, rescue.
+//! Tests of enqueueing, unique keys, children, retries and the rescue.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::PgPool;
 
-use super::{claim_all, register};
+use super::{any_time, claim_all, register};
 use crate::{
     Cause, CauseClass, Done, Job, JobContext, JobError, JobState, Kind, NewJob, OnFailed, Parked, Queue, Retry,
+    dispatch,
     ids::JobId,
     lease,
     ledger::{self, ActionError},
@@ -264,17 +265,63 @@ async fn the_job_of_a_dead_process_runs_again_and_counts_a_crash(pool: PgPool) {
     let bench = bench(pool).await;
     let id = bench.enqueue(&scripted("")).await;
     claim_and_die(&bench).await;
-    assert_eq!(rescue(&bench.engine.db, Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(rescue(&bench.engine.db, any_time()).await.unwrap(), 1);
     bench.drain_after(Duration::from_secs(3)).await;
     let row = bench.job(id).await;
     assert_eq!((row.state, row.attempt, row.crashes, row.failures), (JobState::Completed, 2, 1, 0));
 }
 
 #[sqlx::test(migrations = "../../migrations")]
-async fn nothing_is_rescued_while_the_database_has_just_started(pool: PgPool) {
+async fn nothing_is_rescued_while_the_clock_is_not_where_it_should_be(pool: PgPool) {
     let bench = bench(pool).await;
     bench.enqueue(&scripted("")).await;
     claim_and_die(&bench).await;
-    let longer_than_any_test_server_lives = Duration::from_hours(87600);
-    assert_eq!(rescue(&bench.engine.db, longer_than_any_test_server_lives).await.unwrap(), 0);
+    let (past, future) = (*any_time().start(), *any_time().end());
+    for elsewhere in [past..=past, future..=future] {
+        assert_eq!(rescue(&bench.engine.db, elsewhere).await.unwrap(), 0);
+    }
+    assert_eq!(rescue(&bench.engine.db, any_time()).await.unwrap(), 1);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_lease_from_before_the_clock_was_set_back_is_over(pool: PgPool) {
+    let bench = bench(pool).await;
+    bench.enqueue(&scripted("")).await;
+    let (db, worker) = (&bench.engine.db, register(&bench).await);
+    assert_eq!(claim_all(&bench, worker).await.len(), 1);
+    assert_eq!(rescue(db, any_time()).await.unwrap(), 0, "it lives");
+    let ahead = "
+        update workers
+        set renewed_at = renewed_at + interval '2 minutes', expires_at = expires_at + interval '2 minutes'
+        where id = $1";
+    bench.execute(ahead, worker.0).await;
+    assert!(dispatch::capacity(db).await.unwrap().kinds.is_empty());
+    assert_eq!(rescue(db, any_time()).await.unwrap(), 1);
+    let lease = Duration::from_mins(1);
+    assert!(lease::renew(db, worker, lease, true, &[], lease).await.unwrap().is_alive, "its process may renew it");
+    assert!(!dispatch::capacity(db).await.unwrap().kinds.is_empty());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_lease_that_the_clock_overtook_stands_for_its_process(pool: PgPool) {
+    let bench = bench(pool).await;
+    let (db, worker, lease) = (&bench.engine.db, register(&bench).await, Duration::from_mins(1));
+    lease::deregister(db, worker).await.unwrap();
+    assert!(!lease::renew(db, worker, lease, false, &[], lease).await.unwrap().is_alive);
+    let renewal = lease::renew(db, worker, lease, true, &[], lease).await.unwrap();
+    assert!(renewal.is_alive && renewal.was_overtaken);
+    assert!(!lease::renew(db, worker, lease, true, &[], lease).await.unwrap().was_overtaken);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_leadership_from_before_the_clock_was_set_back_is_taken_over(pool: PgPool) {
+    let bench = bench(pool).await;
+    let (db, lease) = (&bench.engine.db, Duration::from_secs(4));
+    let (first, second) = (register(&bench).await, register(&bench).await);
+    assert!(dispatch::lead(db, first, lease, false).await.unwrap().0);
+    assert!(!dispatch::lead(db, second, lease, false).await.unwrap().0);
+    bench
+        .execute("update leadership set expires_at = expires_at + interval '2 minutes' where holder = $1", first.0)
+        .await;
+    assert!(dispatch::lead(db, second, lease, false).await.unwrap().0);
 }

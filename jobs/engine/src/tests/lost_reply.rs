@@ -1,4 +1,4 @@
-//! The reply to the commit of `sent` is lost: nothing has left, and the ledger learns that.
+//! Tests of a lost reply to the commit of `sent`: nothing was sent, and the ledger learns that.
 
 use std::{
     sync::{
@@ -24,7 +24,7 @@ use crate::{
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
-/// Makes one call.
+/// A job that makes one call.
 #[derive(Debug, Serialize, Deserialize)]
 struct Call {}
 
@@ -49,7 +49,8 @@ impl Job for Call {
     }
 }
 
-/// Passes on to the database; cuts the first connection that committed `sent`, before the reply passes. Answers the port.
+/// Runs a proxy to the database that cuts the first connection that commits `sent`, before the
+/// reply. Returns its port.
 async fn lossy_proxy(host: String, port: u16, cuts: Arc<AtomicU32>) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let own_port = listener.local_addr().unwrap().port();

@@ -1,4 +1,4 @@
-//! What lets a job's own rows follow may itself fail; the attempt settles all the same.
+//! Tests of a failing `on_not_completed`: the attempt is settled all the same.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -16,7 +16,7 @@ use crate::{
     testing::Bench,
 };
 
-/// Fails; its rows follow as its payload says.
+/// A job that fails, and whose `on_not_completed` does what its payload says.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum Clumsy {
     Panics,
@@ -55,7 +55,7 @@ impl Job for Clumsy {
 
 static CLUMSY: &[Kind<()>] = &[Kind::of::<Clumsy>()];
 
-/// Runs one attempt of a new job, which is to end soon.
+/// Runs one attempt of a new job.
 async fn run(bench: &Bench, job: Clumsy, before: &'static str) -> (JobId, AttemptEnd) {
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;
@@ -94,7 +94,7 @@ async fn rows_follow_when_the_database_is_back(pool: PgPool) {
 #[sqlx::test(migrations = "../../migrations")]
 async fn an_attempt_that_cannot_be_settled_at_all_is_handed_back(pool: PgPool) {
     let bench = bench(pool).await;
-    // The database refuses a second account of the attempt.
+    // The database refuses a second note of the attempt.
     let noted = "insert into job_attempts (tenant_id, job_id, attempt, outcome) select tenant_id, id, 1, 'fail' from jobs where id = $1";
     let (id, outcome) = run(&bench, Clumsy::Misses, noted).await;
     assert!(matches!(outcome, AttemptEnd::Returned), "{outcome:?}");

@@ -1,4 +1,4 @@
-//! The clock: each tick becomes one job, whoever takes it.
+//! Tests of periodic jobs: each tick becomes one job, even with several leaders.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ async fn list(bench: &Bench) -> Vec<PeriodicRow> {
     periodic::list_periodic(&mut tx).await.unwrap()
 }
 
-/// With the list mirrored, half an hour before a tick.
+/// Makes a bench with a mirrored list, half an hour before a tick.
 async fn bench(pool: PgPool) -> Bench {
     let bench = Bench::new(pool, NOOPS).await;
     let minute = u64::from(bench.now().await.minute());

@@ -1,4 +1,4 @@
-//! A parent that is cancelled, or brought back, just when its children begin or end.
+//! Tests of a parent that is cancelled or retried just when its children begin or end.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     testing::Bench,
 };
 
-/// A parent whose attempt this test plays.
+/// Claims a parent whose attempt the test plays.
 async fn parent(bench: &Bench) -> (AttemptContext, Claimed) {
     bench.enqueue(&Noop::default()).await;
     let worker = register(bench).await;
@@ -40,7 +40,7 @@ async fn children(bench: &Bench, id: JobId) -> Vec<JobRow> {
     ledger::list_jobs(&mut tx, &filter, 200).await.unwrap().jobs
 }
 
-/// Waits until somebody waits for a lock in this database, or `task` has ended without.
+/// Waits until a session of this database waits for a lock, or `task` has ended.
 async fn until_it_waits<T>(bench: &Bench, task: &tokio::task::JoinHandle<T>) {
     let waiting = "
         select exists (

@@ -1,4 +1,4 @@
-//! Starts a minute: what may not start yet waits in its place, at no cost, with Redis and without.
+//! Tests of rates: a job that may not start keeps its place at no cost, with Redis and without.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::{
     testing::Bench,
 };
 
-/// A start in three seconds, and two at once.
+/// Makes a bench whose queue has a rate of one start in three seconds, and two at once.
 async fn bench(pool: PgPool) -> (Bench, WorkerId) {
     let bench = Bench::new(pool, NOOPS).await;
     set_rate(&bench, Some(20)).await;
@@ -38,7 +38,8 @@ async fn enqueue(bench: &Bench, count: usize, account: Option<AccountId>) {
     tx.commit().await.unwrap();
 }
 
-/// A limiter that counts by itself. The first start in a lane is refused: nobody knows what started before.
+/// Makes a limiter that counts by itself. It refuses the first start of a lane, since earlier
+/// starts are unknown.
 fn without_redis() -> Limiter {
     Limiter::new(Window::open("redis://127.0.0.1:1", "").unwrap())
 }

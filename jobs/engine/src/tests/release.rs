@@ -1,4 +1,4 @@
-//! Who is released first: priorities, turns, limits, parked accounts, paused queues.
+//! Tests of the order of releases: priorities, turns, limits, parked accounts, paused queues.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ fn noops(tenant_id: TenantId, count: usize) -> Vec<NewJob> {
     vec![NewJob::new(tenant_id, &Noop::default()); count]
 }
 
-/// Releases and writes down what.
+/// Releases jobs and marks them.
 async fn release(bench: &Bench, room: usize, limits: QueueLimits, cursor: &mut Cursor) -> Vec<Released> {
     let kinds = bench.engine.kind_names();
     let priority = Priority::Normal.number();
@@ -35,7 +35,7 @@ async fn release(bench: &Bench, room: usize, limits: QueueLimits, cursor: &mut C
     released
 }
 
-/// How many jobs in the window belong to each lane, the fullest first.
+/// Returns the number of released jobs of each lane, the largest first.
 async fn in_window(bench: &Bench) -> Vec<i64> {
     let mut tx = bench.engine.db.system().await.unwrap();
     let sql = "select count(*) from jobs where dispatched_at is not null group by lane order by 1 desc";

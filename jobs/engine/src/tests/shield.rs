@@ -1,4 +1,4 @@
-//! A call on its way is not cut; what the job does after it can be.
+//! Tests of the shield: a call on its way is not interrupted, but the job is after it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     JobState, Kind, Queue, Remote, Retry, SendError, ids::JobId, ledger, testing::Bench,
 };
 
-/// Calls, then does something that does not end.
+/// A job that makes a call and then never ends.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 enum GoesOn {
     Confirmed,
@@ -58,7 +58,8 @@ async fn has_gone_on(bench: &Bench, id: JobId) -> bool {
         .unwrap()
 }
 
-/// Runs an attempt, interrupted after its call if `why` is given; answers how it left, and the effect's state.
+/// Runs an attempt and interrupts it after its call if `why` is given. Returns its end and the
+/// effect's state.
 async fn run(bench: &Bench, job: GoesOn, why: Option<Interrupt>) -> (JobId, AttemptEnd, EffectState) {
     let id = bench.enqueue(&job).await;
     let worker = register(bench).await;

@@ -1,4 +1,4 @@
-//! What stops a running job: somebody who cancels it, its time limit, the death of its process.
+//! Tests of stopping a running job: cancellation, time limit, death of the process.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use crate::{
     testing::Bench,
 };
 
-/// What jobs of these tests did.
+/// Notes of the jobs of these tests.
 static DONE: Mutex<BTreeSet<(JobId, &str)>> = Mutex::new(BTreeSet::new());
 
 fn note(cx: &AttemptContext, what: &'static str) {
@@ -30,7 +30,7 @@ fn has(id: JobId, what: &str) -> bool {
     DONE.lock().unwrap().contains(&(id, what))
 }
 
-/// Calls the outside world for longer than it may take.
+/// A job whose call takes longer than its time limit.
 #[derive(Debug, Serialize, Deserialize)]
 struct SlowCall {}
 
@@ -71,7 +71,7 @@ pub(super) fn effect(cx: &AttemptContext) -> EffectSpec {
     }
 }
 
-/// Waits for ever; heeds a request to cancel if it is told to.
+/// A job that waits for ever. It reacts to a cancellation if its payload says so.
 #[derive(Debug, Serialize, Deserialize)]
 struct Wait {
     heeds: bool,
@@ -120,7 +120,7 @@ async fn claim_one(bench: &Bench) -> Claimed {
     claim_all(bench, worker).await.remove(0)
 }
 
-/// Runs a waiting job, cancels it as the API does and tells it; answers how long it took to stop.
+/// Runs a waiting job, cancels it like the API and interrupts it. Returns the time it took to stop.
 async fn cancel_running(bench: &Bench, heeds: bool) -> (JobId, Duration) {
     let id = bench.enqueue(&Wait { heeds }).await;
     let job = claim_one(bench).await;

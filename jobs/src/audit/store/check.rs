@@ -1,4 +1,5 @@
-//! What checking reads: each statement sees one moment, and nothing that somebody could have written makes it fail.
+//! The queries of the verification. Each statement sees one moment. No value that somebody could
+//! have written makes it fail.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -8,13 +9,13 @@ use crate::{
     ids::TenantId,
 };
 
-/// An entry that says that it is in a chain.
+/// An entry that claims a place in a chain.
 #[derive(Debug)]
 pub(in crate::audit) struct ChainRow {
     pub(in crate::audit) tenant_id: TenantId,
     pub(in crate::audit) seq: i64,
     id: Uuid,
-    /// `None`: infinite.
+    /// `None` if the time is infinite.
     created_at_us: Option<i64>,
     actor_id: Uuid,
     actor_kind: String,
@@ -29,7 +30,7 @@ pub(in crate::audit) struct ChainRow {
 }
 
 impl ChainRow {
-    /// What its mac should be over.
+    /// Returns the columns that its MAC should cover.
     pub(in crate::audit) fn sealed(&self) -> Option<Sealed<'_>> {
         self.created_at_us.map(|created_at_us| Sealed {
             tenant_id: self.tenant_id,
@@ -48,7 +49,7 @@ impl ChainRow {
     }
 }
 
-/// The entries of a tenant's chain behind `after`, up to `until`.
+/// Returns the entries of a tenant's chain after `after`, up to `until`.
 pub(in crate::audit) async fn list_chain(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -77,7 +78,7 @@ pub(in crate::audit) async fn list_chain(
     .await
 }
 
-/// Where a tenant's chain ends by its head, and by its last entry, at one moment.
+/// Returns the end of a tenant's chain at one moment, both by its head and by its last entry.
 pub(in crate::audit) async fn end_of(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -116,7 +117,8 @@ pub(in crate::audit) async fn end_of(
     Ok((head, row.last_seq))
 }
 
-/// How many entries of a tenant are in no chain, and how many of them say that they were made after the chain began.
+/// Returns the number of a tenant's entries outside the chain, and how many of them claim to be
+/// younger than its beginning.
 pub(in crate::audit) async fn count_of_before(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -141,13 +143,13 @@ pub(in crate::audit) async fn count_of_before(
     Ok((row.count, row.late))
 }
 
-/// Tenants that have entries or a head, by id.
+/// Returns the tenants that have entries or a head, by id.
 pub(in crate::audit) async fn list_tenants(
     conn: &mut PgConnection,
     after: TenantId,
     limit: i64,
 ) -> Result<Vec<TenantId>, sqlx::Error> {
-    // One probe of the index a tenant, however many entries each has.
+    // One index probe per tenant, however many entries each has.
     sqlx::query_scalar!(
         r#"
         with recursive with_entries as (
@@ -189,7 +191,7 @@ pub(in crate::audit) async fn list_tenants(
     .await
 }
 
-/// Which of these ends of chains are not where they were.
+/// Returns the given ends of chains that are no longer at their place.
 pub(in crate::audit) async fn list_unmet(
     conn: &mut PgConnection,
     tenants: &[Uuid],

@@ -1,4 +1,4 @@
-//! Where chains end.
+//! The heads of chains.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -6,16 +6,18 @@ use uuid::Uuid;
 
 use crate::{audit::chain::Head, ids::TenantId};
 
-/// A head that nobody else moves before this transaction ends.
+/// A locked head: nobody else moves it before this transaction ends.
 #[derive(Debug)]
 pub(in crate::audit) struct LockedHead {
     pub(in crate::audit) head: Head,
-    /// When it was locked: for the entries that follow.
+    /// The time of the lock, which the following entries get.
     pub(in crate::audit) now: DateTime<Utc>,
 }
 
-/// Locks the heads of tenants one after the other, as ordered; makes those that are missing. A head that entries are beyond
-/// of is answered with the last of them, and no longer fits its mac.
+/// Locks the heads of tenants one after the other, in the given order, and inserts missing ones.
+///
+/// If a chain has entries beyond its head, the head is returned with the last of them, and its MAC
+/// no longer fits.
 pub(in crate::audit) async fn lock_heads(
     conn: &mut PgConnection,
     tenants: &[TenantId],
@@ -60,7 +62,7 @@ pub(in crate::audit) async fn lock_heads(
         .collect())
 }
 
-/// Writes heads that are locked.
+/// Updates locked heads.
 pub(in crate::audit) async fn update_heads(conn: &mut PgConnection, heads: &[Head]) -> Result<(), sqlx::Error> {
     let tenants: Vec<Uuid> = heads.iter().map(|head| head.tenant_id.0).collect();
     let seqs: Vec<i64> = heads.iter().map(|head| head.seq).collect();
@@ -91,7 +93,7 @@ pub(in crate::audit) async fn update_heads(conn: &mut PgConnection, heads: &[Hea
     Ok(())
 }
 
-/// Where a tenant's chain ends.
+/// Returns the head of a tenant's chain.
 pub(in crate::audit) async fn get_head(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -109,13 +111,14 @@ pub(in crate::audit) async fn get_head(
     .await
 }
 
-/// Locks heads that the operators' chain does not have, by tenant; those that somebody else has locked come the next time.
+/// Locks heads that the operators' chain does not have yet, by tenant. Heads that somebody else has
+/// locked wait for the next round.
 pub(in crate::audit) async fn list_moved_heads(
     conn: &mut PgConnection,
     after: TenantId,
     limit: i64,
 ) -> Result<Vec<Head>, sqlx::Error> {
-    // The system tenant's id is the least there is, so its own head is never among them.
+    // The system tenant's id is the least possible one, so its own head is never among them.
     sqlx::query_as!(
         Head,
         r#"
@@ -133,7 +136,7 @@ pub(in crate::audit) async fn list_moved_heads(
     .await
 }
 
-/// Removes the head of a tenant that was erased.
+/// Removes the head of an erased tenant.
 pub(in crate::audit) async fn delete_head(conn: &mut PgConnection, tenant_id: TenantId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from audit_heads where tenant_id = $1", tenant_id.0).execute(conn).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! The operators' chain keeps the ends of the others.
+//! Tests that the operators' chain keeps the ends of the others.
 
 use super::*;
 
@@ -60,7 +60,7 @@ async fn a_tail_that_is_cut_together_with_its_head_is_missed(pool: PgPool) {
     let (_, breaks) = log.check().await;
     assert_eq!(faults(&breaks), [(7, Fault::NotAsAnchored)], "all but the anchor fits");
 
-    // A later anchor of the chain that grew again does not hide the first.
+    // A later anchor of the chain, which has grown again, does not hide the first one.
     log.write(tenant_id, 5).await;
     log.anchor().await;
     let (_, breaks) = log.check().await;

@@ -1,4 +1,4 @@
-//! The end of a tenant's chain.
+//! Tests of erasing a tenant's chain.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Many at once.
+//! Tests of concurrent transactions.
 
 use futures_util::future::{join_all, try_join_all};
 
@@ -18,7 +18,7 @@ async fn those_who_write_to_several_tenants_do_not_wait_for_each_other_for_good(
     let log = Log::new(pool).await;
     let tenants = [log.bench.tenant_id, TenantId::SYSTEM, log.other_tenant().await, log.other_tenant().await];
     let writers = (0..50_usize).map(|number| {
-        // Each in another order, and none of the heads is there at the beginning.
+        // Each in another order; none of the heads exists at the beginning.
         let entries: Vec<Entry> = (0..tenants.len())
             .map(|place| Log::entry(tenants[(place * 3 + number) % tenants.len()], json!({})))
             .collect();

@@ -1,4 +1,4 @@
-//! A head that somebody noted.
+//! A head that somebody noted outside the database.
 
 use std::{fmt, str::FromStr};
 
@@ -23,7 +23,7 @@ impl fmt::Display for KnownHead {
     }
 }
 
-/// What is no head.
+/// A text that is not a head.
 #[derive(Debug, thiserror::Error)]
 #[error("it should look like 17:<64 hexadecimal digits>, as the last run printed it")]
 pub struct NoHead;

@@ -1,4 +1,4 @@
-//! The operators' chain: checked like the others, and read for what it says about them.
+//! The operators' chain: verified like the others, and read for its records about them.
 
 use std::collections::HashMap;
 
@@ -20,25 +20,26 @@ use crate::{
     secrets::Keyring,
 };
 
-/// Breaks that one reading tells.
+/// The maximum number of breaks that one reading reports.
 const TOLD: usize = 1_000;
 
 /// The end of a tenant's chain.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Erasure {
-    /// Where it ended.
+    /// The place of its last entry.
     pub(super) seq: i64,
-    /// Nothing should be left of it.
+    /// True if nothing should be left of it.
     pub(super) is_over: bool,
 }
 
-/// What the operators' chain has said so far.
+/// The state of the operators' chain, as far as it was read.
 #[derive(Debug)]
 pub(super) struct Operators {
     walk: Walk,
     known: Option<KnownHead>,
     erasures: HashMap<TenantId, Erasure>,
-    /// Noted ends that are not there, by tenant, the furthest each. They may have been erased later.
+    /// Recorded ends that do not exist, by tenant, the furthest of each. They may have been erased
+    /// later.
     unmet: HashMap<TenantId, i64>,
     is_read: bool,
 }
@@ -49,7 +50,7 @@ impl Operators {
         Self { walk, known, erasures: HashMap::new(), unmet: HashMap::new(), is_read: false }
     }
 
-    /// What became of a tenant's chain, if it was ended.
+    /// Returns the erasure of a tenant's chain, if there is one.
     pub(super) fn erasure(&self, tenant_id: TenantId) -> Option<Erasure> {
         self.erasures.get(&tenant_id).copied()
     }
@@ -58,12 +59,12 @@ impl Operators {
         u64::try_from(self.erasures.values().filter(|erasure| erasure.is_over).count()).unwrap_or(u64::MAX)
     }
 
-    /// Where it ends, as far as it was read.
+    /// Returns the head, as far as the chain was read.
     pub(super) fn head(&self) -> Option<KnownHead> {
         (self.walk.seq > 0).then(|| KnownHead { seq: self.walk.seq, mac: self.walk.mac.clone() })
     }
 
-    /// Reads what there is by now.
+    /// Reads the entries that were added since.
     pub(super) async fn read_on(&mut self, db: &Db, keyring: &Keyring) -> Result<Found, sqlx::Error> {
         let mut tx = db.system().await?;
         let (head, last_seq) = store::end_of(&mut tx, TenantId::SYSTEM).await?;
@@ -101,7 +102,7 @@ impl Operators {
         Ok(found)
     }
 
-    /// What is wrong once all tenants were looked at.
+    /// Returns the breaks that are known once all tenants were verified.
     pub(super) fn end(&mut self) -> Found {
         let mut found = Found::default();
         if let Some(known) = self.known.take() {
@@ -116,7 +117,7 @@ impl Operators {
         found
     }
 
-    /// The known head is taken away where it is met, so that what is left at the end was not there.
+    /// Drops the known head where it is found. If it is left at the end, the entry does not exist.
     fn compare_known(&mut self, row: &ChainRow, found: &mut Found) {
         let Some(known) = self.known.take_if(|known| known.seq == row.seq) else { return };
         if row.mac.as_ref() != Some(&known.mac) {

@@ -1,4 +1,4 @@
-//! The chain of one tenant.
+//! The verification of one tenant's chain.
 
 use super::{
     Break, Fault,
@@ -12,7 +12,8 @@ use crate::{
     secrets::{Keyring, SecretError},
 };
 
-/// Breaks of one chain that are told: where all is broken, more say nothing new.
+/// The maximum number of reported breaks per chain. If everything is broken, more of them say
+/// nothing new.
 const TOLD: usize = 1_000;
 
 pub(super) async fn check(
@@ -77,7 +78,7 @@ pub(super) async fn follow(
     Ok(())
 }
 
-/// What is wrong with the end of a chain that was followed up to its head.
+/// Returns the faults at the end of a chain that was followed up to its head.
 pub(super) fn end_faults(keyring: &Keyring, walk: &Walk, head: Option<&Head>, last_seq: Option<i64>) -> Vec<Break> {
     let broken = |seq, fault| Break { tenant_id: walk.tenant_id, seq, fault };
     let Some(head) = head else {

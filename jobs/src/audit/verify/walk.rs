@@ -1,4 +1,4 @@
-//! One chain, entry by entry.
+//! Walks one chain, entry by entry.
 
 use super::{Break, ENTRIES_AT_ONCE, Fault};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
     secrets::{Keyring, SecretError},
 };
 
-/// What a part of the check came upon.
+/// The findings of a part of the verification.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) is_chain: bool,
@@ -21,15 +21,16 @@ pub(super) struct Found {
     pub(super) breaks: Vec<Break>,
 }
 
-/// How far a chain was followed.
+/// The position up to which a chain was followed.
 #[derive(Debug)]
 pub(super) struct Walk {
     pub(super) tenant_id: TenantId,
-    /// The last entry that was read; none of a chain has this one, so that forged ones before the first are read too.
+    /// The last entry that was read. It starts before any possible entry, so that forged ones
+    /// before the first are read too.
     read: i64,
-    /// The place of the last entry that was in its place.
+    /// The place of the last entry that was at its place.
     pub(super) seq: i64,
-    /// Its mac.
+    /// The MAC of that entry.
     pub(super) mac: Vec<u8>,
 }
 
@@ -38,7 +39,8 @@ impl Walk {
         Self { tenant_id, read: i64::MIN, seq: 0, mac: START.to_vec() }
     }
 
-    /// The next entries up to a place, each with what is wrong with it; none: there are no more.
+    /// Reads the next entries up to a place, each with its fault. The list is empty if there are no
+    /// more.
     pub(super) async fn read_on(
         &mut self,
         db: &Db,
@@ -63,7 +65,7 @@ impl Walk {
             return Some(Fault::Changed);
         }
         let is_next = row.seq == self.seq + 1;
-        // Behind a gap nobody can say what an entry followed.
+        // The predecessor of an entry after a gap is unknown.
         let fault = if is_next { self.fault_of(keyring, row) } else { Some(Fault::Missing(row.seq - 1)) };
         self.seq = row.seq;
         self.mac = row.mac.clone().unwrap_or_default();
@@ -81,7 +83,7 @@ impl Walk {
         }
     }
 
-    /// The break that a fault of an entry is; `before` is the place in front of it.
+    /// Returns the break for an entry's fault; `before` is the place in front of it.
     pub(super) fn broken(&self, before: i64, row: &ChainRow, fault: Fault) -> Break {
         let seq = if matches!(fault, Fault::Missing(_)) { before + 1 } else { row.seq };
         Break { tenant_id: self.tenant_id, seq, fault }

@@ -13,7 +13,7 @@ use crate::{
 /// An account to connect.
 #[derive(Debug)]
 pub struct NewAccount {
-    /// The provider's id of it.
+    /// The provider's id of the account.
     pub remote_id: String,
     /// Its name.
     pub name: String,
@@ -21,8 +21,8 @@ pub struct NewAccount {
     pub token_id: TokenId,
 }
 
-/// Inserts accounts, or connects the ones there are again; answers their ids. With `trouble`, they need their user before
-/// anything can be published.
+/// Inserts accounts, or reconnects existing ones. Returns their ids. With `trouble`, they need
+/// their user before anything can be published.
 pub async fn upsert_accounts(
     conn: &mut PgConnection,
     (tenant_id, provider): (TenantId, Provider),
@@ -79,7 +79,8 @@ pub struct AccountRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// The accounts of a tenant, oldest first. Their tokens' expiry is that of the user's token, which the others depend on.
+/// Returns the accounts of a tenant, oldest first. The expiry is that of the user's token, which
+/// the other tokens depend on.
 pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<AccountRow>, sqlx::Error> {
     sqlx::query_as!(
         AccountRow,
@@ -101,7 +102,7 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
     .await
 }
 
-/// The accounts that depend on a user's token.
+/// Returns the ids of the accounts that depend on a user's token.
 pub async fn list_account_ids_of_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -120,7 +121,7 @@ pub async fn list_account_ids_of_user_token(
     .await
 }
 
-/// Marks accounts that need their user again; answers those that did not before.
+/// Marks accounts as needing their user again. Returns those that did not need it before.
 pub async fn mark_needs_reauth(
     conn: &mut PgConnection,
     tenant_id: TenantId,

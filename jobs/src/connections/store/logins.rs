@@ -1,49 +1,51 @@
-//! One run of connecting an account, from the ticket to the tokens.
+//! Logins to connect an account, from the ticket to the tokens.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 
 use crate::{
-    ids::{OauthStateId, TenantId},
+    ids::{OauthStateId, TenantId, UserId},
     providers::{Provider, StoredProvider},
     secrets::SecretLocation,
 };
 
-/// Where a state's code is stored.
+/// Returns the place where a login's code is stored.
 #[must_use]
 pub fn code_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "code", tenant_id, row_id: id.0 }
 }
 
-/// Where the verifier that goes with a state's code is stored.
+/// Returns the place where the verifier of a login's code is stored.
 #[must_use]
 pub fn verifier_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "verifier", tenant_id, row_id: id.0 }
 }
 
-/// Where what a code was exchanged for is stored.
+/// Returns the place where the token of a login is stored.
 #[must_use]
 pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
 }
 
-/// Inserts a state that a ticket opens.
+/// Inserts a login that a ticket opens.
 pub async fn insert_state(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     provider: Provider,
+    user_id: Option<UserId>,
     ticket_sha256: &[u8],
     life: Duration,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
-        insert into oauth_state (id, tenant_id, provider, ticket_sha256, expires_at)
-        values ($1, $2, $3, $4, engine_stamp() + make_interval(secs => $5))
+        insert into oauth_state (id, tenant_id, provider, user_id, ticket_sha256, expires_at)
+        values ($1, $2, $3, $4, $5, engine_stamp() + make_interval(secs => $6))
         ",
         OauthStateId::new().0,
         tenant_id.0,
         provider as Provider,
+        user_id.map(|id| id.0),
         ticket_sha256,
         life.as_secs_f64()
     )
@@ -52,7 +54,36 @@ pub async fn insert_state(
     Ok(())
 }
 
-/// Opens a ticket once; none of a tenant that is being erased. Answers where the login is.
+/// A ticket that can be opened.
+#[derive(Debug)]
+pub struct Ticket {
+    /// The name of the tenant that gets the accounts.
+    pub tenant: String,
+    /// The provider.
+    pub provider: StoredProvider,
+    /// The only person who may open it; a ticket of a key is for whoever has it.
+    pub user_id: Option<UserId>,
+}
+
+/// Returns a ticket that can be opened. Needs the system scope.
+pub async fn find_ticket(conn: &mut PgConnection, ticket_sha256: &[u8]) -> Result<Option<Ticket>, sqlx::Error> {
+    sqlx::query_as!(
+        Ticket,
+        r#"
+        select tenants.name as tenant, login.provider as "provider: StoredProvider", login.user_id as "user_id: UserId"
+        from oauth_state login
+        join tenants on tenants.id = login.tenant_id
+        where login.ticket_sha256 = $1 and login.state_sha256 is null and login.expires_at > engine_now()
+          and tenants.erasing_at is null
+        "#,
+        ticket_sha256
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Opens a ticket once. Tickets of a tenant that is being erased do not open. Returns the login's
+/// provider.
 pub async fn mark_opened(
     conn: &mut PgConnection,
     ticket_sha256: &[u8],
@@ -80,12 +111,15 @@ pub async fn mark_opened(
 pub struct UsedState {
     /// Its id.
     pub id: OauthStateId,
-    /// Whose login it is.
+    /// The tenant of the login.
     pub tenant_id: TenantId,
 }
 
-/// Uses a state once, in its browser and at its provider. Elsewhere it stays unused, so that nobody can spoil a login. An erasure of the
-/// tenant that is asked for at the same time waits for the caller's transaction, or comes first, and then there is no state.
+/// Uses a state once, in its browser and at its provider. In another browser it stays unused, so
+/// that nobody can spoil a login.
+///
+/// A concurrent erasure of the tenant waits for the caller's transaction. If it comes first, the
+/// state is gone.
 pub async fn use_state(
     conn: &mut PgConnection,
     provider: Provider,
@@ -117,7 +151,7 @@ pub async fn use_state(
     .await
 }
 
-/// Keeps a code, encrypted, until it is exchanged, and the verifier that goes with it.
+/// Stores a code and its verifier, encrypted, until the code is exchanged.
 pub async fn keep_code(
     conn: &mut PgConnection,
     id: OauthStateId,
@@ -133,17 +167,17 @@ pub async fn keep_code(
 /// The secrets of a login, encrypted.
 #[derive(Debug)]
 pub struct KeptSecrets {
-    /// Where the login is.
+    /// The provider of the login.
     pub provider: StoredProvider,
     /// The code, until it is exchanged.
     pub code: Option<String>,
-    /// The verifier that goes with it, if the provider takes one.
+    /// The verifier of the code, if the provider uses one.
     pub verifier: Option<String>,
-    /// What it was exchanged for, until the accounts are connected.
+    /// The token that the code was exchanged for, until the accounts are connected.
     pub user_token: Option<String>,
 }
 
-/// The secrets of a login.
+/// Returns the secrets of a login.
 pub async fn get_secrets(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -163,7 +197,7 @@ pub async fn get_secrets(
     .await
 }
 
-/// Puts what a code was exchanged for in its place.
+/// Replaces a code by the token that it was exchanged for.
 pub async fn keep_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -181,7 +215,7 @@ pub async fn keep_user_token(
     Ok(())
 }
 
-/// Erases the secrets of a login.
+/// Deletes the secrets of a login.
 pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "update oauth_state set user_token = null, code = null, verifier = null where tenant_id = $1 and id = $2",
@@ -193,8 +227,8 @@ pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: Oauth
     Ok(())
 }
 
-/// Erases the secrets of a login that came to nothing. While the tenant is being erased, what a code was exchanged for stays to be
-/// revoked.
+/// Deletes the secrets of a failed login. While the tenant is being erased, its token stays, so
+/// that it is revoked.
 pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "

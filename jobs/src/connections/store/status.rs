@@ -1,17 +1,17 @@
-//! Whether an account can be used.
+//! The status of an account.
 
-/// Whether an account can be used.
+/// The status of an account.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum AccountStatus {
-    /// It can.
+    /// The account can be used.
     Active,
-    /// Its user has to connect it again.
+    /// The user has to connect the account again.
     NeedsReauth,
 }
 
 impl AccountStatus {
-    /// As stored and as clients see it.
+    /// The name that is stored and that clients see.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Tokens, encrypted, and their refreshes.
+//! Encrypted tokens, and their refreshes.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     secrets::SecretLocation,
 };
 
-/// Where a token is stored.
+/// Returns the place where a token is stored.
 #[must_use]
 pub fn token_place(tenant_id: TenantId, id: TokenId) -> SecretLocation {
     SecretLocation { table: "oauth_tokens", column: "access_token", tenant_id, row_id: id.0 }
@@ -28,7 +28,7 @@ pub struct TokenRow {
     pub access_token: String,
 }
 
-/// One token.
+/// Returns one token.
 pub async fn get_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -48,7 +48,7 @@ pub async fn get_token(
     .await
 }
 
-/// The id of the token of a subject: the one there is, or a new one to insert under.
+/// Returns the token id of a subject: the existing one, or a new one for an insert.
 pub async fn token_id_of(
     conn: &mut PgConnection,
     (tenant_id, provider): (TenantId, Provider),
@@ -79,16 +79,17 @@ pub struct NewToken {
     pub id: TokenId,
     /// The provider's id of the person or the account.
     pub subject_id: String,
-    /// The envelope.
+    /// The encrypted token.
     pub access_token: String,
-    /// When it ends, if that is known.
+    /// The time until it expires, if known.
     pub expires_in: Option<Duration>,
 }
 
-/// Inserts tokens, or puts them in the place of the ones there are.
+/// Inserts tokens, or replaces existing ones.
 ///
 /// # Errors
-/// The database refused; a unique violation when another connection of the same subject won a race, which a retry mends.
+/// Returns a unique violation if another connection of the same subject won a race. A retry
+/// succeeds.
 pub async fn upsert_tokens(
     conn: &mut PgConnection,
     (tenant_id, provider): (TenantId, Provider),
@@ -125,7 +126,7 @@ pub async fn upsert_tokens(
     Ok(())
 }
 
-/// Notes the outcome of a refresh.
+/// Records the outcome of a refresh.
 pub async fn insert_refresh(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -149,8 +150,10 @@ pub async fn insert_refresh(
     Ok(())
 }
 
-/// User tokens that end within `threshold_days` and were not refreshed for `interval`, with an account that still works on
-/// them and no `refresh_token` job on its way; those that end first.
+/// Returns user tokens that expire within `threshold_days` and were not refreshed for `interval`,
+/// those that expire first.
+///
+/// Each has an account that still works, and no unfinished `refresh_token` job.
 pub async fn list_expiring_user_tokens(
     conn: &mut PgConnection,
     threshold_days: i32,

@@ -1,4 +1,4 @@
-//! What becomes of an email, whatever the server does.
+//! Tests of sending mail, with every fault of the server.
 
 mod tenants;
 
@@ -18,12 +18,12 @@ use crate::{
     testing::{Bench, emails_to},
 };
 
-/// An address that nobody else uses; what comes before the first dot says what goes wrong.
+/// Returns an address that nobody else uses. The part before the first dot selects the fault.
 fn address(fault: &str) -> String {
     format!("{fault}.{}@example.com", Uuid::now_v7().simple())
 }
 
-/// A person, verified or not.
+/// Makes a person, verified or not.
 async fn person(tx: &mut Tx, email: &str, name: &str, is_verified: bool) -> UserId {
     let sql = "
         insert into users (id, email, first_name, email_verified_at)
@@ -42,7 +42,7 @@ async fn member(bench: &Bench, email: &str, name: &str, role: &str) -> UserId {
     id
 }
 
-/// A link for a new person with this address.
+/// Makes a link for a new person with this address.
 async fn link(bench: &Bench, email: &str, purpose: &str) -> Uuid {
     let id = Uuid::now_v7();
     let mut tx = bench.engine.db.system().await.unwrap();
@@ -67,7 +67,7 @@ async fn invitation(bench: &Bench, email: &str, inviter: UserId) -> Uuid {
     id
 }
 
-/// Enqueues an email as the program does; answers its job.
+/// Enqueues an email as the program does. Returns its job.
 async fn enqueue(bench: &Bench, email: Email) -> JobId {
     let mut tx = bench.engine.db.system().await.unwrap();
     mail::enqueue(&mut tx, bench.tenant_id, email.clone()).await.unwrap();
@@ -95,7 +95,7 @@ fn text(email: &Value) -> String {
     email["plain"].as_str().unwrap().replace("\r\n", "\n")
 }
 
-/// The bench with another configuration.
+/// Returns a bench with another configuration.
 async fn configured(pool: PgPool, change: impl FnOnce(&mut ServicesConfig)) -> Bench {
     let mut bench = Bench::new(pool).await;
     let mut config = bench.sandbox.services_config();
@@ -202,9 +202,12 @@ async fn an_invitation_is_sent_while_it_is_open(pool: PgPool) {
     let job = bench.run(enqueue(&bench, Email::Invitation { invitation_id }).await).await;
     assert_eq!((job.state, job.tenant_id), (JobState::Completed, bench.tenant_id), "{:?}", job.error);
     let emails = emails_to(&email);
-    assert_eq!(header(&emails[0], "subject"), "Join Käse <b>& Brot on Linecook");
+    assert_eq!(header(&emails[0], "subject"), "You are invited to \u{201c}Käse <b>& Brot\u{201d} on Linecook");
     let text = text(&emails[0]);
-    assert!(text.starts_with("Zoë invites you to join Käse <b>& Brot on Linecook as admin."), "{text}");
+    assert!(
+        text.contains("\u{201c}Zoë\u{201d} invites you to join \u{201c}Käse <b>& Brot\u{201d} on Linecook as admin."),
+        "{text}"
+    );
     let code = text.lines().find_map(|line| line.strip_prefix("http://127.0.0.1:1/invitations/")).unwrap();
     assert_eq!(bench.engine.services.signer.read("invitation", code), Some(invitation_id));
     assert!(!emails[0]["html"].as_str().unwrap().contains("<b>"));

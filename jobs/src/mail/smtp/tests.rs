@@ -1,4 +1,4 @@
-//! What a server must be, and how long it may take.
+//! Tests of the requirements on a server, and of the time limits.
 
 use lettre::message::SinglePart;
 use tokio::net::TcpListener;
@@ -16,7 +16,7 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run the tests by scripts/test"))
 }
 
-/// A message to an address that nobody else uses.
+/// Returns a message to an address that nobody else uses.
 fn message() -> (String, Message) {
     let to = format!("works.{}@example.com", Uuid::now_v7().simple());
     let message = Message::builder()
@@ -27,7 +27,7 @@ fn message() -> (String, Message) {
     (to, message.unwrap())
 }
 
-/// The address of the server with something put into it.
+/// Returns the address of the server with another user and query.
 fn url(user: &str, query: &str) -> String {
     let url = setting("MAIL_SERVER_URL");
     format!("smtp://{user}{}{query}", url.strip_prefix("smtp://").unwrap())

@@ -1,4 +1,4 @@
-//! Acting on many jobs, in chunks that can be interrupted.
+//! Tests of acting on many jobs, in chunks that can be interrupted.
 
 use sqlx::PgPool;
 
@@ -16,7 +16,7 @@ fn actor() -> Actor {
     Actor::person(Uuid::nil(), "test".to_owned(), Some("192.0.2.1".to_owned()))
 }
 
-/// As many jobs for later.
+/// Makes as many jobs for later.
 async fn later(bench: &Bench, count: usize) -> Vec<JobId> {
     let at = bench.now().await + Duration::from_hours(1);
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
@@ -95,7 +95,7 @@ async fn an_attempt_that_follows_a_lost_one_goes_on_where_that_ended(pool: PgPoo
     let bench = Bench::new(pool).await;
     later(&bench, 1_100).await;
     let job = cancel_noops(&bench).await;
-    // As if a first attempt had done one chunk of 500 and died.
+    // This is the state after a first attempt did one chunk of 500 and died.
     let mut tx = bench.engine.db.system().await.unwrap();
     let filter = JobFilter { kind: Some("noop".to_owned()), ..JobFilter::default() };
     let part = ledger::list_jobs(&mut tx, &filter, 500).await.unwrap();

@@ -1,9 +1,10 @@
-//! Which person an account elsewhere is.
+//! Finds or makes the person of an external account.
 
 use serde_json::json;
 
 use super::{
     super::{
+        SignUp,
         sign_up::{self, Verified},
         store::{self as people, Names, UserPatch, UserRow},
     },
@@ -14,25 +15,31 @@ use crate::{
     engine::Tx,
     ids::TenantId,
     services::Services,
+    tenants::invitations,
 };
 
-/// Why an account elsewhere is nobody here.
+/// The reasons for which an external account leads to no person here.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
-    /// It is not known, and has no address that the provider verified.
+    /// The external account is unknown, and the provider verified no address for it.
     #[error("the account is not known and has no verified address")]
     Unverified,
+    /// The operator lets nobody new in, or nobody without an invitation.
+    #[error("the account is new, and new ones are not let in")]
+    Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Finds the person behind an account elsewhere. One that is not known becomes that of whoever has the address, which the provider
-/// verified: a person with an account here, or else a new one with a tenant, without a password. What somebody registered for an
-/// address that was never verified is gone with that. Needs the system scope.
+/// Returns the person behind an external account. Needs the system scope.
+///
+/// An unknown account is linked to the person who has its address, which the provider verified. If
+/// there is none, a new person with a tenant is made, without a password. A registration for the
+/// address that was never verified is dropped.
 ///
 /// # Errors
-/// [`LinkError`].
+/// Returns [`LinkError::Unverified`] if the account is unknown and has no verified address.
 pub async fn find_or_link_user(
     tx: &mut Tx,
     services: &Services,
@@ -44,13 +51,17 @@ pub async fn find_or_link_user(
     {
         return Ok(user);
     }
-    let email = identity.email.as_deref().ok_or(LinkError::Unverified)?;
+    let email = identity.email.as_ref().ok_or(LinkError::Unverified)?;
     let user_id = people::ensure(tx, email).await?;
     let owner_id = store::ensure(tx, identity.provider, &identity.subject, user_id).await?;
     let user = people::get(tx, owner_id).await?.ok_or(sqlx::Error::RowNotFound)?;
-    // Of two first visits at once, the other one may have come first, with another address.
+    // Two first sign-ins may run at once with different addresses. The other one came first here.
     if owner_id != user_id {
         return Ok(user);
+    }
+    let is_new = user.email_verified_at.is_none() && user.operator_role.is_none();
+    if is_new && !services.sign_up.admits(invitations::is_invited(tx, email).await?) {
+        return Err(LinkError::Closed(services.sign_up));
     }
     let (user, mut entries) = match user.email_verified_at {
         Some(_) => (user, Vec::new()),
@@ -74,7 +85,7 @@ async fn welcome(
     let verified = Verified {
         password_hash: None,
         names: Names { first: &identity.first_name, last: &identity.last_name },
-        // Staff work for those of others.
+        // Operators work for the tenants of others and get none of their own.
         organization_name: user.operator_role.is_none().then_some(&organization_name),
     };
     let welcomed = sign_up::welcome(tx, user.id, &verified).await?;

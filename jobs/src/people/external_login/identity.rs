@@ -1,23 +1,23 @@
-//! People as providers know them.
+//! A person's identity at a provider.
 
-use super::super::{is_address, store::Names};
+use super::super::{Address, store::Names};
 use crate::providers::{Profile, Provider};
 
 /// The longest id that `OpenID Connect` allows.
 const LONGEST_SUBJECT: usize = 255;
 
-/// The longest name that is kept.
+/// The longest name that is stored.
 const LONGEST_NAME: usize = 100;
 
-/// Somebody as a provider knows them.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A person as the provider describes them.
+#[derive(Debug, Clone)]
 pub struct ExternalIdentity {
     /// The provider.
     pub provider: Provider,
-    /// What it calls the person for good.
+    /// The provider's permanent id for the person.
     pub subject: String,
-    /// The person's address, if the provider verified it.
-    pub email: Option<String>,
+    /// The person's address, only if the provider verified it.
+    pub email: Option<Address>,
     /// The first name; may be empty.
     pub first_name: String,
     /// The last name; may be empty.
@@ -27,7 +27,8 @@ pub struct ExternalIdentity {
 }
 
 impl ExternalIdentity {
-    /// Takes what the provider said as far as it can be stored; `None` without an id that can be.
+    /// Returns the profile as far as it can be stored: names are shortened, a bad address or
+    /// picture is dropped. Returns `None` if the id itself cannot be stored.
     pub(super) fn new(provider: Provider, profile: Profile) -> Option<Self> {
         let subject = profile.subject;
         if subject.is_empty() || subject.len() > LONGEST_SUBJECT || subject.contains(char::is_control) {
@@ -47,7 +48,7 @@ impl ExternalIdentity {
         Some(Self {
             provider,
             subject,
-            email: profile.email.filter(|email| is_address(email)),
+            email: profile.email.and_then(|email| Address::parse(&email).ok()),
             first_name: kept(names.first),
             last_name: kept(names.last),
             picture_url: profile.picture_url.filter(is_picture),
@@ -79,12 +80,13 @@ mod tests {
     fn what_cannot_be_stored_is_left_out() {
         let odd = "a".repeat(2000);
         let kept = identity("1", "ada @example.com", &format!("Ada\0 {odd}"), "http://example.com/ada.png").unwrap();
-        assert_eq!((kept.email, kept.picture_url, kept.first_name.as_str()), (None, None, "Ada"));
+        assert!(kept.email.is_none());
+        assert_eq!((kept.picture_url, kept.first_name.as_str()), (None, "Ada"));
         assert_eq!(kept.last_name.len(), 100);
         let kept = identity("1", "ada@example.com", "", &format!("https://{odd}")).unwrap();
-        assert_eq!((kept.email.as_deref(), kept.picture_url), (Some("ada@example.com"), None));
-        for email in ["", "ada", "@example.com", "ada@", "a@b@c", "ada@example.com\0"] {
-            assert_eq!(identity("1", email, "", "").unwrap().email, None, "{email}");
+        assert_eq!((kept.email.as_ref().map(Address::as_str), kept.picture_url), (Some("ada@example.com"), None));
+        for email in ["", "ada", "\u{212a}im@example.com", "ada@example.com\0"] {
+            assert!(identity("1", email, "", "").unwrap().email.is_none(), "{email}");
         }
     }
 

@@ -1,10 +1,10 @@
-//! The SQL of accounts elsewhere.
+//! The SQL of external accounts.
 
 use sqlx::PgConnection;
 
 use crate::{ids::UserId, providers::Provider};
 
-/// Whose account elsewhere that is; needs the system scope.
+/// Returns the person whose external account this is. Needs the system scope.
 pub(super) async fn find_user(
     conn: &mut PgConnection,
     provider: Provider,
@@ -23,7 +23,8 @@ pub(super) async fn find_user(
     .await
 }
 
-/// Makes an account elsewhere a person's, unless it is somebody's; answers whose it is now. Needs the system scope.
+/// Links an external account to a person unless it is linked already. Returns the person it belongs
+/// to now. Needs the system scope.
 pub(super) async fn ensure(
     conn: &mut PgConnection,
     provider: Provider,

@@ -1,23 +1,24 @@
-//! Links that are mailed, and what waits for them to be opened.
+//! Links that are mailed, and the registrations that wait for them.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::ids::UserId;
+use super::UserRow;
+use crate::{ids::UserId, people::OperatorRole};
 
-/// What a link is for.
+/// The purpose of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
-    /// To show that an address is one's own.
+    /// Verifies an address.
     VerifyEmail,
-    /// To choose another password.
+    /// Lets the person choose another password.
     ResetPassword,
 }
 
 impl Purpose {
-    /// As stored, and as [`crate::signer::Signer`] takes it.
+    /// The name that is stored and that [`crate::signer::Signer`] signs.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -27,7 +28,7 @@ impl Purpose {
     }
 }
 
-/// What waits for a link to be opened.
+/// The details that wait for a link to be opened.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the columns are described in the migration that adds them")]
 pub struct Registration {
@@ -37,7 +38,7 @@ pub struct Registration {
     pub organization_name: Option<String>,
 }
 
-/// Makes a link that is good for `life`; needs the system scope.
+/// Makes a link that is valid for `life`. Needs the system scope.
 pub async fn insert_link(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -66,7 +67,8 @@ pub async fn insert_link(
     Ok(id)
 }
 
-/// The password that waits for a link that is good to verify an address; needs the system scope.
+/// Returns the password hash that waits for a valid link to verify an address. Needs the system
+/// scope.
 pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -81,7 +83,30 @@ pub async fn get_link_hash(conn: &mut PgConnection, id: Uuid) -> Result<Option<S
     .await
 }
 
-/// Uses a link, once; needs the system scope. `None`: there is none, it was used or its time is over.
+/// Returns the person of a link that is still good. Needs the system scope.
+pub async fn find_link_owner(
+    conn: &mut PgConnection,
+    id: Uuid,
+    purpose: Purpose,
+) -> Result<Option<UserRow>, sqlx::Error> {
+    sqlx::query_as!(
+        UserRow,
+        r#"
+        select u.id as "id: UserId", u.email, u.email_canonical as "email_canonical!", u.email_verified_at,
+          u.password_hash, u.first_name, u.last_name, u.picture_url,
+          u.operator_role as "operator_role: OperatorRole", u.created_at
+        from mail_links l
+        join users u on u.id = l.user_id
+        where l.id = $1 and l.purpose = $2 and l.used_at is null and l.expires_at > engine_now()
+        "#,
+        id,
+        purpose.name()
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// Uses a link, once. Returns `None` if it is unknown, used or expired. Needs the system scope.
 pub async fn use_link(
     conn: &mut PgConnection,
     id: Uuid,
@@ -110,7 +135,8 @@ pub async fn use_link(
     }))
 }
 
-/// The newest registration of somebody who is not verified yet, and its link; needs the system scope.
+/// Returns the newest registration of a person who is not verified yet, and its link. Needs the
+/// system scope.
 pub async fn find_registration(
     conn: &mut PgConnection,
     user_id: UserId,
@@ -130,7 +156,7 @@ pub async fn find_registration(
     Ok(row.map(|row| (row.id, row.password_hash)))
 }
 
-/// Makes all links of a person useless, with what waits for them; needs the system scope.
+/// Deletes all links of a person, and the registrations that wait for them. Needs the system scope.
 pub async fn delete_links(conn: &mut PgConnection, user_id: UserId) -> Result<(), sqlx::Error> {
     sqlx::query!("delete from mail_links where user_id = $1", user_id.0).execute(conn).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! What becomes of a delivery, whatever the network does.
+//! Tests of publishing a delivery, with every fault of the network.
 
 mod claims;
 mod emails;
@@ -16,23 +16,17 @@ use crate::{
         ledger::{self, ActionError},
     },
     ids::JobId,
-    posts::{self, DeliveryState},
+    posts::DeliveryState,
     testing::Bench,
 };
 
 const CAPTION: &str = "Two for one on Tuesday #pizza";
 
-/// A post that is due, and the job that publishes it.
+/// Makes a post that is due, and the job that publishes it.
 async fn due(bench: &Bench, with_picture: bool) -> JobId {
     let account_id = bench.connect_page().await;
     let asset_id = if with_picture { Some(bench.picture().await) } else { None };
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let (_, jobs) =
-        posts::create(&mut tx, &bench.engine.services.plans, bench.tenant_id, CAPTION, asset_id, &[account_id])
-            .await
-            .unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post(CAPTION, account_id, asset_id).await
 }
 
 async fn delivery(bench: &Bench, job_id: JobId) -> store::DeliveryRow {

@@ -1,4 +1,4 @@
-//! Deliveries: what becomes of a post on an account.
+//! Deliveries: one post on one account.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -26,13 +26,13 @@ pub struct DeliveryRow {
     pub published_at: Option<DateTime<Utc>>,
     pub error_class: Option<String>,
     pub error: Option<String>,
-    /// Since when it is being looked for: it may be out.
+    /// The time since which the post is being looked for, because it may be published.
     pub looked_for_since: Option<DateTime<Utc>>,
-    /// When it is looked for again.
+    /// The time of the next search.
     pub next_look_at: Option<DateTime<Utc>>,
 }
 
-/// The deliveries of posts.
+/// Returns the deliveries of posts.
 pub async fn list_deliveries(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -71,20 +71,20 @@ pub async fn list_deliveries(
 pub struct NewDelivery {
     /// Its id.
     pub id: DeliveryId,
-    /// What goes out.
+    /// The post.
     pub post_id: PostId,
-    /// Where.
+    /// The account.
     pub account_id: AccountId,
-    /// When; `None`: now.
+    /// The time; `None` for now.
     pub scheduled_at: Option<DateTime<Utc>>,
-    /// With which picture.
+    /// The picture.
     pub asset_id: Option<AssetId>,
 }
 
-/// Inserts deliveries; answers the ids of those that were not there before.
+/// Inserts deliveries. Returns the ids of those that did not exist before.
 ///
 /// # Errors
-/// The database refused; a foreign key when an account is not the tenant's.
+/// Returns a violated foreign key if an account is not the tenant's.
 pub async fn insert_deliveries(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -115,9 +115,10 @@ pub async fn insert_deliveries(
     .await
 }
 
-/// Notes which jobs make deliveries.
+/// Records the jobs that publish deliveries.
 pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
-    // Two statements: under row-level security a value taken out of `args` cannot drive the index of the other table.
+    // Two statements, because under row-level security a value taken out of `args` cannot use the
+    // index of the other table.
     let made = sqlx::query!(
         r#"
         select id, (args ->> 'delivery_id')::uuid as "delivery_id!"
@@ -146,7 +147,7 @@ pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &
     Ok(())
 }
 
-/// Whether one of these posts of an account is known to be the tenant's.
+/// Returns true if one of these posts of an account is known to be the tenant's.
 pub async fn is_any_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -168,7 +169,7 @@ pub async fn is_any_published(
     .await
 }
 
-/// The account that a delivery goes to; `None` if there is no such delivery.
+/// Returns the account of a delivery, or `None` if there is no such delivery.
 pub async fn find_account(
     conn: &mut PgConnection,
     tenant_id: TenantId,

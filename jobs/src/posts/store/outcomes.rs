@@ -1,4 +1,4 @@
-//! What becomes of a delivery: each change of its state.
+//! The state changes of a delivery.
 
 use sqlx::PgConnection;
 
@@ -11,7 +11,7 @@ use crate::{
     tenants::settings::OnUnknown,
 };
 
-/// Everything that a delivery needs to go out.
+/// Everything that is needed to publish a delivery.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct ClaimedDelivery {
@@ -26,20 +26,22 @@ pub struct ClaimedDelivery {
     pub page_id: String,
     pub token_id: TokenId,
     pub access_token: String,
-    /// Its call may have left in an earlier attempt.
+    /// True if the call of an earlier attempt may have been sent.
     pub was_sent: bool,
     /// The ids of the pictures that were uploaded for it.
     pub staged: Vec<String>,
-    /// The network keeps them for some hours more.
+    /// True if the network keeps those pictures for some hours more.
     pub is_staged_lately: bool,
-    /// For how long it is looked for if the network does not show it.
+    /// The time for which the post is looked for if the network does not show it.
     pub unknown_after_minutes: Option<i32>,
-    /// What becomes of it then.
+    /// The action after that time.
     pub on_unknown: Option<OnUnknown>,
 }
 
-/// Claims a delivery for its job: from `scheduled`, or from what an earlier attempt or a retry of the same job left.
-/// `None` if it was deleted, is published, or another job has it.
+/// Claims a delivery for its job: from `scheduled`, or from the state in which an earlier attempt
+/// or a retry of the same job left it.
+///
+/// Returns `None` if it was deleted, is published, or belongs to another job.
 pub async fn claim(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -98,7 +100,7 @@ pub async fn claim(
     .await
 }
 
-/// Marks a delivery published, with what the provider calls it.
+/// Marks a delivery as published, with the provider's id of the post.
 pub async fn mark_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -121,7 +123,7 @@ pub async fn mark_published(
     Ok(())
 }
 
-/// Marks a delivery of which nobody can tell whether it went out; answers whether its tenant has not been told that yet.
+/// Marks a delivery whose outcome nobody knows. Returns true if the tenant was not told yet.
 pub async fn mark_unknown(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -131,7 +133,8 @@ pub async fn mark_unknown(
     mark(conn, tenant_id, id, DeliveryState::Unknown, Some(facts), None).await
 }
 
-/// Puts a delivery that could not go out yet back, with what it waits for if that is not time.
+/// Returns a delivery that cannot be published yet to `scheduled`, with the cause if it is not the
+/// time.
 pub async fn mark_waiting(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -143,7 +146,7 @@ pub async fn mark_waiting(
     Ok(())
 }
 
-/// Notes of a delivery that may be out what the last look for it came to.
+/// Records the result of the last search for a delivery that may be published.
 pub async fn mark_looked_for(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -154,7 +157,7 @@ pub async fn mark_looked_for(
     Ok(())
 }
 
-/// Marks a delivery that will not go out; answers whether its tenant has not been told that yet.
+/// Marks a delivery as failed. Returns true if the tenant was not told yet.
 pub async fn mark_failed(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -164,13 +167,13 @@ pub async fn mark_failed(
     mark(conn, tenant_id, id, DeliveryState::Failed, Some(facts), None).await
 }
 
-/// Marks a delivery that somebody cancelled.
+/// Marks a delivery as cancelled.
 pub async fn mark_cancelled(conn: &mut PgConnection, tenant_id: TenantId, id: DeliveryId) -> Result<(), sqlx::Error> {
     mark(conn, tenant_id, id, DeliveryState::Cancelled, None, None).await?;
     Ok(())
 }
 
-/// Exchanges what the deliveries of two jobs are at the network.
+/// Swaps the provider's post ids of two jobs' deliveries.
 pub async fn swap_published(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -195,7 +198,7 @@ pub async fn swap_published(
     Ok(())
 }
 
-/// Puts a delivery that failed or was cancelled back, as its job runs again.
+/// Resets a failed or cancelled delivery to `scheduled`, because its job runs again.
 pub async fn mark_brought_back(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -215,7 +218,8 @@ pub async fn mark_brought_back(
     Ok(())
 }
 
-/// Answers whether this is an outcome that its tenant is to be told, and has not been.
+/// Changes the state. Returns true if the tenant is to be told about this outcome and was not told
+/// yet.
 async fn mark(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -251,8 +255,10 @@ async fn mark(
     Ok(is_news.unwrap_or(false))
 }
 
-/// Marks the account of a delivery, unless it was connected again since the attempt that saw it refused began; answers it if
-/// it did not need its user before.
+/// Marks the account of a delivery as needing its user. It does nothing if the account was
+/// connected again since the refused attempt began.
+///
+/// Returns the account if it did not need its user before.
 pub async fn mark_account_needs_reauth(
     conn: &mut PgConnection,
     tenant_id: TenantId,

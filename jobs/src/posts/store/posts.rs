@@ -1,4 +1,4 @@
-//! Posts: content.
+//! Posts: the content.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -20,7 +20,8 @@ pub struct PostRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Those of the times that are over for more than five minutes; a time that has just come means now.
+/// Returns the earliest time that is more than five minutes in the past. A time that has just
+/// passed means now.
 pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -37,7 +38,7 @@ pub async fn find_past(conn: &mut PgConnection, times: &[DateTime<Utc>]) -> Resu
 /// Inserts a post that somebody wrote.
 ///
 /// # Errors
-/// The database refused; a foreign key when the picture is not the tenant's.
+/// Returns a violated foreign key if the picture is not the tenant's.
 pub async fn insert_post(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -57,10 +58,10 @@ pub async fn insert_post(
     Ok(id)
 }
 
-/// Gives posts the picture that they go out with.
+/// Sets the pictures of posts.
 ///
 /// # Errors
-/// The database refused; a foreign key when a picture is not the tenant's.
+/// Returns a violated foreign key if a picture is not the tenant's.
 pub async fn attach_assets(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -83,7 +84,7 @@ pub async fn attach_assets(
     Ok(())
 }
 
-/// Those of the posts that exist.
+/// Returns those of the posts that exist.
 pub async fn list_by_ids(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -104,7 +105,7 @@ pub async fn list_by_ids(
     .await
 }
 
-/// The posts of a calendar, in its order.
+/// Returns the posts of a calendar, in its order.
 pub async fn list_by_calendar(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -126,7 +127,7 @@ pub async fn list_by_calendar(
     .await
 }
 
-/// The posts of a tenant, newest first, older than `after`.
+/// Returns the posts of a tenant, newest first, older than `after`.
 pub async fn list_posts(
     conn: &mut PgConnection,
     tenant_id: TenantId,

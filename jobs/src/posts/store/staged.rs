@@ -1,4 +1,4 @@
-//! Pictures that were uploaded for a delivery and that no post shows.
+//! Staged pictures: uploaded for a delivery, and not shown by any post.
 
 use sqlx::PgConnection;
 
@@ -7,7 +7,7 @@ use crate::{
     providers::StoredProvider,
 };
 
-/// The account to delete staged pictures from, if a delivery has any.
+/// Returns the account to delete staged pictures from, if a delivery has any.
 pub async fn find_account_of_staged(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -42,8 +42,10 @@ pub struct Staged {
     pub access_token: String,
 }
 
-/// Takes the staged pictures off a delivery that failed or was cancelled before anything was sent. Its row is locked first:
-/// whoever publishes it again finds either the pictures or nothing.
+/// Takes the staged pictures off a delivery that failed or was cancelled before anything was sent.
+///
+/// Its row is locked first, so a concurrent attempt to publish it finds either all pictures or
+/// none.
 pub async fn take_staged(
     conn: &mut PgConnection,
     tenant_id: TenantId,

@@ -12,10 +12,10 @@ use crate::{
     providers::{Failure, ProviderError, http::Answer},
 };
 
-/// Lists are followed for this many pages at most.
+/// The maximum number of pages of a list that are followed.
 const MAX_PAGES: usize = 50;
 
-/// Parameters of an address that we give ourselves: no token leaves us in an address.
+/// The parameters of a link that we always set ourselves, because a token must never be in a URL.
 const OURS: [&str; 2] = ["access_token", "appsecret_proof"];
 
 #[derive(Deserialize)]
@@ -36,12 +36,12 @@ struct Cursors {
     after: Option<String>,
 }
 
-/// A list that was followed.
+/// A list with all pages that were followed.
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
-    /// Whether that is all of it.
+    /// True if the list is complete.
     pub(super) is_complete: bool,
-    /// The provider's clock, as the first answer showed it.
+    /// The provider's clock, according to the first response.
     pub(super) clock: Option<ProviderClock>,
 }
 
@@ -53,7 +53,7 @@ impl Graph {
         format!("{graph}/{}/{path}", self.version)
     }
 
-    /// Reads one thing.
+    /// Reads one object.
     pub(super) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -63,7 +63,7 @@ impl Graph {
         self.api.parse(&self.read(&self.url(path), token, &owned(query)).await?.body)
     }
 
-    /// Follows a list to its end. A page may be empty and still have a next one.
+    /// Follows a list to its end (pagination). A page may be empty and still have a next one.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -92,8 +92,11 @@ impl Graph {
         Ok(list)
     }
 
-    /// Where a link to the next page leads: its parameters, but for those that are ours to give; its path, if it stays below our
-    /// Graph address, else that of the first page.
+    /// Returns the address and the parameters of the next page. Parameters that we set ourselves
+    /// are dropped.
+    ///
+    /// The link's path is used only if it stays below our Graph address; otherwise the first page's
+    /// is used.
     fn follow(&self, next: &str, first_url: &str) -> Result<(String, Query), ProviderError> {
         let mut next = Url::parse(next).map_err(|_| self.api.error(Failure::Endless))?;
         let query: Query = next.query_pairs().into_owned().filter(|(name, _)| !OURS.contains(&name.as_str())).collect();
@@ -109,13 +112,14 @@ impl Graph {
         self.api.send(self.signed(Method::GET, url, token).query(query)).await
     }
 
-    /// A request with a token and, in its address, the proof of it.
+    /// Returns a request with a token, and with its proof in the URL.
     pub(super) fn signed(&self, method: Method, url: &str, token: &SecretString) -> RequestBuilder {
         let request = self.api.client.request(method, url).query(&[("appsecret_proof", self.proof(token))]);
         request.bearer_auth(token.expose_secret())
     }
 
-    /// The answer to a write. An error that carries the write's own answer is that answer.
+    /// Sends a write, and returns its response. An error that contains the write's original
+    /// response counts as that response.
     pub(super) async fn write(&self, request: RequestBuilder) -> Result<Bytes, ProviderError> {
         let answer = self.api.exchange(request).await?;
         let original = if answer.is_success() { None } else { original_response(&answer.body) };

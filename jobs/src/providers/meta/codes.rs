@@ -1,10 +1,11 @@
-//! What Meta's error codes mean, and whether a write that was answered with one may have happened.
+//! The meaning of Meta's error codes, also for a write that may have happened.
 //!
-//! Codes are compared as integers, never by the text around them.
+//! Codes are compared as integers, never by their text.
 
 use crate::providers::{Class, OnWrite};
 
-/// The class of an error code with its subcode (0: none). Source: Graph API error codes, Pages and Login documentation.
+/// Returns the class of an error code with its subcode (0 for none). Source: Graph API error codes,
+/// Pages and Login documentation.
 pub(super) fn class_of(code: i64, subcode: i64) -> Class {
     match (code, subcode) {
         (_, 1_346_003 | 1_349_125 | 1_366_046 | 1_404_102 | 1_609_008 | 2_061_006 | 2_069_019) => Class::Permanent,
@@ -22,24 +23,33 @@ pub(super) fn class_of(code: i64, subcode: i64) -> Class {
     }
 }
 
-/// What an error says about the write that it answers, if it carries no `original_response`: of a code with its subcode (0: none),
-/// answered with a status below 500. Whatever is answered with
-/// another status, or is not in this table, has to be read back.
+/// Returns the meaning of an error code with its subcode (0 for none) for the write that failed.
 ///
-/// | code | verdict | source |
-/// |---|---|---|
-/// | 1, 2; subcodes 1363047, 1609010 | read back | Graph API error codes: "possibly a temporary issue", "service unavailable": neither says at which moment |
-/// | 4, 17, 32, 341, 613, 80000-80014 | refused | Graph API, "Rate limits": the call fails before it is carried out |
-/// | 4 / 2207051 | read back | Instagram error codes: an action that was blocked as spam, some of it may be out |
-/// | 3, 10, 200-299; 100 / 33; subcode 1404078 | refused | Graph API error codes, Pages API "Permissions": checked before the write |
-/// | 102, 190; subcodes 1404006, 4854002 | refused | Access tokens, "Debugging and error handling": the token is checked first |
-/// | 100, 324, 1609005; subcodes of bad content | refused | Graph API error codes: a parameter is invalid |
-/// | 101; 100 / 36009 | refused | Graph API error codes: the app, or the login, is not valid |
-/// | 368; subcode 1404112 | refused | Graph API error codes: "temporarily blocked" |
-/// | 506; subcode 1366051 | read back | Graph API error codes: the same was posted just before, perhaps by this very call |
+/// It applies to responses with a status below 500 and without an `original_response`. A response
+/// with another status, or with a code that is not listed here, has to be read back.
 ///
-/// An error of the read that follows a write has the same codes ("Advanced Uses: Read-After-Write"). That is why a write
-/// asks for no fields, and why `original_response` is looked for first.
+/// Read back, because the write may have happened (source: Graph API error codes):
+/// - 1, 2; subcodes 1363047, 1609010: "possibly a temporary issue", "service unavailable". Neither
+///   says at which moment the call failed.
+/// - 506; subcode 1366051: the same was posted just before, perhaps by this very call.
+/// - 4 / 2207051 (source: Instagram error codes): an action that was blocked as spam. A part of it
+///   may be published.
+///
+/// Refused, because the check comes before the write:
+/// - 4, 17, 32, 341, 613, 80000-80014: the call fails before it is carried out. Source: Graph API,
+///   "Rate limits".
+/// - 3, 10, 200-299; 100 / 33; subcode 1404078: a permission is missing. Source: Graph API error
+///   codes, Pages API "Permissions".
+/// - 102, 190; subcodes 1404006, 4854002: the token is checked first. Source: Access tokens,
+///   "Debugging and error handling".
+/// - 100, 324, 1609005; subcodes of bad content: a parameter is invalid. Source: Graph API error
+///   codes.
+/// - 101; 100 / 36009: the app, or the login, is not valid. Source: Graph API error codes.
+/// - 368; subcode 1404112: "temporarily blocked". Source: Graph API error codes.
+///
+/// An error of the read that follows a write has the same codes ("Advanced Uses:
+/// Read-After-Write"). Therefore a write requests no fields, and `original_response` is looked for
+/// first.
 pub(super) fn on_write(code: i64, subcode: i64) -> OnWrite {
     if (code, subcode) == (4, 2_207_051) {
         return OnWrite::ReadBack;

@@ -1,4 +1,4 @@
-//! How Pages are connected, by the token of somebody who manages them.
+//! Connects Pages, with the token of a person who manages them.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::{Facebook, PAGE_SIZE};
 use crate::providers::{Call, Connector, Found, FoundAccount, ProviderError, Token};
 
-/// What publishing to a Page needs. Source: Pages API, "Posts".
+/// The permissions that publishing to a Page needs. Source: Pages API, "Posts".
 pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
 
-/// Without these nothing can be published, or looked for afterwards. Source: Pages API, "Posts", "Permissions".
+/// The permissions without which nothing can be published or looked for afterwards. Source: Pages
+/// API, "Posts", "Permissions".
 const PUBLISHING_SCOPES: [&str; 2] = ["pages_manage_posts", "pages_read_engagement"];
 
 #[derive(Deserialize)]
@@ -24,7 +25,7 @@ struct TokenAnswer {
 /// The person behind a token.
 #[derive(Deserialize)]
 struct Person {
-    /// App-scoped.
+    /// The app-scoped id.
     id: String,
 }
 
@@ -39,15 +40,15 @@ struct Permission {
 struct ManagedPage {
     id: String,
     name: String,
-    /// Missing when the person did not share the Page.
+    /// The Page's token; missing if the person did not share the Page.
     access_token: Option<SecretString>,
-    /// What the person may do there.
+    /// The tasks that the person may do on the Page.
     #[serde(default)]
     tasks: Vec<String>,
 }
 
 impl ManagedPage {
-    /// Whether the person may publish there. Source: Pages API, "Tasks".
+    /// Returns true if the person may publish on the Page. Source: Pages API, "Tasks".
     fn can_publish(&self) -> bool {
         self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
     }
@@ -102,7 +103,8 @@ impl Facebook {
         Ok(list.items.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
     }
 
-    /// The Pages that the person shared with us and may publish to, and the names of the others.
+    /// Returns the Pages that the person shared with us and may publish to, and the names of the
+    /// others.
     async fn list_pages(&self, token: &SecretString) -> Result<(Vec<FoundAccount>, Vec<String>), ProviderError> {
         let query = [("fields", "id,name,access_token,tasks"), ("limit", PAGE_SIZE)];
         let (mut accounts, mut left_out) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! Answers of the Graph API that say that something went wrong.
+//! Error responses of the Graph API.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -32,7 +32,9 @@ struct Carried {
     original_response: Value,
 }
 
-/// The result of a write whose answer is an error because the read after it failed; as JSON or as a text that holds it.
+/// Returns the result of a write whose response is an error because the read after it failed. It is
+/// JSON, or a text that holds JSON.
+///
 /// Source: Graph API, "Advanced Uses: Read-After-Write, Errors".
 pub(super) fn original_response(body: &[u8]) -> Option<Vec<u8>> {
     let Carrier { error } = serde_json::from_slice(body).ok()?;
@@ -45,7 +47,7 @@ pub(super) fn original_response(body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// What an answer of the Graph API says went wrong, if something did.
+/// Returns the failure that a response of the Graph API reports, if any.
 pub(super) fn failure_of(answer: &Answer) -> Option<Failure> {
     if answer.is_success() {
         return None;

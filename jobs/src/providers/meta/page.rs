@@ -1,4 +1,4 @@
-//! Publishing to a Page, and reading back what it shows.
+//! Publishes to a Page, and reads back its posts.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::{
     providers::{Class, Failure, ProviderError, ReadError, RemoteAccount, Shown, http},
 };
 
-/// What reading back compares. Source: Graph API, "Post" and "Story attachment".
+/// The fields that reading back compares. Source: Graph API, "Post" and "Story attachment".
 const FEED_FIELDS: &str = "id,message,created_time,permalink_url,status_type,from,application,\
     attachments{media_type,target{id},subattachments{media_type,target{id}}}";
 
-/// An address of a post is worth no longer wait than this.
+/// The time limit for reading the address of a post, which is not worth a longer wait.
 const PERMALINK_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Deserialize)]
@@ -54,7 +54,7 @@ impl<'a> Page<'a> {
         Self { graph: graph.on_account(account.id), id: account.remote_id, token: account.token }
     }
 
-    /// Uploads a picture that nobody sees until a post attaches it.
+    /// Uploads a picture that stays invisible until a post attaches it.
     pub(super) async fn stage_picture(&self, picture: &Bytes, content_type: &str) -> Result<String, ProviderError> {
         let source = multipart::Part::stream_with_length(picture.clone(), picture.len() as u64)
             .file_name("picture")
@@ -75,7 +75,8 @@ impl<'a> Page<'a> {
         self.graph.write(request).await.map(|_| ())
     }
 
-    /// Publishes a text with pictures that were staged. It asks for nothing but the id, so that no read can fail after the write.
+    /// Publishes a text with staged pictures. It requests only the id, so that no read can fail
+    /// after the write.
     pub(super) async fn publish(
         &self,
         deadline: Deadline,
@@ -102,7 +103,8 @@ impl<'a> Page<'a> {
         Ok(Remote { id, permalink: None })
     }
 
-    /// The id of the post, where that of a picture in it was answered. If it cannot be found out now, the post is read back.
+    /// Returns the id of the post if the response has the id of a picture in it. If that fails now,
+    /// the post is read back later.
     async fn post_id(&self, id: String) -> Result<String, ProviderError> {
         if id.contains('_') {
             return Ok(id);
@@ -110,10 +112,11 @@ impl<'a> Page<'a> {
         self.story(&id).await.ok().flatten().ok_or_else(|| self.graph.api.error(Failure::unexpected()))
     }
 
-    /// The post that shows a picture, if one does.
+    /// Returns the post that shows a picture, if one does.
     pub(super) async fn find_post_of(&self, picture: &str) -> Result<Option<String>, ReadError> {
         match self.story(picture).await {
-            // Nobody keeps a picture for ever that no post shows.
+            // Facebook deletes pictures that no post shows in time, so an error here means that no
+            // post shows this one.
             Err(error) if [Class::Permission, Class::Permanent].contains(&error.class()) => Ok(None),
             story => Ok(story?),
         }
@@ -124,7 +127,7 @@ impl<'a> Page<'a> {
         Ok(story.page_story_id)
     }
 
-    /// The newest posts of the Page: whether each shows the app that it was made with.
+    /// Returns the newest posts of the Page, and if each one shows the app that made it.
     pub(super) async fn list_newest(&self) -> Result<Vec<(String, bool)>, ReadError> {
         let query = [("fields", "id,application"), ("limit", "25")];
         let path = format!("{}/feed", self.id);
@@ -132,7 +135,8 @@ impl<'a> Page<'a> {
         Ok(newest.data.into_iter().map(|post| (post.id, post.application.is_some())).collect())
     }
 
-    /// Where people see a post; its address without a name if Facebook does not say at once.
+    /// Returns the public address of a post. If Facebook does not respond at once, the address is
+    /// made of the post's id.
     pub(super) async fn permalink(&self, post_id: &str) -> String {
         let read = self.graph.get::<Permalink>(post_id, self.token, &[("fields", "permalink_url")]);
         let answer = tokio::time::timeout(PERMALINK_TIMEOUT, read).await;
@@ -140,7 +144,7 @@ impl<'a> Page<'a> {
         told.unwrap_or_else(|| format!("https://www.facebook.com/{post_id}"))
     }
 
-    /// What the Page shows since then, oldest first, all of it, with Facebook's clock.
+    /// Returns all posts of the Page since that time, oldest first, with Facebook's clock.
     pub(super) async fn list_posts(&self, since: DateTime<Utc>) -> Result<Shown, ReadError> {
         let since = since.timestamp().to_string();
         let query = [("fields", FEED_FIELDS), ("since", since.as_str()), ("limit", PAGE_SIZE)];

@@ -12,24 +12,24 @@ pub(super) struct PagePost {
     pub(super) id: String,
     /// Its text.
     pub(super) message: Option<String>,
-    /// When it was made, by Facebook's clock.
+    /// The creation time, by Facebook's clock.
     #[serde(default, deserialize_with = "graph_time")]
     pub(super) created_time: Option<DateTime<Utc>>,
-    /// Where people see it.
+    /// The public address.
     pub(super) permalink_url: Option<String>,
-    /// Who made it, where that is shown.
+    /// The author, if shown.
     pub(super) from: Option<Thing>,
-    /// With which app, where that is shown.
+    /// The app that made it, if shown.
     pub(super) application: Option<Thing>,
-    /// What sort of post it is.
+    /// The type of the post.
     status_type: Option<String>,
     attachments: Option<Attachments>,
 }
 
-/// Something with an id.
+/// An object with an id.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Thing {
-    /// Its id, where that is shown.
+    /// Its id, if shown.
     pub(super) id: Option<String>,
 }
 
@@ -51,7 +51,7 @@ fn each(attachments: Option<&Attachments>) -> impl Iterator<Item = &Attachment> 
 }
 
 impl PagePost {
-    /// What it says about itself, on a Page and to one app.
+    /// Returns the post as we compare it, as seen on a Page and by one app.
     pub(super) fn shown(self, page_id: &str, app_id: &str) -> ShownPost {
         let is = |thing: &Option<Thing>, id: &str| thing.as_ref()?.id.as_ref().map(|shown| shown == id);
         ShownPost {
@@ -65,9 +65,10 @@ impl PagePost {
         }
     }
 
-    /// The pictures that it shows.
+    /// Returns the pictures that the post shows.
     fn pictures(&self) -> Pictures {
-        // What an album is of is the post itself; its pictures are below.
+        // The media type of an album says nothing about its pictures; they are in the
+        // subattachments.
         let all = each(self.attachments.as_ref()).flat_map(|top| {
             let parts: Vec<&Attachment> = each(top.subattachments.as_ref()).collect();
             if parts.is_empty() { vec![top] } else { parts }
@@ -85,17 +86,18 @@ impl PagePost {
     }
 }
 
-/// Posts of this sort have pictures, whether or not they are shown. Source: Graph API, "Post", `status_type`.
+/// Returns true for posts that have pictures, even if those are not shown. Source: Graph API,
+/// "Post", `status_type`.
 fn is_of_media(status_type: &str) -> bool {
     ["added_photos", "added_video"].contains(&status_type)
 }
 
-/// Links have attachments too.
+/// Returns true for pictures; links have attachments too.
 fn is_picture(media_type: &str) -> bool {
     ["photo", "album", "video"].contains(&media_type)
 }
 
-/// `2026-11-26T12:00:00+0000`. Source: Graph API, "Dates and times".
+/// Reads a time like `2026-11-26T12:00:00+0000`. Source: Graph API, "Dates and times".
 fn graph_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<DateTime<Utc>>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! How posts go out on Pages.
+//! Publishes posts on Pages.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
     providers::{Call, Publisher, Reading, RemoteAccount, Shown},
 };
 
-/// How long Facebook may take to show in the feed what it published.
+/// The time that Facebook may take to show a published post in the feed.
 const FEED_LAG: Duration = Duration::from_mins(1);
 
 impl Facebook {

@@ -1,4 +1,4 @@
-//! How long Meta wants us to wait, by the headers of an answer.
+//! Reads the wait that Meta asks for, from the headers of a response.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,10 +7,11 @@ use serde::Deserialize;
 
 use crate::providers::wait::{bounded, retry_after};
 
-/// What is used up comes back within an hour. Source: Graph API, "Rate limits": a rolling window of one hour.
+/// The time within which used-up calls come back. Source: Graph API, "Rate limits": a rolling
+/// window of one hour.
 const WINDOW: Duration = Duration::from_hours(1);
 
-/// At this percentage calls are refused. Source: Graph API, "Rate limits".
+/// The percentage at which calls are refused. Source: Graph API, "Rate limits".
 const USED_UP: f64 = 100.0;
 
 #[derive(Debug, Default, Deserialize)]
@@ -19,7 +20,7 @@ struct Usage {
     call_count: f64,
     total_time: f64,
     total_cputime: f64,
-    /// Minutes.
+    /// The wait in minutes.
     estimated_time_to_regain_access: f64,
 }
 
@@ -34,7 +35,8 @@ impl Usage {
     }
 }
 
-/// The longest wait that the headers ask for, within bounds; `None` if they ask for none.
+/// Returns the longest wait that the headers ask for, within bounds, or `None` if they ask for
+/// none.
 pub(super) fn told(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let business: BTreeMap<String, Vec<Usage>> =

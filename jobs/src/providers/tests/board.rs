@@ -1,7 +1,8 @@
-//! A provider for tests only: a notice board. It shows that a provider is one folder behind the seam.
+//! A provider for tests only: a notice board. It shows that a provider is one folder behind the
+//! seam.
 //!
-//! People log in by the sandbox's Google, with PKCE; everything else happens in this process. Its one account has no token of
-//! its own.
+//! People log in through the sandbox's Google, with PKCE. Everything else happens in this process.
+//! Its one account has no token of its own.
 
 use std::{
     sync::{
@@ -24,20 +25,20 @@ use crate::{
     },
 };
 
-/// The name it goes by: that of a provider for which there is nothing in this version.
+/// The provider that it stands for: one that this version does not support.
 pub(super) const PROVIDER: Provider = Provider::Instagram;
 
-/// The board, and what happened there.
+/// The board and its records.
 #[derive(Debug)]
 pub(super) struct Board {
     api: Api,
-    /// What hangs there.
+    /// The posts on the board.
     pub(super) posts: Mutex<Vec<ShownPost>>,
-    /// How many pictures were staged.
+    /// The number of staged pictures.
     staged: Mutex<usize>,
     /// The tokens that were revoked.
     pub(super) revoked: Mutex<Vec<String>>,
-    /// The answer to a post gets lost, once.
+    /// True if the response to the next post gets lost.
     pub(super) loses_answer: AtomicBool,
 }
 
@@ -48,7 +49,7 @@ impl Board {
         Arc::new(Self { api, posts, staged, revoked, loses_answer: AtomicBool::new(false) })
     }
 
-    /// The board as a provider that is set up, in the world of a sandbox.
+    /// Returns the board as a configured provider, in the world of a sandbox.
     pub(super) fn integration(self: &Arc<Self>, base: &str) -> Integration {
         let google = ProvidersConfig::of_sandbox(base).google;
         let app = OauthApp {

@@ -1,4 +1,4 @@
-//! Erases a tenant and everything that is its.
+//! Erases a tenant and all its data.
 
 mod connections;
 
@@ -16,46 +16,48 @@ use crate::{
     services::Services,
 };
 
-/// Rows deleted in one transaction.
+/// The number of rows that one transaction deletes.
 const ROWS_AT_ONCE: i64 = 1_000;
 
-/// How often connections are revoked at most before what cannot be revoked is left.
+/// The number of attempts to revoke connections before the remaining ones are left as they are.
 const REVOKING_TRIES: u32 = 5;
 
-/// How long a provider has until it is asked to revoke again.
+/// The wait before a provider is asked to revoke again.
 const REVOKE_AGAIN: Duration = Duration::from_mins(1);
 
-/// How long jobs that were asked to stop, or what came in at the last moment, are given.
+/// The wait for jobs that were asked to stop, and before looking for rows that came in meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
-/// Erase the tenant `tenant_id`, whom [`super::erase`] has marked.
+/// Erases the tenant `tenant_id`, which [`super::erase`] has marked.
 ///
-/// Safe to repeat: each step removes what it finds, in transactions of its own, and the tenant's row goes last, when nothing is
-/// left. What was in the middle of coming in is found by the next look.
+/// Safe to repeat: each step removes the rows it finds, in its own transactions. The tenant's row
+/// goes last, when nothing is left. Rows that were being written during a step are found by the
+/// next run.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EraseTenant {
     /// The tenant.
     pub tenant_id: TenantId,
 }
 
-/// What was done so far.
+/// The progress so far.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Progress {
     /// Jobs that had not ended.
     jobs: u64,
-    /// Connections that were revoked at the provider, or were dead.
+    /// Connections that were revoked at the provider, or were dead already.
     revoked: u64,
-    /// Connections of people who have others in another tenant: revoking would end those too.
+    /// Connections of people who have connections in another tenant too: revoking would end those
+    /// as well.
     kept_for_others: u64,
-    /// Connections that the provider did not revoke. The people can, in their account there.
+    /// Connections that the provider did not revoke. The people can do so in their account there.
     not_revoked: u64,
-    /// How often revoking was tried.
+    /// The number of attempts to revoke.
     revoking_tries: u32,
-    /// Whether that is over.
+    /// True once revoking is over.
     is_revoked: bool,
     /// Files.
     files: u64,
-    /// Rows, jobs that had not ended apart.
+    /// Rows, without the jobs that had not ended.
     rows: u64,
 }
 
@@ -87,7 +89,7 @@ impl Job for EraseTenant {
             erasing.delete_rows().await?;
             erasing.finish().await?;
         }
-        // A file that was uploaded while the tenant went has no row any more.
+        // A file that was uploaded during the erasure has no row any more.
         erasing.delete_files(STEPS - 1).await?;
         erasing.say(STEPS, "erased");
         cx.begin().await?.complete(json!(erasing.progress)).await
@@ -99,7 +101,7 @@ async fn read_progress(cx: &JobContext) -> Result<Progress, JobError> {
     Ok(progress.and_then(|progress| serde_json::from_value(progress).ok()).unwrap_or_default())
 }
 
-/// Steps, of which each table is one.
+/// The number of steps; each table is one.
 const STEPS: usize = TABLES.len() + 5;
 
 struct Erasing<'a> {
@@ -113,8 +115,10 @@ impl Erasing<'_> {
         self.cx.progress(step as u64, STEPS as u64, words);
     }
 
-    /// Deletes jobs that wait, asks those that run to stop, and waits for them. One whose call may have happened neither runs nor
-    /// comes back, so the call is not made again.
+    /// Deletes waiting jobs, asks running jobs to stop, and waits for them.
+    ///
+    /// A job whose call to a provider may have happened is not run again, so the call is not
+    /// repeated.
     async fn end_jobs(&mut self) -> Result<(), JobError> {
         loop {
             self.say(0, &format!("{} jobs ended", self.progress.jobs));
@@ -157,7 +161,7 @@ impl Erasing<'_> {
         Ok(())
     }
 
-    /// The audit log, and with its last entries the tenant itself.
+    /// Deletes the audit log and, with its last entries, the tenant itself.
     async fn finish(&mut self) -> Result<(), JobError> {
         self.say(STEPS - 2, "the audit log and the tenant itself");
         let actor = Actor::job(self.cx.job_id(), EraseTenant::KIND);

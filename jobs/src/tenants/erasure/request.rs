@@ -1,4 +1,4 @@
-//! The request to erase a tenant: from that moment on nobody gets in any more.
+//! The request to erase a tenant. It takes effect at once: nobody can use the tenant any more.
 
 use serde_json::json;
 
@@ -6,12 +6,66 @@ use super::{EraseTenant, store};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
-    ids::TenantId,
+    ids::{TenantId, UserId},
     secrets::Keyring,
+    tenants::{self, members, roles::Role},
 };
 
-/// Has a tenant erased: revokes its keys, takes its people and invitations out, and enqueues the job that removes everything. May
-/// be repeated. Answers `None` where there is no such tenant. Needs the system scope.
+/// A request to erase a tenant.
+#[derive(Debug, Clone)]
+pub struct Erasure {
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// Its name, typed by the caller, so that nobody erases the wrong tenant.
+    pub confirmed_name: String,
+    /// The person who requests it and must own the tenant; `None` for an operator.
+    pub owner: Option<UserId>,
+}
+
+/// The reason why a tenant is not erased.
+#[derive(Debug, thiserror::Error)]
+pub enum ErasureError {
+    /// There is no such tenant.
+    #[error("no such tenant")]
+    Missing,
+    /// It has another name.
+    #[error("the tenant has another name")]
+    NotConfirmed,
+    /// The person who requests it does not own it.
+    #[error("only its owners erase a tenant")]
+    OwnersOnly,
+    /// The job could not be enqueued.
+    #[error("could not enqueue")]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Checks a request to erase a tenant, and starts the erasure. Needs the system scope.
+pub async fn request(
+    tx: &mut Tx,
+    keyring: &Keyring,
+    actor: &Actor,
+    erasure: &Erasure,
+) -> Result<Enqueued, ErasureError> {
+    let tenant_id = erasure.tenant_id;
+    if let Some(owner) = erasure.owner
+        && members::get_role(tx, tenant_id, owner).await? != Some(Role::Owner)
+    {
+        return Err(ErasureError::OwnersOnly);
+    }
+    let tenant = tenants::store::lock(tx, tenant_id).await?.ok_or(ErasureError::Missing)?;
+    if tenant.name != erasure.confirmed_name {
+        return Err(ErasureError::NotConfirmed);
+    }
+    erase(tx, keyring, actor, tenant_id).await?.ok_or(ErasureError::Missing)
+}
+
+/// Starts the erasure of a tenant: revokes its keys, removes its members and invitations, and
+/// enqueues the job that deletes the rest.
+///
+/// Idempotent. Returns `None` if there is no such tenant. Needs the system scope.
 pub async fn erase(
     tx: &mut Tx,
     keyring: &Keyring,
@@ -30,7 +84,7 @@ pub async fn erase(
     Ok(Some(enqueued))
 }
 
-/// An entry in the operators' log: the tenant's own goes with it.
+/// Returns an entry for the operators' log, because the tenant's own log is erased too.
 fn entry(action: &str, tenant_id: TenantId, details: serde_json::Value) -> Entry {
     Entry {
         tenant_id: TenantId::SYSTEM,

@@ -1,4 +1,4 @@
-//! The SQL of erasing.
+//! The SQL of the erasure.
 
 use sqlx::{AssertSqlSafe, PgConnection};
 
@@ -9,8 +9,8 @@ use crate::{
     providers::{Provider, StoredProvider},
 };
 
-/// Every table with rows of tenants, each before those that it refers to. Jobs that have not ended, the audit log and the tenant
-/// itself come apart.
+/// Every table with rows of tenants, each before the tables that it references. Unfinished jobs,
+/// the audit log and the tenant itself are deleted separately.
 pub(super) const TABLES: &[&str] = &[
     "job_events",
     "job_attempts",
@@ -35,7 +35,8 @@ pub(super) const TABLES: &[&str] = &[
     "api_keys",
 ];
 
-/// Marks a tenant as being erased; answers whether it was not before, and `None` where there is none.
+/// Marks a tenant as being erased. Returns true if it was not marked before, and `None` if there is
+/// no such tenant.
 pub(super) async fn mark_erasing(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Option<bool>, sqlx::Error> {
     let before = sqlx::query_scalar!(
         r#"
@@ -55,8 +56,8 @@ pub(super) async fn mark_erasing(conn: &mut PgConnection, tenant_id: TenantId) -
     Ok(before)
 }
 
-/// Lets nobody in any more: neither keys, nor people, nor those who were asked to come, nor accounts that are being
-/// connected.
+/// Locks everybody out: revokes keys, and deletes memberships, open invitations and unfinished
+/// sign-ins for connecting accounts.
 pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -78,7 +79,7 @@ pub(super) async fn lock_out(conn: &mut PgConnection, tenant_id: TenantId) -> Re
     Ok(())
 }
 
-/// Whether the tenant's row is there.
+/// Returns true if the tenant's row exists and is marked as being erased.
 pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"select exists (select from tenants where id = $1 and erasing_at is not null) as "is_there!""#,
@@ -88,16 +89,17 @@ pub(super) async fn is_there(conn: &mut PgConnection, tenant_id: TenantId) -> Re
     .await
 }
 
-/// A person's token that goes with the tenant.
+/// A person's token that is revoked with the tenant.
 pub(super) struct Revocable {
     pub(super) id: TokenId,
     pub(super) provider: StoredProvider,
     pub(super) access_token: String,
-    /// The same person connected accounts in another tenant too.
+    /// True if the same person connected accounts in another tenant too.
     pub(super) is_shared: bool,
 }
 
-/// The people's tokens of a tenant that were not forgotten. To revoke one ends all that the person gave us, in other tenants too.
+/// Returns the people's tokens of a tenant that are not forgotten yet. Revoking one ends every
+/// grant of that person to us, in other tenants too.
 pub(super) async fn list_revocable(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -126,14 +128,14 @@ pub(super) async fn list_revocable(
     .await
 }
 
-/// What the code of a login was exchanged for, before accounts were connected with it.
+/// The token of a login whose code was exchanged, but with which no account was connected yet.
 pub(super) struct KeptLogin {
     pub(super) id: OauthStateId,
     pub(super) provider: StoredProvider,
     pub(super) user_token: String,
 }
 
-/// Logins of a tenant that were exchanged, and connected nothing.
+/// Returns a tenant's logins whose code was exchanged and with which no account was connected.
 pub(super) async fn list_kept_logins(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -157,7 +159,7 @@ pub(super) async fn list_kept_logins(
     .await
 }
 
-/// Whether a person connected accounts in another tenant.
+/// Returns true if a person connected accounts in another tenant.
 pub(super) async fn is_elsewhere(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -179,7 +181,7 @@ pub(super) async fn is_elsewhere(
     .await
 }
 
-/// Forgets tokens, of connections and of logins, that nothing is left to be done about.
+/// Forgets tokens, of connections and of logins, that need no further attempt.
 pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -196,7 +198,7 @@ pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[
     Ok(())
 }
 
-/// Whether there is a person's token that was not forgotten.
+/// Returns true if there is a person's token that is not forgotten yet.
 pub(super) async fn is_connected(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
@@ -209,14 +211,14 @@ pub(super) async fn is_connected(conn: &mut PgConnection, tenant_id: TenantId) -
     .await
 }
 
-/// Deletes up to `limit` rows of a tenant from one of [`TABLES`]; answers how many.
+/// Deletes up to `limit` rows of a tenant from one of [`TABLES`]. Returns the number of rows.
 pub(super) async fn delete_some(
     conn: &mut PgConnection,
     table: &'static str,
     tenant_id: TenantId,
     limit: i64,
 ) -> Result<u64, sqlx::Error> {
-    // A bitmap would be made of all that the tenant has there, for each chunk anew.
+    // Otherwise each chunk would build a bitmap of all the tenant's rows in the table again.
     sqlx::query!("set local enable_bitmapscan = off").execute(&mut *conn).await?;
     let sql = format!(
         "delete from {table} where tenant_id = $1 and ctid = any (array(
@@ -227,11 +229,12 @@ pub(super) async fn delete_some(
     Ok(deleted.rows_affected())
 }
 
-/// Deletes the tenant's row, if nothing refers to it; answers whether it did. What comes in at the same time waits for the
-/// lock, and then finds no tenant.
+/// Deletes the tenant's row if nothing references it. Returns true if it did. A row that is
+/// inserted at the same time waits for the lock, and then finds no tenant.
 pub(super) async fn finish(conn: &mut PgConnection, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
     sqlx::query!("select id from tenants where id = $1 for update", tenant_id.0).fetch_optional(&mut *conn).await?;
-    // Two looks at the jobs: each is served by an index, one at all of them would not be.
+    // Two queries for the jobs, because an index serves each of them, but none serves one query for
+    // all jobs.
     let jobs = ["jobs where state <> 'executing' and", "jobs where state = 'executing' and"].map(str::to_owned);
     let others = TABLES.iter().chain(&["audit_log", "audit_heads"]).map(|table| format!("{table} where"));
     let parts: Vec<String> =

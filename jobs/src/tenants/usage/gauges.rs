@@ -1,4 +1,4 @@
-//! How much of what a plan allows is used.
+//! The current usage of a tenant beside its limits.
 
 use sqlx::PgConnection;
 
@@ -11,18 +11,18 @@ use crate::{
     },
 };
 
-/// How much of a limit is used.
+/// The used part of one limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gauge {
-    /// So much.
+    /// The used amount.
     pub used: i64,
-    /// Of so much.
+    /// The limit.
     pub limit: u32,
-    /// In this period; `None`: in all.
+    /// The period of the limit; `None` if it counts in all.
     pub period: Option<Period>,
 }
 
-/// What a tenant has used.
+/// The usage of a tenant.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
     /// Its plan.
@@ -33,18 +33,18 @@ pub struct Usage {
     pub images: Gauge,
     /// Texts by AI in this month.
     pub generations: Gauge,
-    /// Posts since there is this tenant.
+    /// Posts since the tenant exists.
     pub posts_in_all: i64,
-    /// Texts by AI since there is this tenant.
+    /// Texts by AI since the tenant exists.
     pub generations_in_all: i64,
-    /// What all its pictures take.
+    /// The size of all its pictures.
     pub storage_bytes: i64,
 }
 
-/// What a tenant has used.
+/// Returns the usage of a tenant.
 ///
 /// # Errors
-/// [`UsageError::NoTenant`], or the database refused.
+/// Returns [`UsageError::NoTenant`] if there is no such tenant.
 pub async fn get(conn: &mut PgConnection, plans: &PlansConfig, tenant_id: TenantId) -> Result<Usage, UsageError> {
     let account = account(conn, tenant_id).await?;
     let row = sqlx::query!(

@@ -13,7 +13,7 @@ use crate::{
     testing::Bench,
 };
 
-/// A bench whose tenant is on the plan basic: ten of everything.
+/// A bench whose tenant is on the plan basic, with a limit of ten for everything.
 async fn bench(pool: PgPool) -> Bench {
     let bench = Bench::new(pool).await;
     bench.execute("update tenants set plan = 'basic' where id = $1", bench.tenant_id.0).await;
@@ -117,7 +117,7 @@ async fn a_tenant_that_is_not_there_uses_nothing(pool: PgPool) {
     assert!(matches!(take(&bench, Limited::Images, 1).await, Err(UsageError::NoTenant)));
 }
 
-/// Asks for three posts: four texts.
+/// Requests a calendar of three posts, which needs four texts.
 async fn calendar(bench: &Bench) -> Result<(CalendarId, JobId), UsageError> {
     let month = NaiveDate::from_ymd_opt(2027, 2, 1).unwrap();
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await?;

@@ -9,7 +9,7 @@ use crate::{engine::JobState, ids::JobId, noop::Noop, testing::Bench};
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// Finished jobs with an attempt and an event each, all in one state.
+/// Makes finished jobs with an attempt and an event each, all in one state.
 async fn finished(bench: &Bench, count: i32, state: &str) {
     let sql = "
         with made as (
@@ -30,7 +30,7 @@ async fn finished(bench: &Bench, count: i32, state: &str) {
     tx.commit().await.unwrap();
 }
 
-/// Jobs in the history, attempts, events.
+/// Returns the numbers of jobs in the history, attempts and events.
 async fn rows(bench: &Bench) -> (i64, i64, i64) {
     let mut tx = bench.engine.db.system().await.unwrap();
     sqlx::query_as(
@@ -96,7 +96,7 @@ async fn an_unfinished_job_loses_nothing_however_old_it_is(pool: PgPool) {
     assert_eq!(effects(&bench, job).await, 5, "its effects stay too");
 }
 
-/// An attempt, an event and an effect in each state.
+/// Makes an attempt, an event and an effect in each state.
 async fn unfinished_rows(bench: &Bench, job: JobId) {
     for sql in [
         "insert into job_attempts (tenant_id, job_id, attempt, outcome) select tenant_id, id, 1, 'lost' from jobs where id = $1",

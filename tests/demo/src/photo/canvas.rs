@@ -1,4 +1,4 @@
-//! What a photo is painted on.
+//! The canvas of a photo.
 
 use anyhow::Context as _;
 use fast_image_resize::{
@@ -10,7 +10,8 @@ use image::{RgbImage, codecs::jpeg::JpegEncoder};
 
 use super::{lit, mix, noise::scatter, step};
 
-/// Painted at half the size and enlarged: that is a photo's softness, and four times as fast.
+/// The width of the canvas. A photo is painted at half the size and enlarged, which gives it a
+/// photo's softness and is four times as fast.
 const WIDTH_PX: u16 = 800;
 const HEIGHT_PX: u16 = 600;
 const ENLARGED: u16 = 2;
@@ -19,7 +20,7 @@ const JPEG_QUALITY: u8 = 90;
 /// Red, green and blue as amounts of light: 0 to 1.
 pub(super) type Rgb = [f32; 3];
 
-/// A picture in the making. Places are pixels of the photo from its middle.
+/// An unfinished picture. Places are pixels of the photo from its middle.
 pub(super) struct Canvas(Vec<Rgb>);
 
 impl Canvas {
@@ -29,8 +30,8 @@ impl Canvas {
         Self(places.map(|(x, y)| ground(x, y)).collect())
     }
 
-    /// Paints something that reaches no further than `reach` from its middle; `ink` gives the colour and how much it
-    /// covers at a place seen from that middle.
+    /// Paints an object that extends at most `reach` from its middle. `ink` returns its colour and
+    /// coverage at a place relative to that middle.
     pub(super) fn paint(&mut self, middle: (f32, f32), reach: f32, ink: impl Fn(f32, f32) -> (Rgb, f32)) {
         let columns = pixel(middle.0 - reach, WIDTH_PX)..pixel(middle.0 + reach, WIDTH_PX);
         let rows = pixel(middle.1 - reach, HEIGHT_PX)..pixel(middle.1 + reach, HEIGHT_PX);
@@ -46,7 +47,7 @@ impl Canvas {
         }
     }
 
-    /// Darkens what lies in the soft shadow of a disc.
+    /// Darkens the soft shadow of a disc.
     pub(super) fn shade(&mut self, middle: (f32, f32), radius: f32, softness: f32, strength: f32) {
         let shadow = |x: f32, y: f32| {
             let dark = step(radius + softness, radius - softness, x.hypot(y));
@@ -55,7 +56,7 @@ impl Canvas {
         self.paint(middle, radius + softness, shadow);
     }
 
-    /// Develops the photo: darker corners, grain, JPEG.
+    /// Finishes the photo as a JPEG, with darker corners and grain.
     pub(super) fn develop(self) -> anyhow::Result<Vec<u8>> {
         let mut bytes = Vec::with_capacity(self.0.len() * 3);
         let places = (0..HEIGHT_PX).flat_map(|row| (0..WIDTH_PX).map(move |column| (column, row)));
@@ -83,14 +84,14 @@ fn place(column: u16, row: u16) -> (f32, f32) {
     ((f32::from(column) - f32::from(WIDTH_PX) / 2.0) * scale, (f32::from(row) - f32::from(HEIGHT_PX) / 2.0) * scale)
 }
 
-/// The row or column, of so many, at a place.
+/// Returns the row or column, out of `count`, at a place.
 fn pixel(place: f32, count: u16) -> u16 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as it should")]
     let pixel = (place / f32::from(ENLARGED) + f32::from(count) / 2.0) as u16;
     pixel.min(count)
 }
 
-/// Light as a byte, by the usual gamma (about 2).
+/// Returns light as a byte, by the usual gamma (about 2).
 fn byte(light: f32) -> u8 {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 255")]
     let byte = (light.clamp(0.0, 1.0).sqrt() * 255.0).round() as u8;

@@ -8,10 +8,7 @@ const CUP: f32 = 318.0;
 const COFFEE: f32 = 282.0;
 const CHINA: Rgb = [0.8, 0.79, 0.77];
 
-/// Takes the photo; answers a JPEG.
-///
-/// # Errors
-/// It cannot be encoded.
+/// Returns the photo as a JPEG.
 pub(crate) fn coffee() -> anyhow::Result<Vec<u8>> {
     let mut canvas = Canvas::new(table);
     for (x, y, angle) in [
@@ -36,7 +33,7 @@ pub(crate) fn coffee() -> anyhow::Result<Vec<u8>> {
     canvas.develop()
 }
 
-/// Light planks.
+/// Paints light planks.
 fn table(x: f32, y: f32) -> Rgb {
     let plank = ((x + 900.0) / 260.0).floor();
     let seam = (x + 900.0) / 260.0 - plank;
@@ -53,7 +50,7 @@ fn saucer(x: f32, y: f32) -> (Rgb, f32) {
     (lit(CHINA, light * 0.92), inside(from_middle - SAUCER))
 }
 
-/// What one holds the cup by: a ring beside it.
+/// Paints the cup's handle: a ring beside it.
 fn ear(x: f32, y: f32) -> (Rgb, f32) {
     let (along, across) = turned(x, y, -0.5);
     let (along, across) = ((along - 355.0) / 1.25, across);
@@ -78,7 +75,7 @@ fn crema(x: f32, y: f32) -> (Rgb, f32) {
     (lit(mix(brown, [0.62, 0.36, 0.15], bubbles), under_wall), inside(from_middle - COFFEE))
 }
 
-/// A heart, poured in layers.
+/// Paints a heart of milk, poured in layers.
 fn milk(x: f32, y: f32) -> (Rgb, f32) {
     let sway = 10.0 * (noise(x * 0.012, y * 0.012 + 6.0, 2) - 0.5);
     let (across, up) = ((x + sway) / 150.0, -(y + sway) / 150.0 + 0.08);

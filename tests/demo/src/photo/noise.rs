@@ -1,6 +1,6 @@
-//! Smooth noise: what makes wood, crust and crema uneven. The same every time.
+//! Smooth noise that makes wood, crust and crema uneven. It is the same every time.
 
-/// Noise from 0 to 1 whose features are about 1 apart; `octaves` adds finer ones.
+/// Returns noise from 0 to 1 whose features are about 1 apart; `octaves` adds finer ones.
 pub(super) fn noise(x: f32, y: f32, octaves: u8) -> f32 {
     let (mut sum, mut weights, mut weight, mut scale) = (0.0, 0.0, 1.0, 1.0);
     for octave in 0..octaves {
@@ -12,7 +12,7 @@ pub(super) fn noise(x: f32, y: f32, octaves: u8) -> f32 {
     sum / weights
 }
 
-/// A number from 0 to 1 for a pair of whole numbers.
+/// Returns a number from 0 to 1 for a pair of whole numbers.
 pub(super) fn scatter(x: i32, y: i32, salt: u32) -> f32 {
     let mut bits = x.cast_unsigned().wrapping_mul(0x9e37_79b1) ^ y.cast_unsigned().wrapping_mul(0x85eb_ca77);
     bits = (bits ^ salt.wrapping_mul(0xc2b2_ae3d)).wrapping_mul(0x27d4_eb2f);

@@ -13,10 +13,7 @@ const PLATE: f32 = 565.0;
 const CRUST: f32 = 505.0;
 const CHEESE: f32 = 432.0;
 
-/// Takes the photo; answers a JPEG.
-///
-/// # Errors
-/// It cannot be encoded.
+/// Returns the photo as a JPEG.
 pub(crate) fn pizza() -> anyhow::Result<Vec<u8>> {
     let mut canvas = Canvas::new(table);
     canvas.shade((MIDDLE.0 + 26.0, MIDDLE.1 + 38.0), PLATE, 60.0, 0.75);
@@ -42,7 +39,7 @@ pub(crate) fn pizza() -> anyhow::Result<Vec<u8>> {
     canvas.develop()
 }
 
-/// Dark planks.
+/// Paints dark planks.
 fn table(x: f32, y: f32) -> Rgb {
     let plank = ((y + 700.0) / 210.0).floor();
     let seam = (y + 700.0) / 210.0 - plank;
@@ -80,7 +77,7 @@ fn cheese(x: f32, y: f32) -> (Rgb, f32) {
     let melted = noise(x * 0.012 + 20.0, y * 0.012 + 8.0, 4);
     let cream = mix([0.88, 0.69, 0.33], [0.8, 0.47, 0.12], step(0.35, 0.75, melted));
     let browned = mix(cream, [0.45, 0.2, 0.05], step(0.62, 0.8, noise(x * 0.03 + 70.0, y * 0.03, 3)) * 0.75);
-    // The light on what is higher towards the upper left.
+    // The light falls on what is higher towards the upper left.
     let relief = noise(x * 0.02, y * 0.02, 3) - noise(x * 0.02 + 0.12, y * 0.02 + 0.16, 3);
     let gaps = step(0.16, 0.3, noise(x * 0.011 + 31.0, y * 0.011 + 77.0, 3));
     (lit(browned, 0.96 + relief * 2.4), step(5.0, -7.0, x.hypot(y) - edge) * (0.25 + 0.75 * gaps))

@@ -1,4 +1,4 @@
-//! A month of posts is written.
+//! Writes a month of posts.
 
 use anyhow::{Context as _, ensure};
 use uuid::Uuid;
@@ -12,14 +12,11 @@ use crate::{
 };
 
 /// Has each restaurant's next month written.
-///
-/// # Errors
-/// The API or a job failed, or the month is not whole.
 pub(super) async fn write(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Vec<Post>>> {
     let month = clock::next_month();
     say::heading(4, &format!("A month of posts, {month}"));
     say::asked(
-        "POST /tenants/{id}/calendars: one job has the AI plan 12 posts, and then waits for the jobs under it that",
+        "POST /tenants/{id}/calendars: one job has the AI plan 12 posts, and then waits for its child jobs, which",
     );
     say::asked("have it write a caption each, all at the same time.");
     let mut months = Vec::new();
@@ -34,7 +31,7 @@ async fn one(stage: &Stage, profile: &Profile, tenant_id: Uuid, month: &str) -> 
     say::asked(&format!("{}: \"{}\"", profile.name, profile.brief));
     let job = stage.api.completed(calendar.job_id.context("the calendar has no job")?).await?;
     let captions = stage.api.list_jobs(&format!("tenant_id={tenant_id}&parent_id={}", job.id)).await?;
-    let slowest = captions.iter().max_by_key(|caption| caption.took_ms()).context("no captions were asked for")?;
+    let slowest = captions.iter().max_by_key(|caption| caption.took_ms()).context("no captions were requested")?;
     let calendar = stage.api.get_calendar(calendar.id).await?;
     let captioned = calendar.posts.iter().filter(|post| !post.text().is_empty()).count();
     ensure!(

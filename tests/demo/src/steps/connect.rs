@@ -1,4 +1,4 @@
-//! The restaurants connect their Facebook Pages.
+//! Connects the restaurants' Facebook Pages.
 
 use std::time::Duration;
 
@@ -15,20 +15,21 @@ use crate::{
 };
 
 /// Logs each restaurant's person in, and waits for the account.
-///
-/// # Errors
-/// The login or its job failed, or another account was connected.
 pub(super) async fn connect(stage: &Stage, tenants: &[Uuid]) -> anyhow::Result<Vec<Account>> {
     say::heading(2, "Connecting the Facebook Page");
-    say::asked("GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (cookies,");
     say::asked(
-        "redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.",
+        "GET /oauth/facebook/authorize gives a one-time link, which the person opens in a browser (a page that names",
+    );
+    say::asked(
+        "the restaurant, cookies, redirects). A job then exchanges the code that Facebook sent back for tokens, and stores them encrypted.",
     );
     let mut accounts = Vec::new();
     for (profile, &tenant_id) in PROFILES.iter().zip(tenants) {
         stage.sandbox.log_in(profile.person_id).await?;
         let link = stage.api.authorize_facebook(tenant_id).await?;
-        let arrival = Browser::new()?.open(link).await?;
+        let mut browser = Browser::new()?;
+        ensure!(browser.open(link.clone()).await?.is_accepted(), "the link shows whose accounts it connects to");
+        let arrival = browser.press(link).await?;
         say::asked(&format!("{} in the browser:  {}", profile.person, way(&arrival)));
         ensure!(arrival.is_accepted(), "the browser ended at {:?}", arrival.title);
         accounts.push(account(stage, profile, tenant_id).await?);
@@ -51,7 +52,7 @@ async fn account(stage: &Stage, profile: &Profile, tenant_id: Uuid) -> anyhow::R
     Ok(account)
 }
 
-/// The addresses without what is secret or long in them, and what the last page says.
+/// Returns the addresses without their secret or long parts, and the last page's title.
 fn way(arrival: &Arrival) -> String {
     let names = arrival.hops.iter().map(|hop| {
         let path = hop.url.path();

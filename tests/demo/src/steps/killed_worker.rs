@@ -1,4 +1,4 @@
-//! The worker dies while Facebook publishes a post.
+//! Kills the worker while Facebook publishes a post.
 
 use std::time::{Duration, Instant};
 
@@ -8,17 +8,15 @@ use uuid::Uuid;
 use super::{Findings, Stage, lost_reply, publish};
 use crate::{restaurant::Restaurant, say, views::Job, wait};
 
-/// Jobs that do nothing, and pictures to render, that are under way when the worker dies.
+/// The number of no-op jobs in progress when the worker dies, besides pictures to render.
 const NOOPS: usize = 20;
 const PICTURES: usize = 8;
 
-/// How long until all is well again: the dead worker's call had 20 seconds, and until then nothing may be concluded.
+/// The longest time until recovery. The dead worker's call had 20 seconds, and nothing may be
+/// concluded before they are over.
 const RECOVERY: Duration = Duration::from_mins(1);
 
 /// Kills the worker in the middle of a publishing call and of other work, and starts another.
-///
-/// # Errors
-/// The API or the sandbox failed, or not all of it recovered.
 pub(super) async fn kill_worker(
     stage: &mut Stage,
     restaurants: &[Restaurant],
@@ -26,10 +24,8 @@ pub(super) async fn kill_worker(
 ) -> anyhow::Result<()> {
     let restaurant = &restaurants[1];
     say::heading(7, "The worker is killed");
-    say::asked(
-        "The stand-in publishes the next post of Hults Cafe, and takes its time to answer. In that moment, with other",
-    );
-    say::asked("work in hand, the worker is killed (kill -9): it can neither finish nor tell anybody.");
+    say::asked("The stand-in publishes the next post of Hults Cafe, and responds slowly. In that moment, with other");
+    say::asked("work in progress, the worker is killed (kill -9): it can neither finish nor report.");
     stage.sandbox.plan_fault(&json!({"operation": "publish_feed", "reply_delay_ms": 15_000})).await?;
     let id = publish::send_now(stage, restaurant, publish::KEPT).await?;
     let text = restaurant.posts[publish::KEPT].text();
@@ -50,14 +46,14 @@ pub(super) async fn kill_worker(
     let job = stage.api.completed(id).await?;
     say::job(&job, &format!("found on the Page (read_back: {})", job.was_read_back()));
     findings.check(job.was_read_back(), || "the killed worker's post was not found by reading back".to_owned());
-    findings.check(job.crashes >= 1, || "the killed worker's job does not count as crashed".to_owned());
+    findings.check(job.crashes >= 1, || "the killed worker's job was not counted as crashed".to_owned());
     let times = lost_reply::count(stage, restaurant, text).await?;
     findings.check(times == 1, || format!("the killed worker's post is on the Page {times} times"));
     say::asked(&format!("The stand-in's ledger has this post {}.", lost_reply::in_words(times)));
     Ok(())
 }
 
-/// The jobs beside the post: answers how to find them.
+/// Enqueues the jobs beside the post, and returns how to find them.
 async fn enqueue_others(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Result<Others> {
     let tenant_id = restaurants[0].tenant_id;
     let mut renderings = Vec::new();
@@ -66,7 +62,7 @@ async fn enqueue_others(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Re
         let photo = restaurant.rendered[0].source_id;
         renderings.push(stage.api.overlay(photo, &format!("See you in {at} days"), "center").await?.job_id);
     }
-    wait::until("a picture to be in the worker's hands", Duration::from_secs(10), async || {
+    wait::until("a picture in progress", Duration::from_secs(10), async || {
         let first = stage.api.get_job(renderings[0]).await?;
         Ok((first.state == "executing" || first.has_ended()).then_some(()))
     })
@@ -90,10 +86,10 @@ impl Others {
     }
 }
 
-/// Tells what the dead worker had in hand: its jobs stay `executing` until its lease is over.
+/// Prints the jobs that the dead worker was running. They stay `executing` until its lease is over.
 async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &mut Findings) -> anyhow::Result<()> {
     let job = stage.api.get_job(id).await?;
-    say::job_is(&job, &job.state, "the worker is dead: the post is out, and nobody here knows");
+    say::job_is(&job, &job.state, "the worker is dead: the post is published, but not recorded here");
     findings.check(job.state == "executing", || format!("the killed worker's post was {}", job.standing()));
     let jobs = others.list(stage).await?;
     let count = |state: &str| jobs.iter().filter(|job| job.state == state).count();
@@ -109,14 +105,12 @@ async fn show_left_behind(stage: &Stage, id: Uuid, others: &Others, findings: &m
     Ok(())
 }
 
-/// Watches until the post and everything else is done.
+/// Waits until the post and everything else is done.
 async fn recover(stage: &Stage, id: Uuid, others: &Others, died: Instant) -> anyhow::Result<()> {
     say::asked(
-        "The new worker takes the old one's jobs when that one's lease (3 seconds here) is surely over. The post has",
+        "The new worker takes the old one's jobs after the old lease (3 seconds here) has expired. The post has",
     );
-    say::asked(
-        "to wait until its call can no longer be under way, 20 seconds after it began: only then the Page tells.",
-    );
+    say::asked("to wait for the timeout of its call, 20 seconds after it began: only then the Page is conclusive.");
     let (mut standing, mut others_done, mut told) = (String::new(), false, Instant::now());
     wait::until("everything to recover", RECOVERY, async || {
         let job = stage.api.get_job(id).await?;

@@ -1,4 +1,4 @@
-//! What was really published, against what should have been.
+//! Compares the published posts with the expected ones.
 
 use super::{Findings, Stage, publish};
 use crate::{
@@ -8,13 +8,11 @@ use crate::{
     views::{Job, Post},
 };
 
-/// Compares the sandbox's ledger and the API's posts with what was asked for, and shows the result.
-///
-/// # Errors
-/// The API or the sandbox does not answer.
+/// Compares the sandbox's ledger and the API's posts with what was asked for, and prints the
+/// result.
 pub(super) async fn compare(stage: &Stage, restaurants: &[Restaurant], findings: &mut Findings) -> anyhow::Result<()> {
-    say::heading(8, "What was really published");
-    say::asked("The stand-in's ledger against what was asked for: text, Page, picture, and nothing besides.");
+    say::heading(8, "The published posts");
+    say::asked("Compares the stand-in's ledger with the request: text, Page, picture, and no other post.");
     let effects = stage.sandbox.list_effects().await?;
     let calls = stage.sandbox.count_publishing_calls().await?;
     let mut rows = vec![
@@ -29,7 +27,7 @@ pub(super) async fn compare(stage: &Stage, restaurants: &[Restaurant], findings:
         rows.push(row(restaurant, &posts, &jobs, &effects, findings));
         expected += publish::KEPT + 1;
     }
-    findings.check(effects.len() == expected, || format!("{} posts are out instead of {expected}", effects.len()));
+    findings.check(effects.len() == expected, || format!("{} posts exist instead of {expected}", effects.len()));
     findings.check(u64::try_from(expected).is_ok_and(|expected| expected == calls), || {
         format!("Facebook was asked to publish {calls} times for {expected} posts")
     });
@@ -44,7 +42,7 @@ pub(super) async fn compare(stage: &Stage, restaurants: &[Restaurant], findings:
     Ok(())
 }
 
-/// One restaurant's row of the table.
+/// Returns one restaurant's row of the table.
 fn row(
     restaurant: &Restaurant,
     posts: &[Post],
@@ -77,7 +75,7 @@ fn row(
                 && effect.published
                 && !effect.deleted
         });
-        findings.check(as_asked, || format!("{name} is out with another picture or id than Linecook says"));
+        findings.check(as_asked, || format!("{name} is published with another picture or id than Linecook shows"));
         right += usize::from(as_asked && !its.is_empty());
     }
     check_jobs(restaurant, jobs, findings);
@@ -92,7 +90,7 @@ fn is_of(effect: &Effect, restaurant: &Restaurant, post: &Post) -> bool {
     effect.page_id == restaurant.profile.page_id && effect.message.as_deref() == Some(post.text())
 }
 
-/// Every job has completed but those that wait for their day.
+/// Checks that every job has completed, except those scheduled for a later day.
 fn check_jobs(restaurant: &Restaurant, jobs: &[Job], findings: &mut Findings) {
     for job in jobs.iter().filter(|job| job.state != "completed") {
         let waits = job.kind == "publish_post" && job.state == "scheduled";

@@ -1,4 +1,4 @@
-//! Photos are uploaded, and text is put over them.
+//! Uploads photos and puts text over them.
 
 use std::{fs, io::Cursor, path::Path};
 
@@ -15,10 +15,7 @@ use crate::{
     views::Asset,
 };
 
-/// Uploads each restaurant's photo and has its pictures rendered; keeps those on disk.
-///
-/// # Errors
-/// The API or a job failed, or the disk.
+/// Uploads each restaurant's photo, has its pictures rendered, and saves those to disk.
 pub(super) async fn render(
     stage: &Stage,
     tenants: &[Uuid],
@@ -54,7 +51,7 @@ async fn overlays(stage: &Stage, profile: &Profile, photo: &Asset) -> anyhow::Re
     Ok(all)
 }
 
-/// Downloads a picture, keeps it, and measures it as Facebook will.
+/// Downloads a picture, saves it, and measures it as Facebook will.
 async fn keep(stage: &Stage, asset_id: Uuid, path: &Path) -> anyhow::Result<Picture> {
     let bytes = stage.api.content(asset_id).await?;
     fs::write(path, &bytes).with_context(|| format!("could not write {}", path.display()))?;

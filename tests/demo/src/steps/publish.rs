@@ -1,4 +1,4 @@
-//! Some posts go out now, the others at their time.
+//! Publishes some posts now and schedules the others.
 
 use anyhow::Context as _;
 use uuid::Uuid;
@@ -12,20 +12,17 @@ use crate::{
     views::{Job, Post},
 };
 
-/// So many posts go out in this step.
+/// The number of posts published in this step.
 const NOW: usize = 2;
 
-/// The place in the month of the post that each restaurant keeps for a step in which something goes wrong.
+/// The index of the post that each restaurant keeps for a step with a fault.
 pub(super) const KEPT: usize = NOW;
 
 /// Publishes the first posts and schedules all others but one.
-///
-/// # Errors
-/// The API or a job failed.
 pub(super) async fn publish(stage: &Stage, restaurants: &[Restaurant]) -> anyhow::Result<()> {
     say::heading(5, "Publishing");
     say::asked("POST /posts/schedule: the first two posts of each month go out now, with a picture. One is kept for");
-    say::asked("what comes next; the nine others wait for their day.");
+    say::asked("the next steps; the nine others wait for their day.");
     for restaurant in restaurants {
         say::asked(&format!("{}:", restaurant.profile.name));
         for at in 0..NOW {
@@ -41,10 +38,7 @@ pub(super) async fn publish(stage: &Stage, restaurants: &[Restaurant]) -> anyhow
     Ok(())
 }
 
-/// Schedules the post at this place of the month for now; answers its job.
-///
-/// # Errors
-/// The API refused.
+/// Schedules the post at this place of the month for now, and returns its job.
 pub(super) async fn send_now(stage: &Stage, restaurant: &Restaurant, at: usize) -> anyhow::Result<Uuid> {
     let now = Placement { at: Some(clock::now()), ..placement(restaurant, at) };
     let jobs = stage.api.schedule(restaurant.tenant_id, restaurant.account.id, &[now]).await?;

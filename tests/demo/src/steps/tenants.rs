@@ -1,14 +1,11 @@
-//! The restaurants become tenants.
+//! Makes the restaurants tenants.
 
 use uuid::Uuid;
 
 use super::Stage;
 use crate::{restaurant::PROFILES, say};
 
-/// Makes a tenant for each restaurant, and its person with a Page at Facebook.
-///
-/// # Errors
-/// The API or the sandbox refused.
+/// Creates a tenant for each restaurant, and its person with a Page at Facebook.
 pub(super) async fn make(stage: &Stage) -> anyhow::Result<Vec<Uuid>> {
     say::heading(1, "Tenants");
     say::asked("Each restaurant becomes a tenant: POST /tenants. No job is needed for that.");

@@ -1,4 +1,4 @@
-//! What a test finds out: the ledger, the calls, the tokens.
+//! The endpoints that observe a world: the ledger, the calls, the tokens.
 
 use poem::http::StatusCode;
 use poem::web::{Json, Path};
@@ -10,13 +10,13 @@ use crate::ledger::Effect;
 use crate::meta::proof;
 use crate::world::World;
 
-/// Says that the sandbox works.
+/// Returns 200 while the sandbox runs.
 #[handler]
 pub(super) fn health(_: InWorld) -> Json<Value> {
     Json(json!({"status": "ok"}))
 }
 
-/// The app, the people, the switches and the clock.
+/// Returns the app, the people, the switches and the clock.
 #[handler]
 pub(super) fn state(InWorld(world): InWorld) -> Json<Value> {
     let world = world.lock();
@@ -30,7 +30,7 @@ pub(super) fn state(InWorld(world): InWorld) -> Json<Value> {
     }))
 }
 
-/// Everything that was published by calls, in order.
+/// Lists everything that calls published, in order.
 #[handler]
 pub(super) fn effects(InWorld(world): InWorld) -> Json<Value> {
     let world = world.lock();
@@ -38,7 +38,7 @@ pub(super) fn effects(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": effects}))
 }
 
-/// Every picture that was received, and the number of those that were staged and neither used nor deleted.
+/// Lists every received picture, and counts those that were staged and neither used nor deleted.
 #[handler]
 pub(super) fn list_photos(InWorld(world): InWorld) -> Json<Value> {
     let world = world.lock();
@@ -47,13 +47,13 @@ pub(super) fn list_photos(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": photos, "orphans": orphans}))
 }
 
-/// The bytes of a picture that was received.
+/// Returns the bytes of a received picture.
 #[handler]
 pub(super) fn photo_bytes(InWorld(world): InWorld, Path((_, id)): Path<(String, String)>) -> Response {
     picture_answer(&world.lock(), Some(&id))
 }
 
-/// The bytes of the first picture of a post.
+/// Returns the bytes of the first picture of a post.
 #[handler]
 pub(super) fn effect_picture(InWorld(world): InWorld, Path((_, seq)): Path<(String, u64)>) -> Response {
     let world = world.lock();
@@ -68,19 +68,19 @@ fn picture_answer(world: &World, id: Option<&str>) -> Response {
     }
 }
 
-/// What the world was asked.
+/// Lists the requests to the world.
 #[handler]
 pub(super) fn calls(InWorld(world): InWorld) -> Json<Value> {
     Json(json!(world.lock().calls))
 }
 
-/// The tokens that were minted, without their values.
+/// Lists the tokens that were minted, without their values.
 #[handler]
 pub(super) fn tokens(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().tokens.all()}))
 }
 
-/// What was handed out and must stay secret: tokens with their proofs, and codes.
+/// Lists the secrets that were handed out: tokens with their proofs, and codes.
 #[handler]
 pub(super) fn secrets(InWorld(world): InWorld) -> Json<Value> {
     let world = world.lock();

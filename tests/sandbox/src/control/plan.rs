@@ -1,4 +1,4 @@
-//! What a test lets go wrong: faults, and tokens that die.
+//! The endpoints that plan failures: faults, and tokens that become invalid.
 
 use poem::web::Json;
 use poem::{Result, handler};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::control::{InWorld, refused};
 use crate::faults::Fault;
 
-/// The tokens that are to fail: those of a Page, or all of a person.
+/// The tokens to invalidate: those of a Page, or all of a person.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Invalidation {
@@ -25,20 +25,20 @@ pub(super) fn plan_fault(InWorld(world): InWorld, Json(fault): Json<Fault>) -> R
     Ok(Json(json!({"items": world.faults.all()})))
 }
 
-/// The planned faults, spent ones included.
+/// Lists the planned faults, spent ones included.
 #[handler]
 pub(super) fn faults(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().faults.all()}))
 }
 
-/// Forgets all faults.
+/// Removes all faults.
 #[handler]
 pub(super) fn clear_faults(InWorld(world): InWorld) -> Json<Value> {
     world.lock().faults.clear();
     Json(json!({"items": []}))
 }
 
-/// Makes tokens fail from now on.
+/// Invalidates tokens from now on.
 #[handler]
 pub(super) fn invalidate_tokens(InWorld(world): InWorld, Json(which): Json<Invalidation>) -> Result<Json<Value>> {
     if which.page_id.is_none() && which.user_id.is_none() {

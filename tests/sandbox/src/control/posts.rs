@@ -1,4 +1,5 @@
-//! What others do on a Page: posts that did not come from the app, and posts that go.
+//! The endpoints for other people's acts on a Page: posts that the app did not publish, and
+//! deletions.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +16,7 @@ use crate::operation::Operation;
 use crate::picture::{Picture, inspect};
 use crate::world::World;
 
-/// A post as if by somebody else.
+/// A post as another person or app would publish it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PlantedPost {
@@ -23,35 +24,35 @@ struct PlantedPost {
     message: Option<String>,
     link: Option<String>,
     picture: Option<PlantedPicture>,
-    /// The author; the Page if left out.
+    /// The author; the Page by default.
     from: Option<Named>,
-    /// The app; none if left out, as when a person writes by hand.
+    /// The app; none by default, as when a person writes by hand.
     application: Option<Named>,
-    /// How far the time of the post is from now; negative is before.
+    /// The time of the post, relative to now; negative is before.
     #[serde(default)]
     offset_seconds: i32,
 }
 
-/// The picture of such a post.
+/// The picture of a planted post.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum PlantedPicture {
-    /// The same bytes as the first picture of a post, by the post's `seq`.
+    /// The bytes of the first picture of a post, by the post's `seq`.
     OfEffect(u64),
-    /// The same bytes as a picture that was received.
+    /// The bytes of a received picture, by its id.
     OfPhoto(String),
-    /// The bytes.
+    /// The bytes themselves.
     Base64(String),
 }
 
-/// A post or a picture.
+/// The id of a post or picture.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Which {
     id: String,
 }
 
-/// A post that readers see or do not.
+/// A post, and if readers see it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Hiding {
@@ -60,13 +61,13 @@ struct Hiding {
     hidden: bool,
 }
 
-/// Every post, those that a test put there included, oldest first.
+/// Lists every post, planted ones included, oldest first.
 #[handler]
 pub(super) fn list_posts(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().ledger.all()}))
 }
 
-/// Puts a post on a Page as if by somebody else. The feed shows it at once.
+/// Puts a post on a Page as another author would. The feed shows it at once.
 #[handler]
 pub(super) fn plant_post(InWorld(world): InWorld, Json(body): Json<PlantedPost>) -> Result<Json<Value>> {
     let mut world = world.lock();
@@ -99,7 +100,7 @@ pub(super) fn plant_post(InWorld(world): InWorld, Json(body): Json<PlantedPost>)
     Ok(Json(json!(effect)))
 }
 
-/// Takes a post or a picture down, as a person on the Page can.
+/// Deletes a post or a picture, as a person on the Page can.
 #[handler]
 pub(super) fn delete_post(InWorld(world): InWorld, Json(body): Json<Which>) -> Result<Json<Value>> {
     if world.lock().ledger.delete(&body.id) { Ok(Json(json!({"deleted": body.id}))) } else { Err(no_such_post()) }

@@ -1,4 +1,4 @@
-//! How often each Page got the same, and from whom.
+//! The count of equal posts on each Page, and their origins.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::control::InWorld;
 use crate::ledger::{Effect, Ledger};
 
-/// The same content on the same Page.
+/// One content on one Page.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Content<'a> {
     page_id: &'a str,
@@ -19,7 +19,8 @@ struct Content<'a> {
     pictures: Vec<&'a str>,
 }
 
-/// What calls published, by Page and content: a `count` above 1 is a duplicate, unless somebody wanted it twice.
+/// Groups the posts that calls published by Page and content. A `count` above 1 is a duplicate,
+/// unless somebody wanted the post twice.
 #[handler]
 pub(super) fn list_published(InWorld(world): InWorld) -> Json<Value> {
     let world = world.lock();

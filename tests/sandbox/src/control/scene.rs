@@ -1,4 +1,4 @@
-//! What a test arranges: people, who is logged in, switches, the time.
+//! The endpoints that prepare a world: people, the login, switches, the time.
 
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use poem::web::Json;
@@ -15,7 +15,8 @@ use crate::world::World;
 /// The years that a clock can be set to.
 const YEARS: std::ops::RangeInclusive<i32> = 1970..=9999;
 
-/// The people that replace those of a world; the first one is at the browser unless `current` names another.
+/// The people that replace those of a world. The first one is at the browser unless `current` names
+/// another.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct People {
@@ -23,8 +24,8 @@ struct People {
     current: Option<String>,
 }
 
-/// Who goes through the next login dialogs, and the only permissions that this person ticks there; if they are left out,
-/// the switches say which.
+/// The person in the next login dialogs, and the only permissions that this person grants there.
+/// Without permissions, the switches decide.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Login {
@@ -32,7 +33,7 @@ struct Login {
     granted_scopes: Option<Vec<String>>,
 }
 
-/// A permission that a person gives or takes away in the settings of Facebook.
+/// A permission that a person grants or revokes in the settings of Facebook.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PermissionChange {
@@ -41,7 +42,8 @@ struct PermissionChange {
     granted: bool,
 }
 
-/// The accounts at Google and GitHub of whoever signs in next; one that is left out stays.
+/// The Google and GitHub accounts of the next person to sign in. An omitted account stays as it
+/// was.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Visitor {
@@ -49,7 +51,7 @@ struct Visitor {
     github: Option<GithubAccount>,
 }
 
-/// How to change the clock.
+/// A change of the clock.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum ClockChange {
@@ -59,13 +61,14 @@ enum ClockChange {
     Set {
         set: DateTime<Utc>,
     },
-    /// The clock runs right, but `Date` and the times of new posts are so far ahead, or behind if it is negative.
+    /// A skew of the shown time: the clock stays right, but `Date` and the times of new posts are
+    /// ahead, or behind if it is negative.
     Skew {
         skew_seconds: i32,
     },
 }
 
-/// Replaces the people; tokens of those who are gone fail.
+/// Replaces the people. Tokens of removed people fail.
 #[handler]
 pub(super) fn replace_people(InWorld(world): InWorld, Json(body): Json<People>) -> Result<Json<Value>> {
     let current = body.current.or_else(|| body.people.first().map(|person| person.id.clone())).unwrap_or_default();
@@ -78,7 +81,7 @@ pub(super) fn replace_people(InWorld(world): InWorld, Json(body): Json<People>) 
     Ok(Json(json!({"people": world.people, "current": world.current})))
 }
 
-/// Seats another person at the browser.
+/// Puts another person at the browser.
 #[handler]
 pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result<Json<Value>> {
     let mut world = world.lock();
@@ -90,7 +93,7 @@ pub(super) fn log_in(InWorld(world): InWorld, Json(body): Json<Login>) -> Result
     Ok(Json(json!({"current": world.current, "granted_scopes": world.ticked})))
 }
 
-/// Gives or takes away a permission of somebody who logged in before; the tokens stay.
+/// Grants or revokes a permission of a person who logged in before. The tokens stay.
 #[handler]
 pub(super) fn change_permission(InWorld(world): InWorld, Json(body): Json<PermissionChange>) -> Result<Json<Value>> {
     let mut world = world.lock();
@@ -99,7 +102,7 @@ pub(super) fn change_permission(InWorld(world): InWorld, Json(body): Json<Permis
     Ok(Json(json!({"permissions": grant.permissions})))
 }
 
-/// Seats somebody with other accounts at Google or GitHub at the browser.
+/// Puts a person with other Google or GitHub accounts at the browser.
 #[handler]
 pub(super) fn seat_visitor(InWorld(world): InWorld, Json(body): Json<Visitor>) -> Json<Value> {
     let identities = &mut world.lock().identities;
@@ -112,7 +115,7 @@ pub(super) fn seat_visitor(InWorld(world): InWorld, Json(body): Json<Visitor>) -
     Json(json!({"google": identities.google, "github": identities.github}))
 }
 
-/// All switches.
+/// Returns all switches.
 #[handler]
 pub(super) fn switches(InWorld(world): InWorld) -> Json<Value> {
     Json(json!(world.lock().switches))
@@ -130,7 +133,7 @@ pub(super) fn change_switches(InWorld(world): InWorld, Json(changes): Json<Map<S
     Ok(Json(json!(world.switches)))
 }
 
-/// The time.
+/// Returns the time.
 #[handler]
 pub(super) fn read_clock(InWorld(world): InWorld) -> Json<Value> {
     Json(clock_view(&world.lock().clock))
@@ -140,7 +143,7 @@ fn clock_view(clock: &Clock) -> Value {
     json!({"now": clock.now(), "shown": clock.shown(), "skew_seconds": clock.skew().num_seconds()})
 }
 
-/// Moves or sets the clock, or what it shows.
+/// Moves or sets the clock, or the time it shows.
 #[handler]
 pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>) -> Result<Json<Value>> {
     let mut world = world.lock();
@@ -153,7 +156,7 @@ pub(super) fn set_clock(InWorld(world): InWorld, Json(change): Json<ClockChange>
     Ok(Json(clock_view(&world.clock)))
 }
 
-/// Makes the world new.
+/// Resets the world.
 #[handler]
 pub(super) fn reset(InWorld(world): InWorld) -> Json<Value> {
     *world.lock() = World::default();

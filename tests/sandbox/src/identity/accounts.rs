@@ -1,10 +1,10 @@
-//! The accounts of whoever is at the browser.
+//! The accounts of the person at the browser.
 
 use serde::{Deserialize, Serialize};
 
 use crate::identity::codes::Codes;
 
-/// The accounts at the browser, and what was handed out for them.
+/// The accounts at the browser, and the codes and tokens issued for them.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     pub(crate) google: GoogleAccount,
@@ -16,7 +16,7 @@ pub(crate) struct Identities {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GoogleAccount {
-    /// A decimal string that never changes.
+    /// The user's id: a decimal string that never changes.
     pub(crate) sub: String,
     pub(crate) email: String,
     pub(crate) email_verified: bool,
@@ -41,7 +41,7 @@ pub(crate) struct GithubAccount {
     pub(crate) emails: Vec<GithubEmail>,
 }
 
-/// An address of an account at GitHub.
+/// An email address of an account at GitHub.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GithubEmail {
@@ -52,7 +52,7 @@ pub(crate) struct GithubEmail {
     pub(crate) visibility: Option<String>,
 }
 
-/// Whoever an account is of, in any case as it was when the person agreed.
+/// An account at either provider, as it was when the person agreed.
 #[derive(Debug, Clone)]
 pub(crate) enum Account {
     Google(GoogleAccount),

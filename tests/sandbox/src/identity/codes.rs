@@ -1,4 +1,4 @@
-//! Codes and tokens of both, and the rules they follow: RFC 6749 with PKCE (RFC 7636).
+//! The codes and tokens of both providers, and their rules: RFC 6749 with PKCE (RFC 7636).
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,12 +13,12 @@ use crate::tokens::random_text;
 
 const CODE_MINUTES: i64 = 10;
 
-/// The only app that exists at a provider, and what its codes and tokens look like.
+/// The only app that exists at a provider, and the format of its codes and tokens.
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) id: &'static str,
     pub(crate) secret: &'static str,
-    /// What can be asked for.
+    /// The scopes that can be requested.
     pub(crate) scopes: &'static [&'static str],
     pub(crate) code_prefix: &'static str,
     pub(crate) token_prefix: &'static str,
@@ -36,23 +36,23 @@ struct Code {
     used: bool,
 }
 
-/// A token, and what it opens.
+/// A token with its account and scope.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
     pub(crate) value: String,
     pub(crate) account: Account,
-    /// Separated by spaces.
+    /// The granted scopes, separated by spaces.
     pub(crate) scope: String,
 }
 
 impl Token {
-    /// Whether this was granted.
+    /// Returns true if this scope was granted.
     pub(crate) fn allows(&self, scope: &str) -> bool {
         self.scope.split(' ').any(|granted| granted == scope)
     }
 }
 
-/// Why a code is not exchanged.
+/// The reason why a code is not exchanged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Flaw {
     Client,
@@ -69,7 +69,7 @@ pub(crate) struct Codes {
     tokens: Vec<Token>,
 }
 
-/// A request to sign in that makes sense.
+/// A valid request to sign in.
 pub(crate) struct Asked {
     scope: String,
     redirect_uri: String,
@@ -77,10 +77,10 @@ pub(crate) struct Asked {
     address: Url,
 }
 
-/// Checks what a browser brings to the page. What is wrong is shown, never sent to `redirect_uri`.
+/// Checks the parameters that a browser brings to the page.
 ///
 /// # Errors
-/// A sentence for the page.
+/// Returns a sentence for the page. Errors are shown there, never sent to `redirect_uri`.
 pub(crate) fn check(app: &App, params: &Params) -> Result<Asked, &'static str> {
     if params.get("client_id") != Some(app.id) {
         return Err("The OAuth client was not found.");
@@ -103,14 +103,14 @@ pub(crate) fn check(app: &App, params: &Params) -> Result<Asked, &'static str> {
     Ok(Asked { scope: scope.to_owned(), redirect_uri: redirect_uri.to_owned(), challenge, address })
 }
 
-/// Where the browser goes of somebody who does not agree.
+/// Returns the address for the browser of a person who denied.
 pub(crate) fn deny(mut asked: Asked) -> String {
     asked.address.query_pairs_mut().append_pair("error", "access_denied");
     asked.address.into()
 }
 
 impl Codes {
-    /// Where the browser goes of somebody who agrees.
+    /// Returns the address for the browser of a person who agreed.
     pub(crate) fn agree(&mut self, now: DateTime<Utc>, app: &App, account: Account, mut asked: Asked) -> String {
         let value = format!("{}{}", app.code_prefix, random_text(40));
         asked.address.query_pairs_mut().append_pair("code", &value);
@@ -128,9 +128,6 @@ impl Codes {
     }
 
     /// Exchanges a code, once.
-    ///
-    /// # Errors
-    /// What is wrong.
     pub(crate) fn exchange(&mut self, now: DateTime<Utc>, app: &App, params: &Params) -> Result<Token, Flaw> {
         if params.get("client_id") != Some(app.id) || params.get("client_secret") != Some(app.secret) {
             return Err(Flaw::Client);
@@ -155,7 +152,7 @@ impl Codes {
         Ok(token)
     }
 
-    /// The token with this value.
+    /// Returns the token with this value.
     pub(crate) fn token(&self, value: &str) -> Option<&Token> {
         self.tokens.iter().find(|token| token.value == value)
     }

@@ -1,4 +1,5 @@
-//! GitHub. Source: "Authorizing OAuth apps", "Troubleshooting OAuth app access token request errors", and the REST API.
+//! GitHub. Source: "Authorizing OAuth apps", "Troubleshooting OAuth app access token request
+//! errors", and the REST API.
 
 use poem::Response;
 use poem::http::{StatusCode, header};
@@ -19,7 +20,7 @@ const APP: App = App {
     token_prefix: "gho_",
 };
 
-/// Who answers an address.
+/// Returns the operation and handler of an address.
 pub(super) fn route(method: &str, path: &[&str]) -> (Operation, Handle) {
     match (method, path) {
         ("GET", ["login", "oauth", "authorize"]) => (Operation::GithubDialog, dialog),
@@ -40,7 +41,7 @@ fn dialog(incoming: &Incoming, params: &Params) -> Response {
     }))
 }
 
-/// Whatever is wrong, the status is 200.
+/// Exchanges a code. Errors have the status 200 too.
 fn token(incoming: &Incoming, params: &Params) -> Response {
     let mut world = incoming.world.lock();
     let now = world.now();
@@ -86,7 +87,7 @@ fn emails(incoming: &Incoming, _: &Params) -> Response {
     api(incoming, |account, token| (token.allows("user:email") || token.allows("user")).then(|| json!(account.emails)))
 }
 
-/// Answers a call of the API; what a token does not open is not there.
+/// Handles a call of the API. An object that the token does not give access to is not found.
 fn api(incoming: &Incoming, open: impl FnOnce(&GithubAccount, &Token) -> Option<Value>) -> Response {
     if !incoming.headers.contains_key(header::USER_AGENT) {
         let words = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";

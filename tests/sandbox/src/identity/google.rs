@@ -19,7 +19,7 @@ const APP: App = App {
     token_prefix: "ya29.a0",
 };
 
-/// Who answers an address.
+/// Returns the operation and handler of an address.
 pub(super) fn route(method: &str, path: &[&str]) -> (Operation, Handle) {
     match (method, path) {
         ("GET", ["o", "oauth2", "v2", "auth"]) => (Operation::GoogleDialog, dialog),

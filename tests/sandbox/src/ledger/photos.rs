@@ -1,4 +1,4 @@
-//! The pictures that a world received: those of posts, and those that are staged for one.
+//! The pictures that a world received: those of posts, and those that are staged.
 
 use std::collections::VecDeque;
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::random_id;
 use crate::picture::Picture;
 
-/// How many pictures a world keeps the bytes of.
+/// The number of pictures whose bytes a world keeps.
 const KEPT_PICTURES: usize = 500;
 
-/// A picture that was received.
+/// A received picture.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Photo {
     pub(crate) id: String,
@@ -20,7 +20,7 @@ pub(crate) struct Photo {
     pub(crate) caption: Option<String>,
     pub(crate) picture: Picture,
     pub(crate) uploaded_at: DateTime<Utc>,
-    /// Whether it was uploaded unpublished, for a post to come.
+    /// True if it was uploaded unpublished, for a later post.
     pub(crate) staged: bool,
     /// The post that shows it. A picture is used once.
     pub(crate) post_id: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Photo {
 }
 
 impl Photo {
-    /// Whether it was staged and neither used nor deleted.
+    /// Returns true if it was staged and neither used nor deleted.
     pub(crate) fn is_orphan(&self) -> bool {
         self.staged && self.post_id.is_none() && !self.deleted
     }
@@ -42,7 +42,7 @@ pub(crate) struct Photos {
 }
 
 impl Photos {
-    /// Takes a picture in, and returns its id.
+    /// Stores a picture, and returns its id.
     pub(crate) fn receive(
         &mut self,
         now: DateTime<Utc>,
@@ -71,17 +71,17 @@ impl Photos {
         id
     }
 
-    /// Every picture, oldest first.
+    /// Returns every picture, oldest first.
     pub(crate) fn all(&self) -> &[Photo] {
         &self.received
     }
 
-    /// The picture with this id, even if it was deleted.
+    /// Returns the picture with this id, even if it was deleted.
     pub(crate) fn find(&self, id: &str) -> Option<&Photo> {
         self.received.iter().find(|photo| photo.id == id)
     }
 
-    /// A kept picture with what is known of it.
+    /// Returns a kept picture with its properties and bytes.
     pub(crate) fn bytes(&self, id: &str) -> Option<(Picture, Bytes)> {
         let (_, bytes) = self.kept.iter().find(|(kept, _)| kept == id)?;
         Some((self.find(id)?.picture.clone(), bytes.clone()))

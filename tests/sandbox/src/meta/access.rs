@@ -1,4 +1,4 @@
-//! Who calls: tokens, their proofs, and what they may do.
+//! The access rules: tokens, their proofs, and their permissions.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -9,10 +9,7 @@ use crate::people::Page;
 use crate::tokens::{Token, TokenKind};
 use crate::world::World;
 
-/// The token of a call, checked and counted as used.
-///
-/// # Errors
-/// There is none, it does not work, or its proof is wrong or missing.
+/// Returns the token of a call after checking it, and counts the use.
 pub(crate) fn caller(world: &mut World, call: &Call) -> Result<Token, GraphError> {
     let value = call.access_token().ok_or_else(|| missing_token(call))?;
     let token = live_token(world, value)?;
@@ -23,10 +20,9 @@ pub(crate) fn caller(world: &mut World, call: &Call) -> Result<Token, GraphError
     Ok(token)
 }
 
-/// The token of a call that only a person can make.
+/// Returns the token of a call that only a person can make.
 ///
-/// # Errors
-/// See [`caller`]; or it is a Page's token, or another person is asked for.
+/// Fails as [`caller`] does, for a Page's token, and for another person's id.
 pub(crate) fn person_caller(world: &mut World, call: &Call) -> Result<Token, GraphError> {
     let token = caller(world, call)?;
     if token.kind == TokenKind::Page {
@@ -39,10 +35,9 @@ pub(crate) fn person_caller(world: &mut World, call: &Call) -> Result<Token, Gra
     Ok(token)
 }
 
-/// The id of the Page that a call is about, when its token is that Page's.
+/// Returns the Page's token of a call, with the Page's id.
 ///
-/// # Errors
-/// See [`caller`]; or the token is a person's or another Page's, or there is no such Page.
+/// Fails as [`caller`] does, for the token of a person or another Page, and for an unknown Page.
 pub(crate) fn page_caller(world: &mut World, call: &Call, page_id: &str) -> Result<(Token, String), GraphError> {
     let token = caller(world, call)?;
     let own = token.page_id.clone();
@@ -53,15 +48,12 @@ pub(crate) fn page_caller(world: &mut World, call: &Call, page_id: &str) -> Resu
     }
 }
 
-/// The error of a call that comes with a person's token where it needs a Page's.
+/// Returns the error of a call with a person's token that needs a Page's.
 pub(crate) fn page_token_required() -> GraphError {
     GraphError::new(210, "(#210) A page access token is required to request this resource.")
 }
 
 /// Checks that the person behind a Page's token may publish there.
-///
-/// # Errors
-/// A permission or the role is missing.
 pub(crate) fn check_may_publish(world: &World, token: &Token, page_id: &str) -> Result<(), GraphError> {
     let granted = |permission| world.grants(&token.user_id, permission);
     let reads = !world.switches.publish_needs_read_scope || granted("pages_read_engagement");
@@ -80,9 +72,6 @@ pub(crate) fn check_may_publish(world: &World, token: &Token, page_id: &str) -> 
 }
 
 /// Checks that the person behind a Page's token lets the app read the Page.
-///
-/// # Errors
-/// The permission is missing.
 pub(crate) fn check_may_read(world: &World, token: &Token) -> Result<(), GraphError> {
     if world.grants(&token.user_id, "pages_read_engagement") {
         return Ok(());
@@ -90,10 +79,7 @@ pub(crate) fn check_may_read(world: &World, token: &Token) -> Result<(), GraphEr
     Err(GraphError::new(10, "(#10) This endpoint requires the 'pages_read_engagement' permission"))
 }
 
-/// A token that works.
-///
-/// # Errors
-/// Nobody minted it, or it works no more.
+/// Returns the token with this value if it still works.
 pub(crate) fn live_token(world: &mut World, value: &str) -> Result<Token, GraphError> {
     let now = world.now();
     let Some(token) = world.tokens.find(value).map(|token| token.clone()) else {
@@ -113,10 +99,7 @@ pub(crate) fn live_token(world: &mut World, value: &str) -> Result<Token, GraphE
     if gone { Err(dead(467)) } else { Ok(token) }
 }
 
-/// Checks `appsecret_proof`: whenever it is given, and that it is given when `required`.
-///
-/// # Errors
-/// It is wrong or missing.
+/// Checks `appsecret_proof` if it is given. Fails without one if it is `required`.
 pub(crate) fn check_proof(world: &World, call: &Call, token: &str, required: bool) -> Result<(), GraphError> {
     match call.params.get("appsecret_proof") {
         None if required => Err(GraphError::proof("API calls from the server require an appsecret_proof argument")),
@@ -127,7 +110,8 @@ pub(crate) fn check_proof(world: &World, call: &Call, token: &str, required: boo
     }
 }
 
-/// What has to come along with a token, as a program of the app alone can make it.
+/// Returns the proof that a program sends along with a token. Only the app's own program knows the
+/// secret for it.
 pub(crate) fn proof(app_secret: &str, token: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(app_secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update(token.as_bytes());

@@ -11,10 +11,7 @@ use crate::people::{Instagram, Page};
 use crate::tokens::Token;
 use crate::world::World;
 
-/// Whose token it is: a person's or a Page's.
-///
-/// # Errors
-/// The token does not work, or a field is unknown.
+/// Returns the owner of the token: a person or a Page.
 pub(crate) fn read_me(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let token = caller(world, call)?;
     let fields = call.fields()?.unwrap_or_else(|| named(&["name", "id"]));
@@ -32,10 +29,8 @@ pub(crate) fn read_me(world: &mut World, call: &Call) -> Result<Value, GraphErro
     Ok(me)
 }
 
-/// The Pages of a person; none without `pages_show_list`, and none once the access to the person's data has ended.
-///
-/// # Errors
-/// The token does not work, or a parameter is not right.
+/// Lists the Pages of a person. The list is empty without `pages_show_list`, and after the access
+/// to the person's data has ended.
 pub(crate) fn list_accounts(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let token = person_caller(world, call)?;
     let default = ["access_token", "category", "category_list", "name", "id", "tasks"];

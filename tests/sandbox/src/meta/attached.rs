@@ -1,4 +1,4 @@
-//! `attached_media`: the staged pictures that a post takes.
+//! `attached_media`: the staged pictures of a post.
 
 use serde_json::Value;
 
@@ -7,13 +7,11 @@ use crate::meta::error::GraphError;
 use crate::world::World;
 
 const NAME: &str = "attached_media";
-/// Graph's word for pictures that a post took before.
+/// Graph's subcode for pictures that another post has used.
 const ALREADY_POSTED: u32 = 1_366_051;
 
-/// The ids of the staged pictures that a call attaches, in order: `attached_media[0]={"media_fbid":"1"}`, or a list.
-///
-/// # Errors
-/// The parameter is malformed, or a picture does not exist, is another Page's, or was used before.
+/// Returns the ids of the staged pictures that a call attaches, in order. The parameter is
+/// `attached_media[0]={"media_fbid":"1"}`, or a list.
 pub(crate) fn attached_media(world: &World, call: &Call, page_id: &str) -> Result<Vec<String>, GraphError> {
     let mut items = Vec::new();
     for (name, text) in call.params.with_prefix(NAME) {
@@ -39,7 +37,7 @@ pub(crate) fn attached_media(world: &World, call: &Call, page_id: &str) -> Resul
     Ok(ids)
 }
 
-/// The number in `attached_media[3]`.
+/// Returns the number in `attached_media[3]`.
 fn position(name: &str) -> Option<usize> {
     name.strip_prefix(NAME)?.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! One call to Graph, taken apart.
+//! One parsed call to Graph.
 
 use bytes::Bytes;
 use poem::http::header;
@@ -9,7 +9,7 @@ use crate::params::Params;
 use crate::picture::Picture;
 use crate::provider::Incoming;
 
-/// Versions that exist: the oldest that still answers, and the newest.
+/// The supported versions: from the oldest to the newest.
 const VERSIONS: std::ops::RangeInclusive<u32> = 19..=26;
 const DEFAULT_VERSION: &str = "v25.0";
 
@@ -21,15 +21,15 @@ pub(crate) struct Call {
     /// The parts of the path after the version.
     pub(crate) path: Vec<String>,
     pub(crate) params: Params,
-    /// The uploaded or fetched picture, or what is wrong with it.
+    /// The uploaded or fetched picture, or the error about it.
     pub(crate) picture: Option<Result<(Picture, Bytes), GraphError>>,
-    /// What the addresses in answers start with.
+    /// The start of the addresses in responses.
     pub(crate) base_url: String,
     bearer: Option<String>,
 }
 
 impl Call {
-    /// Takes a request apart.
+    /// Parses a request.
     pub(crate) fn new(incoming: &Incoming, params: Params) -> Self {
         let mut path: Vec<String> = incoming.segments().into_iter().map(str::to_owned).collect();
         let version = if path.first().is_some_and(|first| is_version(first)) {
@@ -53,10 +53,7 @@ impl Call {
         }
     }
 
-    /// Checks that the version exists.
-    ///
-    /// # Errors
-    /// Graph takes a version that it does not know for a part of the path.
+    /// Checks that the version exists. Graph takes an unknown version for a part of the path.
     pub(crate) fn check_version(&self) -> Result<(), GraphError> {
         let number = self.version.strip_prefix('v').and_then(|rest| rest.strip_suffix(".0"));
         match number.and_then(|number| number.parse().ok()) {
@@ -65,36 +62,27 @@ impl Call {
         }
     }
 
-    /// The first part of the path: an id, or `me`.
+    /// Returns the first part of the path: an id, or `me`.
     pub(crate) fn subject(&self) -> &str {
         self.path.first().map_or("", String::as_str)
     }
 
-    /// The access token, from wherever Graph takes it.
+    /// Returns the access token, from any place where Graph accepts it.
     pub(crate) fn access_token(&self) -> Option<&str> {
         self.params.get("access_token").or(self.bearer.as_deref())
     }
 
-    /// The parameter `fields`, if it is given.
-    ///
-    /// # Errors
-    /// It is not well formed.
+    /// Returns the parameter `fields`, if it is given.
     pub(crate) fn fields(&self) -> Result<Option<Vec<Field>>, GraphError> {
         self.params.get("fields").map(parse_fields).transpose()
     }
 
-    /// A parameter that must be there.
-    ///
-    /// # Errors
-    /// It is missing.
+    /// Returns a required parameter.
     pub(crate) fn required(&self, name: &str) -> Result<&str, GraphError> {
         self.params.get(name).ok_or_else(|| GraphError::invalid(&format!("The parameter {name} is required")))
     }
 
-    /// A parameter that is true or false.
-    ///
-    /// # Errors
-    /// It is neither.
+    /// Returns a parameter that is true or false.
     pub(crate) fn flag(&self, name: &str, default: bool) -> Result<bool, GraphError> {
         match self.params.get(name) {
             None => Ok(default),

@@ -34,7 +34,7 @@ const SCOPES: [&str; 19] = [
     "user_posts",
 ];
 
-/// Answers everything under `/{world}/facebook`, of which only the dialog exists.
+/// Handles everything under `/{world}/facebook`, of which only the dialog exists.
 #[handler]
 pub(crate) async fn login_dialog(request: &Request, body: Body) -> Response {
     let incoming = match Incoming::read(request, body).await {
@@ -67,7 +67,8 @@ async fn open(incoming: Incoming, _: Option<crate::faults::Scenario>) -> Respons
     }
 }
 
-/// Where the browser goes next. What is wrong with the request is shown to the person, never sent to `redirect_uri`.
+/// Returns the address that the browser goes to next. Errors in the request are shown to the
+/// person, never sent to `redirect_uri`.
 fn login(world: &mut World, params: &Params) -> Result<String, &'static str> {
     if params.get("client_id") != Some(world.switches.app_id.as_str()) {
         return Err("Invalid App ID: the provided app ID does not look like a valid app ID.");
@@ -111,14 +112,14 @@ fn approve(world: &mut World, scopes: &[&str], asked_again: bool, redirect_uri: 
     grant.permissions.insert("public_profile".to_owned(), true);
     for scope in scopes.iter().filter(|scope| **scope != "public_profile") {
         let ticked = ticked.as_ref().is_none_or(|ticked| ticked.iter().any(|one| one == scope));
-        // A permission that was declined once is not asked for again unless the app says so.
+        // A permission that was declined once is not requested again unless the app says so.
         let declined_before = !asked_again && grant.permissions.get(*scope) == Some(&false);
         grant.permissions.insert((*scope).to_owned(), ticked && !declined_before);
     }
     Ok(world.tokens.mint_code(now, &user_id, redirect_uri))
 }
 
-/// An address that a browser can be sent back to.
+/// Returns the address if a browser can be sent back to it.
 pub(crate) fn absolute(redirect_uri: &str) -> Option<Url> {
     let address = Url::parse(redirect_uri).ok()?;
     let usable = matches!(address.scheme(), "http" | "https") && address.has_host() && address.fragment().is_none();

@@ -1,4 +1,4 @@
-//! Graph's errors: envelope, status, codes and words.
+//! Graph's errors: envelope, status, codes and messages.
 
 use chrono::{DateTime, Utc};
 use poem::Response;
@@ -11,7 +11,7 @@ use crate::tokens::random_text;
 
 const DOCUMENTATION: &str = "https://developers.facebook.com/docs/graph-api";
 
-/// An error as Graph answers it.
+/// An error in Graph's format.
 #[derive(Debug, Clone)]
 pub(crate) struct GraphError {
     status: StatusCode,
@@ -19,15 +19,15 @@ pub(crate) struct GraphError {
     code: u32,
     subcode: Option<u32>,
     message: String,
-    /// Title and text that Graph words for people.
+    /// The title and text for people.
     for_people: Option<(&'static str, &'static str)>,
     is_transient: bool,
-    /// What the write was answered with whose read afterwards failed.
+    /// The response to a write, if the read after it failed.
     original_response: Option<Value>,
 }
 
 impl GraphError {
-    /// An `OAuthException`, which most errors are.
+    /// Returns an `OAuthException`, the type of most errors.
     pub(crate) fn new(code: u32, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -41,17 +41,17 @@ impl GraphError {
         }
     }
 
-    /// A parameter that Graph does not take; `what` goes after `(#100)`.
+    /// Returns the error for a parameter that Graph does not accept. `what` goes after `(#100)`.
     pub(crate) fn invalid(what: &str) -> Self {
         Self::new(100, format!("(#100) {what}"))
     }
 
-    /// A call that is not of this API.
+    /// Returns the error for a path outside this API.
     pub(crate) fn unknown_path(path: &str) -> Self {
         Self::new(2500, format!("Unknown path components: /{path}"))
     }
 
-    /// An object that does not exist, or not for this token.
+    /// Returns the error for an object that does not exist, or not for this token.
     pub(crate) fn missing_object(method: &str, id: &str) -> Self {
         let message = format!(
             "Unsupported {} request. Object with ID '{id}' does not exist, cannot be loaded due to missing permissions, \
@@ -61,17 +61,17 @@ impl GraphError {
         Self { kind: "GraphMethodException", ..Self::new(100, message) }.subcode(33)
     }
 
-    /// A permission, or a role, that the call needs and the person did not give.
+    /// Returns the error for a missing permission or role.
     pub(crate) fn missing_permission(what: &str) -> Self {
         Self { status: StatusCode::FORBIDDEN, ..Self::new(200, format!("(#200) {what}")) }
     }
 
-    /// A proof that is wrong or missing.
+    /// Returns the error for a proof that is wrong or missing.
     pub(crate) fn proof(message: &str) -> Self {
         Self { kind: "GraphMethodException", ..Self::new(100, message) }
     }
 
-    /// A token that works no more, for the reason that `subcode` names.
+    /// Returns the error for an invalid token, with the reason in `subcode`.
     pub(crate) fn dead_token(
         subcode: u32,
         app_id: &str,
@@ -97,7 +97,7 @@ impl GraphError {
         Self::new(190, format!("Error validating access token: {reason}")).subcode(subcode)
     }
 
-    /// The error that a test planned; the words are Graph's where the test leaves them out.
+    /// Returns the error that a test planned, with Graph's message if the test omits one.
     pub(crate) fn planned(fault: &GraphFault, original_response: Option<Value>) -> Self {
         let message = fault.message.clone().unwrap_or_else(|| match fault.code {
             1 => "An unknown error occurred".to_owned(),
@@ -116,22 +116,22 @@ impl GraphError {
         Self { subcode: fault.subcode, is_transient, original_response, ..Self::new(fault.code, message) }
     }
 
-    /// The same error for a read that failed after a write: it carries what the write was answered with.
+    /// Returns the same error for a read that failed after a write, with the response to the write.
     pub(crate) fn after_write(self, original_response: Value) -> Self {
         Self { original_response: Some(original_response), ..self }
     }
 
-    /// The same error with a subcode.
+    /// Returns the same error with a subcode.
     pub(crate) fn subcode(self, subcode: u32) -> Self {
         Self { subcode: Some(subcode), ..self }
     }
 
-    /// The same error with words for people.
+    /// Returns the same error with a title and text for people.
     pub(crate) fn for_people(self, title: &'static str, text: &'static str) -> Self {
         Self { for_people: Some((title, text)), ..self }
     }
 
-    /// What `debug_token` says of it.
+    /// Returns the error as `debug_token` shows it.
     pub(crate) fn summary(&self) -> Value {
         let mut summary = json!({"code": self.code, "message": self.message});
         if let Some(subcode) = self.subcode {
@@ -140,7 +140,7 @@ impl GraphError {
         summary
     }
 
-    /// The answer.
+    /// Returns the response with this error.
     pub(crate) fn into_response(self) -> Response {
         let mut error = json!({
             "message": self.message,

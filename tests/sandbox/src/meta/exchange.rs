@@ -1,4 +1,4 @@
-//! `oauth/access_token`: a code for a token, and a token for one that lives longer.
+//! `oauth/access_token`: exchanges a code for a token, and a token for a long-lived one.
 
 use serde_json::{Value, json};
 
@@ -9,9 +9,6 @@ use crate::tokens::{Token, TokenKind};
 use crate::world::World;
 
 /// Exchanges a code from the dialog for a short-lived user token.
-///
-/// # Errors
-/// The app, the code or its `redirect_uri` is not right.
 pub(crate) fn exchange_code(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     check_app(world, call)?;
     let now = world.now();
@@ -39,10 +36,7 @@ pub(crate) fn exchange_code(world: &mut World, call: &Call) -> Result<Value, Gra
     Ok(answer(world, &token))
 }
 
-/// Exchanges a user token that works for one that lives 60 days from now.
-///
-/// # Errors
-/// The app is not right, or the token is dead or a Page's.
+/// Exchanges a valid user token for one that lives 60 days from now.
 pub(crate) fn exchange_token(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     check_app(world, call)?;
     let old = live_token(world, call.required("fb_exchange_token")?)?;

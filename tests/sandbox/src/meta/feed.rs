@@ -1,4 +1,4 @@
-//! `{page}/feed` and its like: texts and links go in, posts come out.
+//! `{page}/feed` and its variants: publishes texts and links, and lists posts.
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -19,9 +19,6 @@ use crate::tokens::Token;
 use crate::world::World;
 
 /// Publishes a text or a link on a Page.
-///
-/// # Errors
-/// The token may not, or a parameter is not right.
 pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let (token, page_id) = page_caller(world, call, call.subject())?;
     check_may_publish(world, &token, &page_id)?;
@@ -51,7 +48,7 @@ pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphErro
     view_post(world, call, &effect, &fields)
 }
 
-/// An empty draft of the app for a Page.
+/// Returns an empty draft of the app for a Page.
 pub(crate) fn draft(world: &World, operation: Operation, token: &Token, page_id: &str) -> Draft {
     let name = world.page(&token.user_id, page_id).map_or(String::new(), |page| page.name.clone());
     let origin = Origin {
@@ -74,9 +71,6 @@ pub(crate) fn draft(world: &World, operation: Operation, token: &Token, page_id:
 }
 
 /// Lists what a Page published, newest first.
-///
-/// # Errors
-/// The token may not, or a parameter is not right.
 pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let (token, page_id) = page_caller(world, call, call.subject())?;
     check_may_read(world, &token)?;
@@ -99,10 +93,8 @@ pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> 
     }
 }
 
-/// Refuses what the provider can do and the sandbox cannot, rather than read over it.
-///
-/// # Errors
-/// A parameter is given that changes what would be published.
+/// Rejects parameters that the provider supports and the sandbox does not. Ignoring them would
+/// publish something else.
 pub(crate) fn refuse_unsupported(call: &Call) -> Result<(), GraphError> {
     let names = ["scheduled_publish_time", "unpublished_content_type", "backdated_time", "feed_targeting"];
     match names.into_iter().find(|name| call.params.has_prefix(name)) {
@@ -111,10 +103,7 @@ pub(crate) fn refuse_unsupported(call: &Call) -> Result<(), GraphError> {
     }
 }
 
-/// The text in the parameter `name`.
-///
-/// # Errors
-/// It is too long.
+/// Returns the text in the parameter `name`, unless it is too long.
 pub(crate) fn checked_message(world: &World, call: &Call, name: &str) -> Result<Option<String>, GraphError> {
     let message = call.params.get(name).map(str::to_owned);
     let most = world.switches.message_limit;

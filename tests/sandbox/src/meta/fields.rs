@@ -1,10 +1,11 @@
-//! The parameter `fields`: names, modifiers and nested fields, as in `id,instagram_business_account{id,username}`.
+//! The parameter `fields`: names, modifiers and nested fields, as in
+//! `id,instagram_business_account{id,username}`.
 
 use serde_json::{Map, Value, json};
 
 use crate::meta::error::GraphError;
 
-/// One field that a caller wants.
+/// One requested field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Field {
     pub(crate) name: String,
@@ -12,20 +13,15 @@ pub(crate) struct Field {
     pub(crate) nested: Option<Vec<Self>>,
 }
 
-/// Reads the parameter; modifiers like `.limit(5)` are read over.
-///
-/// # Errors
-/// A name is empty, or braces do not match.
+/// Parses the parameter; modifiers like `.limit(5)` are ignored.
 pub(crate) fn parse_fields(text: &str) -> Result<Vec<Field>, GraphError> {
     split(text).and_then(|parts| parts.into_iter().map(parse_field).collect()).ok_or_else(|| {
         GraphError::new(2500, format!("Syntax error \"Unexpected character or end of string\" in fields: {text}"))
     })
 }
 
-/// The object with the wanted fields; `value_of` gives a field's value, `Null` for one that is left out, `None` for an unknown one.
-///
-/// # Errors
-/// Graph refuses names that it does not know.
+/// Returns the object with the requested fields. `value_of` returns a field's value, `Null` for one
+/// that is left out, and `None` for an unknown one, which Graph rejects.
 pub(crate) fn project(
     node_type: &str,
     fields: &[Field],
@@ -42,10 +38,8 @@ pub(crate) fn project(
     Ok(Value::Object(object))
 }
 
-/// Checks that a node has the wanted fields; `nodes` lists the fields of those that are nodes themselves.
-///
-/// # Errors
-/// Graph refuses names that it does not know.
+/// Checks that a node has the requested fields. Graph rejects unknown names. `nodes` lists the
+/// fields of those that are nodes themselves.
 pub(crate) fn check(
     node_type: &str,
     fields: &[Field],
@@ -64,9 +58,11 @@ pub(crate) fn check(
     Ok(())
 }
 
-/// The wanted fields of a node that has them all; those that are null are left out, unknown ones are read over.
+/// Returns the requested fields of a complete node. Null fields are left out, unknown ones are
+/// ignored.
 ///
-/// The fields in braces after a name are taken from the object of that name, or from each object in its `data`.
+/// The fields in braces after a name are taken from the object of that name, or from each object in
+/// its `data`.
 pub(crate) fn select(node: &Value, fields: &[Field]) -> Value {
     let mut object = Map::new();
     for field in fields {
@@ -98,7 +94,7 @@ fn unknown_field(node_type: &str, name: &str) -> GraphError {
     GraphError::invalid(&format!("Tried accessing nonexisting field ({name}) on node type ({node_type})"))
 }
 
-/// Fields by their names.
+/// Returns fields with these names.
 pub(crate) fn named(names: &[&str]) -> Vec<Field> {
     names.iter().map(|name| Field { name: (*name).to_owned(), nested: None }).collect()
 }

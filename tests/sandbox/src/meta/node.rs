@@ -37,10 +37,7 @@ const NODES: [(&str, &[&str]); 6] = [
     ("target", &["id", "url"]),
 ];
 
-/// A post with the wanted fields; the id is always there.
-///
-/// # Errors
-/// A field is unknown.
+/// Returns a post with the requested fields; the id is always included.
 pub(crate) fn view_post(world: &World, call: &Call, effect: &Effect, fields: &[Field]) -> Result<Value, GraphError> {
     check_post_fields(fields)?;
     let mut post = select(&post(world, call, effect), fields);
@@ -49,17 +46,11 @@ pub(crate) fn view_post(world: &World, call: &Call, effect: &Effect, fields: &[F
 }
 
 /// Checks that posts have these fields, before a call has an effect.
-///
-/// # Errors
-/// A field is unknown.
 pub(crate) fn check_post_fields(fields: &[Field]) -> Result<(), GraphError> {
     check("Post", fields, &POST, &NODES)
 }
 
-/// A picture with the wanted fields; the id is always there.
-///
-/// # Errors
-/// A field is unknown.
+/// Returns a picture with the requested fields; the id is always included.
 pub(crate) fn view_photo(world: &World, call: &Call, photo: &Photo, fields: &[Field]) -> Result<Value, GraphError> {
     check_photo_fields(fields)?;
     let source = source(call, &photo.id);
@@ -80,9 +71,6 @@ pub(crate) fn view_photo(world: &World, call: &Call, photo: &Photo, fields: &[Fi
 }
 
 /// Checks that pictures have these fields, before a call has an effect.
-///
-/// # Errors
-/// A field is unknown.
 pub(crate) fn check_photo_fields(fields: &[Field]) -> Result<(), GraphError> {
     check("Photo", fields, &PHOTO, &NODES)
 }
@@ -143,7 +131,7 @@ fn attachments(world: &World, call: &Call, effect: &Effect) -> Value {
     json!({"data": [attachment]})
 }
 
-/// Takes every `target`, and the addresses that would tell it too, out of an attachment.
+/// Removes every `target` from an attachment, and the addresses that contain it.
 fn hide_targets(attachment: &mut Value) {
     let Some(members) = attachment.as_object_mut() else { return };
     members.retain(|name, _| !matches!(name.as_str(), "target" | "url"));

@@ -1,4 +1,4 @@
-//! Lists in pages, with cursors and the address of the next page.
+//! Pagination: lists in pages, with cursors and the address of the next page.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,13 +9,13 @@ use crate::meta::call::Call;
 use crate::meta::error::GraphError;
 
 const DEFAULT_LIMIT: usize = 25;
-/// The parameter that tells the place in a list that has no cursors.
+/// The parameter with the position in a list without cursors.
 const TOKEN: &str = "__paging_token";
 
-/// A place in a list whose items are in the order of their keys.
+/// A position in a list whose items are in the order of their keys.
 #[derive(Debug, Clone, Copy)]
 enum Cursor {
-    /// After the item with this key.
+    /// The position after the item with this key.
     Item(u64),
     /// The empty page after the item with this key.
     Gap(u64),
@@ -49,12 +49,10 @@ impl Cursor {
     }
 }
 
-/// Picks the page that a call asks for. Keys are above 0 and ascend; a page has `most` items at most.
+/// Returns the page that a call requests. Keys are above 0 and ascend. A page has at most `most`
+/// items.
 ///
 /// With `empty_middle` the first page has half of the items, and an empty one follows it.
-///
-/// # Errors
-/// The limit or the cursor is not one.
 pub(crate) fn pick<T>(
     call: &Call,
     items: Vec<(u64, T)>,
@@ -90,10 +88,7 @@ pub(crate) fn pick<T>(
 }
 
 impl<T> PageOfList<T> {
-    /// The answer: the items as `view` shows them, and the way on.
-    ///
-    /// # Errors
-    /// Those of `view`.
+    /// Returns the response: the items as `view` shows them, and the link to the next page.
     pub(crate) fn answer(
         self,
         call: &Call,
@@ -110,11 +105,9 @@ impl<T> PageOfList<T> {
         Ok(answer)
     }
 
-    /// The answer as a feed without cursors gives it: nothing but the address of the next page, which has the time of the
-    /// page's last item in `until`. A page without items keeps the `until` of its call.
-    ///
-    /// # Errors
-    /// Those of `view`.
+    /// Returns the response of a feed without cursors. It has only the address of the next page,
+    /// with the time of the page's last item in `until`. A page without items keeps the `until` of
+    /// its call.
     pub(crate) fn answer_without_cursors(
         self,
         call: &Call,
@@ -135,7 +128,8 @@ impl<T> PageOfList<T> {
     }
 }
 
-/// It has the token in it but not the proof: callers have to add that themselves, as with the provider.
+/// Returns the next page's address. It contains the token but not the proof: callers have to add
+/// that themselves, as with the provider.
 fn next_address(call: &Call, place: &[(&str, &str)]) -> String {
     let mut query = Serializer::new(String::new());
     query.append_pair("access_token", call.access_token().unwrap_or_default());

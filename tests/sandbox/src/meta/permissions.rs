@@ -1,4 +1,4 @@
-//! `me/permissions`: what a person granted, and taking it back.
+//! `me/permissions`: lists and revokes the permissions that a person granted.
 
 use serde_json::{Value, json};
 
@@ -10,10 +10,7 @@ use crate::world::World;
 /// The subcode of tokens whose person removed the app.
 const APP_REMOVED: u32 = 458;
 
-/// Every permission that was asked for.
-///
-/// # Errors
-/// The token does not work or is a Page's.
+/// Lists every requested permission.
 pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let token = person_caller(world, call)?;
     let permissions = world.grants.get(&token.user_id).map(|grant| &grant.permissions).into_iter().flatten();
@@ -24,10 +21,7 @@ pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> 
     Ok(json!({"data": rows.collect::<Vec<_>>()}))
 }
 
-/// Takes back one permission, or removes the app, which ends all tokens of the person.
-///
-/// # Errors
-/// The token does not work or is a Page's, or the permission was never asked for.
+/// Revokes one permission, or removes the app, which invalidates all tokens of the person.
 pub(crate) fn revoke(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let token = person_caller(world, call)?;
     if let Some(permission) = call.path.get(2) {

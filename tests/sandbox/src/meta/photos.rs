@@ -1,4 +1,4 @@
-//! `{page}/photos`: receives a picture, looks into it, publishes it.
+//! `{page}/photos`: receives, checks and publishes a picture.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ use crate::world::World;
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 const LARGEST_FETCH_BYTES: usize = 12 * 1024 * 1024;
 
-/// Takes the picture of a request: the uploaded `source`, or what is at `url`. `None` if it has neither.
+/// Reads the picture of a request: the uploaded `source`, or the file at `url`. Returns `None` if
+/// the request has neither.
 pub(crate) async fn receive(params: &Params) -> Option<Result<(Picture, Bytes), GraphError>> {
     let bytes = match (params.file("source"), params.get("url")) {
         (Some(bytes), _) => bytes.clone(),
@@ -33,10 +34,7 @@ pub(crate) async fn receive(params: &Params) -> Option<Result<(Picture, Bytes), 
     Some(looked_into.ok().flatten().ok_or_else(bad_picture))
 }
 
-/// Publishes the picture that was received with a call, or stages it for a post to come.
-///
-/// # Errors
-/// The token may not, the picture is missing, broken or too large, or a parameter is not right.
+/// Publishes the received picture of a call, or stages it for a later post.
 pub(crate) fn publish(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let (token, page_id) = page_caller(world, call, call.subject())?;
     check_may_publish(world, &token, &page_id)?;

@@ -1,4 +1,4 @@
-//! `{post}` and `{photo}`: one post or picture, read or taken down.
+//! `{post}` and `{photo}`: reads or deletes one post or picture.
 
 use serde_json::{Value, json};
 
@@ -11,9 +11,6 @@ use crate::tokens::Token;
 use crate::world::World;
 
 /// Reads one post, or one picture by its own id.
-///
-/// # Errors
-/// The token may not, there is no such post, or a field is unknown.
 pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let (token, _) = owner(world, call)?;
     check_may_read(world, &token)?;
@@ -26,10 +23,7 @@ pub(crate) fn read(world: &mut World, call: &Call) -> Result<Value, GraphError> 
     view_photo(world, call, photo, &fields.unwrap_or_else(|| named(&["created_time", "name", "id"])))
 }
 
-/// Takes one post or picture down.
-///
-/// # Errors
-/// The token may not, or there is no such post.
+/// Deletes one post or picture.
 pub(crate) fn delete(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let (token, page_id) = owner(world, call)?;
     check_may_publish(world, &token, &page_id)?;
@@ -37,7 +31,7 @@ pub(crate) fn delete(world: &mut World, call: &Call) -> Result<Value, GraphError
     if deleted { Ok(json!({"success": true})) } else { Err(missing(call)) }
 }
 
-/// The token of a call and the Page of its post. Another Page's post is as good as none.
+/// Returns the token of a call and the Page of its post. Another Page's post counts as missing.
 fn owner(world: &mut World, call: &Call) -> Result<(Token, String), GraphError> {
     let token = caller(world, call)?;
     let page_id = world.ledger.page_of(call.subject()).map(str::to_owned);

@@ -1,4 +1,4 @@
-//! `debug_token`: what a token is worth.
+//! `debug_token`: describes a token.
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
@@ -9,10 +9,8 @@ use crate::meta::error::GraphError;
 use crate::tokens::{Token, TokenKind};
 use crate::world::World;
 
-/// Describes `input_token` to the app, or to a person who uses it.
-///
-/// # Errors
-/// The caller is not right; a bad `input_token` is no error but an answer.
+/// Describes `input_token` to the app, or to a person who uses it. A bad `input_token` gives a
+/// description too, not an error.
 pub(crate) fn debug_token(world: &mut World, call: &Call) -> Result<Value, GraphError> {
     let given = call.access_token().unwrap_or_default();
     let app_token = format!("{}|{}", world.switches.app_id, world.switches.app_secret);
@@ -57,7 +55,7 @@ fn describe(world: &World, token: &Token) -> Value {
     data
 }
 
-/// Seconds since 1970; 0 is never.
+/// Returns seconds since 1970; 0 means never.
 fn seconds(instant: Option<DateTime<Utc>>) -> i64 {
     instant.map_or(0, |instant| instant.timestamp())
 }

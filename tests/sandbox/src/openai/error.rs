@@ -4,7 +4,7 @@ use poem::Response;
 use poem::http::{HeaderValue, StatusCode, header};
 use serde_json::json;
 
-/// An error as `OpenAI` answers it.
+/// An error in `OpenAI`'s format.
 #[derive(Debug)]
 pub(crate) struct OpenAiError {
     status: StatusCode,
@@ -16,7 +16,7 @@ pub(crate) struct OpenAiError {
 }
 
 impl OpenAiError {
-    /// A request that is wrong, and where.
+    /// Returns the error for an invalid request, with the parameter's name.
     pub(crate) fn invalid(code: Option<&'static str>, param: Option<&str>, message: impl Into<String>) -> Self {
         Self {
             status: StatusCode::BAD_REQUEST,
@@ -28,39 +28,39 @@ impl OpenAiError {
         }
     }
 
-    /// A call that is not of this API.
+    /// Returns the error for an address outside this API.
     pub(crate) fn unknown_address(method: &str, path: &str) -> Self {
         let message = format!("Invalid URL ({method} /{path})");
         Self { status: StatusCode::NOT_FOUND, ..Self::invalid(None, None, message) }
     }
 
-    /// A schema that strict mode does not take; `what` says why.
+    /// Returns the error for a schema that strict mode rejects; `what` gives the reason.
     pub(crate) fn schema(name: &str, what: &str) -> Self {
         let message = format!("Invalid schema for response_format '{name}': {what}");
         Self::invalid(Some("invalid_json_schema"), Some("response_format"), message)
     }
 
-    /// A model that does not exist.
+    /// Returns the error for a model that does not exist.
     pub(crate) fn unknown_model(model: &str) -> Self {
         let message = format!("The model `{model}` does not exist or you do not have access to it.");
         Self { status: StatusCode::NOT_FOUND, ..Self::invalid(Some("model_not_found"), None, message) }
     }
 
-    /// No key at all.
+    /// Returns the error for a missing key.
     pub(crate) fn missing_key() -> Self {
         let message = "You didn't provide an API key. You need to provide your API key in an Authorization header using \
                        Bearer auth (i.e. Authorization: Bearer YOUR_KEY).";
         Self { status: StatusCode::UNAUTHORIZED, ..Self::invalid(None, None, message) }
     }
 
-    /// A key that nobody has.
+    /// Returns the error for an unknown key.
     pub(crate) fn invalid_key() -> Self {
         let message = "Incorrect API key provided: sk-bad. You can find your API key at \
                        https://platform.openai.com/account/api-keys.";
         Self { status: StatusCode::UNAUTHORIZED, ..Self::invalid(Some("invalid_api_key"), None, message) }
     }
 
-    /// Too many calls; it passes.
+    /// Returns the error for too many calls, which passes.
     pub(crate) fn rate_limited() -> Self {
         Self {
             status: StatusCode::TOO_MANY_REQUESTS,
@@ -70,7 +70,7 @@ impl OpenAiError {
         }
     }
 
-    /// Nobody paid; it does not pass.
+    /// Returns the error for an exhausted quota, which does not pass by itself.
     pub(crate) fn insufficient_quota() -> Self {
         let message = "You exceeded your current quota, please check your plan and billing details.";
         Self {
@@ -80,7 +80,7 @@ impl OpenAiError {
         }
     }
 
-    /// The provider fails.
+    /// Returns the error for a failure of the provider.
     pub(crate) fn server_error() -> Self {
         Self {
             status: StatusCode::INTERNAL_SERVER_ERROR,
@@ -89,7 +89,7 @@ impl OpenAiError {
         }
     }
 
-    /// The answer.
+    /// Returns the response with this error.
     pub(crate) fn into_response(self) -> Response {
         let error = json!({
             "message": self.message,

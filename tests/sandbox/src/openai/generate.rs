@@ -1,4 +1,4 @@
-//! Writes JSON that satisfies a schema: the same for the same prompt.
+//! Generates JSON that satisfies a schema: the same for the same prompt.
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -10,14 +10,15 @@ use crate::openai::wording;
 
 const HASHTAGS: u64 = 3;
 const TOO_MANY_HASHTAGS: u64 = 31;
-/// Sentences of an overlong caption: beyond what any network takes.
+/// The number of sentences of an overlong caption: more than any network accepts.
 const TOO_MANY_SENTENCES: usize = 3000;
-/// Where recursion through `$ref` ends: unions then take what needs no further step, and lists are empty.
+/// The depth where recursion through `$ref` ends. Below it, unions take a variant without another
+/// step, and lists are empty.
 const DEEPEST: usize = 12;
-/// Where a schema that only an endless value satisfies gets `null`.
+/// The depth below which every value is `null`, for schemas that only an endless value satisfies.
 const BOTTOM: usize = 100;
 
-/// Writes answers to one request.
+/// The generator of the reply to one request.
 pub(crate) struct Generator {
     root: Value,
     hints: Hints,
@@ -25,14 +26,14 @@ pub(crate) struct Generator {
     scenario: Option<Scenario>,
 }
 
-/// Where in the answer a value goes.
+/// The position of a value in the reply.
 #[derive(Debug, Clone)]
 struct SchemaPosition {
-    /// The way there, without the item of the outer list.
+    /// The path to it, without the item of the outer list.
     path: String,
     /// The nearest property's name.
     name: String,
-    /// The item of the outer list, and how many there are.
+    /// The index in the outer list, and the list's length.
     item: Option<(usize, usize)>,
     depth: usize,
 }
@@ -44,19 +45,19 @@ impl SchemaPosition {
 }
 
 impl Generator {
-    /// Makes one; `scenario` may spoil what it writes.
+    /// Creates a generator; `scenario` may spoil its output.
     pub(crate) fn new(request: &ChatRequest, scenario: Option<Scenario>) -> Self {
         let seed = Sha256::digest(request.seed.as_bytes()).into();
         Self { root: Value::Null, hints: Hints::of(request), seed, scenario }
     }
 
-    /// A value for a whole schema.
+    /// Returns a value for a whole schema.
     pub(crate) fn value(mut self, schema: &Value) -> Value {
         self.root = schema.clone();
         self.fill(schema, &SchemaPosition { path: String::new(), name: String::new(), item: None, depth: 0 })
     }
 
-    /// A caption without a schema.
+    /// Returns a caption without a schema.
     pub(crate) fn caption(&self) -> String {
         let place = SchemaPosition { path: "caption".to_owned(), name: String::new(), item: None, depth: 0 };
         self.caption_at(&place)
@@ -90,7 +91,8 @@ impl Generator {
         }
     }
 
-    /// The type to write, out of a union too. What can be null is, one time in four, unless it is what posts are made of.
+    /// Returns the type to write, also out of a union. A nullable value is null one time in four,
+    /// unless it is an essential part of a post.
     fn kind<'a>(&self, schema: &'a Value, place: &SchemaPosition) -> &'a str {
         let types: Vec<&str> = match schema.get("type") {
             Some(Value::Array(types)) => types.iter().filter_map(Value::as_str).collect(),
@@ -209,7 +211,7 @@ impl Generator {
         (lowest + i64::try_from(self.below(place, choices)).unwrap_or_default()) * step
     }
 
-    /// Inside the bounds, never on them; a multiple if the schema wants one.
+    /// Returns a number inside the bounds, never on them. It is a multiple if the schema wants one.
     fn float(&self, schema: &Value, place: &SchemaPosition) -> f64 {
         let bound = |name: &str| schema.get(name).and_then(Value::as_f64);
         let least = bound("minimum").or(bound("exclusiveMinimum")).unwrap_or(0.0);
@@ -223,13 +225,14 @@ impl Generator {
         usize::try_from(self.number(place) % count.max(1) as u64).unwrap_or_default()
     }
 
-    /// A number that depends on the prompt and the place only.
+    /// Returns a number that depends on the prompt and the position only.
     fn number(&self, place: &SchemaPosition) -> u64 {
         let item = place.item.map_or(String::new(), |(at, _)| at.to_string());
         self.hash(&format!("{}#{item}", place.path))
     }
 
-    /// A number that goes up by one with each item of the outer list, so that their texts differ.
+    /// Returns a number that rises by one with each item of the outer list, so that their texts
+    /// differ.
     fn serial(&self, place: &SchemaPosition) -> u64 {
         self.hash(&place.path) + place.item.map_or(0, |(at, _)| at as u64)
     }

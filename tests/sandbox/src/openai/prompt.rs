@@ -1,14 +1,14 @@
-//! What a prompt says about the answer, apart from the schema.
+//! The hints in a prompt about the reply, besides the schema.
 
 use chrono::{Datelike, Days, Months, NaiveDate};
 
 use crate::openai::request::ChatRequest;
 
-/// Items of a list when nothing says how many.
+/// The length of a list without any hint.
 const DEFAULT_ITEMS: usize = 3;
 const MOST_ITEMS: usize = 1000;
 
-/// The lines and words of a prompt that answers follow.
+/// The lines and words of a prompt that the reply follows.
 #[derive(Debug, Default)]
 pub(crate) struct Hints {
     /// The number after the word `exactly` in the last message of the user.
@@ -24,7 +24,7 @@ pub(crate) struct Hints {
 }
 
 impl Hints {
-    /// Reads them out of a request.
+    /// Reads the hints from a request.
     pub(crate) fn of(request: &ChatRequest) -> Self {
         let line = |key: &str| find_line(&request.prompt, key);
         let dates = line("dates").unwrap_or_default();
@@ -37,12 +37,13 @@ impl Hints {
         }
     }
 
-    /// How many items the outer list has.
+    /// Returns the number of items of the outer list.
     pub(crate) fn items(&self) -> usize {
         self.count.unwrap_or(DEFAULT_ITEMS).min(MOST_ITEMS)
     }
 
-    /// The date of item `at` out of `count`: the given ones in order, or spread over the month.
+    /// Returns the date of item `at` out of `count`: the given dates in order, or dates spread over
+    /// the month.
     pub(crate) fn date(&self, at: usize, count: usize) -> NaiveDate {
         if !self.dates.is_empty() {
             return self.dates[at % self.dates.len()];
@@ -59,7 +60,7 @@ fn days_in_month(first: NaiveDate) -> usize {
     (next - Days::new(1)).day() as usize
 }
 
-/// The rest of the last line that starts with `key:`, bullets and case aside.
+/// Returns the rest of the last line that starts with `key:`, ignoring bullets and case.
 fn find_line<'a>(prompt: &'a str, key: &str) -> Option<&'a str> {
     let matching = |line: &'a str| {
         let (found, value) = line.split_once(':')?;

@@ -1,4 +1,4 @@
-//! The request for a chat completion: what is in it, and what the provider would not take.
+//! The request for a chat completion, and its validation.
 
 use serde_json::{Map, Value};
 
@@ -43,13 +43,13 @@ const PARAMETERS: [&str; 35] = [
     "verbosity",
     "web_search_options",
 ];
-/// Parameters of the API that would change the answer in a way that is not made here.
+/// Parameters of the API that would change the reply in a way that the sandbox does not support.
 const NOT_MADE: [&str; 6] = ["audio", "function_call", "functions", "tool_choice", "tools", "web_search_options"];
 const ROLES: [&str; 6] = ["assistant", "developer", "function", "system", "tool", "user"];
 const MODEL_FAMILIES: [&str; 5] = ["gpt-", "chatgpt-", "o1", "o3", "o4"];
 const REASONING_FAMILIES: [&str; 4] = ["gpt-5", "o1", "o3", "o4"];
 
-/// A request that the provider would take.
+/// A valid request.
 #[derive(Debug)]
 pub(crate) struct ChatRequest {
     pub(crate) model: String,
@@ -59,11 +59,11 @@ pub(crate) struct ChatRequest {
     pub(crate) last_user_message: String,
     pub(crate) answer: Answer,
     pub(crate) token_limit: Option<usize>,
-    /// Whatever the answer depends on.
+    /// The input that the reply depends on.
     pub(crate) seed: String,
 }
 
-/// The form that the answer is to have.
+/// The requested format of the reply.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Text,
@@ -72,10 +72,7 @@ pub(crate) enum Answer {
 }
 
 impl ChatRequest {
-    /// Reads and checks a request.
-    ///
-    /// # Errors
-    /// What the provider would not take.
+    /// Parses and validates a request.
     pub(crate) fn parse(body: &[u8], reject_temperature: bool) -> Result<Self, OpenAiError> {
         let Ok(Value::Object(body)) = serde_json::from_slice(body) else {
             return Err(OpenAiError::invalid(None, None, "We could not parse the JSON body of your request."));
@@ -181,7 +178,7 @@ fn check_message(at: usize, message: &Value) -> Result<(&str, String), OpenAiErr
     })
 }
 
-/// The text of a part of a message; pictures have none.
+/// Returns the text of a part of a message; pictures have none.
 fn part_text(part: &Value) -> Option<&str> {
     match part.get("type")?.as_str()? {
         "text" => part.get("text")?.as_str(),

@@ -9,7 +9,8 @@ const MOST_PROPERTIES: usize = 5000;
 const LONGEST_NAME: usize = 64;
 const TYPES: [&str; 7] = ["array", "boolean", "integer", "null", "number", "object", "string"];
 const FORMATS: [&str; 9] = ["date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uuid"];
-/// The part of JSON Schema that strict mode has. `pattern` is in it too, but the sandbox cannot write such texts.
+/// The part of JSON Schema that strict mode supports. `pattern` is in it too, but the sandbox
+/// cannot generate such texts.
 const KEYWORDS: [&str; 22] = [
     "$defs",
     "$ref",
@@ -36,9 +37,6 @@ const KEYWORDS: [&str; 22] = [
 ];
 
 /// Checks `response_format` of the type `json_schema`, and returns its schema.
-///
-/// # Errors
-/// The name is not one, the schema is missing, or strict mode does not take it.
 pub(crate) fn check(format: &Value) -> Result<Value, OpenAiError> {
     let spec = format.get("json_schema").unwrap_or(&Value::Null);
     let Some(name) = spec.get("name").and_then(Value::as_str) else {

@@ -43,7 +43,8 @@ const PHRASES: [&str; 6] = [
     "for the weekend",
 ];
 
-/// A caption: two sentences and `hashtags` hashtags. `number` picks the words: 512 in a row differ.
+/// Returns a caption: two sentences and `hashtags` hashtags. `number` selects the words: 512 in a
+/// row differ.
 pub(crate) fn caption(hints: &Hints, number: u64, hashtags: u64) -> String {
     let topic = hints.topic.as_deref().unwrap_or_else(|| pick(&TOPICS, number / 3));
     let place = hints.business.as_ref().map(|name| format!(" at {name}")).unwrap_or_default();
@@ -52,7 +53,7 @@ pub(crate) fn caption(hints: &Hints, number: u64, hashtags: u64) -> String {
     format!("{opening} {topic}{place}. {ending} {}", tags.join(" ")).trim_end().to_owned()
 }
 
-/// A few words that could be a title.
+/// Returns a few words that could be a title.
 pub(crate) fn topic(hints: &Hints, number: u64) -> String {
     match &hints.topic {
         Some(topic) => format!("{topic} {}", pick(&PHRASES, number)),
@@ -60,7 +61,7 @@ pub(crate) fn topic(hints: &Hints, number: u64) -> String {
     }
 }
 
-/// One hashtag; `round` tells those with the same word apart.
+/// Returns one hashtag; `round` distinguishes those with the same word.
 pub(crate) fn hashtag(number: u64, round: u64) -> String {
     let word = pick(&HASHTAGS, number);
     if round == 0 { word.to_owned() } else { format!("{word}{round}") }

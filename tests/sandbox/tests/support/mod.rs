@@ -1,4 +1,4 @@
-//! A sandbox of its own for each test, and a strict client's view of it.
+//! A separate sandbox for each test, and a strict client for it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(dead_code, reason = "each test file uses its own part of the support")]
@@ -34,12 +34,12 @@ impl World {
         let sandbox = Sandbox::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap();
         let base_url = format!("{}/test-1", sandbox.base_url());
         tokio::spawn(sandbox.serve());
-        // A pooled connection would be tried again behind the back of a test that drops it.
+        // A pooled connection would be retried without the test's knowledge.
         let http = Client::builder().redirect(Policy::none()).no_proxy().pool_max_idle_per_host(0).build().unwrap();
         Self { base_url, http }
     }
 
-    /// Another world of the same sandbox.
+    /// Returns another world of the same sandbox.
     pub(crate) fn other(&self, name: &str) -> Self {
         let base_url = self.base_url.replace("test-1", name);
         Self { base_url, http: self.http.clone() }
@@ -64,7 +64,7 @@ impl World {
         self.control("effects").await["items"].as_array().unwrap().clone()
     }
 
-    /// Goes through the dialog, and returns where it sends the browser.
+    /// Goes through the dialog, and returns the redirect.
     pub(crate) async fn dialog(&self, changes: &[(&str, &str)]) -> Response {
         let mut query = vec![
             ("client_id", APP_ID),
@@ -93,7 +93,7 @@ impl World {
         self.http.get(address).query(&query).send().await.unwrap()
     }
 
-    /// A short-lived user token.
+    /// Returns a short-lived user token.
     pub(crate) async fn user_token(&self) -> String {
         let code = self.code().await;
         token_in(self.exchange(&[("code", &code)]).await).await
@@ -103,7 +103,7 @@ impl World {
         self.exchange(&[("grant_type", "fb_exchange_token"), ("fb_exchange_token", token)]).await
     }
 
-    /// The token of the first Page, without an end.
+    /// Returns the token of the first Page, which never expires.
     pub(crate) async fn page_token(&self) -> String {
         let token = token_in(self.long_token(&self.user_token().await).await).await;
         let pages = json_of(self.get("me/accounts", &token, &[]).await).await;
@@ -160,7 +160,7 @@ impl World {
         answer["id"].as_str().unwrap().to_owned()
     }
 
-    /// What the feed shows with these fields.
+    /// Returns the posts of the feed with these fields.
     pub(crate) async fn feed(&self, token: &str, fields: &str) -> Vec<Value> {
         let answer = json_of(self.get(&format!("{PAGE}/feed"), token, &[("fields", fields)]).await).await;
         answer["data"].as_array().unwrap().clone()
@@ -200,14 +200,14 @@ pub(crate) async fn token_in(response: Response) -> String {
     json_of(response).await["access_token"].as_str().unwrap().to_owned()
 }
 
-/// Status, code and subcode of Graph's error.
+/// Returns status, code and subcode of Graph's error.
 pub(crate) async fn error_of(response: Response) -> (u16, Value, Value) {
     let status = response.status().as_u16();
     let error = json_of(response).await["error"].take();
     (status, error["code"].clone(), error["error_subcode"].clone())
 }
 
-/// The same triple, written down.
+/// Returns the same triple from its parts.
 pub(crate) fn error(status: u16, code: u32, subcode: Option<u32>) -> (u16, Value, Value) {
     (status, json!(code), json!(subcode))
 }

@@ -1,28 +1,28 @@
-//! What may go wrong, drawn at random: with one call, with reads, and with what the provider shows.
+//! The random faults: of one publishing call, of reads, and of the provider's display.
 
 use rand::{RngExt as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 
-/// How a post must end, if nothing but its fault happens to it.
+/// The expected end of a post that meets only its own fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ends {
     Published,
-    /// Refused for good: none is out.
+    /// The post was refused for good and is not published.
     Failed,
-    /// None is out, and no answer said so.
+    /// The post is not published, but no response said so.
     Unknown,
 }
 
-/// A fault of the call that publishes.
+/// A fault of the publishing call.
 #[derive(Debug, Clone)]
 pub(super) struct Trick {
     pub(super) name: String,
-    /// As the sandbox takes it; null for none.
+    /// The fault in the sandbox's format; null for none.
     pub(super) fault: Value,
     pub(super) ends: Ends,
 }
 
-/// The codes of refusals, and how a post ends that met one.
+/// The codes of refusals, and the expected end of the post.
 const REFUSALS: [(i64, i64, Ends); 20] = [
     (1, 0, Ends::Unknown),
     (2, 0, Ends::Unknown),
@@ -46,20 +46,20 @@ const REFUSALS: [(i64, i64, Ends); 20] = [
     (999_999, 0, Ends::Unknown),
 ];
 
-/// Codes that the read after a write may fail with.
+/// Error codes of the read after a write.
 const CODES: [i64; 7] = [1, 2, 4, 10, 100, 190, 200];
 
 const HTML: &str = "<html><body>Sorry, something went wrong.</body></html>";
 
-/// Longer than the publishing call may take.
+/// A delay longer than the timeout of the publishing call.
 const TOO_SLOW_MS: u64 = 21_500;
 
-/// One of a list.
+/// Returns a random item of a list.
 pub(super) fn one_of<T: Copy>(random: &mut StdRng, all: &[T]) -> T {
     *all.choose(random).unwrap()
 }
 
-/// A fault out of the whole space.
+/// Returns a random fault.
 pub(super) fn trick(random: &mut StdRng) -> Trick {
     let trick = |name: String, fault: Value, ends| Trick { name, fault, ends };
     let published = |name: String, fault| trick(name, fault, Ends::Published);
@@ -105,22 +105,22 @@ pub(super) fn trick(random: &mut StdRng) -> Trick {
     }
 }
 
-/// What the provider does to everybody.
+/// The provider's behaviour towards all posts.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) switches: Value,
     pub(super) skew_seconds: i32,
     /// Operations with the faults of calls that publish nothing.
     pub(super) reads: Vec<(&'static str, Value)>,
-    /// Posts do not show the app that published them.
+    /// True if posts do not show the app that published them.
     pub(super) hides_apps: bool,
-    /// Nothing shows which picture a post has.
+    /// True if nothing shows the picture of a post.
     pub(super) hides_pictures: bool,
-    /// Who else there may be on the Pages: they are told apart by what is shown.
+    /// The possible other authors on the Pages. The shown fields distinguish them from our app.
     pub(super) strangers: Vec<Value>,
 }
 
-/// A world out of the whole space.
+/// Returns a random world.
 pub(super) fn world(random: &mut StdRng) -> World {
     let some = |random: &mut StdRng, all: &[&'static str], of: u32| -> Vec<&'static str> {
         all.iter().copied().filter(|_| random.random_ratio(1, of)).collect()
@@ -167,7 +167,7 @@ pub(super) fn world(random: &mut StdRng) -> World {
 
 fn read_fault(random: &mut StdRng) -> (&'static str, Value) {
     let operation = one_of(random, &["read_feed", "read_feed", "read_feed", "read_post", "stage_photo"]);
-    // An upload that is refused for good is a post that is refused for good.
+    // A refused upload refuses its post too.
     let codes: &[i64] = if operation == "stage_photo" { &[1, 2, 4, 190] } else { &[1, 2, 4, 10, 100, 190, 200] };
     let fault = match random.random_range(0..5) {
         0 => json!({ "status": one_of(random, &[500, 502, 503]), "body": HTML }),
@@ -178,7 +178,7 @@ fn read_fault(random: &mut StdRng) -> (&'static str, Value) {
     (operation, merged(fault, &place))
 }
 
-/// Both objects in one.
+/// Returns an object with the fields of both.
 pub(super) fn merged(mut one: Value, other: &Value) -> Value {
     one.as_object_mut().unwrap().extend(other.as_object().unwrap().clone());
     one

@@ -1,4 +1,5 @@
-//! The tenants, their posts and the workers of an exam, from the first post to the last wait.
+//! The stage of an exam: the tenants, their posts and the workers, from the first post to the last
+//! wait.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -20,10 +21,10 @@ use super::{
     watch::{Shown, Viewer},
 };
 
-/// People with their Pages: two tenants share one.
+/// People with their Pages: two tenants share one Page.
 const PEOPLE: [(&str, &str); 3] = [("11", "101"), ("12", "101"), ("13", "103")];
 
-/// What posts say, with what networks alter.
+/// The texts of posts, with characters that networks alter.
 const TEXTS: [&str; 6] = [
     "Soup of the day",
     "Two  for one\non Tuesday \u{2764}\u{fe0f}",
@@ -33,13 +34,13 @@ const TEXTS: [&str; 6] = [
     "Cre\u{300}me bru\u{302}le\u{301}e for all",
 ];
 
-/// No jump of the clock is shorter.
+/// The shortest jump of the clock.
 const SHORTEST_JUMP: Duration = Duration::from_mins(1);
 
-/// No post of an exam waits for longer than this takes.
+/// The most jumps of the clock. Every post of an exam ends within them.
 const MOST_JUMPS: usize = 80;
 
-/// A post to make.
+/// A post to create.
 #[derive(Debug, Clone)]
 struct Wish {
     tenant: usize,
@@ -47,7 +48,7 @@ struct Wish {
     asset_id: Option<AssetId>,
 }
 
-/// Tenants with an account each, a world, and posts to make.
+/// Tenants with an account each, a world, and posts to create.
 #[derive(Debug)]
 pub(super) struct Stage {
     app: TestApp,
@@ -102,7 +103,8 @@ impl Stage {
         stage
     }
 
-    /// One post, or several with one text: of one tenant or of two on one Page, with equal or other pictures.
+    /// Adds one post or two posts with one text. Two belong to one tenant or to two on one Page,
+    /// with equal or different pictures.
     async fn wish(&mut self, random: &mut StdRng) {
         let marker = format!("[k{}]", self.tricks.len());
         let text = format!("{} {marker}{}", one_of(random, &TEXTS), one_of(random, &["", " ", "\n#pizza"]));
@@ -130,7 +132,8 @@ impl Stage {
         }
     }
 
-    /// Lets the faults loose, makes the posts and kills a worker; answers the deliveries that were under way when it died.
+    /// Plans the faults, creates the posts and kills a worker. Returns the deliveries that were in
+    /// progress when it died.
     pub(super) async fn begin(&mut self, random: &mut StdRng) -> Vec<String> {
         let sandbox = &self.app.bench.sandbox;
         sandbox.control("switches", self.world.switches.clone()).await;
@@ -156,7 +159,7 @@ impl Stage {
             self.publish(wish).await;
         }
         if is_planned {
-            // One that does not come there is killed all the same, as it is dropped.
+            // A worker that does not reach the failpoint is killed on drop.
             let _ = tokio::time::timeout(Duration::from_secs(5), victim.dies()).await;
         } else {
             let killed_after = Duration::from_millis(random.random_range(200..4_000));
@@ -172,7 +175,7 @@ impl Stage {
         interrupted
     }
 
-    /// Equal texts by others, on the Pages and at the time of ours.
+    /// Plants equal texts of other authors, on our Pages and at about the same time.
     async fn plant(&self, random: &mut StdRng) {
         for wish in &self.wishes {
             if !self.world.strangers.is_empty() && random.random_ratio(1, 5) {
@@ -186,7 +189,7 @@ impl Stage {
         }
     }
 
-    /// A worker whose connections to the provider are refused, sometimes.
+    /// Starts, in one case of three, a worker that cannot connect to the provider.
     async fn begin_offline(&self, random: &mut StdRng) -> Option<Worker> {
         let nowhere = [("META_GRAPH_URL", "http://127.0.0.1:1/graph"), ("WORKER_QUEUES", "posting:2")];
         if random.random_ratio(1, 3) { Some(self.app.worker(&nowhere).await) } else { None }
@@ -206,7 +209,8 @@ impl Stage {
         self.workers = vec![self.app.worker(&[]).await, self.app.worker(&[]).await];
     }
 
-    /// Lets time pass, as far as each wait goes, and connects Pages again, until nothing waits but for a person's word.
+    /// Moves the clock to the end of each wait and reconnects Pages, until no job waits except for
+    /// a person's decision.
     pub(super) async fn see_to_the_end(&mut self) {
         for _ in 0..MOST_JUMPS {
             self.rest().await;
@@ -223,7 +227,7 @@ impl Stage {
             for worker in self.workers.drain(..) {
                 worker.terminate().await;
             }
-            // Only now: until they end, workers call it.
+            // This wait comes after the workers ended, because they call the provider until then.
             self.wait_for_the_provider().await;
             self.app.shift_clock(wait.max(SHORTEST_JUMP));
             self.start_workers().await;
@@ -240,7 +244,7 @@ impl Stage {
         .await;
     }
 
-    /// Has the person of each tenant that is asked to connect the Page again; answers whether one was.
+    /// Reconnects the Page of each tenant that needs it, and returns true if one did.
     async fn reconnect(&self) -> bool {
         let mut was_asked = false;
         for ((bench, _), (person, _)) in self.benches.iter().zip(PEOPLE) {
@@ -260,7 +264,8 @@ impl Stage {
         was_asked
     }
 
-    /// What the provider has taken in is done and shown: its time is not ours to move.
+    /// Waits until the provider has handled all calls and shows their posts, because the test
+    /// cannot move the provider's clock.
     async fn wait_for_the_provider(&self) {
         until("the provider shows what it has", Duration::from_mins(1), async || {
             let (calls, posts) = (self.viewer.control("calls").await, self.viewer.control("effects").await);

@@ -1,4 +1,4 @@
-//! What came of an exam.
+//! The verdict of an exam.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,15 +11,15 @@ use super::{
     watch::{Content, Seen, Shown},
 };
 
-/// What came of it, and what should not have.
+/// The report of an exam, and the errors found.
 #[derive(Debug, Default)]
 pub(super) struct Verdict {
-    /// A line for each fault.
+    /// A report with a line for each content.
     pub(super) told: String,
     pub(super) wrong: Vec<String>,
 }
 
-/// Judges what is shown in the end by what is out.
+/// Compares the final states with the published posts.
 pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) -> Verdict {
     let (shown, out) = (stage.viewer.shown().await, stage.viewer.out().await);
     let mut verdict = Verdict { wrong: seen.untruths.iter().cloned().collect(), ..Verdict::default() };
@@ -28,7 +28,7 @@ pub(super) async fn reach(stage: &Stage, interrupted: &[String], seen: &Seen) ->
         groups.entry(delivery.content.clone()).or_default().push(delivery);
     }
     let ghosts = out.keys().filter(|content| !groups.contains_key(content));
-    verdict.wrong.extend(ghosts.map(|content| format!("{content:?}: nobody wanted it")));
+    verdict.wrong.extend(ghosts.map(|content| format!("{content:?}: published, but never requested")));
     let nothing = BTreeSet::new();
     for (content, deliveries) in &groups {
         let tricks = &stage.tricks[&content.marker];
@@ -82,18 +82,18 @@ impl Group<'_> {
         let remotes: BTreeSet<&String> =
             self.in_state("published").filter_map(|delivery| delivery.remote_id.as_ref()).collect();
         if remotes.len() < published || remotes.iter().any(|id| !self.out.contains(*id)) {
-            wrong("published as a post that it is not");
+            wrong("recorded with the id of another post");
         }
         if failed > 0 && self.tricks.iter().all(|trick| trick.ends != Ends::Failed) {
-            wrong("lost: nothing refused it for good");
+            wrong("lost: failed although no response refused it for good");
         }
-        // Those that are out and could have been told.
+        // Posts that are published and that a search could identify.
         let is_alone = self.tricks.len() == 1 && !self.world.hides_apps;
         let shows_picture = width.is_some() && !self.world.hides_pictures;
         if out > published && (is_alone || shows_picture) {
-            wrong("unknown, though it is out and nothing else looks like it");
+            wrong("unknown, although it is published and no other post looks like it");
         }
-        // The others: nobody ever said that it is not out.
+        // All other posts: no response said that they were not published.
         let is_told = |delivery: &&Shown| !self.interrupted.contains(&delivery.id);
         if published == out
             && self.tricks.iter().all(|trick| trick.ends != Ends::Unknown)

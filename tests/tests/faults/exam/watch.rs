@@ -1,4 +1,4 @@
-//! Whoever looks at the posts all the while, and compares what is shown with what is out.
+//! A watch that compares the shown states with the published posts during the exam.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,13 +11,14 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
-/// What cannot be told apart from outside: posts on one Page with one text and one picture, of however many tenants.
+/// The visible content of a post. Posts on one Page with the same text and picture look equal,
+/// whichever tenants they belong to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Content {
     pub(super) page_id: String,
-    /// The word in its text by which the test knows it: `[k07]`.
+    /// The word in its text that identifies it to the test: `[k07]`.
     pub(super) marker: String,
-    /// Its picture, by the width that only this one has.
+    /// The unique width of its picture.
     pub(super) width: Option<u64>,
 }
 
@@ -32,29 +33,29 @@ pub(super) struct Shown {
     pub(super) error: String,
 }
 
-/// The ids of the posts that are out.
+/// The ids of the published posts.
 pub(super) type Out = BTreeMap<Content, BTreeSet<String>>;
 
-/// What there is to look at.
+/// The sources of a comparison.
 #[derive(Debug, Clone)]
 pub(super) struct Viewer {
     pub(super) api_url: String,
     pub(super) key: String,
     pub(super) control_url: String,
     pub(super) client: reqwest::Client,
-    /// Tenants, each with its Page.
+    /// The tenants, each with its Page.
     pub(super) tenants: Vec<(TenantId, String)>,
-    /// How wide each picture is.
+    /// The width of each picture.
     pub(super) widths: BTreeMap<Uuid, u64>,
 }
 
 impl Viewer {
-    /// An answer of the sandbox's control API.
+    /// Returns a response of the sandbox's control API.
     pub(super) async fn control(&self, path: &str) -> Value {
         self.client.get(format!("{}/{path}", self.control_url)).send().await.unwrap().json().await.unwrap()
     }
 
-    /// What is out.
+    /// Returns the published posts.
     pub(super) async fn out(&self) -> Out {
         let mut out = Out::new();
         for effect in self.control("effects").await["items"].as_array().unwrap() {
@@ -68,7 +69,7 @@ impl Viewer {
         out
     }
 
-    /// Every delivery of every tenant.
+    /// Returns every delivery of every tenant.
     pub(super) async fn shown(&self) -> Vec<Shown> {
         let mut shown = Vec::new();
         for (tenant_id, page_id) in &self.tenants {
@@ -113,18 +114,18 @@ fn marker(text: &str) -> String {
     text[from..].split_inclusive(']').next().unwrap_or_default().to_owned()
 }
 
-/// Looks again and again until it is stopped.
+/// A task that compares repeatedly until it is stopped.
 #[derive(Debug)]
 pub(super) struct Watch {
     task: JoinHandle<()>,
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What was seen.
+/// The results of the watch.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Seen {
     pub(super) samples: usize,
-    /// Words that were not true when they were shown.
+    /// States that were false when they were shown.
     pub(super) untruths: BTreeSet<String>,
 }
 
@@ -134,7 +135,9 @@ impl Watch {
         let keeps = seen.clone();
         let task = tokio::spawn(async move {
             loop {
-                // What was out before the question was out when it was answered; what is not out afterwards was not.
+                // The published posts are read before and after the states: those in the first read
+                // were published while the states were read, and those missing in the second were
+                // not.
                 let (before, shown, after) = (viewer.out().await, viewer.shown().await, viewer.out().await);
                 let found = untruths(&before, &shown, &after);
                 {
@@ -148,19 +151,20 @@ impl Watch {
         Self { task, seen }
     }
 
-    /// Stops looking.
+    /// Stops the task.
     ///
     /// # Panics
-    /// If it could not look any more.
+    /// If the task has ended early.
     pub(super) async fn stop(self) -> Seen {
-        assert!(!self.task.is_finished(), "it looked to the end");
+        assert!(!self.task.is_finished(), "the task still runs");
         self.task.abort();
         let _ = self.task.await;
         self.seen.lock().unwrap().clone()
     }
 }
 
-/// Of deliveries that cannot be told apart, no more may be shown as out than are out, and no more as not out than are not.
+/// Returns the false states. Among deliveries that look equal, no more may be shown as published
+/// than are published, and no more as unpublished than are unpublished.
 fn untruths(before: &Out, shown: &[Shown], after: &Out) -> Vec<String> {
     let mut groups: BTreeMap<&Content, Vec<&Shown>> = BTreeMap::new();
     for delivery in shown {

@@ -1,5 +1,5 @@
-//! Quotas: how many requests somebody may make in a time. Nobody waits for Redis for long, and nobody is refused because it is
-//! away.
+//! Quotas: how many requests a caller may make per period. No request waits long for Redis, and
+//! none is refused because Redis is away.
 
 use std::{
     num::NonZeroU32,
@@ -8,19 +8,19 @@ use std::{
 
 use super::{Budget, Level, Limiter, Unknown};
 
-/// Nobody waits longer for Redis.
+/// The longest wait for Redis.
 const REDIS_TIME: Duration = Duration::from_millis(250);
 
-/// So many requests of somebody in a time.
+/// A quota of requests of one caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quota {
-    /// What sort of quota it is.
+    /// The sort of quota.
     pub name: &'static str,
-    /// Who is counted.
+    /// The caller that is counted.
     pub whose: String,
-    /// How many requests.
+    /// The number of requests.
     pub requests: NonZeroU32,
-    /// In what time.
+    /// The period.
     pub window: Duration,
 }
 
@@ -41,21 +41,21 @@ impl Quota {
     }
 }
 
-/// What is left of a quota.
+/// The rest of a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// So many requests now.
+    /// The requests that may be made now.
     pub requests: u32,
-    /// It is whole again after this.
+    /// The time until the quota is full.
     pub full_in: Duration,
 }
 
-/// What became of a request for one of each quota.
+/// The result of taking one request of each quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Taken {
-    /// How long to wait; zero: it was counted.
+    /// The time to wait. Zero: the request was counted.
     pub wait: Duration,
-    /// What is left of each, in their order.
+    /// The rest of each quota, in their order.
     pub left: Vec<Left>,
 }
 

@@ -1,23 +1,25 @@
-//! Rates: how many jobs of a queue may start a minute on one account, or, without an account, of one tenant.
+//! Rates: how many jobs of a queue may start per minute on one account, or of one tenant without an
+//! account.
 //!
-//! While Redis is away each process takes its share, so that together they stay below the rate. The lane of a job that may not
-//! start rests: until that is over nothing more of it is released, so that what waits costs nothing.
+//! While Redis is away each process takes its share, so that together they stay below the rate. If
+//! a job may not start, its lane rests: nothing more of it is released until the rest is over, so
+//! that waiting costs nothing.
 
 use std::time::{Duration, Instant};
 
 use super::{Budget, Limiter, Unknown};
 use crate::{Cause, CauseClass, Claimed, Db, JobError, lease};
 
-/// How many jobs of a lane may start at once: a tenth of a minute's.
+/// Returns the number of jobs of a lane that may start at once: a tenth of the starts per minute.
 pub(crate) fn at_once(starts: i32) -> i32 {
     (starts / 10).max(1)
 }
 
-/// Jobs a minute, of which a tenth may start at once.
+/// A rate: one start per interval, and some at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Rate {
     interval: Duration,
-    /// So many intervals are saved up at most.
+    /// The most intervals that are saved up.
     at_once: u32,
 }
 
@@ -27,7 +29,7 @@ impl Rate {
         Self { interval, at_once: at_once(starts).unsigned_abs() }
     }
 
-    /// The share of one process of several.
+    /// Returns the share of one of several processes.
     fn share(self, processes: u32) -> Self {
         Self { interval: self.interval * processes.max(1), at_once: 1 }
     }
@@ -40,9 +42,9 @@ impl Rate {
 /// A start that a rate does not allow yet.
 #[derive(Debug)]
 pub struct RateLimited {
-    /// How long the lane is to rest.
+    /// The time that the lane has to rest.
     pub(crate) rest: Duration,
-    /// What the job is told.
+    /// The error that the job gets.
     pub(crate) later: JobError,
 }
 
@@ -50,12 +52,12 @@ impl Limiter {
     /// Counts the start of a job.
     ///
     /// # Errors
-    /// The rate is used up: see [`crate::Engine::snooze`].
+    /// [`RateLimited`] if the rate is used up: pass it to [`crate::Engine::snooze`].
     pub async fn start(&self, db: &Db, job: &Claimed) -> Result<(), RateLimited> {
         let Some(starts) = job.max_per_minute else {
             return Ok(());
         };
-        let rest = self.take_start(db, &format!("{}:{}", job.queue, job.lane()), Rate::per_minute(starts)).await;
+        let rest = self.take_start(db, &format!("{}:{}", job.queue, job.lane), Rate::per_minute(starts)).await;
         if rest.is_zero() {
             return Ok(());
         }
@@ -64,21 +66,23 @@ impl Limiter {
         Err(RateLimited { rest, later: JobError::Later(rest, cause) })
     }
 
-    /// Answers how long the lane is to rest; zero: a job may start, and is counted.
+    /// Takes a start and returns zero, or returns the time that the lane has to rest.
     async fn take_start(&self, db: &Db, lane: &str, rate: Rate) -> Duration {
         if let Some(levels) = self.take_shared(&[rate.budget(lane)]).await {
             let wait = levels[0].wait;
-            // Until half of what may start at once is there again: one by one, each start would refuse others.
+            // The lane rests until half of the starts at once are back. If it woke for each single
+            // start, that start would refuse the others.
             return if wait.is_zero() { wait } else { wait + rate.interval * (rate.at_once - 1) / 2 };
         }
-        // Who cannot count the others either starts nothing.
+        // A process that cannot count the others starts nothing.
         match lease::count_live(db).await {
             Ok(processes) => self.take_start_alone(lane, rate.share(processes), Instant::now()),
             Err(_) => rate.interval,
         }
     }
 
-    /// What was started before Redis went away is not known here, so the first start of a lane waits for one interval.
+    /// Takes a start without Redis. Starts from before are unknown here, so the first start of a
+    /// lane waits for one interval.
     fn take_start_alone(&self, lane: &str, share: Rate, now: Instant) -> Duration {
         self.take_alone(&[share.budget(lane)], Unknown::Used, now)[0].wait
     }

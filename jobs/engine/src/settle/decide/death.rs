@@ -1,18 +1,18 @@
-//! Deciding what becomes of a job that took down the process in which it ran alone.
+//! The decision on a job that killed the process in which it ran alone.
 
 use std::time::Duration;
 
 use super::{Situation, Verdict};
 use crate::{AttemptOutcome, CauseClass, Facts, JobState, NotCompleted};
 
-/// A job that took down this many processes of its own is discarded.
+/// The number of processes of its own that a job may kill before it is discarded.
 const LETHAL: i16 = 3;
 
 /// The longest wait after a death.
 const LONGEST_WAIT: Duration = Duration::from_mins(5);
 
-/// Decides after death number `deaths` (from 1), which came about as `how` says. It counts no failure. An open effect comes
-/// first, as everywhere: the job neither ends nor does anything but read back while it is open.
+/// Decides on death number `deaths` (from 1); `how` describes it. It counts no failure. An open
+/// effect comes first: while it is open, the job does not end and only reads back.
 pub(in crate::settle) fn decide_death(
     how: &str,
     deaths: i16,
@@ -41,7 +41,7 @@ pub(in crate::settle) fn decide_death(
     )
 }
 
-/// What the ledger says about a death; `next` is what comes of it.
+/// Returns the facts to store about a death; `next` says what happens next.
 pub(in crate::settle) fn facts(how: &str, next: &str) -> Facts {
     Facts {
         class: CauseClass::Poison,

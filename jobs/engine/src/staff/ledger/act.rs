@@ -1,8 +1,9 @@
-//! What staff do to jobs: one or a thousand at once, in the caller's transaction.
+//! Actions of staff on one or many jobs, in the caller's transaction.
 //!
-//! The order of locks is the engine's: the jobs' own rows first ([`crate::Job::on_not_completed`]), then the jobs by (depth
-//! descending, id). Between reading and locking a job may move on; then what was written for it is rolled back and all is
-//! decided again, after some tries without those that keep moving.
+//! Locks are taken in the engine's order: first the rows that belong to the jobs
+//! ([`crate::Job::on_not_completed`]), then the jobs by depth descending and id. A job may change
+//! its state between reading and locking. Then a savepoint rolls back what was written and all is
+//! decided again. After some tries, jobs that keep changing are left out.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -17,31 +18,31 @@ use crate::{
     settle::{self, EndedChild},
 };
 
-/// After this many tries, jobs that keep changing their state are left alone.
+/// The number of tries after which jobs that keep changing their state are left out.
 const PATIENT_TRIES: usize = 3;
 
-/// After this many tries nothing is done.
+/// The number of tries after which nothing is done.
 const MAX_TRIES: usize = 20;
 
-/// What became of an action.
+/// The result of an action.
 #[derive(Debug, Default)]
 pub struct Acted {
-    /// What was done.
+    /// The jobs that the action was done to.
     pub done: Vec<ActedJob>,
-    /// What was done to unfinished descendants of cancelled jobs.
+    /// Unfinished descendants of cancelled jobs that were cancelled too.
     pub descendants: Vec<ActedJob>,
-    /// To which jobs nothing was done, and why.
+    /// The jobs that were left out, each with the reason.
     pub skipped: Vec<(JobId, ActionError)>,
 }
 
-/// What was done to a job.
+/// A job and its new state.
 #[derive(Debug, Clone, Copy)]
 pub struct ActedJob {
     /// The job.
     pub id: JobId,
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant_id: TenantId,
-    /// What it is now: `available`, `scheduled`, `cancelled`, `cancel_requested` or `discarded`.
+    /// The outcome: `available`, `scheduled`, `cancelled`, `cancel_requested` or `discarded`.
     pub outcome: &'static str,
 }
 
@@ -63,7 +64,7 @@ impl Acted {
 /// Does `action` to one job.
 ///
 /// # Errors
-/// [`ActionError`], with nothing changed.
+/// An [`ActionError`] says why the action was refused. Nothing has changed then.
 pub async fn act_on<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, id: JobId) -> Result<Acted, ActionError> {
     let mut acted = act(tx, kinds, action, &[id]).await?;
     match acted.skipped.pop() {
@@ -72,31 +73,31 @@ pub async fn act_on<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, id: JobId
     }
 }
 
-/// Runs a job again now that was cancelled or discarded, waits for its next attempt or is suspended. Its counters stand.
+/// Runs a job again now: a cancelled, discarded, retryable or suspended one. Its counters stay.
 ///
 /// # Errors
-/// [`ActionError`], with nothing changed.
+/// An [`ActionError`] says why the action was refused. Nothing has changed then.
 pub async fn retry(tx: &mut Tx, id: JobId) -> Result<(), ActionError> {
     act_on::<()>(tx, &[], Action::Retry, id).await.map(|_| ())
 }
 
-/// Cancels a waiting job with its unfinished descendants, or asks an executing one to stop; their own rows follow. Answers
-/// whether it has ended.
+/// Cancels a waiting job with its unfinished descendants, or asks an executing one to stop. The
+/// rows that belong to the jobs follow. Returns true if the job has ended.
 ///
 /// # Errors
-/// [`ActionError`], with nothing changed.
+/// An [`ActionError`] says why the action was refused. Nothing has changed then.
 pub async fn cancel<S>(tx: &mut Tx, kinds: &[Kind<S>], id: JobId) -> Result<bool, ActionError> {
     let acted = act_on(tx, kinds, Action::Cancel, id).await?;
     Ok(acted.done.iter().any(|done| done.outcome == "cancelled"))
 }
 
-/// What [`act`] would do now; nothing is changed.
+/// Returns the result that [`act`] would have now, without changing anything.
 pub async fn preview<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
     Ok(Acted::of(plan(tx, kinds, action, &distinct(ids), &[]).await?))
 }
 
-/// Does `action` to those of `ids` that it can be done to. The statements do not grow in number with the jobs; only the rows
-/// that follow a cancelled or discarded job are each kind's own.
+/// Does `action` to the jobs of `ids` that allow it. The number of statements does not grow with
+/// the number of jobs. Only the rows that a kind changes for its own jobs are written job by job.
 pub async fn act<S>(tx: &mut Tx, kinds: &[Kind<S>], action: Action, ids: &[JobId]) -> Result<Acted, sqlx::Error> {
     let ids = distinct(ids);
     let mut changing = Vec::new();
@@ -130,7 +131,7 @@ fn discarded_by_staff() -> Facts {
     Cause::plain(CauseClass::DiscardedByStaff, "Somebody discarded it.").facts()
 }
 
-/// Lets the rows of jobs that end follow, as kinds say.
+/// Lets each kind update the rows that belong to jobs which end or are brought back.
 async fn follow<S>(tx: &mut Tx, kinds: &[Kind<S>], plan: &ActionPlan) -> Result<(), sqlx::Error> {
     for (job, step) in plan.all() {
         let not_completed = match step {
@@ -158,8 +159,10 @@ async fn lock(tx: &mut Tx, plan: &ActionPlan) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// The children for which jobs that are brought back are to wait. One that ends just now is counted neither by what ends it,
-/// which does not find its parent, nor, once its row was waited for, by who brings that back.
+/// Lists the children that jobs which are brought back have to wait for, to lock them.
+///
+/// Without the lock a child that ends right now would not be counted at all: its own settlement
+/// does not find the parent, and the parent, brought back later, finds the child counted already.
 async fn list_uncounted_children(tx: &mut Tx, plan: &ActionPlan) -> Result<Vec<Uuid>, sqlx::Error> {
     let (tenants, parents): (Vec<Uuid>, Vec<Uuid>) =
         plan.all().filter(|(_, step)| step.brings_back()).map(|(job, _)| (job.tenant_id.0, job.id)).unzip();
@@ -184,7 +187,7 @@ async fn list_uncounted_children(tx: &mut Tx, plan: &ActionPlan) -> Result<Vec<U
     .await
 }
 
-/// Does what was planned to rows that are locked.
+/// Carries out a plan on rows that are locked.
 async fn apply(tx: &mut Tx, action: Action, mut plan: ActionPlan) -> Result<Acted, sqlx::Error> {
     let of = |plan: &ActionPlan, wanted: fn(Step) -> bool| -> Vec<Uuid> {
         plan.all().filter(|(_, step)| wanted(*step)).map(|(job, _)| job.id).collect()
@@ -231,8 +234,10 @@ async fn make_available(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Moves finished jobs back among the unfinished ones, with their place and counters: an attempt never starts over, it is the
-/// fence. Those that are `early` wait for their time again. Answers those that no unfinished job with the same key kept away.
+/// Moves finished jobs back to `jobs`, with their place and their counters. The attempt number
+/// never starts over, because it is the fence. Jobs in `early` wait for their time again.
+///
+/// Returns the jobs that were moved. A job stays if an unfinished one has the same unique key.
 async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uuid>, sqlx::Error> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -240,11 +245,11 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uui
     sqlx::query_scalar!(
         r#"
         with back as (
-          insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, run_at, due_at, attempt, failures,
+          insert into jobs (id, tenant_id, kind, queue, args, state, priority, account_id, own_lane, run_at, due_at, attempt, failures,
             crashes, poison, unique_key, parent_id, depth, failed_children, counted, result, error, created_at, started_at,
             pending)
           select id, tenant_id, kind, queue, args, case when is_early then 'scheduled' else 'available' end, priority,
-            account_id, case when is_early then run_at else engine_stamp() end,
+            account_id, own_lane, case when is_early then run_at else engine_stamp() end,
             case
               when is_early then due_at
               when error ->> 'class' = 'policy' then least(due_at, engine_stamp())
@@ -278,7 +283,7 @@ async fn bring_back(tx: &mut Tx, ids: &[Uuid], early: &[Uuid]) -> Result<Vec<Uui
     .await
 }
 
-/// Says of open calls of jobs that they did not happen.
+/// Records that open calls of jobs did not happen.
 async fn resolve_unseen(tx: &mut Tx, ids: &[Uuid], resolution: &Resolution) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -312,7 +317,7 @@ async fn request_cancel(tx: &mut Tx, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-/// Ends waiting jobs: into the history, and off what their parents wait for.
+/// Ends waiting jobs: moves them to the history and counts them at their parents.
 async fn end(
     tx: &mut Tx,
     plan: &ActionPlan,

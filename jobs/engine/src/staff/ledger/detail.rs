@@ -1,4 +1,4 @@
-//! What happened to one job: its attempts, effects and children.
+//! Details of one job: its attempts, effects and children.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -11,10 +11,10 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// Children that are shown with their parent.
+/// The most children that are shown with their parent.
 const SHOWN_CHILDREN: i64 = 100;
 
-/// Children that are counted at most.
+/// The most children that are counted.
 const COUNTED_CHILDREN: i64 = 20_000;
 
 /// An attempt that did not complete its job.
@@ -30,7 +30,7 @@ pub struct AttemptRow {
     pub looks: i32,
 }
 
-/// The attempts of a job that did not complete it, the newest 100, oldest first.
+/// Lists the attempts that did not complete a job: the newest 100, oldest first.
 pub async fn list_attempts(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -72,7 +72,7 @@ pub struct EffectRow {
     pub complete_looks: i32,
 }
 
-/// The effects of a job, oldest first, 100 at most.
+/// Lists the effects of a job, oldest first, 100 at most.
 pub async fn list_effects(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -99,11 +99,11 @@ pub async fn list_effects(
 pub struct Children {
     /// The newest hundred.
     pub newest: Vec<JobRow>,
-    /// How many there are by state, of the first 20,000.
+    /// The number of children by state, of the first 20,000.
     pub counts: Vec<(JobState, i64)>,
 }
 
-/// The children of a job.
+/// Reads the children of a job.
 pub async fn children(conn: &mut PgConnection, tenant_id: TenantId, id: JobId) -> Result<Children, sqlx::Error> {
     let counts = sqlx::query!(
         r#"

@@ -1,4 +1,4 @@
-//! One job.
+//! The ledger's row of one job.
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// A job as the ledger has it.
+/// A job as the ledger shows it.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
 pub struct JobRow {
@@ -40,7 +40,7 @@ pub struct JobRow {
     pub ended_at: Option<DateTime<Utc>>,
 }
 
-/// One job.
+/// Reads one job.
 pub async fn get_job(conn: &mut PgConnection, id: JobId) -> Result<Option<JobRow>, sqlx::Error> {
     sqlx::query_as!(
         JobRow,

@@ -1,4 +1,4 @@
-//! What an action would do to each of some jobs, and why not to the others.
+//! Plans of actions: the step for each job, or the reason why there is none.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -10,29 +10,29 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// A cancelled job takes this many unfinished descendants along at most.
+/// The most unfinished descendants that a cancelled job takes along.
 const MAX_DESCENDANTS: usize = 1_000;
 
-/// What staff do to jobs.
+/// An action of staff on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Run again what was cancelled or discarded, waits for its next attempt or is suspended.
+    /// Runs cancelled, discarded, retryable or suspended jobs again.
     Retry,
-    /// End what waits, ask what runs to stop.
+    /// Ends waiting jobs, and asks running ones to stop.
     Cancel,
-    /// Give up what does not run.
+    /// Gives up jobs that do not run.
     Discard,
-    /// Do not wait for the time.
+    /// Runs jobs now that wait for a time.
     RunNow,
-    /// Say of calls that were looked for and not seen that they did not happen, and make them now.
+    /// Records that calls which were looked for and not seen did not happen, and makes them now.
     ResolveSendAgain,
-    /// The same, and never make them.
+    /// Records the same, and never makes them.
     ResolveGiveUp,
 }
 
 impl Action {
-    /// The name in the API and in the audit log.
+    /// Returns the name in the API and in the audit log.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -45,7 +45,7 @@ impl Action {
         }
     }
 
-    /// What it says of open calls.
+    /// Returns the action's decision on open calls.
     pub(super) fn resolution(self) -> Option<Resolution> {
         match self {
             Self::ResolveSendAgain => Some(Resolution::SendAgain),
@@ -55,12 +55,12 @@ impl Action {
     }
 }
 
-/// What is done to one job.
+/// The change to one job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     MakeAvailable,
     BringBack,
-    /// Back to wait for its time.
+    /// Moves it back to the unfinished jobs, to wait for its time.
     BringBackEarly,
     Resolve,
     Cancel,
@@ -69,7 +69,7 @@ pub(super) enum Step {
 }
 
 impl Step {
-    /// What has become of the job afterwards.
+    /// Returns the state of the job after the step.
     pub(super) fn outcome(self) -> &'static str {
         match self {
             Self::MakeAvailable | Self::BringBack | Self::Resolve => "available",
@@ -82,13 +82,13 @@ impl Step {
 }
 
 impl Step {
-    /// Whether the job has ended and goes on.
+    /// Returns true if the step moves a finished job back to the unfinished ones.
     pub(super) fn brings_back(self) -> bool {
         matches!(self, Self::BringBack | Self::BringBackEarly)
     }
 }
 
-/// A job as far as it matters for a decision.
+/// The facts of a job that decide on an action.
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(super) struct JobSnapshot {
@@ -101,10 +101,11 @@ pub(super) struct JobSnapshot {
     pub(super) waits_for_children: bool,
     pub(super) is_timed: bool,
     pub(super) has_open_effect: bool,
-    /// All open effects were looked for often enough, and nothing was seen that may be one of them.
+    /// True if all open effects were looked for often enough and no candidate for one of them was
+    /// seen.
     pub(super) is_unseen: bool,
     pub(super) has_twin: bool,
-    /// It was cancelled before its time, and its kind keeps that.
+    /// True if it was cancelled before its time and its kind keeps that time.
     pub(super) is_early: bool,
 }
 
@@ -132,14 +133,14 @@ fn decide(action: Action, job: &JobSnapshot) -> Result<Step, ActionError> {
     }
 }
 
-/// What an action comes to.
+/// A planned action.
 #[derive(Debug, Default)]
 pub(super) struct ActionPlan {
-    /// What is done, by id; the jobs that were named.
+    /// The steps for the jobs that were named, by id.
     pub(super) steps: Vec<(JobSnapshot, Step)>,
-    /// What is done to their unfinished descendants.
+    /// The steps for their unfinished descendants.
     pub(super) descendants: Vec<(JobSnapshot, Step)>,
-    /// The jobs that were named and to which nothing is done.
+    /// The named jobs that nothing is done to, with the reasons.
     pub(super) skipped: Vec<(JobId, ActionError)>,
 }
 
@@ -148,7 +149,7 @@ impl ActionPlan {
         self.steps.iter().chain(&self.descendants)
     }
 
-    /// The jobs about which two plans do not agree.
+    /// Returns the jobs that two plans treat differently.
     pub(super) fn differences(&self, other: &Self) -> Vec<Uuid> {
         let mark = |plan: &Self| -> std::collections::HashSet<(Uuid, &'static str, i32)> {
             plan.all().map(|(job, step)| (job.id, step.outcome(), job.attempt)).collect()
@@ -158,7 +159,7 @@ impl ActionPlan {
     }
 }
 
-/// Decides what is done to each of `ids`; whoever is in `changing` is left alone.
+/// Plans a step for each of `ids`. Jobs in `changing` are skipped.
 pub(super) async fn plan<S>(
     tx: &mut Tx,
     kinds: &[Kind<S>],
@@ -185,7 +186,8 @@ pub(super) async fn plan<S>(
     Ok(plan)
 }
 
-/// Whoever is cancelled takes unfinished descendants along; those whose call may have happened end by themselves.
+/// Adds the unfinished descendants of cancelled jobs. Descendants with a call that may have
+/// happened are left to end by themselves.
 async fn add_descendants(tx: &mut Tx, plan: &mut ActionPlan, changing: &[Uuid]) -> Result<(), sqlx::Error> {
     let roots: Vec<Uuid> = plan.steps.iter().map(|(job, _)| job.id).collect();
     let family = list_descendants(tx, &roots).await?;
@@ -210,7 +212,7 @@ async fn add_descendants(tx: &mut Tx, plan: &mut ActionPlan, changing: &[Uuid]) 
     Ok(())
 }
 
-/// The jobs as they stand, by id.
+/// Reads the jobs as they are now, sorted by id.
 async fn list_snapshots(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<JobSnapshot>, sqlx::Error> {
     sqlx::query_as!(
         JobSnapshot,
@@ -243,7 +245,8 @@ async fn list_snapshots(tx: &mut Tx, ids: &[Uuid]) -> Result<Vec<JobSnapshot>, s
     .await
 }
 
-/// Unfinished descendants of unfinished jobs, each with the one it descends from; one more than may be taken along.
+/// Lists unfinished descendants of unfinished jobs, each with its root: up to one more than the
+/// allowed number, to notice an excess.
 async fn list_descendants(tx: &mut Tx, roots: &[Uuid]) -> Result<Vec<(Uuid, Uuid)>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -293,7 +296,7 @@ mod tests {
     const ACTIONS: [Action; 4] = [Action::Retry, Action::Cancel, Action::Discard, Action::RunNow];
     const RESOLVING: [Action; 2] = [Action::ResolveSendAgain, Action::ResolveGiveUp];
 
-    /// What each action does to a job in a state: its outcome, or the code of the refusal.
+    /// Returns the result of each action on a job: the outcome, or the code of the refusal.
     fn outcomes(job: &JobSnapshot) -> [&'static str; 4] {
         ACTIONS.map(|action| decide(action, job).map_or_else(|refused| refused.code(), Step::outcome))
     }

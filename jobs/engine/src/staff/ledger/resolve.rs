@@ -1,4 +1,4 @@
-//! Deciding what became of a call of which nobody can tell.
+//! Resolution of a call with an unknown outcome, by a person.
 
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -10,14 +10,14 @@ use crate::{
     ids::{EffectId, JobId, TenantId},
 };
 
-/// What a person found out.
+/// A person's finding on a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Resolution {
-    /// It happened; the provider calls it this.
+    /// The call happened; this is the provider's id of the result.
     Happened(String),
-    /// It did not happen and is to be done now.
+    /// The call did not happen and is to be made now.
     SendAgain,
-    /// It did not happen and is not to be done any more.
+    /// The call did not happen and is not to be made any more.
     GiveUp,
 }
 
@@ -41,13 +41,14 @@ impl Resolution {
 /// A resolved effect.
 #[derive(Debug, Clone)]
 pub struct Resolved {
-    /// Whose it is.
+    /// The tenant that owns it.
     pub tenant_id: TenantId,
-    /// Its state before.
+    /// The state before the resolution.
     pub before: EffectState,
-    /// Its state now.
+    /// The state after it.
     pub after: EffectState,
-    /// Whether the job runs now and records what follows; otherwise another effect of it is open.
+    /// True if the job runs now and records the result. False if another effect of the job is still
+    /// open.
     pub runs: bool,
 }
 
@@ -55,14 +56,15 @@ struct Open {
     tenant_id: TenantId,
     state: EffectState,
     is_over: bool,
-    /// What the provider answered, if it did.
+    /// The id that the provider returned, if it did.
     remote_id: Option<String>,
 }
 
-/// Settles an effect by a person's word, and has the job's next attempt record what follows from it.
+/// Settles an effect by a person's decision and wakes the job, whose next attempt records the
+/// result.
 ///
 /// # Errors
-/// [`ActionError`], with nothing changed.
+/// An [`ActionError`] says why the resolution was refused. Nothing has changed then.
 pub async fn resolve(
     tx: &mut Tx,
     job_id: JobId,
@@ -87,7 +89,7 @@ pub async fn resolve(
             .fetch_optional(&mut **tx)
             .await?
             .ok_or(ActionError::Missing)?;
-    // An attempt that reads back right now would record what it finds over what is decided here.
+    // An attempt that reads back right now would overwrite this decision.
     if state == JobState::Executing {
         return Err(ActionError::StillLooking);
     }
@@ -101,7 +103,7 @@ pub async fn resolve(
     Ok(Resolved { tenant_id: effect.tenant_id, before: effect.state, after: resolution.state(), runs })
 }
 
-/// The effect, locked. A provider whose lag is not written down is given an hour.
+/// Reads and locks the effect. A provider without a recorded lag gets an hour to show the call.
 async fn lock_effect(tx: &mut Tx, job_id: JobId, effect_id: EffectId) -> Result<Option<Open>, sqlx::Error> {
     sqlx::query_as!(
         Open,
@@ -150,7 +152,7 @@ async fn mark(
     }
 }
 
-/// Has the job run once no effect of it is open any more.
+/// Makes the job available if none of its effects is open any more. Returns true if it did.
 async fn wake(tx: &mut Tx, tenant_id: TenantId, job_id: JobId) -> Result<bool, sqlx::Error> {
     let woken: Option<Uuid> = sqlx::query_scalar!(
         "

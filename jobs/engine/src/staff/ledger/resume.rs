@@ -1,4 +1,4 @@
-//! Waking what waits for an account.
+//! Waking jobs that wait for an account.
 
 use crate::{
     Parked, Tx,
@@ -6,7 +6,8 @@ use crate::{
     parking,
 };
 
-/// Ends the parking of a tenant's accounts and makes the jobs available that waited for it; answers how many.
+/// Ends the park of a tenant's accounts and makes the jobs available that waited for them. Returns
+/// the number of jobs.
 pub async fn resume_accounts(tx: &mut Tx, tenant_id: TenantId, accounts: &[AccountId]) -> Result<u64, sqlx::Error> {
     parking::unpark(tx, tenant_id, accounts).await?;
     let on: Vec<String> = accounts.iter().map(|&id| Parked::Account(id).name()).collect();

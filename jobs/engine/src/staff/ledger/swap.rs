@@ -1,4 +1,4 @@
-//! Swapping what two calls are known to be, where each was taken for the other.
+//! Swapping the remote ids of two effects that were taken for each other.
 
 use serde_json::json;
 
@@ -8,16 +8,16 @@ use crate::{
     ids::{EffectId, JobId, TenantId},
 };
 
-/// Two effects whose claims were swapped.
+/// Two effects whose remote ids were swapped.
 #[derive(Debug, Clone)]
 pub struct Swapped {
-    /// Whose they are.
+    /// The tenant that owns both.
     pub tenant_id: TenantId,
-    /// The job of the other one.
+    /// The job of the other effect.
     pub other_job_id: JobId,
-    /// What the first one is now.
+    /// The new remote id of the first effect.
     pub remote_id: String,
-    /// What the other one is now.
+    /// The new remote id of the other effect.
     pub other_remote_id: String,
 }
 
@@ -30,11 +30,11 @@ struct Claim {
     remote_id: String,
 }
 
-/// Gives each of two confirmed effects of one account what the other is known to be. The rows that follow from them are the
-/// caller's.
+/// Swaps the remote ids of two confirmed effects of one account. The caller updates the rows that
+/// depend on them.
 ///
 /// # Errors
-/// [`ActionError`], with nothing changed.
+/// An [`ActionError`] says why the swap was refused. Nothing has changed then.
 pub async fn swap_claims(
     tx: &mut Tx,
     job_id: JobId,
@@ -56,7 +56,8 @@ pub async fn swap_claims(
     if !is_one_account {
         return Err(ActionError::NotTwoClaims);
     }
-    // Both ids are unique there at each moment, so one makes room first.
+    // A remote id is unique at each moment, so the first effect gives its id up before the other
+    // takes it.
     set(tx, &mine, &format!("{} (swapping)", mine.remote_id), None).await?;
     set(tx, &other, &mine.remote_id, Some(by)).await?;
     set(tx, &mine, &other.remote_id, Some(by)).await?;

@@ -1,4 +1,4 @@
-//! What staff do to jobs, and what they see of them.
+//! Tests of staff's actions on jobs and of the lists that staff see.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
     tests::Noop,
 };
 
-/// A job whose rows do not hold still while staff act on it.
+/// A job whose rows change while staff act on it.
 #[derive(Debug, Serialize, Deserialize)]
 struct Restless {}
 
@@ -36,7 +36,7 @@ impl Job for Restless {
     }
 }
 
-/// One of a key at a time, which waits for its time again.
+/// A job with a unique key that waits for its time again when it is retried.
 #[derive(Debug, Serialize, Deserialize)]
 struct Timed {
     key: String,
@@ -79,7 +79,7 @@ async fn enqueue(bench: &Bench, job: NewJob) -> JobId {
     id
 }
 
-/// A job with a parent that waits for it.
+/// Returns a parent that waits, and its child.
 async fn family(bench: &Bench) -> (JobId, JobId) {
     let parent = later(bench, &Noop::default()).await;
     let attempt = Attempt { job_id: parent, tenant_id: bench.tenant_id, number: 1, depth: 0 };

@@ -1,76 +1,129 @@
-//! Whether somebody consumes: a living process is not enough.
+//! Health of queues: finds queues whose work nobody consumes, even if a process is alive.
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{list_running, list_workers, oldest_due, queues::plan_by_index};
-use crate::{Tx, queues};
+use super::{
+    due::{earliest_timed, oldest_available},
+    list_running, list_workers,
+    queues::plan_by_index,
+};
+use crate::{Tx, dispatch::QueueLimits, queues};
 
-/// Due work that waits for longer than this beside free slots, while nothing is taken, is not consumed.
+/// The time that work may wait beside free slots while no job of the queue starts, and the time that
+/// due work may wait to be promoted.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why a queue's work is not consumed.
+/// The same time if no slot is free: attempts may take that long.
+const PATIENCE_WITHOUT_SLOTS: Duration = Duration::from_mins(5);
+
+/// The time ahead in which work needs a live worker already.
+const SOON: Duration = Duration::from_mins(5);
+
+/// The reason why a queue's work is not consumed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trouble {
-    /// There is due work and no live worker for the queue.
+    /// Work is due, now or soon, and no live worker serves the queue.
     Nobody,
-    /// Due work waits though slots are free, and nothing of the queue was taken within the last minute.
+    /// No worker promotes due work.
+    NotPromoted,
+    /// Work waits that nothing holds back, and no job of the queue started lately.
     Standstill,
 }
 
-/// A queue as far as it matters here.
+/// The facts of a queue that decide on its health.
 #[derive(Debug, Clone, Copy, Default)]
 struct Signs {
     is_paused: bool,
-    has_limits: bool,
-    oldest_due: Option<Duration>,
+    /// The time that the oldest available job has waited that nothing holds back.
+    runnable: Option<Duration>,
+    /// The seconds that the earliest job with a time has been due; negative before its time.
+    timed: Option<f64>,
+    /// True if nobody has promoted for a minute.
+    is_not_led: bool,
     slots: i64,
     running: i64,
-    was_taken_lately: bool,
+    max_running: Option<i32>,
 }
 
-/// The queues whose work is not consumed.
+impl Signs {
+    fn patience(self) -> Duration {
+        if self.running < self.slots { PATIENCE } else { PATIENCE_WITHOUT_SLOTS }
+    }
+}
+
+/// Finds the queues whose work is not consumed.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
     plan_by_index(tx).await?;
-    let mut slots: BTreeMap<String, i64> = BTreeMap::new();
-    for worker in list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive) {
-        for (queue, count) in worker.queues.0 {
-            *slots.entry(queue).or_default() += count;
-        }
-    }
+    let is_not_led = is_not_led(tx).await?;
+    let workers: Vec<_> = list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive).collect();
     let mut running: BTreeMap<String, i64> = BTreeMap::new();
-    for job in list_running(tx).await? {
+    for job in list_running(tx).await?.into_iter().filter(|job| workers.iter().any(|worker| worker.id == job.worker_id))
+    {
         *running.entry(job.queue).or_default() += 1;
     }
+    let mut slots: BTreeMap<String, i64> = BTreeMap::new();
+    for (queue, count) in workers.into_iter().flat_map(|worker| worker.queues.0) {
+        *slots.entry(queue).or_default() += count;
+    }
+    let queues = queues::list(tx).await?;
+    let of = |counts: &BTreeMap<String, i64>, queue: &str| counts.get(queue).copied().unwrap_or(0);
+    let limits: BTreeMap<String, QueueLimits> =
+        queues.iter().map(|queue| (queue.name.clone(), queue.limits(of(&slots, &queue.name)))).collect();
+    let runnable = oldest_available(tx, Some(&limits)).await?;
+    let timed = earliest_timed(tx, SOON).await?;
     let mut troubles = Vec::new();
-    for queue in queues::list(tx).await? {
+    for queue in queues {
         let signs = Signs {
             is_paused: queue.paused_at.is_some(),
-            has_limits: queue.max_running.or(queue.max_per_tenant).or(queue.max_per_account).is_some(),
-            oldest_due: oldest_due(tx, &queue.name).await?,
-            slots: slots.get(&queue.name).copied().unwrap_or(0),
-            running: running.get(&queue.name).copied().unwrap_or(0),
-            was_taken_lately: was_taken_lately(tx, &queue.name).await?,
+            runnable: runnable.get(&queue.name).copied(),
+            timed: timed.get(&queue.name).copied(),
+            is_not_led,
+            slots: of(&slots, &queue.name),
+            running: of(&running, &queue.name),
+            max_running: queue.max_running,
         };
-        troubles.extend(judge(signs).map(|trouble| (queue.name, trouble)));
+        match judge(signs) {
+            Some(Trouble::Standstill) if was_taken_lately(tx, &queue.name, signs.patience()).await? => {}
+            Some(trouble) => troubles.push((queue.name, trouble)),
+            None => {}
+        }
     }
     Ok(troubles)
 }
 
+/// Names the trouble that the signs show. A standstill is one only if no job started lately either.
 fn judge(signs: Signs) -> Option<Trouble> {
-    let oldest_due = signs.oldest_due?;
-    if signs.is_paused {
+    if signs.is_paused || (signs.runnable.is_none() && signs.timed.is_none()) {
         return None;
     }
     if signs.slots == 0 {
         return Some(Trouble::Nobody);
     }
-    // What a limit holds back waits rightly.
-    let is_held_back = signs.has_limits && signs.running > 0;
-    let stands_still = oldest_due > PATIENCE && signs.running < signs.slots && !signs.was_taken_lately && !is_held_back;
+    if signs.is_not_led || signs.timed.is_some_and(|overdue| overdue > PATIENCE.as_secs_f64()) {
+        return Some(Trouble::NotPromoted);
+    }
+    let is_held_back = signs.max_running.is_some_and(|most| signs.running >= i64::from(most));
+    let stands_still = signs.runnable.is_some_and(|waited| waited > signs.patience()) && !is_held_back;
     stands_still.then_some(Trouble::Standstill)
 }
 
-async fn was_taken_lately(tx: &mut Tx, queue: &str) -> Result<bool, sqlx::Error> {
+/// Returns true if nobody has promoted for a minute. A time in the future dates from before a step
+/// of the clock.
+async fn is_not_led(tx: &mut Tx) -> Result<bool, sqlx::Error> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        select extract(epoch from clock_timestamp() - promoted_at)::float8 as "seconds!"
+        from leadership
+        where name = 'dispatcher'
+        "#
+    )
+    .fetch_optional(&mut **tx)
+    .await?;
+    // Without a leader due work shows it.
+    Ok(seconds.is_some_and(|seconds| seconds.abs() > PATIENCE.as_secs_f64()))
+}
+
+async fn was_taken_lately(tx: &mut Tx, queue: &str, within: Duration) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar!(
         r#"
         select exists (
@@ -87,7 +140,7 @@ async fn was_taken_lately(tx: &mut Tx, queue: &str) -> Result<bool, sqlx::Error>
         ) as "was_taken!"
         "#,
         queue,
-        PATIENCE.as_secs_f64()
+        within.as_secs_f64()
     )
     .fetch_one(&mut **tx)
     .await
@@ -99,33 +152,48 @@ mod tests {
 
     const WAITS: Signs = Signs {
         is_paused: false,
-        has_limits: false,
-        oldest_due: Some(Duration::from_secs(61)),
+        runnable: Some(Duration::from_secs(61)),
+        timed: None,
+        is_not_led: false,
         slots: 4,
         running: 0,
-        was_taken_lately: false,
+        max_running: None,
     };
 
     #[test]
     fn an_idle_or_paused_queue_is_well() {
-        assert_eq!(judge(Signs::default()), None);
+        assert_eq!(judge(Signs { is_not_led: true, ..Signs::default() }), None);
         assert_eq!(judge(Signs { is_paused: true, slots: 0, ..WAITS }), None);
     }
 
     #[test]
-    fn due_work_that_nobody_listens_for_is_not_consumed() {
-        let fresh = Signs { oldest_due: Some(Duration::ZERO), slots: 0, ..WAITS };
+    fn work_that_nobody_listens_for_is_not_consumed() {
+        let fresh = Signs { runnable: Some(Duration::ZERO), slots: 0, ..WAITS };
         assert_eq!(judge(fresh), Some(Trouble::Nobody));
+        for seconds in [-299.0, 0.0, 4_000.0] {
+            let timed = Signs { timed: Some(seconds), slots: 0, ..Signs::default() };
+            assert_eq!(judge(timed), Some(Trouble::Nobody), "{seconds}");
+        }
     }
 
     #[test]
-    fn work_that_waits_beside_free_slots_stands_still() {
+    fn due_work_that_nobody_promotes_is_not_consumed() {
+        let timed = |seconds| Signs { runnable: None, timed: Some(seconds), running: 3, ..WAITS };
+        assert_eq!(judge(timed(61.0)), Some(Trouble::NotPromoted));
+        assert_eq!(judge(timed(59.0)), None);
+        assert_eq!(judge(Signs { is_not_led: true, ..timed(-100.0) }), Some(Trouble::NotPromoted));
+    }
+
+    #[test]
+    fn work_that_nothing_holds_back_and_nobody_takes_stands_still() {
         assert_eq!(judge(WAITS), Some(Trouble::Standstill));
+        assert_eq!(judge(Signs { running: 1, ..WAITS }), Some(Trouble::Standstill), "one hanging job hides nothing");
+        let full = Signs { running: 4, ..WAITS };
+        assert_eq!(judge(full), None, "attempts may take that long");
+        assert_eq!(judge(Signs { runnable: Some(Duration::from_secs(301)), ..full }), Some(Trouble::Standstill));
         for well in [
-            Signs { oldest_due: Some(Duration::from_secs(59)), ..WAITS },
-            Signs { running: 4, ..WAITS },
-            Signs { was_taken_lately: true, ..WAITS },
-            Signs { has_limits: true, running: 1, ..WAITS },
+            Signs { runnable: Some(Duration::from_secs(59)), ..WAITS },
+            Signs { max_running: Some(1), running: 1, ..WAITS },
         ] {
             assert_eq!(judge(well), None, "{well:?}");
         }

@@ -1,11 +1,11 @@
-//! Jobs that took down their process.
+//! Jobs that killed their process.
 
 use sqlx::PgConnection;
 
 use crate::ids::JobId;
 
-/// Kinds and ids of jobs that were given up within the last hour, and a little before, because they took down their process;
-/// the latest first.
+/// Lists kinds and ids of jobs that were discarded within the last 70 minutes because they killed
+/// their process, the latest first.
 pub async fn list_poisoned(conn: &mut PgConnection, limit: i64) -> Result<Vec<(String, JobId)>, sqlx::Error> {
     let jobs = sqlx::query!(
         r#"

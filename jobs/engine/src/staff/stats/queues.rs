@@ -1,33 +1,31 @@
-//! How much waits in each queue, for how long, and what has ended lately.
+//! Statistics of queues: the amount and the age of waiting work, and the jobs that ended lately.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::MAX_COUNT;
 use crate::{JobState, Tx};
 
-/// Lanes whose oldest job is looked at, in each queue.
-const MAX_LANES: i64 = 5_000;
-
-/// What ended within this time counts as lately.
+/// The age up to which a finished job counts as lately.
 const LATELY_SECONDS: f64 = 3600.0;
 
-/// Jobs that ended lately are counted up to this.
+/// The highest number that jobs which ended lately are counted to.
 const MAX_FINISHED: i64 = 100_000;
 
-/// A count that ends somewhere.
+/// A count that ends at a maximum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// So many, or more.
+    /// The number of jobs; there may be more.
     pub count: i64,
-    /// Whether there are exactly so many.
+    /// True if the number is exact.
     pub is_exact: bool,
 }
 
 /// Counts of unfinished jobs by queue and state.
 pub type Depths = BTreeMap<(String, JobState), Count>;
 
-/// Counts unfinished jobs by queue and state. Available ones are counted up to [`MAX_COUNT`] in each queue; of the scheduled,
-/// retryable and suspended ones the first [`MAX_COUNT`] of the installation are looked at.
+/// Counts unfinished jobs by queue and state. Available jobs are counted up to [`MAX_COUNT`] in
+/// each queue. Scheduled, retryable and suspended jobs are counted up to [`MAX_COUNT`] of each
+/// state over all queues.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     plan_by_index(tx).await?;
     let mut depths = Depths::new();
@@ -36,8 +34,8 @@ pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     Ok(depths)
 }
 
-/// The statistics of a table whose rows change state all the time are stale more often than not: a plan that reads the whole
-/// table is never the one that is wanted here.
+/// Turns off plans that read a whole table. Rows change state all the time, so the statistics are
+/// often stale and would suggest such plans.
 pub(super) async fn plan_by_index(tx: &mut Tx) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
@@ -111,47 +109,6 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// How long the oldest due job of a queue has waited; `None` without due work. Looks at the first job of each lane, of 5,000
-/// lanes at most.
-pub async fn oldest_due(tx: &mut Tx, queue: &str) -> Result<Option<Duration>, sqlx::Error> {
-    let seconds = sqlx::query_scalar!(
-        r#"
-        with recursive lanes as (
-          (
-            select priority, tenant_id, lane, run_at, 1 as number
-            from jobs
-            where queue = $1 and state = 'available' and dispatched_at is null
-            order by priority, tenant_id, lane, run_at
-            limit 1
-          )
-          union all
-          select next.priority, next.tenant_id, next.lane, next.run_at, number + 1
-          from lanes
-          cross join lateral (
-            select j.priority, j.tenant_id, j.lane, j.run_at
-            from jobs j
-            where j.queue = $1 and j.state = 'available' and j.dispatched_at is null
-              and (j.priority, j.tenant_id, j.lane) > (lanes.priority, lanes.tenant_id, lanes.lane)
-            order by j.priority, j.tenant_id, j.lane, j.run_at
-            limit 1
-          ) next
-          where number < $2
-        )
-        select extract(epoch from engine_now() - min(run_at))::float8 as seconds
-        from (
-          select run_at from lanes
-          union all
-          (select run_at from jobs where queue = $1 and state = 'available' and dispatched_at is not null)
-        ) due
-        "#,
-        queue,
-        i32::try_from(MAX_LANES).unwrap_or(i32::MAX)
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
-}
-
 /// Jobs that ended within the last hour.
 #[derive(Debug, Clone, Copy)]
 #[expect(missing_docs, reason = "the states")]
@@ -159,7 +116,7 @@ pub struct Finished {
     pub completed: i64,
     pub cancelled: i64,
     pub discarded: i64,
-    /// Whether all were counted: they are up to 100,000.
+    /// True if all jobs were counted: counting ends at 100,000.
     pub is_exact: bool,
 }
 
@@ -191,7 +148,7 @@ pub async fn finished_lately(tx: &mut Tx) -> Result<Finished, sqlx::Error> {
     })
 }
 
-/// How many rows the tables hold, as the database's statistics say.
+/// The estimated number of rows in the tables, from the database's statistics.
 #[derive(Debug, Clone, Copy)]
 pub struct Sizes {
     /// Unfinished jobs.
@@ -200,7 +157,7 @@ pub struct Sizes {
     pub job_history: i64,
 }
 
-/// Estimates how many jobs there are.
+/// Estimates the number of jobs.
 pub async fn sizes(tx: &mut Tx) -> Result<Sizes, sqlx::Error> {
     sqlx::query_as!(
         Sizes,

@@ -1,4 +1,4 @@
-//! Who works, and on what.
+//! Workers and the jobs that they run.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::{
     ids::{JobId, TenantId},
 };
 
-/// Workers that are listed at most.
+/// The most workers that are listed.
 const MAX_WORKERS: i64 = 500;
 
-/// Running jobs that are listed at most.
+/// The most running jobs that are listed.
 const MAX_RUNNING: i64 = 10_000;
 
 /// A worker process.
@@ -27,15 +27,15 @@ pub struct WorkerRow {
     pub queues: Json<BTreeMap<String, i64>>,
     pub kinds: Vec<String>,
     pub started_at: DateTime<Utc>,
-    /// Seconds since it last renewed its lease.
+    /// Seconds since the last renewal of its lease.
     pub heartbeat_seconds: f64,
-    /// How long a lease lasts.
+    /// The length of a lease in seconds.
     pub lease_seconds: f64,
-    /// Whether its lease stands.
+    /// True if its lease is valid.
     pub is_alive: bool,
 }
 
-/// The workers of the last hour, the living first.
+/// Lists the workers, those that are alive first. Dead ones are deleted after an hour.
 pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
     sqlx::query_as!(
         WorkerRow,
@@ -43,9 +43,9 @@ pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
         select id, name, queues as "queues: Json<BTreeMap<String, i64>>", kinds, started_at,
           extract(epoch from clock_timestamp() - renewed_at)::float8 as "heartbeat_seconds!",
           greatest(0, extract(epoch from expires_at - renewed_at))::float8 as "lease_seconds!",
-          expires_at > clock_timestamp() as "is_alive!"
+          clock_timestamp() between renewed_at and expires_at as "is_alive!"
         from workers
-        order by expires_at > clock_timestamp() desc, renewed_at desc
+        order by clock_timestamp() between renewed_at and expires_at desc, renewed_at desc
         limit $1
         "#,
         MAX_WORKERS
@@ -67,7 +67,7 @@ pub struct Running {
     pub started_at: Option<DateTime<Utc>>,
 }
 
-/// What runs, the longest first.
+/// Lists the running jobs, the longest-running first.
 pub async fn list_running(tx: &mut Tx) -> Result<Vec<Running>, sqlx::Error> {
     sqlx::query_as!(
         Running,

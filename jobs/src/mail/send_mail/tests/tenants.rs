@@ -1,4 +1,4 @@
-//! Emails to a tenant: who gets one.
+//! Tests of the recipients of emails to a tenant.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::PgPool;
 use super::*;
 use crate::testing::{Bench, emails_to};
 
-/// An email to a tenant, and the account it is about.
+/// Makes an email to a tenant, and the account it is about.
 async fn account_in_need(bench: &Bench) -> Email {
     let account_id = bench.connect_page().await;
     let sql =

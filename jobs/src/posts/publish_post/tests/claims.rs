@@ -1,4 +1,4 @@
-//! Which post on a Page is which delivery's, when nobody answered.
+//! Tests of finding the delivery of each post on a Page when responses were lost.
 
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, PgPool};
@@ -7,7 +7,6 @@ use super::*;
 use crate::{
     engine::{JobState, ledger},
     ids::{AssetId, EffectId, JobId},
-    posts,
     testing::Bench,
 };
 
@@ -16,11 +15,7 @@ const CAPTION: &str = "Two for one on Tuesday #pizza";
 
 async fn post(bench: &Bench, caption: &str, asset_id: Option<AssetId>) -> JobId {
     let account_id = bench.connect_page().await;
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let (_, jobs) = posts::create(&mut tx, plans, bench.tenant_id, caption, asset_id, &[account_id]).await.unwrap();
-    tx.commit().await.unwrap();
-    jobs[0].id
+    bench.post(caption, account_id, asset_id).await
 }
 
 async fn lose(bench: &Bench, drop: &str) {
@@ -33,7 +28,7 @@ async fn planted(bench: &Bench, post: Value) {
     bench.sandbox.control("posts", body).await;
 }
 
-/// Another tenant over the same database and the same world.
+/// Returns another tenant over the same database and the same sandbox world.
 async fn other_tenant(bench: &Bench, pool: PgPool) -> Bench {
     let mut other = Bench::new(pool).await;
     other.engine.services = bench.engine.services.clone();

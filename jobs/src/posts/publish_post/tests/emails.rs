@@ -1,4 +1,4 @@
-//! What a tenant is written to about its deliveries: each outcome once.
+//! Tests of the emails to a tenant about its deliveries: one for each outcome.
 
 use serde_json::Value;
 use sqlx::PgPool;
@@ -7,7 +7,6 @@ use super::*;
 use crate::{
     engine::JobState,
     ids::JobId,
-    posts,
     testing::{Bench, emails_to},
 };
 
@@ -24,7 +23,7 @@ fn subjects(emails: &[Value]) -> Vec<&str> {
     emails.iter().map(|email| email["headers"]["subject"][0].as_str().unwrap()).collect()
 }
 
-/// A post that the network refused for good.
+/// Makes a post that the network refused for good.
 async fn refused(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.graph_error("publish_feed", 100, 2_061_006).await;
@@ -61,18 +60,10 @@ async fn a_post_that_is_settled_before_the_letter_leaves_is_not_written_about(po
 async fn an_account_that_needs_its_user_is_written_about_once_each_time(pool: PgPool) {
     let (bench, address) = bench(pool).await;
     let account = bench.connect_page().await;
-    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
     let mut jobs = Vec::new();
     for caption in ["Two for one", "Three for two"] {
-        jobs.push(
-            posts::create(&mut tx, &bench.engine.services.plans, bench.tenant_id, caption, None, &[account])
-                .await
-                .unwrap()
-                .1[0]
-                .id,
-        );
+        jobs.push(bench.post(caption, account, None).await);
     }
-    tx.commit().await.unwrap();
     bench.sandbox.graph_error("publish_feed", 190, 460).await;
     bench.drain().await;
     for job in jobs {

@@ -1,4 +1,4 @@
-//! Errors that carry the success, and errors of the reads that look for a lost one.
+//! Tests of errors whose call succeeded, and of errors while looking for a lost post.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -18,7 +18,7 @@ async fn states(bench: &Bench, job: JobId) -> [String; 3] {
     ]
 }
 
-/// A post that is out and whose answer was lost.
+/// Makes a published post whose response was lost.
 async fn lost(bench: &Bench) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.fault("publish_feed", json!({ "drop": "after" })).await;

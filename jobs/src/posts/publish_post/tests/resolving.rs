@@ -1,4 +1,5 @@
-//! A person says what became of a post of which nobody can tell; the job's next attempt records what follows.
+//! Tests of a person who decides about a post with an unknown outcome. The job's next attempt
+//! records the decision.
 
 use sqlx::PgPool;
 
@@ -9,7 +10,7 @@ use crate::{
     testing::Bench,
 };
 
-/// A post whose call left and cannot be found.
+/// Makes a post whose call was sent and that cannot be found.
 async fn unknown(bench: &Bench, fault: serde_json::Value) -> JobId {
     let job = due(bench, false).await;
     bench.sandbox.fault("publish_feed", fault).await;

@@ -1,10 +1,11 @@
-//! With which picture, and when, a delivery goes out.
+//! Tests of the picture and the time of a delivery.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
 use super::*;
 use crate::{
+    audit::Actor,
     engine::{Enqueued, JobState, ledger},
     ids::{AssetId, JobId, PostId},
     kinds::KINDS,
@@ -16,8 +17,8 @@ async fn schedule(bench: &Bench, post_id: PostId, account: AccountId, asset: Opt
     let at = bench.now().await + chrono::TimeDelta::days(days);
     let placement = Placement { post_id, account_id: account, at: (days > 0).then_some(at), asset_id: asset };
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let plans = &bench.engine.services.plans;
-    let jobs = posts::schedule(&mut tx, plans, bench.tenant_id, &[placement]).await.unwrap();
+    let (services, actor) = (&bench.engine.services, Actor::command_line());
+    let jobs = posts::schedule(&mut tx, services, &actor, bench.tenant_id, (account, &[placement])).await.unwrap();
     tx.commit().await.unwrap();
     jobs[0]
 }
@@ -63,7 +64,8 @@ async fn each_account_gets_the_picture_that_it_was_scheduled_with(pool: PgPool) 
     drop(tx);
     deliveries.sort_by_key(|delivery| delivery.account_id != accounts[0].id);
     assert_eq!(deliveries.iter().map(|delivery| delivery.asset_id.unwrap()).collect::<Vec<_>>(), assets);
-    // Which bytes go out is decided by the delivery: one whose picture is gone does not go out with the other one's.
+    // The delivery decides on the picture: if its picture is gone, it is not published with the
+    // other one.
     bench.execute("update brand_assets set storage_key = 'gone' where id = $1", assets[0].0).await;
     bench.drain().await;
     let states: Vec<String> = {
@@ -131,4 +133,28 @@ async fn a_retry_does_not_give_a_blocked_job_its_time_anew(pool: PgPool) {
     assert_eq!(delivery(&bench, job).await.state, DeliveryState::Scheduled, "it runs again");
     bench.drain().await;
     assert_eq!(bench.job(job).await.state, JobState::Discarded, "after one attempt");
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn overdue_posts_of_a_page_go_out_one_by_one_in_the_order_of_their_times(pool: PgPool) {
+    let bench = Bench::new(pool).await;
+    let account = bench.connect_page().await;
+    bench.pace_posts(Some(1), Some(3)).await;
+    for (caption, days) in [("second", 2), ("third", 3), ("first", 1)] {
+        let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+        let post_id = store::insert_post(&mut tx, bench.tenant_id, caption, None).await.unwrap();
+        tx.commit().await.unwrap();
+        schedule(&bench, post_id, account, None, days).await;
+    }
+    let published = async || {
+        let effects = bench.sandbox.effects().await;
+        effects.iter().map(|effect| effect["message"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>()
+    };
+    bench.drain_after(Duration::from_hours(96)).await;
+    assert_eq!(published().await, ["first"]);
+    bench.drain_after(Duration::from_secs(2)).await;
+    assert_eq!(published().await.len(), 1, "the Page rests");
+    bench.drain_after(Duration::from_secs(1)).await;
+    bench.drain_after(Duration::from_secs(3)).await;
+    assert_eq!(published().await, ["first", "second", "third"]);
 }

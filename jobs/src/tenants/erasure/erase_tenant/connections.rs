@@ -1,4 +1,4 @@
-//! Takes back what people let us do, before the tokens for it go.
+//! Revokes the access that people granted, before the tokens for it are deleted.
 
 use secrecy::SecretString;
 use serde_json::json;
@@ -13,10 +13,10 @@ use crate::{
     tenants::erasure::store::{self, KeptLogin, Revocable},
 };
 
-/// Tokens read at once.
+/// The number of tokens read at once.
 const TOKENS_AT_ONCE: i64 = 100;
 
-/// What became of a connection.
+/// The outcome of revoking a connection.
 #[derive(Debug, Clone, Copy)]
 enum Revocation {
     Revoked,
@@ -25,8 +25,10 @@ enum Revocation {
 }
 
 impl Erasing<'_> {
-    /// Revokes every connection. That a provider refuses holds nothing up for ever: the result says so. What is done is forgotten,
-    /// so a token that is found later is a new one.
+    /// Revokes every connection. A provider that refuses does not block the erasure; the result
+    /// reports it.
+    ///
+    /// Revoked tokens are forgotten, so a token that is found later is a new one.
     pub(super) async fn revoke_connections(&mut self) -> Result<(), JobError> {
         if self.progress.is_revoked {
             return Ok(());
@@ -47,7 +49,7 @@ impl Erasing<'_> {
         Ok(())
     }
 
-    /// Has what was connected since then revoked too, before its tokens are deleted.
+    /// Revokes connections that were made since then, before their tokens are deleted.
     pub(super) async fn look_for_connections(&mut self) -> Result<(), JobError> {
         let mut tx = self.cx.begin().await?;
         if !store::is_connected(&mut tx, self.tenant_id).await? {
@@ -98,7 +100,7 @@ impl Erasing<'_> {
         }
     }
 
-    /// Counts outcomes, and forgets the tokens that no further try is for.
+    /// Counts outcomes, and forgets the tokens that need no further attempt.
     async fn forget(&mut self, outcomes: &[(Uuid, Revocation)]) -> Result<(), JobError> {
         let mut over = Vec::new();
         for &(id, outcome) in outcomes {
@@ -139,7 +141,8 @@ impl Erasing<'_> {
         }
     }
 
-    /// Whose login it is was not asked yet.
+    /// Revokes the token of a login that no account was connected with. Its person is unknown so
+    /// far, so the provider is asked.
     async fn end_login(&self, login: &KeptLogin) -> Result<Revocation, JobError> {
         let Some(connector) = self.connector(login.id.0, &login.provider) else {
             return Ok(Revocation::NotRevoked);
@@ -158,7 +161,8 @@ impl Erasing<'_> {
         Ok(if is_elsewhere { Revocation::KeptForOthers } else { self.revoke(connector, login.id.0, &token).await })
     }
 
-    /// How the connection is revoked; `None` if the provider cannot be used here.
+    /// Returns the connector that revokes the connection, or `None` if the provider is not
+    /// configured.
     fn connector(&self, id: Uuid, provider: &StoredProvider) -> Option<&dyn Connector> {
         let known = provider.known().and_then(|provider| self.cx.services().providers.connector(provider));
         let warn = |error: &NotOffered| {

@@ -1,0 +1,63 @@
+//! Cookies of ours. On https their names begin with `__Host-`, so that no other host of the same domain can set them.
+
+use std::time::Duration;
+
+use jobs::people::{known_client, store::UserRow};
+use poem::web::cookie::{Cookie, CookieJar, SameSite};
+
+use crate::state::AppState;
+
+/// The cookie that names a browser's session.
+pub(crate) const SESSION: &str = "linecook_session";
+
+/// The cookie of a client from which somebody signed in before.
+pub(crate) const KNOWN_CLIENT: &str = "linecook_known_client";
+
+/// How long a browser keeps the session's cookie; the session may end before.
+const SESSION_LIFE: Duration = Duration::from_hours(24 * 30);
+
+/// How long a client stays known.
+const KNOWN_CLIENT_LIFE: Duration = Duration::from_hours(24 * 365);
+
+/// A cookie that only we read, and that links from elsewhere bring along.
+pub(crate) fn cookie(state: &AppState, name: &str, value: impl AsRef<str>, life: Duration) -> Cookie {
+    let mut cookie = Cookie::new_with_str(full_name(state, name), value.as_ref());
+    cookie.set_path("/");
+    cookie.set_http_only(true);
+    // Lax: links in mails and the providers' ways back are top-level navigations.
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_secure(is_https(state));
+    cookie.set_max_age(life.max(Duration::from_secs(1)));
+    cookie
+}
+
+/// Takes a cookie from the browser.
+pub(crate) fn removal(state: &AppState, name: &str) -> Cookie {
+    let mut cookie = cookie(state, name, "", Duration::ZERO);
+    cookie.make_removal();
+    cookie
+}
+
+/// A cookie that holds a session.
+pub(crate) fn session(state: &AppState, value: &str) -> Cookie {
+    cookie(state, SESSION, value, SESSION_LIFE)
+}
+
+/// A cookie by which this client is known for somebody's account.
+pub(crate) fn known_client(state: &AppState, user: &UserRow) -> Cookie {
+    let code = known_client::issue(&state.services.signer, &user.email_canonical);
+    cookie(state, KNOWN_CLIENT, code, KNOWN_CLIENT_LIFE)
+}
+
+/// What a cookie of a request holds.
+pub(crate) fn read(jar: &CookieJar, state: &AppState, name: &str) -> Option<String> {
+    jar.get(&full_name(state, name)).map(|cookie| cookie.value_str().to_owned())
+}
+
+fn full_name(state: &AppState, name: &str) -> String {
+    if is_https(state) { format!("__Host-{name}") } else { name.to_owned() }
+}
+
+fn is_https(state: &AppState) -> bool {
+    state.public_url.starts_with("https:")
+}

@@ -1,0 +1,155 @@
+//! Words for what a schema allows, as refusals say them.
+
+use std::sync::LazyLock;
+
+use chrono::{DateTime, Utc};
+use poem_openapi::registry::MetaSchema;
+use regex::Regex;
+use serde_json::Value;
+use uuid::Uuid;
+
+/// The patterns that bodies use, each with words for what matches.
+static PATTERNS: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
+    [
+        (r"^[^@\s\u0085\uFEFF]+@[^@\s\u0085\uFEFF]+$", "an email address such as ada@example.com"),
+        (r"^[0-9]{4}-[0-9]{2}$", "a month such as 2026-12"),
+        (r"^(https://[^\s]+)?$", "an address that starts with https://"),
+    ]
+    .map(|(pattern, words)| (Regex::new(pattern).expect("a pattern of ours"), words))
+});
+
+/// Returns what a value should be, unless it is that already. Looks at the value itself, not at
+/// fields and items in it.
+pub(super) fn expected(schema: &MetaSchema, value: &Value) -> Option<String> {
+    match schema.ty {
+        "string" => expected_text(schema, value),
+        "integer" => expected_integer(schema, value),
+        "boolean" => (!value.is_boolean()).then(|| "true or false".to_owned()),
+        "array" => expected_list(schema, value),
+        "object" => (!value.is_object()).then(|| "an object".to_owned()),
+        _ => None,
+    }
+}
+
+fn expected_text(schema: &MetaSchema, value: &Value) -> Option<String> {
+    if !schema.enum_items.is_empty() {
+        let names: Vec<&str> = schema.enum_items.iter().filter_map(Value::as_str).collect();
+        return (!schema.enum_items.contains(value)).then(|| format!("one of {}", names.join(", ")));
+    }
+    let text = value.as_str();
+    match schema.format {
+        Some("uuid") if text.is_none_or(|text| text.parse::<Uuid>().is_err()) => {
+            return Some("a UUID such as 0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14".to_owned());
+        }
+        Some("date-time") if text.is_none_or(|text| text.parse::<DateTime<Utc>>().is_err()) => {
+            return Some("a time such as 2026-11-26T12:00:00Z".to_owned());
+        }
+        Some(_) | None => {}
+    }
+    let mut known = PATTERNS.iter().filter(|(known, _)| schema.pattern.as_deref() == Some(known.as_str()));
+    if let Some((_, words)) = known.find(|(known, _)| text.is_none_or(|text| !known.is_match(text))) {
+        return Some((*words).to_owned());
+    }
+    let has_right_length =
+        text.is_some_and(|text| is_within(text.chars().count(), schema.min_length, schema.max_length));
+    (!has_right_length).then(|| counted("a text", "characters", schema.min_length, schema.max_length))
+}
+
+fn expected_integer(schema: &MetaSchema, value: &Value) -> Option<String> {
+    let (least, most) = match schema.format {
+        Some("uint8") => (0.0, f64::from(u8::MAX)),
+        Some("uint32") => (0.0, f64::from(u32::MAX)),
+        _ => (f64::from(i32::MIN), f64::from(i32::MAX)),
+    };
+    let (least, most) = (schema.minimum.unwrap_or(least), schema.maximum.unwrap_or(most));
+    let is_right = value.is_i64() && value.as_f64().is_some_and(|number| (least..=most).contains(&number));
+    (!is_right).then(|| format!("a whole number from {least} to {most}"))
+}
+
+fn expected_list(schema: &MetaSchema, value: &Value) -> Option<String> {
+    let has_right_length =
+        value.as_array().is_some_and(|items| is_within(items.len(), schema.min_items, schema.max_items));
+    (!has_right_length).then(|| counted("a list", "items", schema.min_items, schema.max_items))
+}
+
+fn is_within(count: usize, least: Option<usize>, most: Option<usize>) -> bool {
+    least.is_none_or(|least| count >= least) && most.is_none_or(|most| count <= most)
+}
+
+fn counted(what: &str, parts: &str, least: Option<usize>, most: Option<usize>) -> String {
+    match (least, most) {
+        (Some(least), Some(most)) => format!("{what} of {least} to {most} {parts}"),
+        (Some(least), None) => format!("{what} of at least {least} {parts}"),
+        (None, Some(most)) => format!("{what} of at most {most} {parts}"),
+        (None, None) => what.to_owned(),
+    }
+}
+
+/// Returns the same text for items that mean the same: a UUID may be written in several ways.
+pub(super) fn identity(item: &Value) -> String {
+    let id = item.as_str().and_then(|text| text.parse::<Uuid>().ok());
+    id.map_or_else(|| item.to_string(), |id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Collects what is said by the schemas that a schema refers to, and by itself.
+    fn collect(document: &Value, schema: &Value, said: &mut BTreeSet<(String, String)>) {
+        match schema {
+            Value::Object(fields) => {
+                if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
+                    collect(document, document.pointer(&reference[1..]).unwrap(), said);
+                }
+                for (name, value) in fields {
+                    if ["type", "format", "pattern"].contains(&name.as_str()) && !value.is_object() {
+                        let values = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+                        said.extend(values.iter().map(|one| (name.clone(), one.as_str().unwrap().to_owned())));
+                    }
+                    collect(document, value, said);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| collect(document, item, said)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn there_are_words_for_all_that_bodies_hold() {
+        let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+        let mut said = BTreeSet::new();
+        for operation in
+            document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap().values())
+        {
+            let schema = &operation["requestBody"]["content"]["application/json; charset=utf-8"]["schema"];
+            collect(&document, schema, &mut said);
+        }
+        let patterns = PATTERNS.iter().map(|(pattern, _)| ("pattern", pattern.as_str()));
+        let known: BTreeSet<(&str, &str)> = ["string", "integer", "boolean", "array", "object", "null"]
+            .map(|kind| ("type", kind))
+            .into_iter()
+            .chain(["uuid", "date-time", "int32", "uint8", "uint32"].map(|format| ("format", format)))
+            .chain(patterns)
+            .collect();
+        let said: BTreeSet<(&str, &str)> = said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        assert_eq!(said, known, "left: what bodies hold; right: what `wording.rs` has words for");
+    }
+
+    #[test]
+    fn lengths_are_said_as_far_as_there_are_bounds() {
+        let text = |least, most| MetaSchema { min_length: least, max_length: most, ..MetaSchema::new("string") };
+        for (schema, words) in [
+            (text(Some(1), Some(3)), "a text of 1 to 3 characters"),
+            (text(Some(1), None), "a text of at least 1 characters"),
+            (text(None, Some(3)), "a text of at most 3 characters"),
+            (text(None, None), "a text"),
+        ] {
+            assert_eq!(expected(&schema, &json!(1)).as_deref(), Some(words));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Making folders, and having text put over pictures.
+
+use serde_json::json;
+
+use super::{
+    Overlay, RenderOverlay,
+    store::{self, AssetRow, FolderRow},
+};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    ids::{AssetId, TenantId},
+    services::Services,
+};
+
+/// Makes a folder; `None` if the tenant has one of that name.
+pub async fn create_folder(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    tenant_id: TenantId,
+    name: &str,
+) -> Result<Option<FolderRow>, sqlx::Error> {
+    let Some(folder) = store::insert_folder(tx, tenant_id, name).await? else {
+        return Ok(None);
+    };
+    let entry = Entry::new(tenant_id, "folder.create", "folder", folder.id, json!({ "name": folder.name }));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(Some(folder))
+}
+
+/// Has text put over a picture. Returns the id that the new picture will have, and the job that renders it.
+///
+/// # Errors
+/// [`EnqueueError`].
+pub async fn request_overlay(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    asset: &AssetRow,
+    overlay: Overlay,
+) -> Result<(AssetId, Enqueued), EnqueueError> {
+    let job = RenderOverlay { asset_id: asset.id, rendered_id: AssetId::new(), overlay };
+    let enqueued = tx.enqueue(NewJob::new(asset.tenant_id, &job)).await?;
+    let details = json!({ "rendered_id": job.rendered_id });
+    let entry = Entry::new(asset.tenant_id, "asset.overlay", "asset", asset.id, details);
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok((job.rendered_id, enqueued))
+}

@@ -1,0 +1,102 @@
+//! The check of new passwords.
+
+use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation as _};
+use zxcvbn::{Score, feedback::Feedback, zxcvbn};
+
+/// The shortest password, in characters.
+const SHORTEST: usize = 10;
+
+/// The longest password, in bytes.
+const LONGEST: usize = 200;
+
+/// The beginning of a password by which its strength is judged, in characters: the rest only makes it stronger.
+const JUDGED: usize = 128;
+
+/// Words of ours that are no secret.
+const OURS: &str = "linecook";
+
+/// The reason for which a new password is refused, in words for the person.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct WeakPassword(String);
+
+/// Returns the password in the one form in which it is hashed, however a keyboard composes its letters: PRECIS `OpaqueString`
+/// (RFC 8265).
+pub(super) fn prepare(password: &str) -> Result<String, WeakPassword> {
+    let length_error = || WeakPassword(format!("password should have {SHORTEST} characters or more."));
+    if password.is_empty() {
+        return Err(length_error());
+    }
+    OpaqueString::enforce(password).map(String::from).map_err(|_| {
+        WeakPassword("password should have no control characters and no characters that cannot be seen.".to_owned())
+    })
+}
+
+/// Refuses a prepared password that is easy to guess.
+pub(super) fn judge(password: &str, about: &[String]) -> Result<(), WeakPassword> {
+    if password.chars().count() < SHORTEST || password.len() > LONGEST {
+        let words = format!("password should have {SHORTEST} characters or more, and {LONGEST} bytes at most.");
+        return Err(WeakPassword(words));
+    }
+    let judged: String = password.chars().take(JUDGED).collect();
+    let judgement = zxcvbn(&judged, &dictionary(about));
+    if judgement.score() >= Score::Three {
+        return Ok(());
+    }
+    let advice = judgement.feedback().map(advice).unwrap_or_default();
+    Err(WeakPassword(format!("password is too easy to guess. {advice}").trim_end().to_owned()))
+}
+
+/// Whole words first, then their parts.
+fn dictionary(about: &[String]) -> Vec<&str> {
+    let parts = about.iter().flat_map(|words| words.split(|c: char| !c.is_alphanumeric()));
+    let known = about.iter().map(String::as_str).chain(parts).filter(|word| word.chars().count() > 2);
+    known.chain([OURS]).collect()
+}
+
+fn advice(feedback: &Feedback) -> String {
+    let warning = feedback.warning().map(|warning| warning.to_string());
+    let suggestions = feedback.suggestions().iter().map(ToString::to_string);
+    warning.into_iter().chain(suggestions).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judged(password: &str) -> Result<(), WeakPassword> {
+        let about = ["Ada.Rossi@example.com", "Ada Rossi", "Krusty Pizza"].map(str::to_owned);
+        prepare(password).and_then(|prepared| judge(&prepared, &about))
+    }
+
+    #[test]
+    fn weak_passwords_are_refused_with_the_reason() {
+        for (weak, reason) in [
+            ("", "10 characters"),
+            ("short", "10 characters"),
+            ("aaaaaaaaaaaa", "Repeats"),
+            ("password123", "common"),
+            ("1234567890", "common"),
+            ("qwertyuiop", "common"),
+            ("Ada.Rossi@Example.com", "easy to guess"),
+            ("krustypizza", "easy to guess"),
+            ("linecook2026", "easy to guess"),
+            ("          ", "Repeats"),
+            ("\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}", "cannot be seen"),
+            ("correct\u{0}horse battery", "control"),
+            (&"x1".repeat(101), "200 bytes"),
+        ] {
+            let refused = judged(weak).expect_err(weak).to_string();
+            assert!(refused.contains(reason), "{weak}: {refused}");
+        }
+    }
+
+    #[test]
+    fn strong_passwords_are_taken_in_every_script_and_length() {
+        for strong in
+            ["correct horse battery", "пароль-длинный-дом", "vK8#qLm2!x", "ein sehr langer satz ".repeat(9).trim()]
+        {
+            assert_eq!(judged(strong), Ok(()), "{strong}");
+        }
+    }
+}

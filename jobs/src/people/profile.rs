@@ -1,0 +1,58 @@
+//! What people do about themselves.
+
+use serde_json::json;
+
+use super::{Address, EraseUser, sessions, store};
+use crate::{
+    audit::{self, Actor, Entry},
+    engine::{EnqueueError, Enqueued, NewJob, Tx},
+    ids::{TenantId, UserId},
+    services::Services,
+    tenants::members,
+};
+
+/// The reason why a person is not erased.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// There is no such person.
+    #[error("no such person")]
+    Missing,
+    /// The address that was given is another one.
+    #[error("the address is another one")]
+    NotConfirmed,
+    /// A tenant with others in it would have no owner.
+    #[error("the last owner of a tenant with others stays")]
+    LastOwner,
+    /// The job could not be enqueued.
+    #[error("could not enqueue")]
+    Enqueue(#[from] EnqueueError),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Has a person erased who wants that, and signs them out. Needs the system scope.
+///
+/// # Errors
+/// [`LeaveError`].
+pub async fn leave(
+    tx: &mut Tx,
+    services: &Services,
+    actor: &Actor,
+    user_id: UserId,
+    confirmed_email: &str,
+) -> Result<Enqueued, LeaveError> {
+    let user = store::get(tx, user_id).await?.ok_or(LeaveError::Missing)?;
+    if !Address::parse(confirmed_email).is_ok_and(|address| address.canonical() == user.email_canonical) {
+        return Err(LeaveError::NotConfirmed);
+    }
+    let owned = members::list_owned_alone(tx, user_id).await?;
+    if owned.iter().any(|(_, others)| *others > 0) {
+        return Err(LeaveError::LastOwner);
+    }
+    let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, &EraseUser { user_id })).await?;
+    sessions::revoke_all(tx, user_id).await?;
+    let entry = Entry::new(TenantId::SYSTEM, "user.delete", "user", user_id, json!({ "job_id": enqueued.id }));
+    audit::append(tx, &services.keyring, actor, &[entry]).await?;
+    Ok(enqueued)
+}
