@@ -208,6 +208,6 @@ pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     let form = [("email", email), ("password", PASSWORD)];
     let answer = app.anonymous(Method::POST, "/sign-in").header("origin", &app.url).form(&form).send().await.unwrap();
     let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
-    let session = cookies.filter(|cookie| cookie.contains("session=")).last().unwrap();
+    let session = cookies.filter(|cookie| cookie.contains("session=")).next_back().unwrap();
     session.split(';').next().unwrap().to_owned()
 }
