@@ -101,7 +101,7 @@ ensure_client_generators() {
 }
 
 # Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl,
-# shellcheck, faketime, pgbouncer, python, node.
+# faketime, pgbouncer, python, node, shellcheck.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
