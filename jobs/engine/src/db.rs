@@ -56,7 +56,7 @@ pub struct Db {
     pool: PgPool,
     takes_role: bool,
     /// The longest time that a transaction may take to begin.
-    patience: Duration,
+    pub(crate) patience: Duration,
     /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends it.
     pub(crate) idle_limit: Duration,
     window: Option<Arc<Window>>,
