@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The tools that Linecook needs: finding them, and installing what is missing. Sourced by scripts/setup.
+# Finds the tools that Linecook needs, and installs missing ones. Sourced by scripts/setup.
 
 POSTGRES_OLDEST=15
 SCHEMATHESIS_VERSION=4.32.5
@@ -31,8 +31,8 @@ ensure_tools() {
   POSTGRES_BIN=$(find_postgres)
 }
 
-# Install faketime if it is missing, and export LINECOOK_FAKETIME, its library, which moves the clock of one process. Where
-# it cannot be had, a test that needs it says so.
+# Install faketime if it is missing, and export LINECOOK_FAKETIME, its library, which moves the
+# clock of one process. If it cannot be installed, a test that needs it says so.
 ensure_faketime() {
   [ "$(uname -s)" = Linux ] || return 0
   ensure_installed faketime
@@ -40,7 +40,8 @@ ensure_faketime() {
   export LINECOOK_FAKETIME
 }
 
-# Export LINECOOK_PGBOUNCER, the program: as it is given in the environment, else installed if it is missing.
+# Export LINECOOK_PGBOUNCER, the program: the one in the environment, else the system's, which is
+# installed if it is missing.
 ensure_pgbouncer() {
   if [ -z "${LINECOOK_PGBOUNCER:-}" ]; then
     ensure_installed pgbouncer
@@ -49,8 +50,9 @@ ensure_pgbouncer() {
   export LINECOOK_PGBOUNCER
 }
 
-# Install a browser and axe-core, which looks for what keeps people from using a page, if they are missing, and export
-# LINECOOK_CHROMIUM, the program, and LINECOOK_AXE, the script. axe-core comes from npm, into a folder under .dev.
+# Install a browser and axe-core if they are missing, and export LINECOOK_CHROMIUM, the program, and
+# LINECOOK_AXE, the script. axe-core finds what keeps people from using a page. It comes from npm,
+# into a folder under .dev.
 ensure_browser() {
   local folder=$DEV_DIR/tools/axe-$AXE_VERSION
   if [ -z "${LINECOOK_CHROMIUM:-}" ]; then
@@ -92,7 +94,7 @@ find_faketime() {
   return 1
 }
 
-# Export SCHEMATHESIS, the program, from an environment of its own under .dev. What it needs comes from PyPI.
+# Export SCHEMATHESIS, the program. It has its own Python environment under .dev, from PyPI.
 ensure_schemathesis() {
   local folder=$DEV_DIR/tools/schemathesis-$SCHEMATHESIS_VERSION
   if [ ! -e "$folder/is-whole" ]; then
@@ -107,8 +109,8 @@ ensure_schemathesis() {
   export SCHEMATHESIS
 }
 
-# Export PYTHON_TOOLS and NODE_TOOLS, folders with the programs that make clients from the API's description, under .dev. They
-# come from PyPI and npm.
+# Export PYTHON_TOOLS and NODE_TOOLS, folders with the programs that make clients from the API's
+# description, under .dev. They come from PyPI and npm.
 ensure_client_generators() {
   local folder=$DEV_DIR/tools/clients-$CLIENT_GENERATORS_VERSION
   PYTHON_TOOLS=$folder/python/bin
@@ -126,8 +128,8 @@ ensure_client_generators() {
   touch "$folder/is-whole"
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl, shellcheck, faketime,
-# pgbouncer, python, node, chromium.
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl,
+# faketime, pgbouncer, python, node, chromium, shellcheck.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -262,8 +264,8 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
-# Install packages without starting their services, now or at the next boot: Linecook runs its own servers. (In a subshell:
-# its trap takes away the guard that holds the services.)
+# Install packages without starting their services, now or at the next boot: Linecook runs its own
+# servers. (In a subshell: its trap takes away the guard that holds the services.)
 apt_install_quietly() (
   as_root apt-get update || say "apt-get update failed, trying with the lists as they are"
   if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -278,7 +280,8 @@ apt_install_quietly() (
   case " $* " in *' pgbouncer '*) as_root update-rc.d pgbouncer disable || true ;; esac
 )
 
-# See that apt offers a new enough PostgreSQL, and that a first installation makes no cluster of its own.
+# Make sure that apt offers a new enough PostgreSQL, and that a first installation makes no cluster
+# of its own.
 prepare_postgres_package() {
   local offered
   offered=$(apt-cache policy postgresql | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
