@@ -207,7 +207,7 @@ pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     app.person(email).await;
     let form = [("email", email), ("password", PASSWORD)];
     let answer = app.anonymous(Method::POST, "/sign-in").header("origin", &app.url).form(&form).send().await.unwrap();
-    let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
-    let session = cookies.filter(|cookie| cookie.contains("session=")).next_back().unwrap();
+    let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    let session = cookies.rfind(|cookie| cookie.contains("session=")).unwrap();
     session.split(';').next().unwrap().to_owned()
 }
