@@ -1,7 +1,7 @@
 //! Tickets to connect accounts: whose they are, and what opens them.
 
 use reqwest::{Client, Method, Response, redirect::Policy};
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgPool;
 use tests::{
     TestApp, answer,
