@@ -3,7 +3,6 @@
 
 POSTGRES_OLDEST=15
 SCHEMATHESIS_VERSION=4.32.5
-AXE_VERSION=4.14.1 # finds what keeps people from using a page
 CLIENT_GENERATORS_VERSION=1 # another number installs them anew
 
 # Tell the user something. On stderr, so that functions whose output is read can speak too.
@@ -50,25 +49,29 @@ ensure_pgbouncer() {
   export LINECOOK_PGBOUNCER
 }
 
-# Install a browser and axe-core if they are missing, and export LINECOOK_CHROMIUM, the program, and
-# LINECOOK_AXE, the script. axe-core finds what keeps people from using a page. It comes from npm,
-# into a folder under .dev.
+# Install a browser and the tools that look at pages if they are missing. Export LINECOOK_CHROMIUM,
+# the program, LINECOOK_AXE, the script that finds what keeps people from using a page, and
+# LINECOOK_TSC, the program that checks the types of our modules. The tools come from npm, as
+# scripts/lib/browser/package-lock.json has them, into a folder under .dev.
 ensure_browser() {
-  local folder=$DEV_DIR/tools/axe-$AXE_VERSION
+  local lock=$ROOT/scripts/lib/browser folder
+  folder=$DEV_DIR/tools/browser-$(cksum <"$lock/package-lock.json" | cut -d ' ' -f 1)
   if [ -z "${LINECOOK_CHROMIUM:-}" ]; then
     ensure_installed chromium
     LINECOOK_CHROMIUM=$(find_chromium)
   fi
+  ensure_installed node
   if [ ! -e "$folder/is-whole" ]; then
-    ensure_installed node
-    say "Installing axe-core $AXE_VERSION into ${folder#"$ROOT"/}."
+    say "Installing tools that look at pages into ${folder#"$ROOT"/}."
     rm -rf "$folder"
     mkdir -p "$folder"
-    npm install --silent --no-fund --no-audit --prefix "$folder" "axe-core@$AXE_VERSION"
+    cp "$lock/package.json" "$lock/package-lock.json" "$folder"
+    npm ci --silent --no-fund --no-audit --prefix "$folder"
     touch "$folder/is-whole"
   fi
   LINECOOK_AXE=$folder/node_modules/axe-core/axe.min.js
-  export LINECOOK_CHROMIUM LINECOOK_AXE
+  LINECOOK_TSC=$folder/node_modules/typescript/bin/tsc
+  export LINECOOK_CHROMIUM LINECOOK_AXE LINECOOK_TSC
 }
 
 find_chromium() {
