@@ -1,22 +1,26 @@
 // Makes pages quicker that work without it.
 
+import { pressed, watchChoices } from "./board.js";
 import { keepDrafts } from "./drafts.js";
 import { listen } from "./swap.js";
 
 listen();
 keepDrafts();
+watchChoices();
 
 /** @param {EventTarget | null} target */
 const isTyping = (target) =>
-  target instanceof HTMLElement && (target.isContentEditable || target.matches("input, textarea, select"));
+  target instanceof HTMLElement &&
+  (target.isContentEditable || target.matches("input:not([type=checkbox]), textarea, select"));
 
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "?" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
-  const keys = document.getElementById("keys");
-  if (keys instanceof HTMLDialogElement && !keys.open) {
-    event.preventDefault();
-    keys.showModal();
-  }
+  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "?") {
+    const keys = document.getElementById("keys");
+    if (keys instanceof HTMLDialogElement) keys.showModal();
+  } else if (!pressed(event.key)) return;
+  event.preventDefault();
 });
 
 // Browsers that do not know `commandfor`.

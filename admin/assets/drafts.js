@@ -3,12 +3,15 @@
 /** @param {HTMLFormElement} form */
 const placeOf = (form) => `draft:${form.dataset.draft}:${new URL(form.action).search}`;
 
-/** @param {HTMLFormElement} form */
+/**
+ * @param {HTMLFormElement} form
+ * @returns {(HTMLInputElement | HTMLTextAreaElement)[]}
+ */
 const fieldsOf = (form) =>
   [...form.elements].filter(
     (field) =>
-      (field instanceof HTMLInputElement && !["hidden", "password", "file"].includes(field.type)) ||
-      field instanceof HTMLTextAreaElement,
+      field instanceof HTMLTextAreaElement ||
+      (field instanceof HTMLInputElement && !["hidden", "password", "file"].includes(field.type)),
   );
 
 /** @param {EventTarget | null} target */

@@ -7,10 +7,12 @@ import { forgetDraft } from "./drafts.js";
 const BUSY_AFTER = 200;
 
 // The one place where a text becomes HTML: answers of our own origin.
-const policy = window.trustedTypes?.createPolicy("linecook", { createHTML: (/** @type {string} */ html) => html });
+const policy = /** @type {any} */ (window).trustedTypes?.createPolicy("linecook", {
+  createHTML: (/** @type {string} */ html) => html,
+});
 
 /** @param {string} html */
-const parse = (html) => new DOMParser().parseFromString(/** @type {any} */ (policy?.createHTML(html) ?? html), "text/html");
+const parse = (html) => new DOMParser().parseFromString(policy?.createHTML(html) ?? html, "text/html");
 
 /** Begins to listen. */
 export const listen = () => {
@@ -96,6 +98,7 @@ const show = (id, part, page, answer) => {
   if (answer.ok && answer.url !== window.location.href) history.pushState(null, "", answer.url);
   const wanted = part.querySelector("[autofocus]") ?? (focused && sameIn(part, focused)) ?? (focused && part);
   if (wanted instanceof HTMLElement) wanted.focus();
+  document.dispatchEvent(new Event("swapped"));
 };
 
 /**

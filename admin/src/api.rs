@@ -13,6 +13,11 @@ pub(crate) mod people;
 mod posts;
 mod tenants;
 
+pub(crate) use self::{
+    audit::verify as verify_audit_log,
+    engine::queues::{MAX_LIMIT, QueueFigures, figures as queue_figures},
+    health::words as trouble_words,
+};
 use ::jobs::{engine::Tx, ids::TenantId, tenants::store};
 use poem_openapi::{OpenApiService, Tags};
 

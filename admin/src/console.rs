@@ -3,17 +3,23 @@
 //! [`pages`] lists them. Each declares what it needs as an operation of the API does, and passes the same layers.
 
 mod assets;
+mod audit;
+mod engine;
 mod error_page;
 mod form_key;
 mod frame;
+mod jobs;
+mod keys;
 mod landing;
 mod me;
 mod notice;
 mod pages;
 mod parts;
+mod tenants;
 mod theme;
 mod ui_parts;
 mod visitor;
+mod words;
 mod workspace;
 
 use poem::{Route, get};
@@ -25,6 +31,7 @@ pub(crate) use self::{
     landing::{after_sign_in, land, land_at_root},
     pages::describe,
     theme::{current as current_theme, remembered as remembered_theme},
+    words::number,
 };
 use crate::state::AppState;
 

@@ -1,9 +1,15 @@
 //! The audit log.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use jobs::{
-    audit::store::{self, EntryRow},
+    audit::{
+        self, Break, Report,
+        store::{self, EntryRow, Search},
+    },
     engine::Scope,
+    ids::TenantId,
 };
 use poem_openapi::{
     Object, OpenApi,
@@ -11,6 +17,7 @@ use poem_openapi::{
     payload::Json,
 };
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
@@ -72,6 +79,77 @@ impl Listed for EntryView {
     const DESCRIPTION: &'static str = "A page of entries.";
 }
 
+/// The most verifications that run at once: each reads whole chains.
+static VERIFICATIONS: Semaphore = Semaphore::const_new(2);
+
+/// The longest time of a verification. `admin verify-audit` has no limit.
+const LONGEST_VERIFICATION: Duration = Duration::from_secs(30);
+
+/// The most faulty places that a verification lists.
+const MAX_LISTED: usize = 100;
+
+/// A place where the log is not as it was written.
+#[derive(Debug, Object)]
+struct BreakView {
+    /// The tenant of the chain; all zeros for the operators' chain.
+    tenant_id: Uuid,
+    /// The place in the chain.
+    seq: i64,
+    /// The fault, in words.
+    fault: String,
+}
+
+/// The result of a verification.
+#[derive(Debug, Object)]
+struct VerificationView {
+    /// True if every entry is as it was written.
+    is_whole: bool,
+    /// The number of entries that were read.
+    entries: u64,
+    /// The number of faulty places.
+    breaks: u64,
+    /// The first faulty places, 100 at most.
+    items: Vec<BreakView>,
+}
+
+impl VerificationView {
+    fn of((report, breaks): (Report, Vec<Break>)) -> Self {
+        let place = |Break { tenant_id, seq, fault }: Break| BreakView {
+            tenant_id: tenant_id.0,
+            seq,
+            fault: fault.to_string(),
+        };
+        Self {
+            is_whole: report.breaks == 0,
+            entries: report.entries,
+            breaks: report.breaks,
+            items: breaks.into_iter().map(place).collect(),
+        }
+    }
+}
+
+/// Verifies the chain of one tenant, or all chains.
+#[expect(clippy::disallowed_methods, reason = "it reads in short transactions of its own")]
+pub(crate) async fn verify(state: &AppState, tenant_id: Option<TenantId>) -> Result<(Report, Vec<Break>), ApiError> {
+    let _turn = VERIFICATIONS.try_acquire().map_err(|_| ApiError::busy())?;
+    let mut breaks = Vec::new();
+    let mut tell = |broken: &Break| {
+        if breaks.len() < MAX_LISTED {
+            breaks.push(broken.clone());
+        }
+    };
+    let (db, keyring) = (state.db.unkeyed(), &state.services.keyring);
+    let verified = async {
+        match tenant_id {
+            Some(id) => audit::verify_tenant(db, keyring, id, &mut tell).await,
+            None => audit::verify(db, keyring, None, &mut tell).await,
+        }
+    };
+    let report = tokio::time::timeout(LONGEST_VERIFICATION, verified).await;
+    let report = report.map_err(|_| ApiError::took_too_long())??;
+    Ok((report, breaks))
+}
+
 fn page(mut rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
     let next = paging.next(&mut rows, |row| (row.created_at, row.id));
     Page { items: rows.into_iter().map(|row| EntryView::of(row, audience)).collect(), next }
@@ -89,14 +167,49 @@ impl AuditApi {
         &self,
         #[oai(scope = "Needs::AuditRead")] caller: Caller,
         id: Path<Uuid>,
+        /// The beginning of the action: `job.` finds all actions on jobs.
+        #[oai(validator(max_length = 100))]
+        action: Query<Option<String>>,
+        /// A part of the actor's name, or the actor's id.
+        #[oai(validator(max_length = 200))]
+        actor: Query<Option<String>>,
+        /// The id of the object that was changed.
+        #[oai(validator(max_length = 200))]
+        object: Query<Option<String>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
+        let search = Search { action: action.0, actor: actor.0, object: object.0 };
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = store::list(&mut tx, Some(id), paging.after, paging.rows()).await?;
+        let rows = store::list(&mut tx, Some(id), &search, paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
+    }
+
+    /// Verify the audit log of a tenant.
+    ///
+    /// Reads every entry, and lists the places where the log is not as it was written.
+    #[oai(path = "/tenants/:id/audit-log/verification", method = "get", operation_id = "verify_audit_log")]
+    async fn verify_of_tenant(
+        &self,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<VerificationView>, ApiError> {
+        let id = caller.tenant(id.0)?;
+        Ok(Json(VerificationView::of(verify(&self.state, Some(id)).await?)))
+    }
+
+    /// Verify the whole audit log.
+    ///
+    /// Reads every entry of every chain. For operators.
+    #[oai(path = "/audit-log/verification", method = "get", operation_id = "verify_whole_audit_log")]
+    async fn verify_whole(
+        &self,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
+    ) -> Result<Json<VerificationView>, ApiError> {
+        caller.operator()?;
+        Ok(Json(VerificationView::of(verify(&self.state, None).await?)))
     }
 
     /// List the whole audit log, newest first.
@@ -106,13 +219,23 @@ impl AuditApi {
     async fn whole(
         &self,
         #[oai(scope = "Needs::AuditRead")] caller: Caller,
+        /// The beginning of the action: `job.` finds all actions on jobs.
+        #[oai(validator(max_length = 100))]
+        action: Query<Option<String>>,
+        /// A part of the actor's name, or the actor's id.
+        #[oai(validator(max_length = 200))]
+        actor: Query<Option<String>>,
+        /// The id of the object that was changed.
+        #[oai(validator(max_length = 200))]
+        object: Query<Option<String>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         caller.operator()?;
         let paging = Paging::read(&after, &limit)?;
+        let search = Search { action: action.0, actor: actor.0, object: object.0 };
         let mut tx = self.state.db.read(Scope::System).await?;
-        let rows = store::list(&mut tx, None, paging.after, paging.rows()).await?;
+        let rows = store::list(&mut tx, None, &search, paging.after, paging.rows()).await?;
         Ok(Json(page(rows, paging, caller.audience())))
     }
 }

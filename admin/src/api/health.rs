@@ -61,7 +61,8 @@ impl HealthApi {
     }
 }
 
-fn words(queue: &str, trouble: Trouble) -> String {
+/// Returns what is wrong with a queue, and what to do.
+pub(crate) fn words(queue: &str, trouble: Trouble) -> String {
     match trouble {
         Trouble::Nobody => {
             format!("Queue {queue} has work now or within five minutes, and no live worker: start one that serves it.")

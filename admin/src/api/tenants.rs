@@ -76,7 +76,8 @@ impl TenantsApi {
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<TenantItem>>, ApiError> {
         let paging = Paging::read(&after, &limit)?;
-        let viewer = Viewer { tenants: caller.tenants(), user_id: caller.person().ok().map(|person| person.user_id) };
+        let user_id = caller.person().ok().map(|person| person.user_id);
+        let viewer = Viewer { tenants: caller.tenants(), user_id, text: None };
         let mut tx = self.state.db.read(Scope::System).await?;
         let mut rows = store::list(&mut tx, &viewer, paging.after, paging.rows()).await?;
         let next = paging.next(&mut rows, |row| (row.tenant.created_at, row.tenant.id.0));

@@ -22,6 +22,8 @@ pub(crate) struct Frame {
     pub(crate) workspace: Option<Workspace>,
     /// The pages that one can go to.
     pub(crate) places: Vec<Place>,
+    /// The pages beside this one, where there are several about one subject.
+    pub(crate) tabs: Vec<Place>,
     pub(crate) themes: Vec<ThemeChoice>,
     /// The page's own path, to come back to.
     pub(crate) path: String,
@@ -89,6 +91,7 @@ impl Frame {
             email: user.email,
             is_operator: visitor.caller.audience() == Audience::Operators,
             places: places(visitor),
+            tabs: tabs(visitor),
             workspaces,
             workspace,
             themes: themes(),
@@ -97,6 +100,15 @@ impl Frame {
             switch_address: visitor.to("/me/workspace"),
             me_address: visitor.to("/me"),
         })
+    }
+
+    /// The name of the workspace that the page is about.
+    pub(crate) fn workspace_name(&self) -> &str {
+        match &self.workspace {
+            Some(workspace) => &workspace.name,
+            None if self.is_operator => "All workspaces",
+            None => "Choose a workspace",
+        }
     }
 
     /// A new idempotency key for a form.
@@ -112,15 +124,45 @@ impl Frame {
     }
 }
 
+/// Returns a place; it is here if the page is it or below it.
+fn place(visitor: &Visitor, label: &'static str, icon: &'static str, path: &'static str) -> Place {
+    let is_here = visitor.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    Place { label, icon, address: visitor.to(path), is_here }
+}
+
 fn places(visitor: &Visitor) -> Vec<Place> {
-    let place =
-        |label, icon, path: &str| Place { label, icon, address: visitor.to(path), is_here: visitor.path == path };
+    let place = |label, icon, path| place(visitor, label, icon, path);
     let mut places = Vec::new();
+    if visitor.may("jobs:read") {
+        places.push(place("Jobs", "jobs", "/jobs"));
+    }
+    if visitor.is_operator() {
+        places.push(Place { address: "/tenants".to_owned(), ..place("Workspaces", "tenants", "/tenants") });
+    }
     if visitor.workspace.is_some() {
         places.push(place("Workspace", "workspace", "/workspace"));
     }
-    places.push(place("You", "person", "/me"));
+    if visitor.may("api-keys:read") {
+        places.push(place("Keys", "keys", "/keys"));
+    }
+    if visitor.may("audit:read") {
+        places.push(place("Audit log", "audit", "/audit"));
+    }
     places
+}
+
+fn tabs(visitor: &Visitor) -> Vec<Place> {
+    if !visitor.is_operator() || !visitor.path.starts_with("/jobs") {
+        return Vec::new();
+    }
+    let tab = |label, path| Place { is_here: visitor.path == path, ..place(visitor, label, "", path) };
+    vec![
+        tab("Jobs", "/jobs"),
+        tab("Queues", "/jobs/queues"),
+        tab("Workers", "/jobs/workers"),
+        tab("Periodic work", "/jobs/periodic"),
+        tab("Parked accounts", "/jobs/parked"),
+    ]
 }
 
 fn themes() -> Vec<ThemeChoice> {

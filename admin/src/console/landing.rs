@@ -27,7 +27,8 @@ fn first_page(request: &Request) -> Response {
         return redirect("/sign-in");
     };
     match identity.current_tenant() {
-        Some(tenant_id) => redirect(&format!("/workspace?workspace={tenant_id}")),
+        Some(tenant_id) => redirect(&format!("/jobs?workspace={tenant_id}")),
+        None if identity.is_operator() => redirect("/jobs"),
         None => redirect("/me"),
     }
 }

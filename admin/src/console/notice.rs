@@ -58,6 +58,18 @@ impl Notice {
         Self { tone: Tone::Ok, words: words.into() }
     }
 
+    pub(crate) fn info(words: impl Into<String>) -> Self {
+        Self { tone: Tone::Info, words: words.into() }
+    }
+
+    pub(crate) fn warn(words: impl Into<String>) -> Self {
+        Self { tone: Tone::Warn, words: words.into() }
+    }
+
+    pub(crate) fn bad(words: impl Into<String>) -> Self {
+        Self { tone: Tone::Bad, words: words.into() }
+    }
+
     /// Keeps it for the next page.
     pub(crate) fn keep(mut self, state: &AppState, jar: &CookieJar) {
         if let Some((end, _)) = self.words.char_indices().nth(MAX_CHARS) {

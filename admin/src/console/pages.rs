@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use jobs::value_parsers::is_this_machine;
+use ::jobs::value_parsers::is_this_machine;
 use poem::{EndpointExt as _, IntoEndpoint, Response, Route, RouteMethod, endpoint::BoxEndpoint, http::Method};
 use poem_openapi::OAuthScopes as _;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{me, ui_parts, workspace};
+use super::{audit, engine, jobs, keys, me, tenants, ui_parts, workspace};
 use crate::auth::Needs;
 
 /// A page, or what one of its forms is sent to.
@@ -42,6 +42,30 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::post("/me", &Needs::Person, me::rename),
         Page::post("/me/theme", &Needs::Person, me::choose_theme),
         Page::post("/me/workspace", &Needs::Person, me::switch),
+        Page::get("/jobs", &Needs::JobsRead, jobs::show),
+        Page::post("/jobs/selected", &Needs::JobsRetry, jobs::act_on_selected),
+        Page::get("/jobs/matching", &Needs::JobsRetry, jobs::show_matching),
+        Page::post("/jobs/matching", &Needs::JobsRetry, jobs::act_on_matching),
+        Page::get("/jobs/:id", &Needs::JobsRead, jobs::show_job),
+        Page::post("/jobs/:id", &Needs::JobsRetry, jobs::act),
+        Page::post("/jobs/:id/effects/:effect_id", &Needs::JobsRetry, jobs::settle_effect),
+        Page::get("/jobs/queues", &Needs::EngineRead, engine::show_queues),
+        Page::post("/jobs/queues/:name", &Needs::EngineWrite, engine::change_queue),
+        Page::post("/jobs/queues/:name/limits", &Needs::EngineWrite, engine::limit_queue),
+        Page::get("/jobs/workers", &Needs::EngineRead, engine::show_workers),
+        Page::get("/jobs/periodic", &Needs::EngineRead, engine::show_periodic),
+        Page::post("/jobs/periodic/:name", &Needs::EngineWrite, engine::change_periodic),
+        Page::get("/jobs/parked", &Needs::EngineRead, engine::show_parked),
+        Page::post("/jobs/parked/:id", &Needs::EngineWrite, engine::release),
+        Page::get("/keys", &Needs::ApiKeysRead, keys::show),
+        Page::post("/keys", &Needs::ApiKeysWrite, keys::make),
+        Page::post("/keys/:id", &Needs::ApiKeysWrite, keys::revoke),
+        Page::get("/audit", &Needs::AuditRead, audit::show),
+        Page::post("/audit/verify", &Needs::AuditRead, audit::verify),
+        Page::get("/tenants", &Needs::TenantsRead, tenants::show),
+        Page::get("/tenants/:id", &Needs::TenantsRead, tenants::show_tenant),
+        Page::post("/tenants/:id/plan", &Needs::TenantsWrite, tenants::change_plan),
+        Page::post("/tenants/:id/erase", &Needs::TenantsWrite, tenants::erase),
         Page::get("/workspace", &Needs::TenantsRead, workspace::show),
         Page::post("/workspace", &Needs::TenantsWrite, workspace::save),
     ];
@@ -90,6 +114,30 @@ mod tests {
             "POST /me person",
             "POST /me/theme person",
             "POST /me/workspace person",
+            "GET /jobs jobs:read",
+            "POST /jobs/selected jobs:retry",
+            "GET /jobs/matching jobs:retry",
+            "POST /jobs/matching jobs:retry",
+            "GET /jobs/:id jobs:read",
+            "POST /jobs/:id jobs:retry",
+            "POST /jobs/:id/effects/:effect_id jobs:retry",
+            "GET /jobs/queues engine:read",
+            "POST /jobs/queues/:name engine:write",
+            "POST /jobs/queues/:name/limits engine:write",
+            "GET /jobs/workers engine:read",
+            "GET /jobs/periodic engine:read",
+            "POST /jobs/periodic/:name engine:write",
+            "GET /jobs/parked engine:read",
+            "POST /jobs/parked/:id engine:write",
+            "GET /keys api-keys:read",
+            "POST /keys api-keys:write",
+            "POST /keys/:id api-keys:write",
+            "GET /audit audit:read",
+            "POST /audit/verify audit:read",
+            "GET /tenants tenants:read",
+            "GET /tenants/:id tenants:read",
+            "POST /tenants/:id/plan tenants:write",
+            "POST /tenants/:id/erase tenants:write",
             "GET /workspace tenants:read",
             "POST /workspace tenants:write",
         ];

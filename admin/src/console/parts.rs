@@ -4,6 +4,8 @@
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
+    /// The id on the page; empty: the name is it.
+    pub(crate) id: String,
     pub(crate) label: &'static str,
     /// As in HTML (`text`, `email`, `url`), or `lines` for several.
     pub(crate) kind: &'static str,
@@ -33,14 +35,19 @@ impl Field {
         Self { is_required: true, ..self }
     }
 
+    /// The id on the page.
+    pub(crate) fn id(&self) -> &str {
+        if self.id.is_empty() { self.name } else { &self.id }
+    }
+
     /// The ids of what describes it, for screen readers.
     pub(crate) fn described_by(&self) -> String {
         let mut ids = Vec::new();
         if !self.hint.is_empty() {
-            ids.push(format!("{}-hint", self.name));
+            ids.push(format!("{}-hint", self.id()));
         }
         if self.error.is_some() {
-            ids.push(format!("{}-error", self.name));
+            ids.push(format!("{}-error", self.id()));
         }
         ids.join(" ")
     }

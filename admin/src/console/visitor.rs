@@ -1,6 +1,6 @@
 //! Whoever looks at a page.
 
-use jobs::ids::TenantId;
+use jobs::{engine::Scope, ids::TenantId};
 use poem::{FromRequest, IntoResponse as _, Request, RequestBody, Response, Result, http::Method};
 use url::form_urlencoded;
 use uuid::Uuid;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::notice::Notice;
 use crate::{
     ApiError,
-    auth::{Caller, Person},
+    auth::{Audience, Caller, Person},
     database::WriteTx,
     error::ErrorCode,
     html::redirect,
@@ -26,6 +26,8 @@ pub(crate) struct Visitor {
     /// The workspace that the address names; `None`: none does.
     pub(super) workspace: Option<TenantId>,
     pub(super) path: String,
+    /// What the address says behind its question mark.
+    pub(super) query: String,
     pub(super) notice: Option<Notice>,
 }
 
@@ -47,7 +49,8 @@ impl<'a> FromRequest<'a> for Visitor {
         };
         let state = request.data::<AppState>().filter(|_| *request.method() == Method::GET);
         let notice = state.and_then(|state| Notice::take(state, request.cookie()));
-        Ok(Self { caller, person, workspace, path, notice })
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        Ok(Self { caller, person, workspace, path, query, notice })
     }
 }
 
@@ -70,9 +73,24 @@ impl Visitor {
         self.workspace.ok_or_else(|| ApiError::bad_request(ErrorCode::Malformed, detail))
     }
 
-    /// Whether a permission is held in the workspace, to show its button.
-    pub(super) fn may_in_workspace(&self, permission: &str) -> bool {
-        self.workspace.is_some_and(|id| self.caller.require(id, permission).is_ok())
+    /// Returns what the page shows: the workspace of its address; without one, everything for operators.
+    pub(super) fn scope(&self) -> Result<Scope, ApiError> {
+        self.workspace.map_or_else(|| self.caller.scope(), |id| Ok(Scope::Tenant(id)))
+    }
+
+    /// Returns true if the visitor has a permission here, to show its button.
+    pub(super) fn may(&self, permission: &str) -> bool {
+        self.caller.require(self.workspace.unwrap_or(TenantId::SYSTEM), permission).is_ok()
+    }
+
+    pub(super) fn is_operator(&self) -> bool {
+        self.caller.audience() == Audience::Operators
+    }
+
+    /// Returns a parameter of the address that is not empty.
+    pub(super) fn asked(&self, name: &str) -> Option<String> {
+        let asked = form_urlencoded::parse(self.query.as_bytes()).find(|(known, _)| known == name);
+        asked.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty() && !value.contains('\0'))
     }
 
     /// Commits what a form changed and leads on to an address of ours in the same workspace. The
@@ -82,8 +100,12 @@ impl Visitor {
     }
 
     /// An address of ours in the same workspace.
-    pub(crate) fn to(&self, path: &str) -> String {
-        self.workspace.map_or_else(|| path.to_owned(), |workspace| address_in(path, None, workspace))
+    pub(crate) fn to(&self, address: &str) -> String {
+        let Some(workspace) = self.workspace else { return address.to_owned() };
+        match address.split_once('?') {
+            Some((path, query)) => address_in(path, Some(query), workspace),
+            None => address_in(address, None, workspace),
+        }
     }
 }
 

@@ -64,7 +64,7 @@ async fn shown(
     let version = form.version.clone();
     let mut fields = form.fields();
     let refused = refusal.map(|refusal| refusal.marked(&mut fields));
-    let may_write = visitor.may_in_workspace("tenants:write");
+    let may_write = visitor.may("tenants:write");
     Ok(WorkspacePage {
         frame: Frame::new(state, visitor, "Workspace").await?,
         fields,

@@ -70,7 +70,8 @@ pub(crate) fn encode((time, id): Cursor) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-fn decode(after: &str) -> Option<Cursor> {
+/// Reads a cursor; `None` if it is none of ours.
+pub(crate) fn decode(after: &str) -> Option<Cursor> {
     let bytes: [u8; 24] = URL_SAFE_NO_PAD.decode(after).ok()?.try_into().ok()?;
     let (time, id) = bytes.split_at(8);
     let time = DateTime::from_timestamp_micros(i64::from_be_bytes(time.try_into().ok()?))?;

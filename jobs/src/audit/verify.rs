@@ -57,22 +57,34 @@ pub enum Fault {
     Reappeared,
 }
 
+impl Break {
+    /// Returns the place and the fault in words, without the tenant.
+    #[must_use]
+    pub fn in_chain(&self) -> String {
+        format!("entry {}: {}", self.seq, self.fault)
+    }
+}
+
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { tenant_id, seq, fault } = self;
-        write!(f, "tenant {tenant_id}, entry {seq}: ")?;
-        match fault {
-            Fault::Changed => write!(f, "was changed, moved here or forged"),
-            Fault::Missing(last) => write!(f, "is missing, and all up to {last}"),
-            Fault::UnknownKey(key) => write!(f, "was signed with key {key:?}, which is not in ENCRYPTION_KEYS"),
-            Fault::TailCut(head) => write!(f, "is missing, and all up to the end at {head}"),
-            Fault::HeadChanged => write!(f, "the head of the chain was changed"),
-            Fault::HeadMissing => write!(f, "the head of the chain is missing"),
-            Fault::BehindHead => write!(f, "is behind the head of the chain: the head was set back, or it was forged"),
-            Fault::Unchained(count) => write!(f, "{count} entries outside the chain are younger than it"),
-            Fault::NotAsAnchored => write!(f, "is not the one that the operators' chain has noted"),
-            Fault::NotAsKnown => write!(f, "is not the one that was asked for"),
-            Fault::Reappeared => write!(f, "is there, though the tenant was erased"),
+        write!(f, "tenant {}, {}", self.tenant_id, self.in_chain())
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed => write!(f, "was changed, moved here or forged"),
+            Self::Missing(last) => write!(f, "is missing, and all up to {last}"),
+            Self::UnknownKey(key) => write!(f, "was signed with key {key:?}, which is not in ENCRYPTION_KEYS"),
+            Self::TailCut(head) => write!(f, "is missing, and all up to the end at {head}"),
+            Self::HeadChanged => write!(f, "the head of the chain was changed"),
+            Self::HeadMissing => write!(f, "the head of the chain is missing"),
+            Self::BehindHead => write!(f, "is behind the head of the chain: the head was set back, or it was forged"),
+            Self::Unchained(count) => write!(f, "{count} entries outside the chain are younger than it"),
+            Self::NotAsAnchored => write!(f, "is not the one that the operators' chain has noted"),
+            Self::NotAsKnown => write!(f, "is not the one that was asked for"),
+            Self::Reappeared => write!(f, "is there, though the tenant was erased"),
         }
     }
 }
@@ -131,6 +143,19 @@ pub async fn verify(
     settle(&mut report, &operators.end(), tell);
     report.erased = operators.count_erased();
     report.head = operators.head();
+    Ok(report)
+}
+
+/// Verifies the chain of one tenant against the operators' chain.
+pub async fn verify_tenant(
+    db: &Db,
+    keyring: &Keyring,
+    tenant_id: TenantId,
+    tell: &mut (dyn FnMut(&Break) + Send),
+) -> Result<Report, sqlx::Error> {
+    let (mut report, mut operators) = (Report::default(), Operators::new(None));
+    operators.read_on(db, keyring).await?;
+    settle(&mut report, &tenant::check(db, keyring, &operators, tenant_id).await?, tell);
     Ok(report)
 }
 

@@ -1,5 +1,7 @@
 //! The SQL of tenants.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -110,6 +112,8 @@ pub struct Viewer {
     pub tenants: Option<Vec<TenantId>>,
     /// The person whose roles are shown.
     pub user_id: Option<UserId>,
+    /// A part of the name, an e-mail address or an id; `None` for all.
+    pub text: Option<String>,
 }
 
 /// Returns tenants with their usage, newest first, without the system's tenant and those being
@@ -134,6 +138,7 @@ pub async fn list(
         where t.id <> $4 and t.erasing_at is null
           and ($5::uuid[] is null or t.id = any($5))
           and ($1::timestamptz is null or (t.created_at, t.id) < ($1, $2))
+          and ($7::text is null or strpos(lower(t.name), $7) > 0 or lower(t.email) = $7 or t.id::text = $7)
         order by t.created_at desc, t.id desc
         limit $3
         "#,
@@ -142,7 +147,8 @@ pub async fn list(
         limit,
         TenantId::SYSTEM.0,
         visible as Option<Vec<Uuid>>,
-        viewer.user_id.map(|id| id.0)
+        viewer.user_id.map(|id| id.0),
+        viewer.text.as_ref().map(|text| text.to_lowercase())
     )
     .fetch_all(conn)
     .await?;
@@ -155,4 +161,13 @@ pub async fn list(
         storage_bytes: row.storage_bytes,
     });
     Ok(summaries.collect())
+}
+
+/// Returns the names of tenants.
+pub async fn names(conn: &mut PgConnection, ids: &[TenantId]) -> Result<BTreeMap<TenantId, String>, sqlx::Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = sqlx::query!(r#"select id as "id: TenantId", name from tenants where id = any($1)"#, &ids)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
 }

@@ -202,9 +202,19 @@ impl Tab {
     }
 }
 
+/// The cookie of an operator who signed in.
+pub(crate) async fn operator_cookie_of(app: &TestApp, email: &str) -> String {
+    app.operator(email).await;
+    session_of(app, email).await
+}
+
 /// The cookie of somebody who registered and signed in.
 pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     app.person(email).await;
+    session_of(app, email).await
+}
+
+async fn session_of(app: &TestApp, email: &str) -> String {
     let form = [("email", email), ("password", PASSWORD)];
     let answer = app.anonymous(Method::POST, "/sign-in").header("origin", &app.url).form(&form).send().await.unwrap();
     let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());

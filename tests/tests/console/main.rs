@@ -2,9 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod board;
 mod browser;
 mod budgets;
+mod controls;
 mod keyboard;
 mod pages;
 mod scripts;
+mod stage;
+mod types;
 mod without_scripts;

@@ -2,38 +2,59 @@
 
 use std::{fs, path::PathBuf};
 
-use serde_json::Value;
 use sqlx::PgPool;
 use tests::{TestApp, optional_setting, setting};
 
-use super::browser::{Chromium, Tab, cookie_of};
+use super::{
+    browser::{Chromium, Tab, cookie_of, operator_cookie_of},
+    stage,
+};
 
 /// Pages for whoever comes, and pages of somebody who is signed in; the last is a page for what is not there.
 pub(crate) const OPEN: [&str; 3] = ["/sign-in", "/sign-up", "/forgot-password"];
-pub(crate) const SIGNED_IN: [&str; 4] = ["/me", "/workspace", "/ui-parts", "/nowhere"];
+pub(crate) const SIGNED_IN: [&str; 7] = ["/me", "/workspace", "/jobs", "/keys", "/audit", "/ui-parts", "/nowhere"];
+
+/// Pages of operators.
+pub(crate) const OPERATORS: [&str; 9] = [
+    "/jobs",
+    "/jobs?state=cancelled&kind=noop",
+    "/jobs/matching?kind=publish_post&action=retry",
+    "/jobs/queues",
+    "/jobs/workers",
+    "/jobs/periodic",
+    "/jobs/parked",
+    "/audit",
+    "/tenants",
+];
 
 const SIZES: [(i64, i64); 2] = [(1280, 900), (360, 740)];
 
 fn name_of(path: &str, scheme: &str, width: i64) -> String {
-    format!("{}-{scheme}-{width}.png", path.trim_start_matches('/').replace('/', "-"))
+    let name = path.trim_start_matches('/').replace(['/', '?', '&', '='], "-");
+    format!("{name}-{scheme}-{width}.png")
 }
 
-/// Looks at what a tab shows.
-async fn check(tab: &Tab, what: &str) {
+/// Returns what is wrong with the page that a tab shows.
+pub(crate) async fn faults(tab: &Tab) -> Vec<String> {
+    let mut faults = tab.complaints();
     let sideways: i64 = tab.look("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
-    assert_eq!(sideways, 0, "{what}: it scrolls sideways");
-    let complaints = tab.complaints();
-    assert!(
-        complaints.iter().all(|complaint| complaint.contains("404") && what.contains("/nowhere")),
-        "{what}: {complaints:?}"
-    );
+    if sideways != 0 {
+        faults.push(format!("it scrolls {sideways} px sideways"));
+    }
     // The checker's own scripts are none of the page's.
     tab.page.evaluate(fs::read_to_string(setting("LINECOOK_AXE")).unwrap()).await.unwrap();
-    let found: Value = tab
-        .look("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.map((one) => [one.id, one.nodes.map((node) => node.html + ' ' + node.failureSummary)]))")
+    let found: Vec<String> = tab
+        .look("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html + ' ' + node.failureSummary)}`))")
         .await;
-    assert_eq!(found, Value::Array(Vec::new()), "{what}");
     tab.complaints();
+    faults.extend(found);
+    faults
+}
+
+/// Returns what is wrong with a page, under its name. That it is not there is no fault of `/nowhere`.
+async fn faults_of(tab: &Tab, what: &str) -> Vec<String> {
+    let faults = faults(tab).await.into_iter().filter(|fault| !(what.contains("/nowhere") && fault.contains("404")));
+    faults.map(|fault| format!("{what}: {fault}")).collect()
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -48,19 +69,39 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
     if is_long || pictures.is_some() {
         combinations = ["light", "dark"].into_iter().flat_map(|scheme| SIZES.map(|size| (scheme, size))).collect();
     }
-    for path in OPEN.into_iter().chain(SIGNED_IN) {
-        if SIGNED_IN.contains(&path) {
-            tab.sign_in(&app, &cookie).await;
+    let staff = operator_cookie_of(&app, "ops@example.com").await;
+    let stage = stage::fill(&app, None).await;
+    let tenant = app.bench.tenant_id;
+    let of_one = [
+        ("job-failed", format!("/jobs/{}", stage.failed)),
+        ("job-unknown", format!("/jobs/{}", stage.unknown)),
+        ("jobs-of-one", format!("/jobs?workspace={tenant}")),
+        ("tenant", format!("/tenants/{tenant}")),
+    ];
+    let named = |path: &'static str| (path, path.to_owned());
+    let groups = [
+        (None, OPEN.map(named).to_vec()),
+        (Some(&cookie), SIGNED_IN.map(named).to_vec()),
+        (Some(&staff), OPERATORS.map(|path| (path, path.to_owned())).into_iter().chain(of_one).collect()),
+    ];
+    let mut found = Vec::new();
+    for (cookie, paths) in groups {
+        if let Some(cookie) = cookie {
+            tab.sign_in(&app, cookie).await;
         }
-        for &(scheme, (width, height)) in &combinations {
+        for ((name, path), &(scheme, (width, height))) in
+            paths.iter().flat_map(|path| combinations.iter().map(move |one| (path, one)))
+        {
             tab.size(width, height).await;
             tab.scheme(scheme).await;
             tab.open(&format!("{}{path}", app.url)).await;
             if let Some(folder) = &pictures {
-                tab.screenshot(&folder.join(name_of(path, scheme, width))).await;
+                let whose = if cookie == Some(&staff) { "operator-" } else { "" };
+                tab.screenshot(&folder.join(format!("{whose}{}", name_of(name, scheme, width)))).await;
             }
-            check(&tab, &format!("{path} {scheme} {width}")).await;
+            found.extend(faults_of(&tab, &format!("{path} {scheme} {width}")).await);
         }
     }
     chromium.close().await;
+    assert_eq!(found, Vec::<String>::new());
 }

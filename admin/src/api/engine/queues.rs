@@ -24,14 +24,14 @@ use crate::{
 };
 
 /// A limit is this at most.
-const MAX_LIMIT: i32 = 100_000;
+pub(crate) const MAX_LIMIT: i32 = 100_000;
 
 /// A count that ends somewhere.
 #[derive(Debug, Clone, Copy, Object)]
 pub(crate) struct CountView {
-    count: i64,
+    pub(crate) count: i64,
     /// Whether there are exactly so many; otherwise there are more.
-    is_exact: bool,
+    pub(crate) is_exact: bool,
 }
 
 impl From<Count> for CountView {
@@ -155,7 +155,7 @@ impl QueuesApi {
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<QueueList>, ApiError> {
         caller.operator()?;
         let mut tx = self.state.db.read(Scope::System).await?;
-        let items = states(&mut tx).await?;
+        let items = figures(&mut tx).await?.into_iter().map(QueueState::from).collect();
         Ok(Json(QueueList { items }))
     }
 
@@ -209,7 +209,35 @@ impl QueuesApi {
     }
 }
 
-async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
+/// A queue's settings and how it fares.
+pub(crate) struct QueueFigures {
+    pub(crate) row: QueueRow,
+    pub(crate) depth: BTreeMap<String, CountView>,
+    pub(crate) slots: i64,
+    pub(crate) latency_seconds: Option<f64>,
+}
+
+impl QueueFigures {
+    /// Returns the number of its jobs that run.
+    pub(crate) fn running(&self) -> i64 {
+        self.depth.get("executing").map_or(0, |running| running.count)
+    }
+}
+
+impl From<QueueFigures> for QueueState {
+    fn from(figures: QueueFigures) -> Self {
+        Self {
+            running: figures.running(),
+            depth: figures.depth,
+            slots: figures.slots,
+            latency_seconds: figures.latency_seconds,
+            queue: figures.row.into(),
+        }
+    }
+}
+
+/// Returns the figures of all queues. Needs the system scope.
+pub(crate) async fn figures(tx: &mut Tx) -> Result<Vec<QueueFigures>, ApiError> {
     let depths = stats::depths(tx).await?;
     let oldest_due = stats::oldest_due(tx).await?;
     let mut slots: BTreeMap<String, i64> = BTreeMap::new();
@@ -218,20 +246,15 @@ async fn states(tx: &mut Tx) -> Result<Vec<QueueState>, ApiError> {
             *slots.entry(queue).or_default() += count;
         }
     }
-    let mut states = Vec::new();
-    for queue in queues::list(tx).await? {
-        let depth: BTreeMap<String, CountView> = depths
+    let figures = |row: QueueRow| QueueFigures {
+        depth: depths
             .iter()
-            .filter(|((name, _), _)| *name == queue.name)
+            .filter(|((name, _), _)| *name == row.name)
             .map(|((_, state), count)| (state.name().to_owned(), (*count).into()))
-            .collect();
-        states.push(QueueState {
-            running: depth.get("executing").map_or(0, |running| running.count),
-            depth,
-            slots: slots.get(&queue.name).copied().unwrap_or(0),
-            latency_seconds: oldest_due.get(&queue.name).map(Duration::as_secs_f64),
-            queue: queue.into(),
-        });
-    }
-    Ok(states)
+            .collect(),
+        slots: slots.get(&row.name).copied().unwrap_or(0),
+        latency_seconds: oldest_due.get(&row.name).map(Duration::as_secs_f64),
+        row,
+    };
+    Ok(queues::list(tx).await?.into_iter().map(figures).collect())
 }

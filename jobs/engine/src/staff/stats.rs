@@ -1,12 +1,14 @@
 //! Statistics for staff: waiting work, workers, health. The cost does not grow with the number of
 //! jobs, since counts end at [`MAX_COUNT`]. All functions need the system scope.
 
+mod attention;
 mod due;
 mod health;
 mod poison;
 mod queues;
 mod workers;
 
+pub use attention::{Attention, attention, tenant_counts};
 pub use due::oldest_due;
 pub use health::{Trouble, find_troubles};
 pub use poison::list_poisoned;

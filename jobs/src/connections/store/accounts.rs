@@ -102,6 +102,35 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
     .await
 }
 
+/// An account's name.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the columns are described in the migration that makes the table")]
+pub struct AccountName {
+    pub id: AccountId,
+    pub platform: StoredProvider,
+    pub name: String,
+    /// The name of its tenant.
+    pub tenant: String,
+}
+
+/// Returns the names of accounts.
+pub async fn account_names(conn: &mut PgConnection, ids: &[AccountId]) -> Result<Vec<AccountName>, sqlx::Error> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    sqlx::query_as!(
+        AccountName,
+        r#"
+        select account.id as "id: AccountId", account.platform as "platform: StoredProvider", account.name,
+          tenant.name as tenant
+        from social_accounts account
+        join tenants tenant on tenant.id = account.tenant_id
+        where account.id = any($1)
+        "#,
+        &ids
+    )
+    .fetch_all(conn)
+    .await
+}
+
 /// Returns the ids of the accounts that depend on a user's token.
 pub async fn list_account_ids_of_user_token(
     conn: &mut PgConnection,

@@ -74,7 +74,8 @@ async fn every_job_that_matches_is_met_once(pool: PgPool) {
     );
     assert_eq!((count(&bench, "cancelled").await, bench.job(after).await.state.name()), (1_100, "scheduled"));
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let entries = audit::store::list(&mut tx, Some(bench.tenant_id), None, 10).await.unwrap();
+    let entries =
+        audit::store::list(&mut tx, Some(bench.tenant_id), &audit::store::Search::default(), None, 10).await.unwrap();
     assert_eq!(entries.len(), 3, "one for each chunk");
     assert!(entries.iter().all(|entry| entry.actor_kind == "person" && entry.object_id == job.to_string()));
 }
