@@ -1,14 +1,14 @@
 // What was typed into a form with `data-draft` survives a reload, until it is saved. Passwords are not kept.
 
 /** @param {HTMLFormElement} form */
-const placeOf = (form) => `draft:${form.dataset.draft}:${new URL(form.action).search}`;
+const placeOf = (form) => `draft:${form.dataset.draft}:${form.getAttribute("action")}`;
 
 /**
  * @param {HTMLFormElement} form
  * @returns {(HTMLInputElement | HTMLTextAreaElement)[]}
  */
 const fieldsOf = (form) =>
-  [...form.elements].filter(
+  /** @type {any[]} */ ([...form.elements]).filter(
     (field) =>
       field instanceof HTMLTextAreaElement ||
       (field instanceof HTMLInputElement && !["hidden", "password", "file"].includes(field.type)),

@@ -34,6 +34,9 @@ export const listen = () => {
   window.addEventListener("popstate", () => window.location.reload());
 };
 
+/** Where a form is sent to. `form.action` is a field of that name, if there is one. @param {HTMLFormElement} form */
+export const addressOf = (form) => new URL(form.getAttribute("action") ?? "", window.location.href);
+
 /**
  * @param {HTMLFormElement} form
  * @param {HTMLElement | null} submitter
@@ -42,11 +45,11 @@ const send = async (form, submitter) => {
   const sent = new URLSearchParams(/** @type {any} */ (new FormData(form, submitter)));
   const target = form.dataset.swap ?? "";
   if (form.method === "get") {
-    const address = new URL(form.action);
+    const address = addressOf(form);
     address.search = sent.toString();
     await swap(target, address.href, {});
   } else {
-    const accepted = await swap(target, form.action, { method: "POST", body: sent });
+    const accepted = await swap(target, addressOf(form).href, { method: "POST", body: sent });
     if (accepted) forgetDraft(form);
   }
 };

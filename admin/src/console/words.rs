@@ -40,8 +40,17 @@ pub(super) fn state(state: JobState) -> Look {
 
 /// Returns a name of the ledger as words: `publish_post` as "Publish post".
 pub(crate) fn of_name(name: &str) -> String {
-    let words = name.replace('_', " ");
-    let mut letters = words.chars();
+    let words = name.split('_').enumerate().map(|(place, word)| match word {
+        "ai" => "AI".to_owned(),
+        "oauth" => "OAuth".to_owned(),
+        word if place == 0 => capital(word),
+        word => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
@@ -137,6 +146,6 @@ mod tests {
             assert_eq!(number(value), words);
         }
         assert_eq!((count(1, "job", "jobs"), count(1000, "job", "jobs")), ("1 job".into(), "1,000 jobs".into()));
-        assert_eq!((of_name("publish_post"), of_name("")), ("Publish post".into(), String::new()));
+        assert_eq!((of_name("exchange_oauth_code"), of_name("ai")), ("Exchange OAuth code".into(), "AI".into()));
     }
 }

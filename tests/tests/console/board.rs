@@ -146,7 +146,7 @@ async fn an_unknown_outcome_is_explained_and_settled(pool: PgPool) {
 async fn everybody_sees_and_does_what_they_may(pool: PgPool) {
     let (app, stage, cookie) = opened(pool).await;
     let (_, page) = get(&app, &cookie, "/jobs").await;
-    for red in ["call of unknown outcome", "job failed within a day", "worker died", "account is parked"] {
+    for red in ["call of unknown outcome", "job failed within a day", "died within an hour", "account is parked"] {
         assert!(page.contains(red), "{red} {page}");
     }
     app.bench

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use jobs::{
-    engine::ledger::Action,
+    engine::ledger::{Action, JobFilter},
     ids::JobId,
     kinds,
     operations::{self, ActedOnMany, Order, Tally},
@@ -36,6 +37,9 @@ const MAX_PREVIEWED: usize = 10_000;
 
 /// The most jobs that a form of a list chooses: those on its page.
 const MAX_CHOSEN: usize = 200;
+
+/// The parameter with the time of the preview: jobs that came later are none of those shown.
+const BEFORE: &str = "before";
 
 /// The fields of a form, in which a name may stand several times.
 type Fields = Vec<(String, String)>;
@@ -123,8 +127,6 @@ pub(in super::super) async fn show_matching(Data(state): Data<&AppState>, visito
     let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await;
     let tally = tally.map_err(ApiError::from)?;
     drop(tx);
-    // Jobs that come later are none of those that were previewed.
-    let until = if filter.jobs.until.is_none() { When::of(now, now).stamp } else { filter.value("until").to_owned() };
     let sum = |counts: &BTreeMap<String, u64>| i64::try_from(counts.values().sum::<u64>()).unwrap_or(i64::MAX);
     let skipped = tally.skipped.iter().map(|(code, count)| Part {
         count: words::number(i64::try_from(*count).unwrap_or(i64::MAX)),
@@ -140,16 +142,16 @@ pub(in super::super) async fn show_matching(Data(state): Data<&AppState>, visito
         skipped: skipped.collect(),
         is_complete: selection.is_complete,
         is_bad: matches!(action, Action::Cancel | Action::Discard),
-        address: visitor.to(&confirming(&filter, action, &until)),
+        address: visitor.to(&confirming(&filter, action, now)),
         back: visitor.to(&filter.address("/jobs")),
     };
     Ok(page(StatusCode::OK, &shown))
 }
 
 /// Returns the address that does what was shown.
-fn confirming(filter: &Filter, action: Action, until: &str) -> String {
-    let address = filter.address_with("/jobs/matching", "until", until);
-    format!("{address}&action={}", action.name())
+fn confirming(filter: &Filter, action: Action, now: DateTime<Utc>) -> String {
+    let address = filter.address_with("/jobs/matching", "action", action.name());
+    format!("{address}&{BEFORE}={}", When::of(now, now).stamp)
 }
 
 fn asked(visitor: &Visitor) -> Result<(Action, Filter), ApiError> {
@@ -170,9 +172,12 @@ pub(in super::super) async fn act_on_matching(
     Sent(_): Sent<Fields>,
 ) -> Result<Response> {
     let (action, filter) = asked(&visitor)?;
+    let before: Option<DateTime<Utc>> = visitor.asked(BEFORE).and_then(|time| time.parse().ok());
+    let until = filter.jobs.until.into_iter().chain(before).min();
     let (services, actor) = (&state.services, visitor.caller.actor());
     let mut tx = state.db.write(visitor.scope()?, &visitor.caller).await.map_err(ApiError::from)?;
-    let acted = operations::act_on_filter(&mut tx, services, actor, action, filter.jobs.clone()).await;
+    let acted =
+        operations::act_on_filter(&mut tx, services, actor, action, JobFilter { until, ..filter.jobs.clone() }).await;
     match acted.map_err(ApiError::from)? {
         ActedOnMany::Done(tally) => {
             notice(&tally).keep(state, cookies);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use jobs::{
     engine::{
+        EffectState,
         events::{self, EventRow, Progress},
         ledger::{self, ActionError, AttemptRow, Children, EffectRow, JobRow},
     },
@@ -139,6 +140,8 @@ async fn shown(state: &AppState, visitor: &Visitor, stored: Stored) -> Result<Jo
     let may_act = visitor.may(MAY_ACT);
     let address = format!("/jobs/{}", job.id);
     let line = |row: EventRow| Line { when: When::of(row.created_at, now), level: row.level, message: row.message };
+    // A person settles the call first: any other action could repeat it.
+    let is_open = effects.iter().any(|effect| effect.state == EffectState::Unknown);
     let child_counts = children.counts.iter().map(|(state, count)| (words::state(*state), words::number(*count)));
     Ok(JobPage {
         frame: Frame::new(state, visitor, "Job").await?,
@@ -153,8 +156,8 @@ async fn shown(state: &AppState, visitor: &Visitor, stored: Stored) -> Result<Jo
         progress,
         log: log.into_iter().map(line).collect(),
         result: job.result.as_ref().map(|result| format!("{result:#}")),
-        buttons: if may_act {
-            action::fitting(job.state).iter().map(|&one| Button::of(one)).collect()
+        buttons: if may_act && !is_open {
+            action::fitting(job.state).iter().copied().map(Button::of).collect()
         } else {
             Vec::new()
         },
