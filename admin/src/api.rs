@@ -11,6 +11,7 @@ mod health;
 mod jobs;
 pub(crate) mod people;
 mod posts;
+mod search;
 mod tenants;
 
 use ::jobs::{engine::Tx, ids::TenantId, tenants::store};
@@ -85,8 +86,13 @@ apis! {
     people::SessionsApi,
     people::MeApi,
     people::MembersApi,
+    people::OperatorsApi,
     jobs::JobEventsApi,
-    engine::periodic::PeriodicApi
+    engine::periodic::PeriodicApi,
+    engine::figures::FiguresApi,
+    engine::board::BoardApi,
+    engine::board_stream::BoardStreamApi,
+    search::SearchApi
 }
 
 pub(crate) fn service(state: &AppState) -> OpenApiService<Apis, ()> {

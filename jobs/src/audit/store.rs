@@ -2,9 +2,11 @@
 
 mod check;
 mod heads;
+mod list;
 
 pub(super) use check::{ChainRow, count_of_before, end_of, list_chain, list_tenants, list_unmet};
 pub(super) use heads::{LockedHead, delete_head, get_head, list_moved_heads, lock_heads, update_heads};
+pub use list::{EntryFilter, EntryPage, list};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -113,33 +115,4 @@ pub struct EntryRow {
     pub details: Value,
     pub remote_address: Option<String>,
     pub created_at: DateTime<Utc>,
-}
-
-/// Returns the entries of one tenant, or of all, newest first.
-pub async fn list(
-    conn: &mut PgConnection,
-    tenant_id: Option<TenantId>,
-    after: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<EntryRow>, sqlx::Error> {
-    let (created_at, id) = after.unzip();
-    sqlx::query!("set local plan_cache_mode = force_custom_plan").execute(&mut *conn).await?;
-    sqlx::query_as!(
-        EntryRow,
-        r#"
-        select id, tenant_id as "tenant_id: TenantId", seq, actor_id, actor_kind, actor_name, action, object_type,
-          object_id, details, remote_address, created_at
-        from audit_log
-        where ($1::uuid is null or tenant_id = $1)
-          and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
-        order by created_at desc, id desc
-        limit $4
-        "#,
-        tenant_id.map(|id| id.0),
-        created_at,
-        id,
-        limit
-    )
-    .fetch_all(conn)
-    .await
 }

@@ -60,19 +60,24 @@ pub enum Fault {
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { tenant_id, seq, fault } = self;
-        write!(f, "tenant {tenant_id}, entry {seq}: ")?;
-        match fault {
-            Fault::Changed => write!(f, "was changed, moved here or forged"),
-            Fault::Missing(last) => write!(f, "is missing, and all up to {last}"),
-            Fault::UnknownKey(key) => write!(f, "was signed with key {key:?}, which is not in ENCRYPTION_KEYS"),
-            Fault::TailCut(head) => write!(f, "is missing, and all up to the end at {head}"),
-            Fault::HeadChanged => write!(f, "the head of the chain was changed"),
-            Fault::HeadMissing => write!(f, "the head of the chain is missing"),
-            Fault::BehindHead => write!(f, "is behind the head of the chain: the head was set back, or it was forged"),
-            Fault::Unchained(count) => write!(f, "{count} entries outside the chain are younger than it"),
-            Fault::NotAsAnchored => write!(f, "is not the one that the operators' chain has noted"),
-            Fault::NotAsKnown => write!(f, "is not the one that was asked for"),
-            Fault::Reappeared => write!(f, "is there, though the tenant was erased"),
+        write!(f, "tenant {tenant_id}, entry {seq}: {fault}")
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed => write!(f, "was changed, moved here or forged"),
+            Self::Missing(last) => write!(f, "is missing, and all up to {last}"),
+            Self::UnknownKey(key) => write!(f, "was signed with key {key:?}, which is not in ENCRYPTION_KEYS"),
+            Self::TailCut(head) => write!(f, "is missing, and all up to the end at {head}"),
+            Self::HeadChanged => write!(f, "the head of the chain was changed"),
+            Self::HeadMissing => write!(f, "the head of the chain is missing"),
+            Self::BehindHead => write!(f, "is behind the head of the chain: the head was set back, or it was forged"),
+            Self::Unchained(count) => write!(f, "{count} entries outside the chain are younger than it"),
+            Self::NotAsAnchored => write!(f, "is not the one that the operators' chain has noted"),
+            Self::NotAsKnown => write!(f, "is not the one that was asked for"),
+            Self::Reappeared => write!(f, "is there, though the tenant was erased"),
         }
     }
 }
@@ -132,6 +137,48 @@ pub async fn verify(
     report.erased = operators.count_erased();
     report.head = operators.head();
     Ok(report)
+}
+
+/// The most entries of a chain that a request verifies.
+const MAX_ENTRIES: i64 = 100_000;
+
+/// The result of the verification of one chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainReport {
+    /// The number of entries in the chain.
+    pub entries: u64,
+    /// The number of entries from before there were chains. They cannot be verified.
+    pub of_before: u64,
+    /// The faulty places, a thousand at most.
+    pub breaks: Vec<Break>,
+}
+
+/// The reason why one chain is not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The chain is too long for a request: it ends at this place.
+    #[error("the chain has {0} entries")]
+    TooLong(i64),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Verifies the chain of one tenant up to its head, in short transactions. It does not compare the
+/// head with the operators' chain, as [`verify`] does.
+///
+/// # Errors
+/// [`VerifyError::TooLong`] for a chain of over 100,000 entries.
+pub async fn verify_chain(db: &Db, keyring: &Keyring, tenant_id: TenantId) -> Result<ChainReport, VerifyError> {
+    let mut tx = db.system().await?;
+    let (head, last_seq) = store::end_of(&mut tx, tenant_id).await?;
+    tx.commit().await?;
+    let end = head.map_or(0, |head| head.seq).max(last_seq.unwrap_or(0));
+    if end > MAX_ENTRIES {
+        return Err(VerifyError::TooLong(end));
+    }
+    let Found { entries, of_before, breaks, .. } = tenant::check(db, keyring, &Operators::new(None), tenant_id).await?;
+    Ok(ChainReport { entries, of_before, breaks })
 }
 
 fn settle(report: &mut Report, found: &Found, tell: &mut (dyn FnMut(&Break) + Send)) {

@@ -1,12 +1,16 @@
 //! Statistics for staff: waiting work, workers, health. The cost does not grow with the number of
 //! jobs, since counts end at [`MAX_COUNT`]. All functions need the system scope.
 
+mod alerts;
+mod board;
 mod due;
 mod health;
 mod poison;
 mod queues;
 mod workers;
 
+pub use alerts::{Alerts, count_alerts};
+pub use board::{Board, read_board};
 pub use due::oldest_due;
 pub use health::{Trouble, find_troubles};
 pub use poison::list_poisoned;
