@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# A mail server of the instance's own, to test with and to see what is sent. Sourced by scripts/setup.
+# The instance's own mail server, for tests and to look at mail. Sourced by scripts/setup.
 
-# From PyPI, in a folder of its own under .dev: nothing of the system's Python changes.
+# It comes from PyPI, into its own folder under .dev: nothing of the system's Python changes.
 AIOSMTPD_VERSION=1.4.6
 
 # Set MAIL_PYTHON to a Python that has aiosmtpd, installed when missing.
@@ -28,8 +28,8 @@ ensure_mail_server() {
   fi
 }
 
-# start_mail_server NAME sees that it runs, and exports MAIL_SERVER_URL, MAIL_SERVER_TLS_URL and MAIL_SERVER_DIR, where the
-# letters are.
+# start_mail_server NAME makes sure that it runs, and exports MAIL_SERVER_URL, MAIL_SERVER_TLS_URL
+# and MAIL_SERVER_DIR, the folder of the letters.
 start_mail_server() {
   local dir log
   dir=$(instance_dir "$1")

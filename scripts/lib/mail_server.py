@@ -1,21 +1,22 @@
-"""A mail server for tests and development: it takes letters for everybody, delivers nothing, and fails where it is told to.
+"""A mail server for tests and development. It takes letters for everybody, delivers nothing, and
+fails if the recipient's address says so.
 
     python mail_server.py FOLDER [PORT]
 
-Each letter becomes a file FOLDER/<recipient>/<number>.eml, and beside it what a reader of mail makes of it, as JSON. What goes
-wrong is said by the first word of the recipient's
-address, up to the first dot:
+Each letter becomes a file FOLDER/<recipient>/<number>.eml. A JSON file beside it has the letter as
+a mail reader shows it. The first word of the recipient's address, up to the first dot, plans a
+fault:
 
     later.     451 the first time
     no.        550
-    relay.     554 5.7.1, as for somebody who may not send from here
+    relay.     554 5.7.1, as for a sender who may not send from here
     hangup.    the first time, the connection ends where the recipient is named
     busy.      452 after the letter, the first time
     spam.      554 after the letter, quoting its text
     cut.       the first time, the letter is kept and the connection ends without an answer
 
-A sender whose address begins with `refused.` gets 553. Who signs in needs a password that begins with `right`; nobody has to. On a second
-port, TLS with a certificate that nobody vouches for.
+A sender whose address begins with `refused.` gets 553. Signing in is optional; the password has to
+begin with `right`. A second port has TLS with a self-signed certificate.
 """
 
 import asyncio

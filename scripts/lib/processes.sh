@@ -1,8 +1,10 @@
 # shellcheck shell=bash
-# Processes of ours: started in a group of their own, recorded in a file, ended by that record. Sourced by scripts/setup.
+# Our processes: each starts in its own group, is recorded in a file, and is ended by that record.
+# Sourced by scripts/setup.
 #
-# A record is a file of three lines: the process id, when that process began, the signal that ends it. A process id alone
-# would name a stranger after a reboot or once ids wrap around.
+# A record is a file of three lines: the process id, the time at which that process began, and the
+# signal that ends it. After a reboot, or once ids wrap around, the id alone would name another
+# process.
 
 STARTED_HERE=  # records of what this script started, newest first
 GROUP_PID=     # the group that run_group waits for
@@ -54,7 +56,8 @@ within() {
   perl -e 'alarm shift; exec @ARGV or die "$ARGV[0]: $!\n"' "$@"
 }
 
-# launch RECORD SIGNAL LOG COMMAND... starts a process in the background, in /, that outlives this script.
+# launch RECORD SIGNAL LOG COMMAND... starts a process in the background, in /, that outlives this
+# script.
 launch() {
   local record=$1 signal=$2 log=$3 waited=0
   shift 3
@@ -75,8 +78,9 @@ $STARTED_HERE"
   done
 }
 
-# record_and_run RECORD SIGNAL COMMAND... runs the command in this subshell, recorded before it begins: a script that is
-# killed leaves nothing behind that is not on record. (BASHPID would do, but bash 3.2 has none.)
+# record_and_run RECORD SIGNAL COMMAND... runs the command in this subshell. It is recorded before
+# it begins, so a killed script leaves only recorded processes behind. (BASHPID would do, but bash
+# 3.2 has none.)
 record_and_run() {
   local record=$1 signal=$2 pid
   set +m
@@ -100,8 +104,8 @@ stop_recorded() {
   rm -f "$1"
 }
 
-# guard RECORD COMMAND... runs COMMAND once the process that RECORD names has gone, as after a kill -9, unless the record goes
-# first. It waits in a group of its own, which whatever ends the script does not reach.
+# guard RECORD COMMAND... runs COMMAND if the process that RECORD names disappears, as after a kill
+# -9, before the record does. It waits in its own group, so signals to the script do not reach it.
 guard() {
   local record=$1
   shift
@@ -126,8 +130,8 @@ stop_started_here() {
   STARTED_HERE=
 }
 
-# Run a command in a process group of its own and wait for it, so that an interrupted script can end all of it: cargo alone
-# would leave its tests running. It is recorded in GROUP_RECORD, if that is set.
+# Run a command in its own process group and wait for it, so that an interrupted script can end all
+# of it. If only cargo ended, its tests would go on. GROUP_RECORD, if set, names its record.
 run_group() {
   local status=0
   set -m
@@ -163,8 +167,8 @@ trap_exit() {
 
 LOCK_TRIES=9000 # half an hour: who holds the lock may be building
 
-# take_lock NAME waits until no other script holds .dev/NAME.lock, for half an hour at most. release_lock gives it back, if it
-# is held.
+# take_lock NAME waits until no other script holds .dev/NAME.lock, for half an hour at most.
+# release_lock gives it back, if it is held.
 take_lock() {
   local lock=$DEV_DIR/$1.lock waited=0
   while ! mkdir "$lock" 2>/dev/null; do

@@ -1,17 +1,19 @@
 # shellcheck shell=bash
-# Linecook's own programs in an instance: building, environment, start, health, stop. Sourced by scripts/setup.
+# Linecook's own programs in an instance: building, environment, start, health, stop. Sourced by
+# scripts/setup.
 
 BUILD_SECONDS=7200 # no build takes that long
 
 GIVEN_PORT=${PORT:-}
 GIVEN_PUBLIC_URL=${PUBLIC_URL:-}
 
-# build_programs CARGO ARGUMENTS builds the programs that the arguments select and exports LINECOOK_BIN_DIR, the folder they
-# are in.
+# build_programs CARGO ARGUMENTS builds the programs that the arguments select and exports
+# LINECOOK_BIN_DIR, the folder they are in.
 build_programs() {
   say "Building Linecook (the first build takes several minutes)."
   run_group within "$BUILD_SECONDS" cargo build "$@"
-  # Asked again, cargo builds nothing and tells where the result is, whatever the target folder, triple and profile.
+  # The second time cargo builds nothing. It prints the path of the result for any target folder,
+  # triple and profile.
   LINECOOK_BIN_DIR=$(cargo build --quiet "$@" --message-format=json |
     sed -n 's/.*"executable":"\([^"]*\)\/[^"\/]*".*/\1/p' | tail -n 1)
   [ -n "$LINECOOK_BIN_DIR" ] || die "cargo built no program"
@@ -36,8 +38,8 @@ set_default() {
   export "$1=${!1:-$2}"
 }
 
-# sandbox_environment WORLD sends the programs to that world of the sandbox instead of the real providers. What the
-# environment gives already wins. Needs SANDBOX_URL.
+# sandbox_environment WORLD points the programs to that world of the sandbox instead of the real
+# providers. Settings from the environment win. Needs SANDBOX_URL.
 sandbox_environment() {
   set_default FACEBOOK_APP_ID 100200300400500
   set_default FACEBOOK_APP_SECRET sandbox-app-secret
@@ -65,7 +67,8 @@ bypass_proxies() {
   export no_proxy="$NO_PROXY"
 }
 
-# program_environment NAME sets what the programs need besides: storage and the keys, which are made once per instance.
+# program_environment NAME sets the other settings that programs need: storage and the keys, which
+# are made once per instance.
 program_environment() {
   local dir
   dir=$(instance_dir "$1")
@@ -75,7 +78,8 @@ program_environment() {
   set_default ENCRYPTION_KEYS "$(cat "$dir/encryption_keys")"
   set_default SECRET_KEY "$(cat "$dir/secret_key")"
   set_default STORAGE_URL "file://$dir/storage"
-  # Listen on this machine only, unless told to listen everywhere. (Some tools put a name of the machine into HOST.)
+  # Listen on this machine only, unless told to listen everywhere. (Some tools put a name of the
+  # machine into HOST.)
   case ${HOST:-} in 0.0.0.0 | ::) ;; *) HOST=127.0.0.1 ;; esac
   export HOST
 }
@@ -111,8 +115,9 @@ sandbox_announced() {
   grep -q '^sandbox listening on http:' "$1"
 }
 
-# start_private_api NAME builds and starts everything in the instance, with no limits of requests, and exports API_URL and
-# API_KEY, an operator's key. Nothing that is sent there reaches a real installation.
+# start_private_api NAME builds and starts everything in the instance, with no limits of requests,
+# and exports API_URL and API_KEY, an operator's key. Nothing that is sent there reaches a real
+# installation.
 start_private_api() {
   forget_settings
   build_programs -p worker -p admin -p sandbox
@@ -129,7 +134,8 @@ start_private_api() {
   export API_KEY
 }
 
-# start_admin NAME sees that the API runs, on PORT if that is given, else on a free port, and exports PORT and API_URL.
+# start_admin NAME makes sure that the API runs, on PORT if that is given, else on a free port, and
+# exports PORT and API_URL.
 start_admin() {
   local dir try
   dir=$(instance_dir "$1")

@@ -1,5 +1,5 @@
--- The roles and the database of a private cluster. Roles are cluster-wide, so set-up makes them and never a migration.
--- May run again.
+-- The roles and the database of a private cluster. Roles are cluster-wide, so set-up makes them and
+-- never a migration. May run again.
 
 -- The owner: an ordinary login, as in production; tests make databases of their own.
 select 'create role linecook login createdb'

@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # Private PostgreSQL and Redis. Sourced by scripts/setup.
 #
-# An instance is a folder .dev/NAME with its own servers (and perhaps programs): `dev` lives on, the others are made for one
-# run and removed after it. In it: run/ (records of processes), log/, and what must survive a restart.
+# An instance is a folder .dev/NAME with its own servers (and perhaps programs): `dev` lives on, the
+# others are made for one run and removed after it. It has run/ (records of processes), log/, and
+# everything that must survive a restart.
 
 PORT_TRIES=20
 
@@ -18,8 +19,8 @@ make_instance_dir() {
   mkdir -p "$DEV_DIR/$1/run" "$DEV_DIR/$1/log"
 }
 
-# Make an instance for this run only, and print its name. remove_instance ends it. If this script is killed, its guard does;
-# if that is killed too, the next script.
+# Make an instance for this run only, and print its name. remove_instance ends it. If this script is
+# killed, its guard does; if that is killed too, the next script.
 new_instance() {
   local dir name
   reap_instances
@@ -60,8 +61,9 @@ remove_instance() {
   rm -rf "$dir"
 }
 
-# start_servers NAME exports DATABASE_URL and REDIS_URL of running servers: those given in the environment, else private
-# ones. With a private PostgreSQL it exports SUPERUSER_DATABASE_URL too: the same database as a superuser.
+# start_servers NAME exports DATABASE_URL and REDIS_URL of running servers: those given in the
+# environment, else private ones. With a private PostgreSQL it exports SUPERUSER_DATABASE_URL too:
+# the same database as a superuser.
 start_servers() {
   local dir
   dir=$(instance_dir "$1")
@@ -87,13 +89,14 @@ stop_servers() {
   stop_recorded "$dir/run/postgres"
 }
 
-# An address is given if it is set and not our own from an earlier run (somebody who reads .dev/env has that).
+# An address counts as given if it is set and is not our own from an earlier run, which .dev/env
+# sets.
 is_given() {
   [ -n "$1" ] && [ "$1" != "$(cat "$2" 2>/dev/null)" ]
 }
 
-# Set SERVER_USER, who runs the servers, and SERVER_RUN, the words before a command that run it as that user. PostgreSQL
-# refuses to run as root.
+# Set SERVER_USER, the user of the servers, and SERVER_RUN, the words before a command that run it
+# as that user. PostgreSQL refuses to run as root.
 choose_server_user() {
   SERVER_USER=$(id -un)
   SERVER_RUN=(env)
@@ -110,8 +113,9 @@ as_server_user() (
   exec "${SERVER_RUN[@]}" "$@"
 )
 
-# Print the instance's private folder outside the checkout, made when missing: it holds the socket (whose path must be
-# short), and, for root, the data (the server's user may not reach the checkout).
+# Print the instance's private folder outside the checkout, made when missing: it holds the socket
+# (whose path must be short), and, for root, the data (the server's user may not reach the
+# checkout).
 state_dir() {
   local dir=$1 state parent
   state=$(cat "$dir/state" 2>/dev/null || true)
@@ -126,8 +130,8 @@ state_dir() {
   printf '%s\n' "$state"
 }
 
-# Print the port to try: at first the one that FILE remembers, so that addresses stay, else any. Ports under 32768 are not
-# given to outgoing connections.
+# Print the port to try: at first the one in FILE, so that addresses stay, else any. Ports under
+# 32768 are not given to outgoing connections.
 candidate_port() {
   if [ "$2" = 1 ] && [ -s "$1" ]; then
     cat "$1"
@@ -140,7 +144,8 @@ random_hex() {
   od -An -N16 -tx1 /dev/urandom | tr -d ' \n'
 }
 
-# await_start RECORD PROBE... waits up to a minute until PROBE succeeds; fails at once when the process ends.
+# await_start RECORD PROBE... waits up to a minute until PROBE succeeds; fails at once when the
+# process ends.
 await_start() {
   local record=$1 waited=0
   shift
@@ -255,7 +260,8 @@ ${POSTGRES_SETTINGS:-}
 SETTINGS
 }
 
-# migrate_template NAME applies the migrations to the database that every new one is copied from, so that tests need not.
+# migrate_template NAME applies the migrations to the database that every new one is copied from, so
+# that tests need not.
 migrate_template() {
   local dir
   dir=$(instance_dir "$1")
@@ -263,8 +269,8 @@ migrate_template() {
   DATABASE_URL="${DATABASE_URL%/*}/template1" "$LINECOOK_BIN_DIR/migrate" "$ROOT/migrations" || die "could not migrate the template"
 }
 
-# After a reboot the id in postmaster.pid may belong to somebody else, and PostgreSQL would refuse to start. If the server
-# runs after all, only its record was lost.
+# After a reboot the id in postmaster.pid may belong to somebody else, and PostgreSQL would refuse
+# to start. If the server runs after all, only its record was lost.
 clear_stale_lock() {
   local pid
   pid=$(as_server_user sed -n 1p "$2/postmaster.pid" 2>/dev/null) || return 0
@@ -309,7 +315,8 @@ launch_redis() {
   launch "$dir/run/redis" TERM "$dir/log/redis.log" "${SERVER_RUN[@]}" redis-server "$state/redis.conf"
 }
 
-# The password keeps other users of the machine out, and tells our server from a stranger's on the same port.
+# The password keeps other users of the machine out, and tells our server from a stranger's on the
+# same port.
 redis_settings() {
   cat <<SETTINGS
 bind 127.0.0.1

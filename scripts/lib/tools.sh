@@ -1,8 +1,9 @@
 # shellcheck shell=bash
-# The tools that Linecook needs: finding them, and installing what is missing. Sourced by scripts/setup.
+# Finds the tools that Linecook needs, and installs missing ones. Sourced by scripts/setup.
 
 POSTGRES_OLDEST=15
 SCHEMATHESIS_VERSION=4.32.5
+AXE_VERSION=4.14.1 # finds what keeps people from using a page
 CLIENT_GENERATORS_VERSION=1 # another number installs them anew
 
 # Tell the user something. On stderr, so that functions whose output is read can speak too.
@@ -30,8 +31,8 @@ ensure_tools() {
   POSTGRES_BIN=$(find_postgres)
 }
 
-# Install faketime if it is missing, and export LINECOOK_FAKETIME, its library, which moves the clock of one process. Where
-# it cannot be had, a test that needs it says so.
+# Install faketime if it is missing, and export LINECOOK_FAKETIME, its library, which moves the
+# clock of one process. If it cannot be installed, a test that needs it says so.
 ensure_faketime() {
   [ "$(uname -s)" = Linux ] || return 0
   ensure_installed faketime
@@ -39,13 +40,41 @@ ensure_faketime() {
   export LINECOOK_FAKETIME
 }
 
-# Export LINECOOK_PGBOUNCER, the program: as it is given in the environment, else installed if it is missing.
+# Export LINECOOK_PGBOUNCER, the program: the one in the environment, else the system's, which is
+# installed if it is missing.
 ensure_pgbouncer() {
   if [ -z "${LINECOOK_PGBOUNCER:-}" ]; then
     ensure_installed pgbouncer
     LINECOOK_PGBOUNCER=$(find_pgbouncer)
   fi
   export LINECOOK_PGBOUNCER
+}
+
+# Install a browser and axe-core if they are missing, and export LINECOOK_CHROMIUM, the program, and
+# LINECOOK_AXE, the script. axe-core finds what keeps people from using a page. It comes from npm,
+# into a folder under .dev.
+ensure_browser() {
+  local folder=$DEV_DIR/tools/axe-$AXE_VERSION
+  if [ -z "${LINECOOK_CHROMIUM:-}" ]; then
+    ensure_installed chromium
+    LINECOOK_CHROMIUM=$(find_chromium)
+  fi
+  if [ ! -e "$folder/is-whole" ]; then
+    ensure_installed node
+    say "Installing axe-core $AXE_VERSION into ${folder#"$ROOT"/}."
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    npm install --silent --no-fund --no-audit --prefix "$folder" "axe-core@$AXE_VERSION"
+    touch "$folder/is-whole"
+  fi
+  LINECOOK_AXE=$folder/node_modules/axe-core/axe.min.js
+  export LINECOOK_CHROMIUM LINECOOK_AXE
+}
+
+find_chromium() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome ||
+    find "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" /Applications/Chromium.app/Contents/MacOS/Chromium \
+      -prune 2>/dev/null | grep .
 }
 
 # Debian has it in a folder that only root searches.
@@ -65,7 +94,7 @@ find_faketime() {
   return 1
 }
 
-# Export SCHEMATHESIS, the program, from an environment of its own under .dev. What it needs comes from PyPI.
+# Export SCHEMATHESIS, the program. It has its own Python environment under .dev, from PyPI.
 ensure_schemathesis() {
   local folder=$DEV_DIR/tools/schemathesis-$SCHEMATHESIS_VERSION
   if [ ! -e "$folder/is-whole" ]; then
@@ -80,8 +109,8 @@ ensure_schemathesis() {
   export SCHEMATHESIS
 }
 
-# Export PYTHON_TOOLS and NODE_TOOLS, folders with the programs that make clients from the API's description, under .dev. They
-# come from PyPI and npm.
+# Export PYTHON_TOOLS and NODE_TOOLS, folders with the programs that make clients from the API's
+# description, under .dev. They come from PyPI and npm.
 ensure_client_generators() {
   local folder=$DEV_DIR/tools/clients-$CLIENT_GENERATORS_VERSION
   PYTHON_TOOLS=$folder/python/bin
@@ -99,8 +128,8 @@ ensure_client_generators() {
   touch "$folder/is-whole"
 }
 
-# Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl, shellcheck, faketime,
-# pgbouncer, python, node.
+# Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl,
+# faketime, pgbouncer, python, node, chromium, shellcheck.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -127,6 +156,7 @@ tool_is_there() {
     node) has node && has npm ;;
     faketime) find_faketime >/dev/null ;;
     pgbouncer) find_pgbouncer >/dev/null ;;
+    chromium) find_chromium >/dev/null ;;
     *) has "$1" ;;
   esac
 }
@@ -234,8 +264,8 @@ apt_install() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
-# Install packages without starting their services, now or at the next boot: Linecook runs its own servers. (In a subshell:
-# its trap takes away the guard that holds the services.)
+# Install packages without starting their services, now or at the next boot: Linecook runs its own
+# servers. (In a subshell: its trap takes away the guard that holds the services.)
 apt_install_quietly() (
   as_root apt-get update || say "apt-get update failed, trying with the lists as they are"
   if [ ! -e /usr/sbin/policy-rc.d ]; then
@@ -250,7 +280,8 @@ apt_install_quietly() (
   case " $* " in *' pgbouncer '*) as_root update-rc.d pgbouncer disable || true ;; esac
 )
 
-# See that apt offers a new enough PostgreSQL, and that a first installation makes no cluster of its own.
+# Make sure that apt offers a new enough PostgreSQL, and that a first installation makes no cluster
+# of its own.
 prepare_postgres_package() {
   local offered
   offered=$(apt-cache policy postgresql | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::{ApiError, auth, state::AppState};
 
 /// What a form of ours sent. What another site's page sends is refused: browsers say where it comes from.
-pub(super) struct Sent<T>(pub(super) T);
+pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<'a, T: DeserializeOwned> FromRequest<'a> for Sent<T> {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {

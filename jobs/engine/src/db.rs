@@ -30,6 +30,9 @@ const APP_ROLE: &str = "linecook_app";
 /// The longest time that a transaction may take to begin, unless the program sets another.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The longest time that a transaction may wait for its next statement.
+const IDLE_LIMIT: Duration = Duration::from_secs(5);
+
 /// The rows that a transaction may see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
@@ -53,7 +56,9 @@ pub struct Db {
     pool: PgPool,
     takes_role: bool,
     /// The longest time that a transaction may take to begin.
-    patience: Duration,
+    pub(crate) patience: Duration,
+    /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends it.
+    pub(crate) idle_limit: Duration,
     window: Option<Arc<Window>>,
     clock_shift_ms: Arc<AtomicI64>,
 }
@@ -114,6 +119,7 @@ impl Db {
             pool,
             takes_role: login.bypasses,
             patience: PATIENCE,
+            idle_limit: IDLE_LIMIT,
             window: window.map(Arc::new),
             clock_shift_ms: Arc::default(),
         })
@@ -146,7 +152,8 @@ impl Db {
         // suggest it even for statements of a millisecond.
         let begin = format!(
             "{begin}; {role}{see}{clock}; set local jit = off; set local statement_timeout = '10s'; \
-             set local idle_in_transaction_session_timeout = '5s'"
+             set local idle_in_transaction_session_timeout = {}",
+            self.idle_limit.as_millis()
         );
         // A server that hangs answers neither a new connection nor an old one.
         let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
