@@ -11,10 +11,10 @@ mod health;
 mod jobs;
 pub(crate) mod people;
 mod posts;
+mod search;
 mod tenants;
 
 pub(crate) use self::{
-    audit::verify as verify_audit_log,
     engine::queues::{MAX_LIMIT, QueueFigures, figures as queue_figures},
     health::words as trouble_words,
 };
@@ -90,8 +90,13 @@ apis! {
     people::SessionsApi,
     people::MeApi,
     people::MembersApi,
+    people::OperatorsApi,
     jobs::JobEventsApi,
-    engine::periodic::PeriodicApi
+    engine::periodic::PeriodicApi,
+    engine::figures::FiguresApi,
+    engine::board::BoardApi,
+    engine::board_stream::BoardStreamApi,
+    search::SearchApi
 }
 
 pub(crate) fn service(state: &AppState) -> OpenApiService<Apis, ()> {

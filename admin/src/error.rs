@@ -269,6 +269,13 @@ impl ApiError {
         Self::not_now(ErrorCode::TookTooLong, detail)
     }
 
+    /// The database gave a statement up. Nothing of the request was committed.
+    pub(crate) fn too_much_work() -> Self {
+        let detail = "This took too long, and nothing was changed. Ask for less at once: name a tenant, a state or a \
+                      shorter time, or search for a whole word.";
+        Self::not_now(ErrorCode::TookTooLong, detail)
+    }
+
     /// Returns the error for a commit whose outcome is unknown, as the database's response was
     /// lost.
     pub(crate) fn unclear(cause: impl std::error::Error) -> Self {

@@ -3,6 +3,8 @@
 //! The whole process has one subscription, however many streams. It only makes streams faster than
 //! their polling.
 
+mod feeds;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
@@ -10,12 +12,15 @@ use std::{
 };
 
 use jobs::{
-    engine::{SUBSCRIPTION_LIFE, Window, listen},
+    engine::{SUBSCRIPTION_LIFE, Window, ledger::JobRow, listen, stats::Board},
     ids::{JobId, TenantId},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use self::feeds::Feeds;
+pub(crate) use self::feeds::Newest;
 
 /// The most streams that one process serves at once.
 const MAX_STREAMS: usize = 256;
@@ -30,6 +35,8 @@ pub struct Pace {
     /// The longest time between reads of the table: signals may be lost, and the end of a job sends
     /// none.
     pub poll: Duration,
+    /// The time between reads of the board, once for all streams that show it.
+    pub board: Duration,
     /// The time after which a comment is sent, so that proxies do not close a quiet connection.
     pub heartbeat: Duration,
     /// The time after which a stream ends. Clients reconnect with the last number that they saw,
@@ -43,6 +50,7 @@ impl Default for Pace {
     fn default() -> Self {
         Self {
             poll: Duration::from_secs(1),
+            board: Duration::from_secs(2),
             heartbeat: Duration::from_secs(15),
             longest_stream: Duration::from_mins(15),
             subscription: SUBSCRIPTION_LIFE,
@@ -63,6 +71,8 @@ struct Shared {
     followed: Mutex<HashMap<JobId, watch::Sender<()>>>,
     /// Open streams, by caller and by tenant.
     counts: Mutex<HashMap<Uuid, usize>>,
+    boards: Feeds<Board>,
+    pages: Feeds<Vec<JobRow>>,
     closing: CancellationToken,
 }
 
@@ -119,6 +129,8 @@ impl Streams {
             free: Arc::new(Semaphore::new(MAX_STREAMS)),
             followed: Mutex::default(),
             counts: Mutex::default(),
+            boards: Feeds::default(),
+            pages: Feeds::default(),
             closing: closing.clone(),
         });
         let weak = Arc::downgrade(&shared);
@@ -139,47 +151,77 @@ impl Streams {
         self.shared.closing.cancel();
     }
 
-    /// Follows a job of a tenant for a caller; `None` if there are too many streams, or theirs are.
-    pub(crate) fn follow(&self, job_id: JobId, tenant_id: TenantId, caller_id: Uuid) -> Option<Following> {
-        let place = Arc::clone(&self.shared.free).try_acquire_owned().ok()?;
+    /// Takes a place for a stream of a caller that shows a tenant's rows; `None` if there are too
+    /// many streams, or theirs are.
+    pub(crate) fn place(&self, tenant_id: TenantId, caller_id: Uuid) -> Option<Place> {
+        let permit = Arc::clone(&self.shared.free).try_acquire_owned().ok()?;
         if !self.shared.count(caller_id, tenant_id) {
             return None;
         }
+        Some(Place { shared: Arc::clone(&self.shared), counted: [caller_id, tenant_id.0], _permit: permit })
+    }
+
+    /// Follows a job of a tenant for a caller; `None` as [`Streams::place`].
+    pub(crate) fn follow(&self, job_id: JobId, tenant_id: TenantId, caller_id: Uuid) -> Option<Following> {
+        let place = self.place(tenant_id, caller_id)?;
         let woken = self.shared.followed().entry(job_id).or_default().subscribe();
-        Some(Following {
-            shared: Arc::clone(&self.shared),
-            job_id,
-            counted: [caller_id, tenant_id.0],
-            woken,
-            _place: place,
-        })
+        Some(Following { place, job_id, woken })
+    }
+
+    /// The feeds of the whole board. There is one.
+    pub(crate) fn boards(&self) -> &Feeds<Board> {
+        &self.shared.boards
+    }
+
+    /// The feeds of the first page of a filter, by the filter.
+    pub(crate) fn pages(&self) -> &Feeds<Vec<JobRow>> {
+        &self.shared.pages
     }
 }
 
-/// The place of one stream.
+/// The place of one stream among all.
+#[derive(Debug)]
+pub(crate) struct Place {
+    shared: Arc<Shared>,
+    counted: [Uuid; 2],
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Place {
+    /// Waits until the process stops.
+    pub(crate) async fn closing(&self) {
+        self.shared.closing.cancelled().await;
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.shared.uncount(self.counted);
+    }
+}
+
+/// The place of a stream that follows a job.
 #[derive(Debug)]
 pub(crate) struct Following {
-    shared: Arc<Shared>,
+    place: Place,
     job_id: JobId,
-    counted: [Uuid; 2],
     woken: watch::Receiver<()>,
-    _place: OwnedSemaphorePermit,
 }
 
 impl Following {
     /// Waits until there may be something to read. Returns false if the process stops.
     pub(crate) async fn wait(&mut self) -> bool {
+        let shared = &self.place.shared;
         tokio::select! {
-            () = self.shared.closing.cancelled() => false,
-            _ = tokio::time::timeout(self.shared.pace.poll, self.woken.changed()) => true,
+            () = shared.closing.cancelled() => false,
+            _ = tokio::time::timeout(shared.pace.poll, self.woken.changed()) => true,
         }
     }
 }
 
 impl Drop for Following {
     fn drop(&mut self) {
-        self.shared.uncount(self.counted);
-        let mut followed = self.shared.followed();
+        let mut followed = self.place.shared.followed();
         // This one's receiver still counts.
         if followed.get(&self.job_id).is_some_and(|sender| sender.receiver_count() <= 1) {
             followed.remove(&self.job_id);

@@ -19,7 +19,7 @@ pub use self::{
     anchor_audit_log::AnchorAuditLog,
     append::append,
     erase::erase_some,
-    verify::{Break, Fault, KnownHead, Report, verify, verify_tenant},
+    verify::{Break, ChainReport, Fault, KnownHead, Report, VerifyError, verify, verify_chain},
 };
 
 /// The kind of an actor.

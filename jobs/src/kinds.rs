@@ -15,7 +15,7 @@ use crate::{
     people::{EraseUser, PrunePeople},
     posts::{DeleteStagedPictures, PublishPost},
     tenants::EraseTenant,
-    upkeep::{PruneHistory, PruneIdempotencyKeys},
+    upkeep::{CountFigures, PruneHistory, PruneIdempotencyKeys},
 };
 
 /// Every kind.
@@ -30,6 +30,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<DeleteStagedPictures>(),
     Kind::of::<SendMail>(),
     Kind::of::<ActOnJobs>(),
+    Kind::of::<CountFigures>(),
     Kind::of::<PruneHistory>(),
     Kind::of::<PrunePeople>(),
     Kind::of::<EraseUser>(),
@@ -47,6 +48,7 @@ pub static KINDS: &[Kind] = &[
 /// The periodic jobs of the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
+    Periodic::of::<CountFigures>("count_figures", "* * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
     Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),

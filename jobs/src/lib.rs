@@ -21,6 +21,7 @@ pub mod people;
 pub mod posts;
 pub mod providers;
 pub mod queues;
+pub mod search;
 pub mod secrets;
 pub mod services;
 pub mod signer;

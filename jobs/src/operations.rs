@@ -10,7 +10,8 @@ mod resolve;
 
 pub use act_on_jobs::ActOnJobs;
 pub use bulk::{
-    ActedOnMany, MAX_AT_ONCE, Order, Selection, Tally, act_on_filter, act_on_selection, preview_selection, select,
+    ActedOnMany, MAX_AT_ONCE, MAX_COUNTED, Order, Selection, Tally, act_on_filter, act_on_selection, preview_selection,
+    select,
 };
 pub use one_job::{ByHand, act_on_job, enqueue_by_hand, release_account};
 pub use periodic::{pause_periodic, run_periodic};

@@ -8,6 +8,7 @@ mod erase_user;
 pub mod external_login;
 pub mod known_client;
 mod operator_role;
+pub mod operators;
 pub mod password;
 mod profile;
 mod prune_people;

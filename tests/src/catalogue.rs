@@ -15,6 +15,7 @@ const WITHOUT_TENANT: &[(&str, SeenBy, &str)] = &[
     ("sessions", SeenBy::System, "belongs to a person, who may be in several tenants"),
     ("refresh_tokens", SeenBy::System, "belongs to a person, who may be in several tenants"),
     ("mail_links", SeenBy::System, "belongs to a person, who may be in several tenants"),
+    ("job_figures", SeenBy::System, "counts the jobs of all tenants together"),
     ("throttles", SeenBy::System, "counts callers before they are authenticated"),
     ("taken_remotes", SeenBy::System, "a post belongs to one call, also if tenants share the account"),
 ];

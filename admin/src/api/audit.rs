@@ -1,12 +1,10 @@
 //! The audit log.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use jobs::{
     audit::{
-        self, Break, Report,
-        store::{self, EntryRow, Search},
+        self, ChainReport, VerifyError,
+        store::{self, EntryFilter, EntryPage, EntryRow},
     },
     engine::Scope,
     ids::TenantId,
@@ -17,14 +15,14 @@ use poem_openapi::{
     payload::Json,
 };
 use serde_json::Value;
-use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use crate::{
     ApiError,
     api::{Tag, require_tenant},
     auth::{Audience, Caller, Needs},
-    http::paging::{Listed, Page, Paging},
+    error::ErrorCode,
+    http::paging::{Listed, Page, Paging, encode},
     state::AppState,
 };
 
@@ -79,80 +77,52 @@ impl Listed for EntryView {
     const DESCRIPTION: &'static str = "A page of entries.";
 }
 
-/// The most verifications that run at once: each reads whole chains.
-static VERIFICATIONS: Semaphore = Semaphore::const_new(2);
+fn page(page: EntryPage, audience: Audience) -> Page<EntryView> {
+    let items = page.entries.into_iter().map(|row| EntryView::of(row, audience)).collect();
+    Page { items, next: page.next.map(encode) }
+}
 
-/// The longest time of a verification. `admin verify-audit` has no limit.
-const LONGEST_VERIFICATION: Duration = Duration::from_secs(30);
-
-/// The most faulty places that a verification lists.
-const MAX_LISTED: usize = 100;
-
-/// A place where the log is not as it was written.
+/// A place where a chain is not as it was written.
 #[derive(Debug, Object)]
 struct BreakView {
-    /// The tenant of the chain; all zeros for the operators' chain.
-    tenant_id: Uuid,
-    /// The place in the chain.
+    /// The number of the entry.
     seq: i64,
     /// The fault, in words.
     fault: String,
 }
 
-/// The result of a verification.
+/// The result of the verification of a chain.
 #[derive(Debug, Object)]
 struct VerificationView {
-    /// True if every entry is as it was written.
+    /// True if every entry up to the end of the chain is as it was written.
     is_whole: bool,
-    /// The number of entries that were read.
+    /// The number of entries in the chain.
     entries: u64,
-    /// The number of faulty places.
-    breaks: u64,
-    /// The first faulty places, 100 at most.
-    items: Vec<BreakView>,
+    /// The number of entries from before there were chains. They cannot be verified.
+    of_before: u64,
+    /// The faulty places in order, a thousand at most.
+    breaks: Vec<BreakView>,
 }
 
-impl VerificationView {
-    fn of((report, breaks): (Report, Vec<Break>)) -> Self {
-        let place = |Break { tenant_id, seq, fault }: Break| BreakView {
-            tenant_id: tenant_id.0,
-            seq,
-            fault: fault.to_string(),
-        };
-        Self {
-            is_whole: report.breaks == 0,
-            entries: report.entries,
-            breaks: report.breaks,
-            items: breaks.into_iter().map(place).collect(),
-        }
+impl From<ChainReport> for VerificationView {
+    fn from(report: ChainReport) -> Self {
+        let breaks = report.breaks.into_iter();
+        let breaks: Vec<BreakView> =
+            breaks.map(|broken| BreakView { seq: broken.seq, fault: broken.fault.to_string() }).collect();
+        Self { is_whole: breaks.is_empty(), entries: report.entries, of_before: report.of_before, breaks }
     }
 }
 
-/// Verifies the chain of one tenant, or all chains.
-#[expect(clippy::disallowed_methods, reason = "it reads in short transactions of its own")]
-pub(crate) async fn verify(state: &AppState, tenant_id: Option<TenantId>) -> Result<(Report, Vec<Break>), ApiError> {
-    let _turn = VERIFICATIONS.try_acquire().map_err(|_| ApiError::busy())?;
-    let mut breaks = Vec::new();
-    let mut tell = |broken: &Break| {
-        if breaks.len() < MAX_LISTED {
-            breaks.push(broken.clone());
+impl From<VerifyError> for ApiError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::TooLong(entries) => Self::conflict(
+                ErrorCode::ChainTooLong,
+                format!("The chain has {entries} entries, too many for a request: run `admin verify-audit`."),
+            ),
+            VerifyError::Database(error) => error.into(),
         }
-    };
-    let (db, keyring) = (state.db.unkeyed(), &state.services.keyring);
-    let verified = async {
-        match tenant_id {
-            Some(id) => audit::verify_tenant(db, keyring, id, &mut tell).await,
-            None => audit::verify(db, keyring, None, &mut tell).await,
-        }
-    };
-    let report = tokio::time::timeout(LONGEST_VERIFICATION, verified).await;
-    let report = report.map_err(|_| ApiError::took_too_long())??;
-    Ok((report, breaks))
-}
-
-fn page(mut rows: Vec<EntryRow>, paging: Paging, audience: Audience) -> Page<EntryView> {
-    let next = paging.next(&mut rows, |row| (row.created_at, row.id));
-    Page { items: rows.into_iter().map(|row| EntryView::of(row, audience)).collect(), next }
+    }
 }
 
 pub(crate) struct AuditApi {
@@ -162,80 +132,118 @@ pub(crate) struct AuditApi {
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Audit")]
 impl AuditApi {
     /// List the audit log of a tenant, newest first.
+    ///
+    /// Indexes serve `object_id`, `actor_id` and the times. For the other filters a page searches
+    /// 20,000 entries at most: it may hold few or none and still have a `next`.
     #[oai(path = "/tenants/:id/audit-log", method = "get", operation_id = "list_audit_log")]
+    #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn of_tenant(
         &self,
         #[oai(scope = "Needs::AuditRead")] caller: Caller,
         id: Path<Uuid>,
-        /// The beginning of the action: `job.` finds all actions on jobs.
+        /// Entries whose action begins like this, such as `job.`.
         #[oai(validator(max_length = 100))]
         action: Query<Option<String>>,
-        /// A part of the actor's name, or the actor's id.
-        #[oai(validator(max_length = 200))]
-        actor: Query<Option<String>>,
-        /// The id of the object that was changed.
-        #[oai(validator(max_length = 200))]
-        object: Query<Option<String>>,
+        #[oai(validator(max_length = 100))] object_type: Query<Option<String>>,
+        #[oai(validator(max_length = 200))] object_id: Query<Option<String>>,
+        actor_id: Query<Option<Uuid>>,
+        /// Entries of this time or later.
+        since: Query<Option<DateTime<Utc>>>,
+        /// Entries from before this time.
+        until: Query<Option<DateTime<Utc>>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         let (id, paging) = (caller.tenant(id.0)?, Paging::read(&after, &limit)?);
-        let search = Search { action: action.0, actor: actor.0, object: object.0 };
+        let filter = EntryFilter {
+            tenant_id: Some(id),
+            action: action.0,
+            object_type: object_type.0,
+            object_id: object_id.0,
+            actor_id: actor_id.0,
+            since: since.0,
+            until: until.0,
+            after: paging.after,
+        };
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let rows = store::list(&mut tx, Some(id), &search, paging.after, paging.rows()).await?;
-        Ok(Json(page(rows, paging, caller.audience())))
-    }
-
-    /// Verify the audit log of a tenant.
-    ///
-    /// Reads every entry, and lists the places where the log is not as it was written.
-    #[oai(path = "/tenants/:id/audit-log/verification", method = "get", operation_id = "verify_audit_log")]
-    async fn verify_of_tenant(
-        &self,
-        #[oai(scope = "Needs::AuditRead")] caller: Caller,
-        id: Path<Uuid>,
-    ) -> Result<Json<VerificationView>, ApiError> {
-        let id = caller.tenant(id.0)?;
-        Ok(Json(VerificationView::of(verify(&self.state, Some(id)).await?)))
-    }
-
-    /// Verify the whole audit log.
-    ///
-    /// Reads every entry of every chain. For operators.
-    #[oai(path = "/audit-log/verification", method = "get", operation_id = "verify_whole_audit_log")]
-    async fn verify_whole(
-        &self,
-        #[oai(scope = "Needs::AuditRead")] caller: Caller,
-    ) -> Result<Json<VerificationView>, ApiError> {
-        caller.operator()?;
-        Ok(Json(VerificationView::of(verify(&self.state, None).await?)))
+        Ok(Json(page(store::list(&mut tx, &filter, paging.limit).await?, caller.audience())))
     }
 
     /// List the whole audit log, newest first.
     ///
-    /// Entries that concern all tenants (queues, the window) are only here. For operators.
+    /// Entries that concern all tenants (queues, the window) are only here. The filters are those
+    /// of a tenant's log. For operators.
     #[oai(path = "/audit-log", method = "get", operation_id = "list_whole_audit_log")]
+    #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn whole(
         &self,
         #[oai(scope = "Needs::AuditRead")] caller: Caller,
-        /// The beginning of the action: `job.` finds all actions on jobs.
+        /// Entries whose action begins like this, such as `job.`.
         #[oai(validator(max_length = 100))]
         action: Query<Option<String>>,
-        /// A part of the actor's name, or the actor's id.
-        #[oai(validator(max_length = 200))]
-        actor: Query<Option<String>>,
-        /// The id of the object that was changed.
-        #[oai(validator(max_length = 200))]
-        object: Query<Option<String>>,
+        #[oai(validator(max_length = 100))] object_type: Query<Option<String>>,
+        #[oai(validator(max_length = 200))] object_id: Query<Option<String>>,
+        actor_id: Query<Option<Uuid>>,
+        /// Entries of this time or later.
+        since: Query<Option<DateTime<Utc>>>,
+        /// Entries from before this time.
+        until: Query<Option<DateTime<Utc>>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<EntryView>>, ApiError> {
         caller.operator()?;
         let paging = Paging::read(&after, &limit)?;
-        let search = Search { action: action.0, actor: actor.0, object: object.0 };
+        let filter = EntryFilter {
+            tenant_id: None,
+            action: action.0,
+            object_type: object_type.0,
+            object_id: object_id.0,
+            actor_id: actor_id.0,
+            since: since.0,
+            until: until.0,
+            after: paging.after,
+        };
         let mut tx = self.state.db.read(Scope::System).await?;
-        let rows = store::list(&mut tx, None, &search, paging.after, paging.rows()).await?;
-        Ok(Json(page(rows, paging, caller.audience())))
+        Ok(Json(page(store::list(&mut tx, &filter, paging.limit).await?, caller.audience())))
+    }
+
+    /// Verify the chain of a tenant's audit log.
+    ///
+    /// Finds entries that were changed, removed, moved or forged. `admin verify-audit` also compares
+    /// the ends of all chains with the operators' chain, and verifies chains of over 100,000 entries
+    /// (409 `chain_too_long` here).
+    #[oai(path = "/tenants/:id/audit-log/verification", method = "get", operation_id = "verify_audit_log")]
+    async fn verify(
+        &self,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
+        id: Path<Uuid>,
+    ) -> Result<Json<VerificationView>, ApiError> {
+        let id = caller.tenant(id.0)?;
+        let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
+        require_tenant(&mut tx, id).await?;
+        drop(tx);
+        self.verified(id).await
+    }
+
+    /// Verify the operators' chain of the audit log.
+    ///
+    /// It has the entries that concern all tenants. See `verify_audit_log`. For operators.
+    #[oai(path = "/audit-log/verification", method = "get", operation_id = "verify_operators_audit_log")]
+    async fn verify_operators(
+        &self,
+        #[oai(scope = "Needs::AuditRead")] caller: Caller,
+    ) -> Result<Json<VerificationView>, ApiError> {
+        caller.operator()?;
+        self.verified(TenantId::SYSTEM).await
+    }
+}
+
+impl AuditApi {
+    async fn verified(&self, tenant_id: TenantId) -> Result<Json<VerificationView>, ApiError> {
+        #[expect(clippy::disallowed_methods, reason = "it reads in many short transactions")]
+        let db = self.state.db.unkeyed();
+        let report = audit::verify_chain(db, &self.state.services.keyring, tenant_id).await?;
+        Ok(Json(report.into()))
     }
 }

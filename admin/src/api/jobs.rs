@@ -3,9 +3,9 @@
 mod act;
 mod bulk;
 mod event_stream;
-mod filter;
+pub(crate) mod filter;
 mod resolve;
-mod views;
+pub(crate) mod views;
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -25,7 +25,7 @@ use uuid::Uuid;
 pub(crate) use self::{act::ActionsApi, bulk::BulkApi, event_stream::JobEventsApi, resolve::ResolveApi};
 use self::{
     filter::{FilterBody, JobState},
-    views::{AttemptView, ChildrenView, EffectView, JobDetail, JobView, ProgressView},
+    views::{AttemptView, ChildrenView, EffectView, JobDetail, JobView, LogLineView, ProgressView},
 };
 use crate::{
     ApiError,
@@ -39,6 +39,9 @@ use crate::{
     },
     state::AppState,
 };
+
+/// The number of lines of its log that a job shows.
+const SHOWN_LINES: i64 = 200;
 
 /// A job to enqueue.
 #[derive(Debug, Object)]
@@ -102,11 +105,16 @@ pub(crate) struct JobsApi {
 impl JobsApi {
     /// List jobs, finished or not, newest first.
     ///
-    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, an id in `q`, and the states
-    /// executing, retryable, suspended, cancelled and discarded. For the other filters (`kind`,
-    /// `queue`, `account_id`, other states, a text in `q`), a page searches at most 20,000 jobs,
-    /// newest first. Such a page may hold few jobs or none and still have a `next`, with which the
-    /// search continues. Name a tenant or a time to make it faster.
+    /// Indexes serve `tenant_id`, `parent_id`, `since`, `until`, `not_state=completed`, an id in
+    /// `q`, and the states executing, retryable, suspended, cancelled and discarded. For the other
+    /// filters, a page searches at most 20,000 jobs, newest first. Such a page may hold few jobs or
+    /// none and still have a `next`, with which the search continues. Name a tenant or a time to
+    /// make it faster.
+    ///
+    /// `q` finds parts of words. Without `tenant_id` and `parent_id`, an index of words finds
+    /// finished jobs: there the longest word of `q` has to be a whole one, such as an id or a code.
+    /// The same index serves `account_id`. A list that takes longer than ten seconds gets 503
+    /// `took_too_long`.
     #[oai(path = "/jobs", method = "get", operation_id = "list_jobs")]
     #[expect(clippy::too_many_arguments, reason = "one a filter")]
     async fn list(
@@ -118,14 +126,30 @@ impl JobsApi {
         #[oai(validator(max_length = 100))] queue: Query<Option<String>>,
         parent_id: Query<Option<Uuid>>,
         account_id: Query<Option<Uuid>>,
-        /// A text in the kind or in the message of the last failure; or an id: the job's, the
-        /// account's, or one in the payload.
+        /// A text in the kind, in the payload, or in the class or message of the last failure; or an
+        /// id: the job's, the account's, or one in the payload. Case does not matter.
         #[oai(validator(min_length = 2, max_length = 200))]
         q: Query<Option<String>>,
         /// Only jobs made at this time or later.
         since: Query<Option<DateTime<Utc>>>,
         /// Only jobs made before this time.
         until: Query<Option<DateTime<Utc>>>,
+        /// Only jobs that ended at this time or later.
+        ended_since: Query<Option<DateTime<Utc>>>,
+        /// Only jobs that ended before this time.
+        ended_until: Query<Option<DateTime<Utc>>>,
+        /// No jobs of this tenant. May be repeated, as the next three may.
+        #[oai(default, validator(max_items = 20))]
+        not_tenant_id: Query<Vec<Uuid>>,
+        /// No jobs in this state.
+        #[oai(default, validator(max_items = 20))]
+        not_state: Query<Vec<JobState>>,
+        /// No jobs of this kind.
+        #[oai(default, validator(max_items = 20))]
+        not_kind: Query<Vec<String>>,
+        /// No jobs of this queue.
+        #[oai(default, validator(max_items = 20))]
+        not_queue: Query<Vec<String>>,
         after: Query<Option<String>>,
         limit: Query<Option<i64>>,
     ) -> Result<Json<Page<JobView>>, ApiError> {
@@ -140,16 +164,23 @@ impl JobsApi {
             q: q.0,
             since: since.0,
             until: until.0,
+            ended_since: ended_since.0,
+            ended_until: ended_until.0,
+            not_tenant_id: not_tenant_id.0,
+            not_state: not_state.0,
+            not_kind: not_kind.0,
+            not_queue: not_queue.0,
         };
         let mut filter = filter.checked(&caller)?;
         filter.after = paging.after;
         let mut tx = self.state.db.read(caller.scope_of(tenant_id.0)?).await?;
-        let listed = ledger::list_jobs(&mut tx, &filter, paging.limit).await?;
+        let listed = ledger::list_jobs(&mut tx, kinds::KINDS, &filter, paging.limit).await?;
         let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
         Ok(Json(Page { items, next: listed.next.map(encode) }))
     }
 
-    /// Get a job with its effects, its children, and the attempts that did not complete it.
+    /// Get a job with its effects, its children, the end of its log, and the attempts that did not
+    /// complete it.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
     async fn get(
         &self,
@@ -162,6 +193,7 @@ impl JobsApi {
         let effects = ledger::list_effects(&mut tx, job.tenant_id, job.id).await?;
         let children = ledger::children(&mut tx, job.tenant_id, job.id).await?;
         let progress = events::get_progress(&mut tx, job.tenant_id, job.id).await?;
+        let log = events::list_log(&mut tx, job.tenant_id, job.id, SHOWN_LINES).await?;
         let audience = caller.audience();
         Ok(Json(JobDetail {
             job: JobView::of(job, audience),
@@ -169,6 +201,7 @@ impl JobsApi {
             effects: effects.into_iter().map(|effect| EffectView::of(effect, audience)).collect(),
             children: ChildrenView::of(children, audience),
             progress: progress.map(ProgressView::from),
+            log: log.into_iter().map(LogLineView::from).collect(),
         }))
     }
 

@@ -2,6 +2,7 @@
 
 mod me;
 mod members;
+mod operators;
 mod sessions;
 mod sign_up;
 
@@ -20,6 +21,7 @@ use tokio::time::Instant;
 pub(crate) use self::{
     me::MeApi,
     members::MembersApi,
+    operators::OperatorsApi,
     sessions::SessionsApi,
     sign_up::{SignUpApi, count_client},
 };

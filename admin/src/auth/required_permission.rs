@@ -44,6 +44,10 @@ pub(crate) enum Needs {
     MembersRead,
     #[oai(rename = "members:write")]
     MembersWrite,
+    #[oai(rename = "operators:read")]
+    OperatorsRead,
+    #[oai(rename = "operators:write")]
+    OperatorsWrite,
     #[oai(rename = "posts:publish")]
     PostsPublish,
     #[oai(rename = "posts:read")]

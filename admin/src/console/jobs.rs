@@ -13,8 +13,9 @@ mod timeline;
 use std::collections::BTreeMap;
 
 use jobs::{
-    engine::{Scope, ledger},
+    engine::{Scope, Tx, ledger, stats},
     ids::TenantId,
+    kinds::KINDS,
     tenants,
 };
 use poem::{Response, Result, handler, http::StatusCode, web::Data};
@@ -79,11 +80,16 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
     filter.jobs.after = visitor.asked("after").and_then(|after| decode(&after));
     let mut tx = state.db.read(scope).await?;
     let now = tx.now().await?;
-    let listed = ledger::list_jobs(&mut tx, &filter.jobs, ROWS).await?;
-    let states = counts::states(&mut tx, visitor, &filter).await?;
-    let is_all = matches!(scope, Scope::System);
-    let reds = if is_all { Some(counts::reds(&mut tx).await?) } else { None };
-    let tenants = if is_all { names(&mut tx, &listed.jobs).await? } else { BTreeMap::new() };
+    let listed = ledger::list_jobs(&mut tx, KINDS, &filter.jobs, ROWS).await?;
+    let (counts, reds, tenants) = match scope {
+        Scope::Tenant(id) => (stats::tenant_counts(&mut tx, id).await?.into_iter().collect(), None, BTreeMap::new()),
+        Scope::System => {
+            let board = stats::read_board(&mut tx).await?;
+            let reds = counts::reds(&board, stats::oldest_due(&mut tx).await?);
+            let counts = counts::of_all(&board, stats::finished_lately(&mut tx).await?);
+            (counts, Some(reds), names(&mut tx, &listed.jobs).await?)
+        }
+    };
     drop(tx);
     let may_act = visitor.may(MAY_ACT);
     let matching = |action| {
@@ -104,17 +110,14 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
         selected_address: visitor.to(&filter.address("/jobs/selected")),
         workspace: visitor.workspace.map(|id| id.to_string()),
         is_operator: visitor.is_operator(),
-        states,
+        states: counts::states(&counts, visitor, &filter),
         reds,
         filter,
     })
 }
 
 /// Returns the names of the tenants of some jobs.
-async fn names(
-    tx: &mut jobs::engine::Tx,
-    listed: &[ledger::JobRow],
-) -> Result<BTreeMap<TenantId, String>, sqlx::Error> {
+async fn names(tx: &mut Tx, listed: &[ledger::JobRow]) -> Result<BTreeMap<TenantId, String>, sqlx::Error> {
     let ids: Vec<TenantId> = listed.iter().map(|job| job.tenant_id).collect();
     tenants::store::names(tx, &ids).await
 }

@@ -51,6 +51,7 @@ codes! {
     BadTags = "bad_tags",
     BadValue = "bad_value",
     Busy = "busy",
+    ChainTooLong = "chain_too_long",
     ChildrenUnfinished = "children_unfinished",
     EffectHappened = "effect_happened",
     EffectSettled = "effect_settled",

@@ -31,6 +31,11 @@ impl From<sqlx::Error> for ApiError {
             let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
             return Self::unprocessable(ErrorCode::BadValue, detail);
         }
+        // A statement that was cancelled by its time limit.
+        if code == "57014" {
+            tracing::warn!(causes = super::chain(&error), "a request took too long");
+            return Self::too_much_work();
+        }
         let is_away = ["08", "25P03", "40", "53", "55", "57"].iter().any(|class| code.starts_with(class))
             || matches!(error, sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed);
         let constraint = error.as_database_error().and_then(sqlx::error::DatabaseError::constraint);

@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub use rows::{EventRow, Progress, get_progress, list_events, list_last_lines};
+pub use rows::{EventRow, Progress, get_progress, list_events, list_log};
 
 use super::{Attempt, AttemptContext, Db, Scope, Tx, cause::storable};
 

@@ -173,13 +173,19 @@ pub async fn take_over(db: &Db, from: WorkerId, to: WorkerId) -> Result<(), sqlx
     )
     .execute(&mut *tx)
     .await?;
+    sqlx::query!("update workers set stopped_at = clock_timestamp() where id = $1", from.0).execute(&mut *tx).await?;
     tx.commit().await
 }
 
 /// Ends a lease. Attempts that the process still executes are orphaned at once.
 pub async fn deregister(db: &Db, id: WorkerId) -> Result<(), sqlx::Error> {
     let mut tx = db.system().await?;
-    sqlx::query!("update workers set expires_at = clock_timestamp() where id = $1", id.0).execute(&mut *tx).await?;
+    sqlx::query!(
+        "update workers set expires_at = clock_timestamp(), stopped_at = clock_timestamp() where id = $1",
+        id.0
+    )
+    .execute(&mut *tx)
+    .await?;
     tx.commit().await
 }
 

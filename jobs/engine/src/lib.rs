@@ -70,5 +70,5 @@ pub use redis::{Left, Limiter, Quota, RateLimited, SUBSCRIPTION_LIFE, Signal, Ta
 pub use rescue::rescue;
 pub use run::{AttemptEnd, Engine, Interrupt};
 pub use settle::{Settler, hand_back};
-pub use staff::{ledger, parked, queues, stats};
+pub use staff::{figures, ledger, parked, queues, stats};
 pub use states::{AttemptOutcome, EffectState, JobState};

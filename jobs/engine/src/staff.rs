@@ -1,5 +1,6 @@
 //! Operations for staff, to read and to act: jobs, queues, workers, parked accounts.
 
+pub mod figures;
 pub mod ledger;
 pub mod parked;
 pub mod queues;

@@ -28,6 +28,18 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 8] = [
+        Self::Scheduled,
+        Self::Available,
+        Self::Executing,
+        Self::Retryable,
+        Self::Suspended,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Discarded,
+    ];
+
     /// Returns the name in the ledger.
     #[must_use]
     pub fn name(self) -> &'static str {

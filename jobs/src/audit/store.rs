@@ -2,9 +2,11 @@
 
 mod check;
 mod heads;
+mod list;
 
 pub(super) use check::{ChainRow, count_of_before, end_of, list_chain, list_tenants, list_unmet};
 pub(super) use heads::{LockedHead, delete_head, get_head, list_moved_heads, lock_heads, update_heads};
+pub use list::{EntryFilter, EntryPage, list};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -113,51 +115,4 @@ pub struct EntryRow {
     pub details: Value,
     pub remote_address: Option<String>,
     pub created_at: DateTime<Utc>,
-}
-
-/// Conditions on entries. An absent one matches every entry.
-#[derive(Debug, Clone, Default)]
-pub struct Search {
-    /// The beginning of the action: `job.` finds all actions on jobs.
-    pub action: Option<String>,
-    /// A part of the actor's name, or the actor's id.
-    pub actor: Option<String>,
-    /// The id of the object.
-    pub object: Option<String>,
-}
-
-/// Returns the entries of one tenant, or of all, that match, newest first.
-pub async fn list(
-    conn: &mut PgConnection,
-    tenant_id: Option<TenantId>,
-    search: &Search,
-    after: Option<(DateTime<Utc>, Uuid)>,
-    limit: i64,
-) -> Result<Vec<EntryRow>, sqlx::Error> {
-    let (created_at, id) = after.unzip();
-    sqlx::query!("set local plan_cache_mode = force_custom_plan").execute(&mut *conn).await?;
-    sqlx::query_as!(
-        EntryRow,
-        r#"
-        select id, tenant_id as "tenant_id: TenantId", seq, actor_id, actor_kind, actor_name, action, object_type,
-          object_id, details, remote_address, created_at
-        from audit_log
-        where ($1::uuid is null or tenant_id = $1)
-          and ($2::timestamptz is null or (created_at, id) < ($2, $3::uuid))
-          and ($5::text is null or starts_with(action, $5))
-          and ($6::text is null or strpos(lower(actor_name), lower($6)) > 0 or actor_id::text = lower($6))
-          and ($7::text is null or object_id = $7)
-        order by created_at desc, id desc
-        limit $4
-        "#,
-        tenant_id.map(|id| id.0),
-        created_at,
-        id,
-        limit,
-        search.action,
-        search.actor,
-        search.object
-    )
-    .fetch_all(conn)
-    .await
 }

@@ -57,17 +57,10 @@ pub enum Fault {
     Reappeared,
 }
 
-impl Break {
-    /// Returns the place and the fault in words, without the tenant.
-    #[must_use]
-    pub fn in_chain(&self) -> String {
-        format!("entry {}: {}", self.seq, self.fault)
-    }
-}
-
 impl fmt::Display for Break {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tenant {}, {}", self.tenant_id, self.in_chain())
+        let Self { tenant_id, seq, fault } = self;
+        write!(f, "tenant {tenant_id}, entry {seq}: {fault}")
     }
 }
 
@@ -146,17 +139,46 @@ pub async fn verify(
     Ok(report)
 }
 
-/// Verifies the chain of one tenant against the operators' chain.
-pub async fn verify_tenant(
-    db: &Db,
-    keyring: &Keyring,
-    tenant_id: TenantId,
-    tell: &mut (dyn FnMut(&Break) + Send),
-) -> Result<Report, sqlx::Error> {
-    let (mut report, mut operators) = (Report::default(), Operators::new(None));
-    operators.read_on(db, keyring).await?;
-    settle(&mut report, &tenant::check(db, keyring, &operators, tenant_id).await?, tell);
-    Ok(report)
+/// The most entries of a chain that a request verifies.
+const MAX_ENTRIES: i64 = 100_000;
+
+/// The result of the verification of one chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainReport {
+    /// The number of entries in the chain.
+    pub entries: u64,
+    /// The number of entries from before there were chains. They cannot be verified.
+    pub of_before: u64,
+    /// The faulty places, a thousand at most.
+    pub breaks: Vec<Break>,
+}
+
+/// The reason why one chain is not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The chain is too long for a request: it ends at this place.
+    #[error("the chain has {0} entries")]
+    TooLong(i64),
+    /// The database refused.
+    #[error("the database refused")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Verifies the chain of one tenant up to its head, in short transactions. It does not compare the
+/// head with the operators' chain, as [`verify`] does.
+///
+/// # Errors
+/// [`VerifyError::TooLong`] for a chain of over 100,000 entries.
+pub async fn verify_chain(db: &Db, keyring: &Keyring, tenant_id: TenantId) -> Result<ChainReport, VerifyError> {
+    let mut tx = db.system().await?;
+    let (head, last_seq) = store::end_of(&mut tx, tenant_id).await?;
+    tx.commit().await?;
+    let end = head.map_or(0, |head| head.seq).max(last_seq.unwrap_or(0));
+    if end > MAX_ENTRIES {
+        return Err(VerifyError::TooLong(end));
+    }
+    let Found { entries, of_before, breaks, .. } = tenant::check(db, keyring, &Operators::new(None), tenant_id).await?;
+    Ok(ChainReport { entries, of_before, breaks })
 }
 
 fn settle(report: &mut Report, found: &Found, tell: &mut (dyn FnMut(&Break) + Send)) {

@@ -24,6 +24,11 @@ pub enum Email {
         /// The row in `mail_links`.
         link_id: Uuid,
     },
+    /// To a person who is made an operator: choose a password.
+    OperatorInvitation {
+        /// The row in `mail_links`.
+        link_id: Uuid,
+    },
     /// To a person who may not have an account: join a tenant.
     Invitation {
         /// The row in `invitations`.
@@ -66,6 +71,7 @@ impl Email {
             Self::VerifyEmail { .. }
             | Self::AddressTaken { .. }
             | Self::ResetPassword { .. }
+            | Self::OperatorInvitation { .. }
             | Self::OperatorAlert { .. } => true,
             Self::Invitation { .. }
             | Self::AccountNeedsAttention { .. }
@@ -91,6 +97,7 @@ impl Email {
             Self::VerifyEmail { link_id } => format!("verify_email:{link_id}"),
             Self::AddressTaken { user_id } => format!("address_taken:{user_id}"),
             Self::ResetPassword { link_id } => format!("reset_password:{link_id}"),
+            Self::OperatorInvitation { link_id } => format!("operator_invitation:{link_id}"),
             Self::Invitation { invitation_id } => format!("invitation:{invitation_id}"),
             Self::AccountNeedsAttention { account_id } => format!("account_needs_attention:{account_id}"),
             Self::PostFailed { delivery_id } => format!("post_failed:{delivery_id}"),

@@ -48,6 +48,13 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Rend
             })
             .await?
         }
+        Email::OperatorInvitation { link_id } => {
+            link(&mut tx, services, "reset_password", *link_id, |url, until| EmailTemplate::OperatorInvitation {
+                url,
+                until,
+            })
+            .await?
+        }
         Email::AddressTaken { user_id } => {
             let email = store::get_email(&mut tx, *user_id).await?;
             email.map(|email| (nameless(email), EmailTemplate::AddressTaken { url: services.public_url().to_owned() }))

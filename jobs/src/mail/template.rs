@@ -18,6 +18,8 @@ pub(super) enum EmailTemplate {
     AddressTaken { url: String },
     #[template(path = "mail/reset_password.txt")]
     ResetPassword { url: String, until: String },
+    #[template(path = "mail/operator_invitation.txt")]
+    OperatorInvitation { url: String, until: String },
     #[template(path = "mail/invitation.txt")]
     Invitation { tenant: String, inviter: String, role: String, url: String, until: String },
     #[template(path = "mail/account_needs_attention.txt")]
@@ -75,6 +77,7 @@ impl EmailTemplate {
             Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
             Self::AddressTaken { .. } => "You have an account already".to_owned(),
             Self::ResetPassword { .. } => "Choose a new password".to_owned(),
+            Self::OperatorInvitation { .. } => "You are invited to operate Linecook".to_owned(),
             Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
             Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
@@ -111,6 +114,7 @@ impl EmailTemplate {
             Self::VerifyEmail { url, .. }
             | Self::AddressTaken { url }
             | Self::ResetPassword { url, .. }
+            | Self::OperatorInvitation { url, .. }
             | Self::Invitation { url, .. } => Some(url),
             Self::AccountNeedsAttention { .. } | Self::Post { .. } | Self::OperatorAlert { .. } => None,
         }

@@ -34,6 +34,9 @@ pub struct ActOnJobs {
     pub filter: JobFilter,
     /// The operator who requested it.
     pub actor: Actor,
+    /// The number of jobs that matched at the request, as far as they were counted.
+    #[serde(default)]
+    pub expected: u64,
 }
 
 /// The progress so far.
@@ -64,7 +67,7 @@ impl Job for ActOnJobs {
             let mut tx = cx.begin().await?;
             tx.hold().await?;
             let filter = JobFilter { after: progress.place, ..self.filter.clone() };
-            let part = ledger::list_jobs(&mut tx, &filter, CHUNK).await?;
+            let part = ledger::list_jobs(&mut tx, KINDS, &filter, CHUNK).await?;
             let ids: Vec<_> = part.jobs.iter().map(|job| job.id).filter(|id| *id != cx.job_id()).collect();
             let order = Order {
                 keyring: &cx.services().keyring,
@@ -80,6 +83,8 @@ impl Job for ActOnJobs {
                 return tx.complete(json!(progress.tally)).await;
             }
             tx.checkpoint(&json!(progress)).await?;
+            let matched = progress.tally.matched;
+            cx.progress(matched, matched.max(self.expected), &progress.tally.summary());
         }
     }
 }

@@ -21,6 +21,9 @@ use crate::{
 /// The maximum number of jobs in one transaction. An action on more jobs becomes a job itself.
 pub const MAX_AT_ONCE: usize = 1_000;
 
+/// The maximum number of jobs that a request counts. There may be more.
+pub const MAX_COUNTED: usize = 10_000;
+
 /// The maximum number of parts of the ledger that one request searches. Each part has 20,000 jobs.
 const MAX_PARTS: usize = 25;
 
@@ -50,6 +53,12 @@ impl Tally {
                 *mine.entry(word).or_default() += count;
             }
         }
+    }
+
+    /// Returns the results in words.
+    pub(super) fn summary(&self) -> String {
+        let (done, skipped): (u64, u64) = (self.done.values().sum(), self.skipped.values().sum());
+        format!("{done} changed, {skipped} skipped")
     }
 
     /// Counts the results of some jobs.
@@ -84,7 +93,7 @@ pub async fn select(tx: &mut Tx, filter: &JobFilter, at_most: usize) -> Result<S
     for _ in 0..MAX_PARTS {
         // One more than allowed, to find out if there are more.
         let room = i64::try_from(at_most + 1 - ids.len()).unwrap_or(i64::MAX);
-        let part = ledger::list_jobs(tx, &filter, room).await?;
+        let part = ledger::list_jobs(tx, KINDS, &filter, room).await?;
         ids.extend(part.jobs.iter().map(|job| job.id));
         if ids.len() > at_most {
             ids.truncate(at_most);
@@ -131,8 +140,15 @@ pub async fn act_on_selection(
 pub enum ActedOnMany {
     /// The action is done.
     Done(Tally),
-    /// There are too many jobs for one transaction; this job acts on them.
-    Enqueued(Enqueued),
+    /// There are too many jobs for one transaction; a job acts on them.
+    Enqueued {
+        /// The job.
+        job: Enqueued,
+        /// The number of jobs that match, or that were found to match so far.
+        matched: u64,
+        /// True if these are all.
+        is_complete: bool,
+    },
 }
 
 /// Acts on the jobs that match a filter and exist now: at once, or by a job.
@@ -145,18 +161,20 @@ pub async fn act_on_filter(
 ) -> Result<ActedOnMany, EnqueueError> {
     let now = tx.now().await?;
     filter.until = Some(filter.until.map_or(now, |until| until.min(now)));
-    let selection = select(tx, &filter, MAX_AT_ONCE).await?;
+    let Selection { ids, is_complete } = select(tx, &filter, MAX_COUNTED).await?;
     let keyring = &services.keyring;
-    if selection.is_complete {
+    if is_complete && ids.len() <= MAX_AT_ONCE {
         let order = Order { keyring, actor, action, asked: &json!(filter), job_id: None };
-        return Ok(ActedOnMany::Done(act_on_selection(tx, KINDS, &order, &selection.ids).await?));
+        return Ok(ActedOnMany::Done(act_on_selection(tx, KINDS, &order, &ids).await?));
     }
     let tenant_id = filter.tenant_id.unwrap_or(TenantId::SYSTEM);
     let details = json!({ "asked": filter, "action": action });
-    let enqueued = tx.enqueue(NewJob::new(tenant_id, &ActOnJobs { action, filter, actor: actor.clone() })).await?;
-    let entry = Entry::new(tenant_id, &format!("jobs.{}.enqueue", action.name()), "jobs", enqueued.id, details);
+    let matched = u64::try_from(ids.len()).unwrap_or(u64::MAX);
+    let job = ActOnJobs { action, filter, actor: actor.clone(), expected: matched };
+    let job = tx.enqueue(NewJob::new(tenant_id, &job)).await?;
+    let entry = Entry::new(tenant_id, &format!("jobs.{}.enqueue", action.name()), "jobs", job.id, details);
     audit::append(tx, keyring, actor, &[entry]).await?;
-    Ok(ActedOnMany::Enqueued(enqueued))
+    Ok(ActedOnMany::Enqueued { job, matched, is_complete })
 }
 
 /// An action, who requests it, and the words of the request.

@@ -1,6 +1,7 @@
 //! The SQL of people and of the links that are mailed to them.
 
 mod links;
+mod operators;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -8,6 +9,7 @@ use sqlx::PgConnection;
 pub use self::links::{
     Purpose, Registration, delete_links, find_link_owner, find_registration, get_link_hash, insert_link, use_link,
 };
+pub use self::operators::{OperatorRow, get_operator, list_operators, lock_full_operators, set_operator_role};
 use crate::{
     ids::{TenantId, UserId},
     people::{Address, OperatorRole},

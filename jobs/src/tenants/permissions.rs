@@ -18,6 +18,8 @@ pub const ALL: &[&str] = &[
     "jobs:write",
     "members:read",
     "members:write",
+    "operators:read",
+    "operators:write",
     "posts:publish",
     "posts:read",
     "posts:write",

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod board;
 mod pace;
 mod stream;
 
@@ -78,6 +79,8 @@ async fn a_job_is_followed_while_it_runs_and_again_from_where_one_was(pool: PgPo
     assert_eq!((half.event.as_str(), &half.data["done"], &half.data["total"]), ("progress", &json!(1), &json!(2)));
     let shown = &app.get(&format!("/api/v1/jobs/{id}")).await["progress"];
     assert_eq!(*shown, json!({ "done": 2, "total": 2, "message": "whole" }));
+    let log = &app.get(&format!("/api/v1/jobs/{id}")).await["log"];
+    assert_eq!((log.as_array().unwrap().len(), &log[0]["message"]), (1, &json!("begins")), "{log}");
     let resumed = Stream::open(&app, id, Some(2)).await.rest().await;
     assert_eq!((words(&resumed), resumed.len()), (vec!["whole"], 2));
 }

@@ -129,3 +129,52 @@ async fn the_command_says_whether_the_log_is_whole(pool: PgPool) {
         assert!(!said.contains("no keys"), "{said}");
     }
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn entries_are_filtered_by_action_object_and_actor(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let job = noop_later(&app).await;
+    do_to(&app, job, "discard").await;
+    do_to(&app, job, "retry").await;
+    app.post("/api/v1/queues/media/pause", json!({})).await;
+    let log = app.get("/api/v1/audit-log?limit=1").await;
+    let actor = log["items"][0]["actor_id"].as_str().unwrap().to_owned();
+    let own = format!("/api/v1/tenants/{}/audit-log", app.bench.tenant_id);
+    for (query, expected) in [
+        ("action=job.".to_owned(), vec!["job.retry", "job.discard"]),
+        ("action=job.d".to_owned(), vec!["job.discard"]),
+        ("object_type=queue".to_owned(), vec!["queue.pause"]),
+        (format!("object_id={job}"), vec!["job.retry", "job.discard"]),
+        (format!("actor_id={actor}&action=queue"), vec!["queue.pause"]),
+        (format!("actor_id={}", Uuid::now_v7()), vec![]),
+        ("until=2020-01-01T00:00:00Z".to_owned(), vec![]),
+    ] {
+        assert_eq!(actions(&app, &format!("/api/v1/audit-log?{query}")).await, expected, "{query}");
+    }
+    assert_eq!(actions(&app, &format!("{own}?object_type=job&limit=1")).await, ["job.retry"]);
+    assert!(actions(&app, &format!("{own}?object_type=queue")).await.is_empty());
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_chain_is_verified_and_shows_where_it_breaks(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let job = noop_later(&app).await;
+    for action in ["discard", "retry", "discard"] {
+        do_to(&app, job, action).await;
+    }
+    let path = format!("/api/v1/tenants/{}/audit-log/verification", app.bench.tenant_id);
+    let whole = app.get(&path).await;
+    assert_eq!(whole, json!({ "is_whole": true, "entries": 3, "of_before": 0, "breaks": [] }));
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    for sql in [
+        "alter table audit_log disable trigger user",
+        "update audit_log set object_id = 'x' where seq = 2",
+        "alter table audit_log enable trigger user",
+    ] {
+        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    let broken = app.get(&path).await;
+    assert_eq!((&broken["is_whole"], &broken["breaks"][0]["seq"]), (&json!(false), &json!(2)), "{broken}");
+    assert_eq!(app.get("/api/v1/audit-log/verification").await["is_whole"], json!(true));
+}

@@ -56,12 +56,14 @@ async fn past_a_thousand_as_a_job_of_its_own(pool: PgPool) {
     let body = json!({ "action": "cancel", "filter": { "kind": "noop" } });
     let (status, accepted) = app.post("/api/v1/jobs/bulk", body).await;
     assert_eq!(status, 202, "{accepted}");
+    assert_eq!((&accepted["matched"], &accepted["is_complete"]), (&json!(1_001), &json!(true)));
     let after = noop_later(&app).await;
     app.bench.drain().await;
     let job = app.get(&format!("/api/v1/jobs/{}", accepted["job_id"].as_str().unwrap())).await;
     assert_eq!((&job["state"], &job["kind"]), (&json!("completed"), &json!("act_on_jobs")));
     assert_eq!(job["tenant_id"], json!(Uuid::nil()), "it concerns every tenant");
     assert_eq!(job["result"]["done"], json!({ "cancelled": 1_001 }));
+    assert_eq!((&job["progress"]["done"], &job["progress"]["total"]), (&json!(1_000), &json!(1_001)));
     assert_eq!(app.bench.job(after).await.state, JobState::Scheduled, "made after the request");
 }
 

@@ -4,6 +4,7 @@
 
 mod actions;
 mod audit;
+mod board;
 mod bulk;
 mod enqueue;
 mod health;
@@ -11,6 +12,7 @@ mod queues;
 mod rates;
 mod resolve;
 mod scopes;
+mod search;
 mod window;
 
 use jobs::{

@@ -24,6 +24,9 @@ async fn what_concerns_everybody_is_for_operators(pool: PgPool) {
         (Method::POST, "queues/nope/resume"),
         (Method::GET, "workers"),
         (Method::GET, "stats"),
+        (Method::GET, "stats/figures?since=2026-01-01T00:00:00Z"),
+        (Method::GET, "board"),
+        (Method::GET, "operators"),
         (Method::GET, "audit-log"),
     ] {
         let answered = with(&app, &key, method, &format!("/api/v1/{path}"), json!({})).await;

@@ -9,6 +9,7 @@ mod entry;
 mod external_login;
 mod keyed;
 mod members;
+mod operators;
 mod sessions;
 
 use std::time::Duration;

@@ -49,6 +49,9 @@ struct WorkerView {
     name: String,
     /// True while the worker's lease is valid. A worker is listed for an hour after its lease ends.
     is_alive: bool,
+    /// True if it stopped by itself, or goes on under another id. A worker that neither is alive
+    /// nor has stopped died.
+    has_stopped: bool,
     started_at: DateTime<Utc>,
     /// Seconds since the last heartbeat. A worker sends one every third of its lease.
     heartbeat_seconds: f64,
@@ -68,6 +71,7 @@ impl WorkerView {
             id: row.id,
             name: row.name,
             is_alive: row.is_alive,
+            has_stopped: row.has_stopped,
             started_at: row.started_at,
             heartbeat_seconds: row.heartbeat_seconds,
             lease_seconds: row.lease_seconds,

@@ -26,9 +26,6 @@ use crate::{
     state::AppState,
 };
 
-/// The most jobs that a dry run with a filter looks at.
-const MAX_PREVIEWED: usize = 10_000;
-
 /// An action on jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename_all = "kebab-case")]
@@ -114,7 +111,7 @@ struct BulkView {
     dry_run: bool,
     /// The number of jobs that were named or matched.
     matched: u64,
-    /// True if all matching jobs are counted. A dry run looks at 10,000.
+    /// True if all matching jobs are counted; false if there may be more. A dry run counts 10,000.
     is_complete: bool,
     /// The number of changed jobs by their new state: `available`, `scheduled`, `cancelled`,
     /// `cancel_requested`, `discarded`.
@@ -130,7 +127,12 @@ struct BulkView {
 /// The job that carries out a large bulk action.
 #[derive(Debug, Object)]
 struct BulkJob {
+    /// The job. `GET /jobs/{id}` has its `progress`, `GET /jobs/{id}/events` streams it.
     job_id: Uuid,
+    /// The number of jobs that match.
+    matched: u64,
+    /// True if all matching jobs are counted; false if there may be more.
+    is_complete: bool,
 }
 
 #[derive(ApiResponse)]
@@ -138,8 +140,7 @@ enum BulkResponse {
     /// The action is done, or its effects are counted.
     #[oai(status = 200)]
     Done(Json<BulkView>),
-    /// A job carries out the action on more than 1,000 jobs in chunks. Its result shows the
-    /// progress.
+    /// A job carries out the action on more than 1,000 jobs in chunks. It reports its progress.
     #[oai(status = 202)]
     Accepted(
         Json<BulkJob>,
@@ -210,7 +211,7 @@ impl BulkApi {
         filter: &JobFilter,
     ) -> Result<Answered<BulkResponse>, ApiError> {
         let mut tx = self.state.db.write(filter_scope(caller, filter)?, caller).await?;
-        let selection = operations::select(&mut tx, filter, MAX_PREVIEWED).await?;
+        let selection = operations::select(&mut tx, filter, operations::MAX_COUNTED).await?;
         let tally = operations::preview_selection(&mut tx, kinds::KINDS, action, &selection.ids).await?;
         tx.answer(BulkResponse::tally(tally, selection.is_complete, true)).await
     }
@@ -225,8 +226,9 @@ impl BulkApi {
         let mut tx = self.state.db.write(filter_scope(caller, &filter)?, caller).await?;
         let response = match operations::act_on_filter(&mut tx, services, caller.actor(), action, filter).await? {
             ActedOnMany::Done(tally) => BulkResponse::tally(tally, true, false),
-            ActedOnMany::Enqueued(job) => {
-                BulkResponse::Accepted(Json(BulkJob { job_id: job.id.0 }), format!("/api/v1/jobs/{}", job.id))
+            ActedOnMany::Enqueued { job, matched, is_complete } => {
+                let view = BulkJob { job_id: job.id.0, matched, is_complete };
+                BulkResponse::Accepted(Json(view), format!("/api/v1/jobs/{}", job.id))
             }
         };
         tx.answer(response).await

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use jobs::{
     engine::{self, ledger::JobFilter},
-    ids::JobId,
+    ids::{JobId, TenantId},
 };
 use poem_openapi::{Enum, Object};
 use uuid::Uuid;
@@ -57,14 +57,42 @@ pub(crate) struct FilterBody {
     pub(super) parent_id: Option<Uuid>,
     /// Only jobs on this account.
     pub(super) account_id: Option<Uuid>,
-    /// A text in the kind or in the message of the last failure; or an id: the job's, the
-    /// account's, or one in the payload.
+    /// A text in the kind, in the payload, or in the class or message of the last failure; or an
+    /// id: the job's, the account's, or one in the payload. Case does not matter.
     #[oai(validator(min_length = 2, max_length = 200))]
     pub(super) q: Option<String>,
     /// Only jobs made at this time or later.
     pub(super) since: Option<DateTime<Utc>>,
     /// Only jobs made before this time.
     pub(super) until: Option<DateTime<Utc>>,
+    /// Only jobs that ended at this time or later.
+    pub(super) ended_since: Option<DateTime<Utc>>,
+    /// Only jobs that ended before this time.
+    pub(super) ended_until: Option<DateTime<Utc>>,
+    /// No jobs of these tenants.
+    #[oai(default, validator(max_items = 20))]
+    pub(super) not_tenant_id: Vec<Uuid>,
+    /// No jobs in these states.
+    #[oai(default, validator(max_items = 20))]
+    pub(super) not_state: Vec<JobState>,
+    /// No jobs of these kinds.
+    #[oai(default, validator(max_items = 20))]
+    pub(super) not_kind: Vec<String>,
+    /// No jobs of these queues.
+    #[oai(default, validator(max_items = 20))]
+    pub(super) not_queue: Vec<String>,
+}
+
+fn check_times(
+    names: (&str, &str),
+    since: Option<DateTime<Utc>>,
+    until: Option<DateTime<Utc>>,
+) -> Result<(), ApiError> {
+    if since.zip(until).is_some_and(|(since, until)| since >= until) {
+        let detail = format!("{} should be before {}.", names.0, names.1);
+        return Err(ApiError::unprocessable(ErrorCode::BadSince, detail));
+    }
+    Ok(())
 }
 
 impl FilterBody {
@@ -79,15 +107,18 @@ impl FilterBody {
             && self.q.is_none()
             && self.since.is_none()
             && self.until.is_none()
+            && self.ended_since.is_none()
+            && self.ended_until.is_none()
+            && self.not_tenant_id.is_empty()
+            && self.not_state.is_empty()
+            && self.not_kind.is_empty()
+            && self.not_queue.is_empty()
     }
 
     /// Returns the filter limited to the jobs that the caller may see: those of its tenant.
-    pub(super) fn checked(self, caller: &Caller) -> Result<JobFilter, ApiError> {
-        if let (Some(since), Some(until)) = (self.since, self.until)
-            && since >= until
-        {
-            return Err(ApiError::unprocessable(ErrorCode::BadSince, "since should be before until."));
-        }
+    pub(crate) fn checked(self, caller: &Caller) -> Result<JobFilter, ApiError> {
+        check_times(("since", "until"), self.since, self.until)?;
+        check_times(("ended_since", "ended_until"), self.ended_since, self.ended_until)?;
         if self.q.as_deref().is_some_and(|q| q.contains('\0')) {
             return Err(ApiError::unprocessable(ErrorCode::BadQ, "q should be a text without NUL characters."));
         }
@@ -105,6 +136,12 @@ impl FilterBody {
             text: self.q,
             since: self.since,
             until: self.until,
+            ended_since: self.ended_since,
+            ended_until: self.ended_until,
+            not_tenants: self.not_tenant_id.into_iter().map(TenantId).collect(),
+            not_states: self.not_state.into_iter().map(engine::JobState::from).collect(),
+            not_kinds: self.not_kind,
+            not_queues: self.not_queue,
             after: None,
         })
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use jobs::{
     engine::{
-        events::Progress,
+        events::{EventRow, Progress},
         ledger::{AttemptRow, Children, EffectRow, JobRow},
     },
     kinds,
@@ -214,6 +214,8 @@ pub(crate) struct JobDetail {
     pub(super) children: ChildrenView,
     /// The last progress that the job reported; absent if it reported none.
     pub(super) progress: Option<ProgressView>,
+    /// The newest 200 lines of the log, oldest first. `GET /jobs/{id}/events` has all.
+    pub(super) log: Vec<LogLineView>,
 }
 
 /// The progress of a job.
@@ -228,6 +230,24 @@ pub(crate) struct ProgressView {
 impl From<Progress> for ProgressView {
     fn from(progress: Progress) -> Self {
         Self { done: progress.done, total: progress.total, message: progress.message }
+    }
+}
+
+/// A line of a job's log.
+#[derive(Debug, Object)]
+pub(crate) struct LogLineView {
+    /// The number of the event in the job.
+    seq: i32,
+    attempt: i32,
+    /// `info`, `warning` or `error`.
+    level: String,
+    message: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<EventRow> for LogLineView {
+    fn from(row: EventRow) -> Self {
+        Self { seq: row.seq, attempt: row.attempt, level: row.level, message: row.message, created_at: row.created_at }
     }
 }
 

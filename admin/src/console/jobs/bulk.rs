@@ -183,7 +183,7 @@ pub(in super::super) async fn act_on_matching(
             notice(&tally).keep(state, cookies);
             visitor.leave(tx, &filter.address("/jobs")).await
         }
-        ActedOnMany::Enqueued(job) => {
+        ActedOnMany::Enqueued { job, .. } => {
             Notice::info("This job does it, in chunks. Its page shows how far it is.").keep(state, cookies);
             visitor.leave(tx, &format!("/jobs/{}", job.id)).await
         }

@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use chrono::TimeDelta;
 use jobs::engine::{
-    JobState, Tx,
-    stats::{self, Count},
+    JobState,
+    stats::{Board, Count, Finished},
 };
 
-use super::filter::{Filter, STATES};
+use super::filter::Filter;
 use crate::{
-    ApiError,
     api::trouble_words,
     console::{
         visitor::Visitor,
@@ -36,14 +36,11 @@ pub(crate) struct Red {
     pub(crate) address: String,
 }
 
-type Counts = BTreeMap<JobState, Count>;
+/// Jobs by state.
+pub(super) type Counts = BTreeMap<JobState, Count>;
 
 /// Returns the states of the board, all first.
-pub(super) async fn states(tx: &mut Tx, visitor: &Visitor, filter: &Filter) -> Result<Vec<StateCount>, ApiError> {
-    let counts: Counts = match filter.jobs.tenant_id {
-        Some(tenant_id) => stats::tenant_counts(tx, tenant_id).await?.into_iter().collect(),
-        None => of_all(tx).await?,
-    };
+pub(super) fn states(counts: &Counts, visitor: &Visitor, filter: &Filter) -> Vec<StateCount> {
     let address = |name: &str| visitor.to(&filter.address_with("/jobs", "state", name));
     let all = StateCount {
         label: "All",
@@ -63,17 +60,17 @@ pub(super) async fn states(tx: &mut Tx, visitor: &Visitor, filter: &Filter) -> R
             is_here: filter.jobs.state == Some(state),
         }
     };
-    Ok(std::iter::once(all).chain(STATES.into_iter().map(of)).collect())
+    std::iter::once(all).chain(JobState::ALL.into_iter().map(of)).collect()
 }
 
-async fn of_all(tx: &mut Tx) -> Result<Counts, ApiError> {
+/// Returns the counts of all tenants' jobs.
+pub(super) fn of_all(board: &Board, finished: Finished) -> Counts {
     let mut counts = Counts::new();
-    for ((_, state), count) in stats::depths(tx).await? {
-        let sum = counts.entry(state).or_insert(Count { count: 0, is_exact: true });
+    for ((_, state), count) in &board.depths {
+        let sum = counts.entry(*state).or_insert(Count { count: 0, is_exact: true });
         sum.count += count.count;
         sum.is_exact &= count.is_exact;
     }
-    let finished = stats::finished_lately(tx).await?;
     for (state, count) in [
         (JobState::Completed, finished.completed),
         (JobState::Cancelled, finished.cancelled),
@@ -81,7 +78,7 @@ async fn of_all(tx: &mut Tx) -> Result<Counts, ApiError> {
     ] {
         counts.insert(state, Count { count, is_exact: finished.is_exact });
     }
-    Ok(counts)
+    counts
 }
 
 fn shown(count: Count) -> String {
@@ -89,10 +86,7 @@ fn shown(count: Count) -> String {
 }
 
 /// Returns what waits for a person, for operators. Nothing means that all is quiet.
-pub(super) async fn reds(tx: &mut Tx) -> Result<Vec<Red>, ApiError> {
-    let attention = stats::attention(tx).await?;
-    let dead = stats::list_workers(tx).await?.iter().filter(|worker| !worker.is_alive).count();
-    let dead = Count { count: i64::try_from(dead).unwrap_or(i64::MAX), is_exact: true };
+pub(super) fn reds(board: &Board, late: BTreeMap<String, Duration>) -> Vec<Red> {
     let mut reds = Vec::new();
     let mut add = |count: Count, one: &str, many: &str, address: &str| {
         if count.count > 0 {
@@ -100,19 +94,20 @@ pub(super) async fn reds(tx: &mut Tx) -> Result<Vec<Red>, ApiError> {
             reds.push(Red { count: shown(count), words, address: address.to_owned() });
         }
     };
-    add(attention.unknown, "call of unknown outcome", "calls of unknown outcome", "/jobs?state=suspended");
-    add(attention.discarded, "job failed within a day", "jobs failed within a day", "/jobs?state=discarded");
-    add(dead, "worker died within an hour", "workers died within an hour", "/jobs/workers");
-    add(attention.parked, "account is parked", "accounts are parked", "/jobs/parked");
-    let late = stats::oldest_due(tx).await?;
+    let alerts = &board.alerts;
+    add(alerts.unknown_effects, "call of unknown outcome", "calls of unknown outcome", "/jobs?state=suspended");
+    add(alerts.for_person, "job waits for a person", "jobs wait for a person", "/jobs?state=suspended");
+    add(alerts.discarded_lately, "job failed within a day", "jobs failed within a day", "/jobs?state=discarded");
+    add(alerts.dead_workers, "worker died within an hour", "workers died within an hour", "/jobs/workers");
+    add(alerts.parked_accounts, "account is parked", "accounts are parked", "/jobs/parked");
     for (queue, waited) in late.into_iter().filter(|(_, waited)| *waited > LATE) {
-        let waited = chrono::TimeDelta::from_std(waited).unwrap_or(chrono::TimeDelta::MAX);
+        let waited = TimeDelta::from_std(waited).unwrap_or(TimeDelta::MAX);
         let words = format!("is late by {}", words::duration(waited));
         reds.push(Red { count: words::of_name(&queue), words, address: "/jobs/queues".to_owned() });
     }
-    for (queue, trouble) in stats::find_troubles(tx).await? {
-        let words = trouble_words(&queue, trouble);
+    for (queue, trouble) in &board.late_queues {
+        let words = trouble_words(queue, *trouble);
         reds.push(Red { count: "Stuck".to_owned(), words, address: "/jobs/queues".to_owned() });
     }
-    Ok(reds)
+    reds
 }

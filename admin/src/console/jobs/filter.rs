@@ -12,19 +12,8 @@ use uuid::Uuid;
 use crate::{ApiError, console::words, error::ErrorCode};
 
 /// The parameters, in the order of an address.
-const NAMES: [&str; 8] = ["q", "state", "kind", "queue", "since", "until", "account", "parent"];
-
-/// Every state, in the order of a job's life.
-pub(super) const STATES: [JobState; 8] = [
-    JobState::Scheduled,
-    JobState::Available,
-    JobState::Executing,
-    JobState::Retryable,
-    JobState::Suspended,
-    JobState::Completed,
-    JobState::Cancelled,
-    JobState::Discarded,
-];
+const NAMES: [&str; 11] =
+    ["q", "state", "not_state", "kind", "not_kind", "queue", "not_queue", "since", "until", "account", "parent"];
 
 /// The longest text to search for.
 const MAX_TEXT: usize = 200;
@@ -52,9 +41,7 @@ impl Filter {
 
     fn checked(&self) -> Result<JobFilter, ApiError> {
         let text = |name| self.values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        let state = text("state").map(|name| {
-            STATES.into_iter().find(|state| state.name() == name).ok_or_else(|| unfit("state", "one of the list"))
-        });
+        let state = |name| text(name).map(|value| named_state(name, &value)).transpose();
         let (since, until) = (time("since", text("since"))?, time("until", text("until"))?);
         if let (Some(since), Some(until)) = (since, until)
             && since >= until
@@ -66,7 +53,10 @@ impl Filter {
             return Err(unfit("q", "a text of 200 characters at most"));
         }
         Ok(JobFilter {
-            state: state.transpose()?,
+            state: state("state")?,
+            not_states: state("not_state")?.into_iter().collect(),
+            not_kinds: text("not_kind").into_iter().collect(),
+            not_queues: text("not_queue").into_iter().collect(),
             kind: text("kind"),
             queue: text("queue"),
             parent_id: id("parent", text("parent"))?.map(JobId),
@@ -114,14 +104,15 @@ impl Filter {
 
     /// Returns the conditions in words.
     pub(super) fn words(&self) -> Vec<String> {
+        let quoted = |state| format!("\u{201c}{}\u{201d}", words::state(state).word);
         let condition = |(name, value): &(&'static str, String)| match *name {
             "q" => format!("with the words \u{201c}{value}\u{201d}"),
-            "state" => self
-                .jobs
-                .state
-                .map_or_else(String::new, |state| format!("in the state \u{201c}{}\u{201d}", words::state(state).word)),
+            "state" => self.jobs.state.map_or_else(String::new, |state| format!("in the state {}", quoted(state))),
+            "not_state" => self.jobs.not_states.iter().map(|&one| format!("not in the state {}", quoted(one))).collect(),
             "kind" => format!("of the kind \u{201c}{}\u{201d}", words::of_name(value)),
+            "not_kind" => format!("not of the kind \u{201c}{}\u{201d}", words::of_name(value)),
             "queue" => format!("of the queue {value}"),
+            "not_queue" => format!("not of the queue {value}"),
             "since" => self.jobs.since.map_or_else(String::new, |time| format!("made since {}", words::exact(time))),
             "until" => self.jobs.until.map_or_else(String::new, |time| format!("made before {}", words::exact(time))),
             "account" => format!("on the account {value}"),
@@ -142,12 +133,16 @@ pub(super) fn kind_choices() -> Vec<(String, String)> {
 
 /// Returns the choices of the field for states.
 pub(super) fn state_choices() -> Vec<(String, String)> {
-    STATES.iter().map(|state| (state.name().to_owned(), words::state(*state).word.to_owned())).collect()
+    JobState::ALL.iter().map(|state| (state.name().to_owned(), words::state(*state).word.to_owned())).collect()
 }
 
 /// Returns the choices of the field for queues.
 pub(super) fn queue_choices() -> Vec<(String, String)> {
     queues::ALL.iter().map(|queue| (queue.name().to_owned(), words::of_name(queue.name()))).collect()
+}
+
+fn named_state(field: &str, name: &str) -> Result<JobState, ApiError> {
+    JobState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| unfit(field, "one of the list"))
 }
 
 fn unfit(name: &str, rule: &str) -> ApiError {
@@ -181,6 +176,9 @@ mod tests {
         assert!(!filter.is_empty() && Filter::read("state=&workspace=x", None).unwrap().is_empty());
         assert_eq!(Filter::default().address("/jobs"), "/jobs");
         assert_eq!(filter.words().len(), 3);
+        let without = Filter::read("not_state=completed&not_kind=noop", None).unwrap();
+        assert_eq!(without.jobs.not_states, [JobState::Completed]);
+        assert_eq!(without.words(), ["not in the state \u{201c}Done\u{201d}", "not of the kind \u{201c}Noop\u{201d}"]);
     }
 
     #[test]

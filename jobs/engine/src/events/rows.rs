@@ -80,32 +80,6 @@ pub struct EventRow {
     pub created_at: DateTime<Utc>,
 }
 
-/// Lists the last lines of a job's log, oldest first. Progress is left out.
-pub async fn list_last_lines(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    id: JobId,
-    limit: i64,
-) -> Result<Vec<EventRow>, sqlx::Error> {
-    let mut rows = sqlx::query_as!(
-        EventRow,
-        "
-        select seq, attempt, level, message, done, total, created_at
-        from job_events
-        where tenant_id = $1 and job_id = $2 and level <> 'progress'
-        order by seq desc
-        limit $3
-        ",
-        tenant_id.0,
-        id.0,
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    rows.reverse();
-    Ok(rows)
-}
-
 /// Lists the events of a job after number `after`, oldest first.
 pub async fn list_events(
     conn: &mut PgConnection,
@@ -130,6 +104,32 @@ pub async fn list_events(
     )
     .fetch_all(conn)
     .await
+}
+
+/// Lists the newest lines of a job's log, oldest first. Progress is left out.
+pub async fn list_log(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: JobId,
+    limit: i64,
+) -> Result<Vec<EventRow>, sqlx::Error> {
+    let mut rows = sqlx::query_as!(
+        EventRow,
+        "
+        select seq, attempt, level, message, done, total, created_at
+        from job_events
+        where tenant_id = $1 and job_id = $2 and level <> 'progress'
+        order by seq desc
+        limit $3
+        ",
+        tenant_id.0,
+        id.0,
+        limit
+    )
+    .fetch_all(conn)
+    .await?;
+    rows.reverse();
+    Ok(rows)
 }
 
 /// The progress that a job reported.

@@ -4,6 +4,7 @@
 
 mod act;
 mod detail;
+mod filter;
 mod job;
 mod list;
 mod plan;
@@ -15,8 +16,9 @@ mod tests;
 
 pub use act::{Acted, ActedJob, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
+pub use filter::{JobFilter, ListPosition};
 pub use job::{JobRow, get_job};
-pub use list::{JobFilter, ListPosition, Listed, list_jobs};
+pub use list::{Listed, list_jobs};
 pub use plan::Action;
 pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;

@@ -59,7 +59,7 @@ fn failing() -> Family {
 async fn children(bench: &Bench, id: JobId) -> Vec<JobRow> {
     let mut tx = bench.engine.db.system().await.unwrap();
     let filter = JobFilter { parent_id: Some(id), ..JobFilter::default() };
-    ledger::list_jobs(&mut tx, &filter, 200).await.unwrap().jobs
+    ledger::list_jobs::<()>(&mut tx, &[], &filter, 200).await.unwrap().jobs
 }
 
 async fn failed_child(bench: &Bench, id: JobId) -> JobId {

@@ -25,10 +25,12 @@ async fn a_scope_ends_with_its_transaction(pool: PgPool) {
     bench.enqueue(&Noop::default()).await;
     for _ in 0..20 {
         let mut tx = bench.engine.db.system().await.unwrap();
-        assert!(!ledger::list_jobs(&mut tx, &ledger::JobFilter::default(), 5).await.unwrap().jobs.is_empty());
+        assert!(
+            !ledger::list_jobs::<()>(&mut tx, &[], &ledger::JobFilter::default(), 5).await.unwrap().jobs.is_empty()
+        );
         drop(tx);
         let mut tx = bench.engine.db.tenant(TenantId::new()).await.unwrap();
-        assert!(ledger::list_jobs(&mut tx, &ledger::JobFilter::default(), 5).await.unwrap().jobs.is_empty());
+        assert!(ledger::list_jobs::<()>(&mut tx, &[], &ledger::JobFilter::default(), 5).await.unwrap().jobs.is_empty());
     }
 }
 

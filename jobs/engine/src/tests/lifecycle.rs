@@ -173,7 +173,7 @@ async fn a_child_counts_once_in_its_life(pool: PgPool) {
     bench.drain().await;
     let mut tx = bench.engine.db.system().await.unwrap();
     let filter = ledger::JobFilter { parent_id: Some(parent), ..ledger::JobFilter::default() };
-    let child = ledger::list_jobs(&mut tx, &filter, 10).await.unwrap().jobs[0].id;
+    let child = ledger::list_jobs::<()>(&mut tx, &[], &filter, 10).await.unwrap().jobs[0].id;
     drop(tx);
     bench.retry(child).await;
     bench.drain().await;

@@ -37,7 +37,7 @@ async fn cancel(db: &Db, id: JobId) -> Result<bool, ActionError> {
 async fn children(bench: &Bench, id: JobId) -> Vec<JobRow> {
     let mut tx = bench.engine.db.system().await.unwrap();
     let filter = JobFilter { parent_id: Some(id), ..JobFilter::default() };
-    ledger::list_jobs(&mut tx, &filter, 200).await.unwrap().jobs
+    ledger::list_jobs::<()>(&mut tx, &[], &filter, 200).await.unwrap().jobs
 }
 
 /// Waits until a session of this database waits for a lock, or `task` has ended.

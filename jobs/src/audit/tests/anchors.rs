@@ -18,7 +18,7 @@ async fn heads_that_moved_are_written_down_once(pool: PgPool) {
         assert_eq!(log.anchor().await["anchored"], expected);
     }
     let mut tx = log.bench.engine.db.system().await.unwrap();
-    let entries = store::list(&mut tx, Some(TenantId::SYSTEM), &store::Search::default(), None, 10).await.unwrap();
+    let entries = list_of(&mut tx, TenantId::SYSTEM, 10).await;
     assert_eq!((entries.len(), entries[0].actor_kind.as_str()), (2, "job"));
     assert_eq!(entries[0].details["heads"].as_array().unwrap().len(), 2);
     drop(tx);

@@ -24,16 +24,13 @@ async fn an_erased_chain_is_gone_and_its_end_is_written_down(pool: PgPool) {
     let report = log.assert_whole().await;
     assert_eq!((report.chains, report.erased, report.being_erased), (2, 1, 0));
     let mut tx = log.bench.engine.db.system().await.unwrap();
-    let entries = store::list(&mut tx, Some(TenantId::SYSTEM), &store::Search::default(), None, 10).await.unwrap();
+    let entries = list_of(&mut tx, TenantId::SYSTEM, 10).await;
     let last: Vec<_> = entries.iter().map(|entry| (entry.action.as_str(), entry.object_id.clone())).take(2).collect();
     let tenant = log.bench.tenant_id.to_string();
     assert_eq!(last, [("tenant.erased", tenant.clone()), ("tenant.erase", tenant)]);
     assert_eq!(entries[1].details["seq"], 7);
-    let left = store::list(&mut tx, Some(log.bench.tenant_id), &store::Search::default(), None, 10).await.unwrap();
-    assert_eq!(
-        (left.len(), store::list(&mut tx, Some(other), &store::Search::default(), None, 10).await.unwrap().len()),
-        (0, 1)
-    );
+    let left = list_of(&mut tx, log.bench.tenant_id, 10).await;
+    assert_eq!((left.len(), list_of(&mut tx, other, 10).await.len()), (0, 1));
     sqlx::query("delete from tenants where id = $1").bind(log.bench.tenant_id.0).execute(&mut *tx).await.unwrap();
     tx.commit().await.unwrap();
     log.assert_whole().await;

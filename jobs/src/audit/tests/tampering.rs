@@ -50,6 +50,19 @@ async fn an_edit_of_any_column_of_an_entry_is_found(pool: PgPool) {
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn one_chain_is_verified_by_itself(pool: PgPool) {
+    let log = Log::new(pool).await;
+    let other = log.other_tenant().await;
+    log.write(log.bench.tenant_id, 6).await;
+    log.write(other, 2).await;
+    let check = async |tenant_id| verify_chain(&log.bench.engine.db, log.keyring(), tenant_id).await.unwrap();
+    assert_eq!((check(log.bench.tenant_id).await.entries, check(other).await.breaks), (6, vec![]));
+    log.tamper("update audit_log set action = 'x' where tenant_id = $tenant and seq = 4").await;
+    let places: Vec<i64> = check(log.bench.tenant_id).await.breaks.iter().map(|broken| broken.seq).collect();
+    assert_eq!((places, check(other).await.breaks), (vec![4], vec![]));
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn an_edit_of_any_column_of_a_head_is_found(pool: PgPool) {
     let log = Log::new(pool.clone()).await;
     log.write(log.bench.tenant_id, 6).await;

@@ -112,6 +112,7 @@ fn the_payload_keeps_its_form() {
         (Email::VerifyEmail { link_id: nil }, "verify_email", "link_id"),
         (Email::AddressTaken { user_id }, "address_taken", "user_id"),
         (Email::ResetPassword { link_id: nil }, "reset_password", "link_id"),
+        (Email::OperatorInvitation { link_id: nil }, "operator_invitation", "link_id"),
         (Email::Invitation { invitation_id: nil }, "invitation", "invitation_id"),
         (Email::AccountNeedsAttention { account_id }, "account_needs_attention", "account_id"),
         (Email::PostFailed { delivery_id }, "post_failed", "delivery_id"),

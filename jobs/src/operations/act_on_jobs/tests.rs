@@ -5,8 +5,7 @@ use sqlx::PgPool;
 use super::*;
 use crate::{
     audit,
-    engine::JobState,
-    engine::NewJob,
+    engine::{JobState, NewJob, events},
     ids::{JobId, TenantId},
     noop::Noop,
     testing::Bench,
@@ -33,7 +32,7 @@ async fn cancel_noops(bench: &Bench) -> JobId {
         until: Some(bench.now().await),
         ..JobFilter::default()
     };
-    bench.enqueue(&ActOnJobs { action: Action::Cancel, filter, actor: actor() }).await
+    bench.enqueue(&ActOnJobs { action: Action::Cancel, filter, actor: actor(), expected: 600 }).await
 }
 
 async fn count(bench: &Bench, state: &str) -> i64 {
@@ -48,7 +47,8 @@ async fn count(bench: &Bench, state: &str) -> i64 {
 #[test]
 fn the_payload_keeps_its_form() {
     let filter = JobFilter { tenant_id: Some(TenantId(Uuid::nil())), ..JobFilter::default() };
-    let payload = serde_json::to_value(ActOnJobs { action: Action::RunNow, filter, actor: actor() }).unwrap();
+    let payload =
+        serde_json::to_value(ActOnJobs { action: Action::RunNow, filter, actor: actor(), expected: 1 }).unwrap();
     assert_eq!(payload["action"], "run_now");
     assert_eq!(payload["filter"]["tenant_id"], "00000000-0000-0000-0000-000000000000");
     let shown = crate::kinds::find(ActOnJobs::KIND).unwrap().shown(payload);
@@ -74,8 +74,10 @@ async fn every_job_that_matches_is_met_once(pool: PgPool) {
     );
     assert_eq!((count(&bench, "cancelled").await, bench.job(after).await.state.name()), (1_100, "scheduled"));
     let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-    let entries =
-        audit::store::list(&mut tx, Some(bench.tenant_id), &audit::store::Search::default(), None, 10).await.unwrap();
+    let progress = events::get_progress(&mut tx, bench.tenant_id, job).await.unwrap().unwrap();
+    assert_eq!((progress.done, progress.total, &*progress.message), (1_000, 1_000, "1000 changed, 0 skipped"));
+    let filter = audit::store::EntryFilter { tenant_id: Some(bench.tenant_id), ..Default::default() };
+    let entries = audit::store::list(&mut tx, &filter, 10).await.unwrap().entries;
     assert_eq!(entries.len(), 3, "one for each chunk");
     assert!(entries.iter().all(|entry| entry.actor_kind == "person" && entry.object_id == job.to_string()));
 }
@@ -99,7 +101,7 @@ async fn an_attempt_that_follows_a_lost_one_goes_on_where_that_ended(pool: PgPoo
     // This is the state after a first attempt did one chunk of 500 and died.
     let mut tx = bench.engine.db.system().await.unwrap();
     let filter = JobFilter { kind: Some("noop".to_owned()), ..JobFilter::default() };
-    let part = ledger::list_jobs(&mut tx, &filter, 500).await.unwrap();
+    let part = ledger::list_jobs(&mut tx, KINDS, &filter, 500).await.unwrap();
     let place = json!(part.next);
     sqlx::query(
         "update jobs set result = jsonb_build_object('matched', 500, 'done', '{}'::jsonb, 'descendants', '{}'::jsonb,

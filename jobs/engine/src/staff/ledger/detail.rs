@@ -122,6 +122,6 @@ pub async fn children(conn: &mut PgConnection, tenant_id: TenantId, id: JobId) -
         return Ok(Children { newest: Vec::new(), counts: Vec::new() });
     }
     let filter = JobFilter { tenant_id: Some(tenant_id), parent_id: Some(id), ..JobFilter::default() };
-    let newest = list_jobs(conn, &filter, SHOWN_CHILDREN).await?.jobs;
+    let newest = list_jobs::<()>(conn, &[], &filter, SHOWN_CHILDREN).await?.jobs;
     Ok(Children { newest, counts: counts.into_iter().map(|row| (row.state, row.count)).collect() })
 }

@@ -1,49 +1,20 @@
 //! Lists of jobs, with a cost that does not grow with the ledger.
 
-use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+mod scan;
+
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{JobRow, get_job};
+use self::scan::Scan;
+use super::{JobFilter, JobRow, ListPosition};
 use crate::{
-    JobState,
+    JobState, Kind,
     ids::{JobId, TenantId},
 };
 
 /// The most jobs that a page looks at, so that a filter without an index costs no more than any
 /// other.
 const LOOKED_AT: i64 = 20_000;
-
-/// A filter of jobs. An absent field matches every job.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct JobFilter {
-    /// Jobs of this tenant.
-    pub tenant_id: Option<TenantId>,
-    /// Jobs in this state.
-    pub state: Option<JobState>,
-    /// Jobs of this kind.
-    pub kind: Option<String>,
-    /// Jobs of this queue.
-    pub queue: Option<String>,
-    /// Children of this job.
-    pub parent_id: Option<JobId>,
-    /// Jobs that act on this account.
-    pub account_id: Option<Uuid>,
-    /// Jobs with this text in the kind or in the last failure's message, or with this id anywhere.
-    pub text: Option<String>,
-    /// Jobs made at this time or later.
-    pub since: Option<DateTime<Utc>>,
-    /// Jobs made before this time.
-    pub until: Option<DateTime<Utc>>,
-    /// Jobs older than this position, for pagination.
-    #[serde(skip)]
-    pub after: Option<ListPosition>,
-}
-
-/// A position in a list that is sorted newest first: a time of creation and an id.
-pub type ListPosition = (DateTime<Utc>, Uuid);
 
 /// One page of a list.
 #[derive(Debug, Clone)]
@@ -55,66 +26,21 @@ pub struct Listed {
     pub next: Option<ListPosition>,
 }
 
-/// A filter, reduced to the conditions that an index serves. The others are tested row by row.
-struct Scan {
-    /// The id that the text names, if there is such a job.
-    id: Option<Uuid>,
-    tenant_id: Option<Uuid>,
-    is_finished: Option<bool>,
-    /// The state, if lists of that state have an index.
-    state: Option<&'static str>,
-    parent_id: Option<Uuid>,
-    since: Option<DateTime<Utc>>,
-    until: Option<DateTime<Utc>>,
-    after: (Option<DateTime<Utc>>, Option<Uuid>),
-}
-
-/// Returns true if lists of that state have an index.
-fn has_index(state: JobState) -> bool {
-    match state {
-        JobState::Executing | JobState::Retryable | JobState::Suspended | JobState::Cancelled | JobState::Discarded => {
-            true
-        }
-        JobState::Scheduled | JobState::Available | JobState::Completed => false,
-    }
-}
-
-impl Scan {
-    /// Prepares a filter. Returns `None` if the parent does not exist. Children are indexed by
-    /// tenant and parent, so the parent's tenant is looked up if it is not given.
-    async fn of(conn: &mut PgConnection, filter: &JobFilter) -> Result<Option<Self>, sqlx::Error> {
-        let tenant_id = match (filter.tenant_id, filter.parent_id) {
-            (None, Some(parent)) => match get_job(conn, parent).await? {
-                Some(parent) => Some(parent.tenant_id),
-                None => return Ok(None),
-            },
-            (tenant_id, _) => tenant_id,
-        };
-        let id = match filter.text.as_deref().and_then(|text| text.parse().ok()) {
-            Some(id) => get_job(conn, JobId(id)).await?.map(|_| id),
-            None => None,
-        };
-        let state = filter.state;
-        Ok(Some(Self {
-            id,
-            tenant_id: tenant_id.map(|id| id.0),
-            is_finished: state.map(JobState::is_finished),
-            state: state.filter(|&state| has_index(state)).map(JobState::name),
-            parent_id: filter.parent_id.map(|id| id.0),
-            since: filter.since,
-            until: filter.until,
-            after: filter.after.unzip(),
-        }))
-    }
-}
-
-/// Lists jobs, newest first, one page at a time.
-pub async fn list_jobs(conn: &mut PgConnection, filter: &JobFilter, limit: i64) -> Result<Listed, sqlx::Error> {
+/// Lists jobs, newest first, one page at a time. The payloads of `kinds` are searched, unless a
+/// kind hides fields.
+pub async fn list_jobs<S>(
+    conn: &mut PgConnection,
+    kinds: &[Kind<S>],
+    filter: &JobFilter,
+    limit: i64,
+) -> Result<Listed, sqlx::Error> {
     plan_by_index(conn).await?;
-    let Some(scan) = Scan::of(conn, filter).await? else {
+    let Some(scan) = Scan::of(conn, kinds, filter).await? else {
         return Ok(Listed { jobs: Vec::new(), next: None });
     };
-    let jobs = look(conn, &scan, filter, limit).await?;
+    let searched: Vec<String> =
+        kinds.iter().filter(|kind| kind.redacted.is_empty()).map(|kind| kind.name.to_owned()).collect();
+    let jobs = look(conn, &scan, filter, &searched, limit).await?;
     let next = if i64::try_from(jobs.len()).unwrap_or(i64::MAX) >= limit {
         jobs.last().map(|job| (job.created_at, job.id.0))
     } else {
@@ -144,7 +70,7 @@ async fn plan_by_index(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 }
 
 /// The part of a query that yields the jobs that a scan looks at, newest first. Its parameters are
-/// `$1` to `$10`.
+/// `$1` to `$12`.
 ///
 /// Each part is sorted and limited by itself, so that an index is read as far as needed and no
 /// further. Running jobs are in no index for lists and are all read.
@@ -193,7 +119,7 @@ macro_rules! looked_at {
                   worker_id, parent_id, 0 as pending, failed_children, null, cancel_requested_at, result, error, created_at,
                   started_at, ended_at
                 from job_history
-                where $2::boolean is distinct from false
+                where $2::boolean is distinct from false and $11::text is null and (not $12::boolean or state <> 'completed')
                   and ($1::uuid is null or tenant_id = $1)
                   and ($3::text is null or state = $3)
                   and ($4::uuid is null or parent_id = $4)
@@ -202,6 +128,27 @@ macro_rules! looked_at {
                   and ($7::timestamptz is null or (created_at, id) < ($7, $8::uuid))
                   and ($10::uuid is null or id = $10)
                 order by created_at desc, id desc
+                limit $9
+              )
+              union all
+              (
+                select found.job_id as id, h.tenant_id, h.kind, h.queue, h.args, h.state, h.priority, h.account_id, h.run_at, h.attempt, h.failures,
+                  h.crashes, h.poison, h.worker_id, h.parent_id, 0 as pending, h.failed_children, null, h.cancel_requested_at,
+                  h.result, h.error, found.created_at, h.started_at, h.ended_at
+                from (
+                  select created_at, job_id
+                  from job_words
+                  where $2::boolean is distinct from false and word = $11
+                    and ($5::timestamptz is null or created_at >= $5)
+                    and ($6::timestamptz is null or created_at < $6)
+                    and ($7::timestamptz is null or (created_at, job_id) < ($7, $8::uuid))
+                  order by created_at desc, job_id desc
+                  limit $9
+                ) found
+                cross join lateral (
+                  select * from job_history where id = found.job_id offset 0
+                ) h
+                order by found.created_at desc, found.job_id desc
                 limit $9
               )
               order by created_at desc, id desc
@@ -217,10 +164,13 @@ async fn look(
     conn: &mut PgConnection,
     scan: &Scan,
     filter: &JobFilter,
+    searched: &[String],
     limit: i64,
 ) -> Result<Vec<JobRow>, sqlx::Error> {
-    let text = filter.text.as_deref().map(str::to_lowercase);
+    let text = filter.searched_text();
     let text_id = text.as_deref().and_then(|text| text.parse::<Uuid>().ok());
+    let not_tenants: Vec<Uuid> = filter.not_tenants.iter().map(|id| id.0).collect();
+    let not_states: Vec<String> = filter.not_states.iter().map(ToString::to_string).collect();
     looked_at!(
         r#"
         select id as "id!: JobId", tenant_id as "tenant_id!: TenantId", kind as "kind!", queue as "queue!", args as "args!",
@@ -230,16 +180,23 @@ async fn look(
           created_at as "created_at!", started_at, ended_at
         "#,
         r#"
-        where ($11::text is null or state = $11)
-          and ($12::text is null or kind = $12)
-          and ($13::text is null or queue = $13)
-          and ($14::uuid is null or account_id = $14)
-          and ($15::text is null
-            or strpos(kind, $15) > 0
-            or strpos(lower(error ->> 'message'), $15) > 0
-            or ($16::uuid is not null and (id = $16 or account_id = $16 or strpos(args::text, $15) > 0)))
+        where ($13::text is null or state = $13)
+          and ($14::text is null or kind = $14)
+          and ($15::text is null or queue = $15)
+          and ($16::uuid is null or account_id = $16)
+          and ($17::text is null
+            or strpos(kind, $17) > 0
+            or id = $18::uuid
+            or account_id = $18
+            or strpos(job_text(case when kind = any($19::text[]) then args else '{}' end, error), $17) > 0)
+          and tenant_id <> all($20::uuid[])
+          and state <> all($21::text[])
+          and kind <> all($22::text[])
+          and queue <> all($23::text[])
+          and ($24::timestamptz is null or ended_at >= $24)
+          and ($25::timestamptz is null or ended_at < $25)
         order by created_at desc, id desc
-        limit $17
+        limit $26
         "#,
         query_as!(JobRow,),
         scan.tenant_id,
@@ -252,12 +209,21 @@ async fn look(
         scan.after.1,
         LOOKED_AT,
         scan.id,
+        scan.word,
+        scan.skips_completed,
         filter.state.map(JobState::name),
         filter.kind,
         filter.queue,
         filter.account_id,
         text,
         text_id,
+        searched,
+        &not_tenants,
+        &not_states,
+        &filter.not_kinds,
+        &filter.not_queues,
+        filter.ended_since,
+        filter.ended_until,
         limit
     )
     .fetch_all(conn)
@@ -279,7 +245,9 @@ async fn find_end(conn: &mut PgConnection, scan: &Scan) -> Result<Option<ListPos
         scan.after.0,
         scan.after.1,
         LOOKED_AT,
-        scan.id
+        scan.id,
+        scan.word,
+        scan.skips_completed
     )
     .fetch_optional(conn)
     .await?;

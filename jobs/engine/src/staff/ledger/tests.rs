@@ -1,5 +1,7 @@
 //! Tests of staff's actions on jobs and of the lists that staff see.
 
+mod search;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -274,7 +276,7 @@ async fn a_list_finds_jobs_by_each_filter(pool: PgPool) {
         (JobFilter { queue: Some("posting".to_owned()), ..all.clone() }, vec![]),
     ] {
         let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
-        let listed = list_jobs(&mut tx, &filter, 10).await.unwrap();
+        let listed = list_jobs(&mut tx, KINDS, &filter, 10).await.unwrap();
         let found: Vec<JobId> = listed.jobs.iter().map(|job| job.id).collect();
         assert_eq!((found, listed.next), (expected, None), "{filter:?}");
     }
@@ -297,10 +299,10 @@ async fn a_search_that_no_index_serves_looks_at_so_many_jobs_and_goes_on_behind_
     tx.commit().await.unwrap();
     let mut filter = JobFilter { kind: Some("timed".to_owned()), ..JobFilter::default() };
     let mut tx = bench.engine.db.system().await.unwrap();
-    let first = list_jobs(&mut tx, &filter, 10).await.unwrap();
+    let first = list_jobs(&mut tx, KINDS, &filter, 10).await.unwrap();
     assert!(first.jobs.is_empty() && first.next.is_some());
     filter.after = first.next;
-    let second = list_jobs(&mut tx, &filter, 10).await.unwrap();
+    let second = list_jobs(&mut tx, KINDS, &filter, 10).await.unwrap();
     assert_eq!((second.jobs[0].id, second.next), (rare, None));
 }
 

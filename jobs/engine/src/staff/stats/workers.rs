@@ -33,6 +33,8 @@ pub struct WorkerRow {
     pub lease_seconds: f64,
     /// True if its lease is valid.
     pub is_alive: bool,
+    /// True if it stopped by itself, or goes on under another id.
+    pub has_stopped: bool,
 }
 
 /// Lists the workers, those that are alive first. Dead ones are deleted after an hour.
@@ -43,7 +45,7 @@ pub async fn list_workers(tx: &mut Tx) -> Result<Vec<WorkerRow>, sqlx::Error> {
         select id, name, queues as "queues: Json<BTreeMap<String, i64>>", kinds, started_at,
           extract(epoch from clock_timestamp() - renewed_at)::float8 as "heartbeat_seconds!",
           greatest(0, extract(epoch from expires_at - renewed_at))::float8 as "lease_seconds!",
-          clock_timestamp() between renewed_at and expires_at as "is_alive!"
+          clock_timestamp() between renewed_at and expires_at as "is_alive!", stopped_at is not null as "has_stopped!"
         from workers
         order by clock_timestamp() between renewed_at and expires_at desc, renewed_at desc
         limit $1
