@@ -17,10 +17,13 @@ const REST: u32 = 10;
 /// The newest value of a feed; `None` until it was read once.
 pub(crate) type Newest<T> = watch::Receiver<Option<Arc<T>>>;
 
+/// The senders of feeds, by the feeds' names.
+type Senders<T> = HashMap<String, watch::Sender<Option<Arc<T>>>>;
+
 /// The feeds of one sort; clones share them. A feed ends after its last stream.
 #[derive(Debug)]
 pub(crate) struct Feeds<T> {
-    feeds: Arc<Mutex<HashMap<String, watch::Sender<Option<Arc<T>>>>>>,
+    feeds: Arc<Mutex<Senders<T>>>,
 }
 
 impl<T> Clone for Feeds<T> {
@@ -36,7 +39,7 @@ impl<T> Default for Feeds<T> {
 }
 
 impl<T: Send + Sync + 'static> Feeds<T> {
-    fn feeds(&self) -> MutexGuard<'_, HashMap<String, watch::Sender<Option<Arc<T>>>>> {
+    fn feeds(&self) -> MutexGuard<'_, Senders<T>> {
         self.feeds.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

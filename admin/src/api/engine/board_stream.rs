@@ -88,6 +88,7 @@ impl BoardStreamApi {
     /// seconds at most. With `filter`, the stream has changed jobs too. It is cut after 15 minutes,
     /// and when the process stops: ask again, and it begins anew. For operators.
     #[oai(path = "/board/events", method = "get", operation_id = "stream_board")]
+    #[expect(clippy::unused_async, reason = "the framework wants operations to be async")]
     async fn stream(
         &self,
         #[oai(scope = "Needs::EngineRead")] caller: Caller,
@@ -102,9 +103,9 @@ impl BoardStreamApi {
         };
         let streams = &self.state.streams;
         let place = streams.place(TenantId::SYSTEM, caller.actor().id).ok_or_else(ApiError::too_many_streams)?;
-        let pace = streams.pace();
+        let times = streams.pace();
         let db = self.state.db.clone();
-        let boards = streams.boards().follow("", pace.board, move || read_board(db.clone()));
+        let boards = streams.boards().follow("", times.board, move || read_board(db.clone()));
         let boards = boards.ok_or_else(ApiError::too_many_streams)?;
         let pages = match filter {
             Some(filter) => Some(self.follow_page(filter)?),
@@ -114,7 +115,7 @@ impl BoardStreamApi {
             db: self.state.db.clone(),
             identity: caller.identity(),
             looked_at: Instant::now(),
-            ends_at: Instant::now() + pace.longest_stream,
+            ends_at: Instant::now() + times.longest_stream,
             place,
             boards,
             pages,
@@ -123,7 +124,7 @@ impl BoardStreamApi {
             unsent: VecDeque::new(),
         };
         let events = stream::unfold(reader, |mut reader| async { Some((reader.next().await?, reader)) });
-        let stream = EventStream::new(events.boxed()).keep_alive(pace.heartbeat);
+        let stream = EventStream::new(events.boxed()).keep_alive(times.heartbeat);
         Ok(Followed::Stream(stream.to_event(|event| event.to_message())))
     }
 }

@@ -160,6 +160,7 @@ macro_rules! looked_at {
     };
 }
 
+#[expect(clippy::too_many_lines, reason = "one statement")]
 async fn look(
     conn: &mut PgConnection,
     scan: &Scan,
