@@ -108,7 +108,11 @@ impl Filter {
         let condition = |(name, value): &(&'static str, String)| match *name {
             "q" => format!("with the words \u{201c}{value}\u{201d}"),
             "state" => self.jobs.state.map_or_else(String::new, |state| format!("in the state {}", quoted(state))),
-            "not_state" => self.jobs.not_states.iter().map(|&one| format!("not in the state {}", quoted(one))).collect(),
+            "not_state" => self
+                .jobs
+                .not_states
+                .first()
+                .map_or_else(String::new, |&state| format!("not in the state {}", quoted(state))),
             "kind" => format!("of the kind \u{201c}{}\u{201d}", words::of_name(value)),
             "not_kind" => format!("not of the kind \u{201c}{}\u{201d}", words::of_name(value)),
             "queue" => format!("of the queue {value}"),

@@ -71,7 +71,7 @@ struct TenantPage {
 struct Used {
     id: &'static str,
     label: &'static str,
-    used: i64,
+    amount: i64,
     limit: i64,
 }
 
@@ -120,7 +120,7 @@ async fn read(state: &AppState, id: TenantId) -> Result<Stored, ApiError> {
 }
 
 fn used(usage: &Usage) -> Vec<Used> {
-    let used = |id, label, gauge: Gauge| Used { id, label, used: gauge.used, limit: i64::from(gauge.limit) };
+    let used = |id, label, gauge: Gauge| Used { id, label, amount: gauge.used, limit: i64::from(gauge.limit) };
     vec![
         used("posts", "Posts today", usage.posts),
         used("pictures", "Pictures", usage.images),
