@@ -90,8 +90,8 @@ impl RequiredPermission {
     /// Returns a sentence for the operation's description.
     pub(crate) fn sentence(self) -> String {
         match self {
-            Self::Person => "Needs somebody who is signed in: keys are refused.".to_owned(),
-            Self::NewTenant => format!("Needs somebody who is signed in, or the permission `{MAKES_TENANTS}`."),
+            Self::Person => "Needs a person who is signed in: keys are refused.".to_owned(),
+            Self::NewTenant => format!("Needs a person who is signed in, or the permission `{MAKES_TENANTS}`."),
             Self::Permission(name) => format!("Needs the permission `{name}`."),
         }
     }

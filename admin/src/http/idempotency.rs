@@ -104,7 +104,7 @@ async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) ->
     match known {
         Some(known) if known.request_sha256 != asked.request_sha256 => Err(ApiError::unprocessable(
             ErrorCode::IdempotencyKeyReused,
-            "Idempotency-Key: another request used this one within 24 hours. Take a new one for each request.",
+            "Idempotency-Key: another request used this key within 24 hours. Use a new key for each request.",
         )),
         Some(Known { id, answer: Some((status, kept)), .. }) => {
             let (answer, checks) =

@@ -1,4 +1,4 @@
-//! Signing in and out in a browser.
+//! Signs people in and out in a browser.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
     }
 }
 
-/// The form, with what became of signing in elsewhere.
+/// Shows the form, with the reason if signing in with a provider failed.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response {
     FormPage { error: external_login::refusal(request), ..form(state, "") }.response()
@@ -78,7 +78,7 @@ struct Home<'a> {
     tenants: &'a [MembershipRow],
 }
 
-/// Who is signed in, and where they belong.
+/// Shows the person who is signed in, and their tenants.
 #[handler]
 pub(super) async fn home(Data(state): Data<&AppState>, request: &Request) -> Result<Response> {
     let identity = request.extensions().get::<Arc<Identity>>();

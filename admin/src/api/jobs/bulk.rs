@@ -245,7 +245,7 @@ fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {
         }
         (None, Some(filter)) => Ok(Which::Filter(Box::new(filter.checked(caller)?))),
         (Some(_), Some(_)) | (None, None) => {
-            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Name either ids or a filter."))
+            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Send either ids or a filter."))
         }
     }
 }
