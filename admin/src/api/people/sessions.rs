@@ -1,8 +1,11 @@
 //! Signing in and out.
 
-#![expect(clippy::disallowed_methods, reason = "signing in and out takes no Idempotency-Key")]
+#![expect(clippy::disallowed_methods, reason = "signing in takes no Idempotency-Key")]
 
-use jobs::people::{access_token, sessions, sign_in};
+use jobs::{
+    engine::Scope,
+    people::{access_token, sessions, sign_in},
+};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
@@ -11,6 +14,7 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     http::{Body, cookies},
     state::AppState,
 };
@@ -107,11 +111,10 @@ impl SessionsApi {
 
     /// Sign out.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<SignedOut, ApiError> {
+    async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<Answered<SignedOut>, ApiError> {
         let person = caller.person()?;
-        let mut tx = self.state.db.unkeyed().system().await?;
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
         sessions::revoke(&mut tx, person.session_id).await?;
-        tx.commit().await?;
-        Ok(SignedOut::SignedOut)
+        tx.answer(SignedOut::SignedOut).await
     }
 }
