@@ -91,8 +91,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         _options: ExtractParamOptions<Self::ParamType>,
     ) -> poem::Result<Self> {
         // The framework's routes match more than the description has, such as unknown providers.
-        let caller = request.extensions().get::<Self>().cloned().ok_or(NotFoundError)?;
-        Ok(Self { key: request.extensions().get::<Arc<HeldKey>>().cloned(), ..caller })
+        Ok(Self::of(request).ok_or(NotFoundError)?)
     }
 }
 
@@ -128,6 +127,12 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
 }
 
 impl Caller {
+    /// Returns the caller that was admitted, with the `Idempotency-Key` that the request holds.
+    pub(crate) fn of(request: &Request) -> Option<Self> {
+        let admitted = request.extensions().get::<Self>().cloned();
+        admitted.map(|caller| Self { key: request.extensions().get::<Arc<HeldKey>>().cloned(), ..caller })
+    }
+
     /// Returns what the caller may see if no tenant is named: everything for operators, else its
     /// own tenant.
     pub(crate) fn scope(&self) -> Result<Scope, ApiError> {

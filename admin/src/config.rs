@@ -125,6 +125,12 @@ impl Rate {
     /// No limit.
     pub const ANY: Self = Self(None);
 
+    /// Returns a multiple of the rate.
+    #[must_use]
+    pub fn times(self, factor: u32) -> Self {
+        Self(self.0.and_then(|requests| NonZeroU32::new(requests.get().saturating_mul(factor))))
+    }
+
     /// Returns the greater of two rates.
     #[must_use]
     pub fn max(self, other: Self) -> Self {

@@ -9,6 +9,7 @@ mod examples;
 mod fingerprint;
 pub(crate) mod form;
 mod guarded;
+mod gzip;
 mod headers;
 mod idempotency;
 mod in_flight;
@@ -30,6 +31,7 @@ pub(crate) use self::{
     cors::share,
     describe::describe,
     guarded::{Guarded, Inner},
+    gzip::{compress_pages, compressed, takes_gzip},
     headers::protect,
     idempotency::{Answer, HeldKey, once},
     in_flight::{InFlight, count},

@@ -1,12 +1,13 @@
 //! The admin: an HTTP API that enqueues jobs and reports on them, and a few pages.
 //!
-//! `api` has the operations, `pages` the pages for browsers; [`app`] puts them behind the layers in
-//! `http`. `auth` decides about access; `error` has the form of errors.
+//! `api` has the operations, `console` the pages of people who are signed in, `pages` the others;
+//! [`app`] puts them behind the layers in `http`. `auth` decides about access; `error` has the form of errors.
 
 mod api;
 mod auth;
 mod budgets;
 mod config;
+mod console;
 mod database;
 mod error;
 mod html;
@@ -47,8 +48,9 @@ pub use self::{
 pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let api = api::service(&state);
     let plain = api.spec();
-    let document = http::describe(&plain);
+    let mut document = http::describe(&plain);
     let described = format!("{document:#}");
+    console::describe(&mut document, &state.public_url);
     let operations = Arc::new(Operations::described_by(&document));
     let limits = Arc::new(RequestLimiter::new(state.window.clone(), &state.http));
     let running = Arc::new(InFlight::new(state.trusted_proxies, state.http.connections.per_client));
@@ -56,17 +58,20 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
     let shared = (operations.clone(), state.clone());
     let of_caller = (state.clone(), Arc::new(Lookups::default()));
     let (of_body, of_key, of_origin) = (shared.clone(), shared, state.clone());
-    pages::add_to(Route::new())
+    console::add_to(pages::add_to(Route::new()), &state)
         .nest("/docs", http::swagger(&api.swagger_ui_html(), &plain, &described))
         .nest("/redoc", http::redoc(&api.redoc_html(), &plain, &described))
         .at("/openapi.json", http::description(described))
         .nest("/", api)
         .data(state)
+        .around(console::land_at_root)
+        .around(console::remembered_theme)
         .around(move |endpoint, request| http::check(endpoint, request, operations.clone()))
         .boxed()
         .around(http::look)
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .around(move |endpoint, request| http::once(endpoint, request, of_key.clone()))
+        .around(console::take_key)
         .around(move |endpoint, request| http::read_body(endpoint, request, of_body.clone()))
         .boxed()
         .around(move |endpoint, request| http::limit(endpoint, request, limits.clone()))
@@ -75,6 +80,8 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
         .catch_all_error(async |error| error::from_framework(error, &[]))
+        .around(console::for_people)
+        .around(http::compress_pages)
         .boxed()
         .around(move |endpoint, request| http::share(endpoint, request, of_origin.clone()))
         .around(move |endpoint, request| http::protect(endpoint, request, is_https))

@@ -9,11 +9,14 @@ mod sign_up;
 
 use poem::{Route, get, post};
 
+pub(crate) use self::form::Sent;
+use crate::console;
+
 /// Adds the pages.
 pub(crate) fn add_to(route: Route) -> Route {
     route
+        .at("/home", get(console::land))
         .at("/connect/:ticket", get(connect::show).post(connect::submit))
-        .at("/home", get(sign_in::home))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-in/:provider", get(external_login::begin))
         .at("/sign-in/:provider/callback", get(external_login::callback))

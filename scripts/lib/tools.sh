@@ -3,6 +3,7 @@
 
 POSTGRES_OLDEST=15
 SCHEMATHESIS_VERSION=4.32.5
+AXE_VERSION=4.14.1 # finds what keeps people from using a page
 CLIENT_GENERATORS_VERSION=1 # another number installs them anew
 
 # Tell the user something. On stderr, so that functions whose output is read can speak too.
@@ -47,6 +48,33 @@ ensure_pgbouncer() {
     LINECOOK_PGBOUNCER=$(find_pgbouncer)
   fi
   export LINECOOK_PGBOUNCER
+}
+
+# Install a browser and axe-core if they are missing, and export LINECOOK_CHROMIUM, the program, and
+# LINECOOK_AXE, the script. axe-core finds what keeps people from using a page. It comes from npm,
+# into a folder under .dev.
+ensure_browser() {
+  local folder=$DEV_DIR/tools/axe-$AXE_VERSION
+  if [ -z "${LINECOOK_CHROMIUM:-}" ]; then
+    ensure_installed chromium
+    LINECOOK_CHROMIUM=$(find_chromium)
+  fi
+  if [ ! -e "$folder/is-whole" ]; then
+    ensure_installed node
+    say "Installing axe-core $AXE_VERSION into ${folder#"$ROOT"/}."
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    npm install --silent --no-fund --no-audit --prefix "$folder" "axe-core@$AXE_VERSION"
+    touch "$folder/is-whole"
+  fi
+  LINECOOK_AXE=$folder/node_modules/axe-core/axe.min.js
+  export LINECOOK_CHROMIUM LINECOOK_AXE
+}
+
+find_chromium() {
+  command -v chromium || command -v chromium-browser || command -v google-chrome ||
+    find "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome" /Applications/Chromium.app/Contents/MacOS/Chromium \
+      -prune 2>/dev/null | grep .
 }
 
 # Debian has it in a folder that only root searches.
@@ -101,7 +129,7 @@ ensure_client_generators() {
 }
 
 # Install those of the named tools that are missing: compiler, postgresql, redis, curl, perl,
-# faketime, pgbouncer, python, node, shellcheck.
+# faketime, pgbouncer, python, node, chromium, shellcheck.
 ensure_installed() {
   local missing
   missing=$(missing_tools "$@")
@@ -128,6 +156,7 @@ tool_is_there() {
     node) has node && has npm ;;
     faketime) find_faketime >/dev/null ;;
     pgbouncer) find_pgbouncer >/dev/null ;;
+    chromium) find_chromium >/dev/null ;;
     *) has "$1" ;;
   esac
 }

@@ -22,7 +22,7 @@ use poem::{
 use uuid::Uuid;
 
 use super::{Lookups, client::Client};
-use crate::{ApiError, error::ErrorCode, http::cookies, state::AppState};
+use crate::{ApiError, console, error::ErrorCode, http::cookies, state::AppState};
 
 /// The header that names one of the caller's tenants, for a request whose address and body name
 /// none.
@@ -80,9 +80,9 @@ pub(crate) async fn identify<E: Endpoint>(
     (state, lookups): (AppState, Arc<Lookups>),
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
-    // Health checks have to pass while the database is away.
-    let is_health = request.uri().path().starts_with("/health");
-    if !is_health && let Some(mut identity) = find(&state, &lookups, &request, &client).await? {
+    // Health checks and the assets of pages have to work while the database is away.
+    let is_open = ["/health", console::ASSETS_PATH].iter().any(|path| request.uri().path().starts_with(path));
+    if !is_open && let Some(mut identity) = find(&state, &lookups, &request, &client).await? {
         if let Some(named) = named_tenant(&request)? {
             identity.work_in(named)?;
         }

@@ -8,9 +8,11 @@ use poem::{
 /// The policy of responses for programs.
 const DATA_POLICY: &str = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 
-/// The policy of our pages, which contain their style and no script.
-const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; \
-                           base-uri 'none'; form-action 'self'";
+/// The policy of our pages. Their style and scripts are files of ours, and text becomes HTML in
+/// `swap.js` only.
+const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+                           media-src 'self' blob:; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                           frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types linecook";
 
 /// The time for which browsers use only https: a year.
 const TRANSPORT: &str = "max-age=31536000";

@@ -19,11 +19,16 @@ use crate::{
 const HOUR: Duration = Duration::from_hours(1);
 const MINUTE: Duration = Duration::from_mins(1);
 
+/// People who look at pages have this many times the rate of a machine without credentials. A page
+/// does not count as a use of the API.
+const PAGES_OF_A_PERSON: u32 = 10;
+
 const LEFT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Paths without a limit: for monitoring, for static documents, and for providers' webhooks.
-const UNCOUNTED: [&str; 6] = ["/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
+/// Paths without a limit: for monitoring, for static files, and for providers' webhooks.
+const UNCOUNTED: [&str; 7] =
+    [crate::console::ASSETS_PATH, "/health", "/metrics", "/openapi.json", "/docs", "/redoc", "/hooks/"];
 
 /// Paths for signing in and connecting accounts. They are counted by machine for every caller, so
 /// that a key of one's own does not help to guess another's password.
@@ -70,6 +75,11 @@ impl RequestLimiter {
         let Some(identity) = identity.filter(|identity| !identity.is_operator()) else {
             return quotas;
         };
+        if !path.starts_with("/api/") {
+            let rate = self.rates.client.times(PAGES_OF_A_PERSON);
+            quotas.extend(quota("person", identity.actor.id.to_string(), rate, MINUTE));
+            return quotas;
+        }
         if let Some((tenant_id, plan)) = identity.counted_tenant(path) {
             quotas.extend(quota("tenant", tenant_id.to_string(), self.rates.of_plan(plan), HOUR));
         }

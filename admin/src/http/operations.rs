@@ -9,12 +9,15 @@ use crate::auth::RequiredPermission;
 
 /// An operation, as the description has it.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not exclude each other")]
 pub(crate) struct Operation {
     /// True if it refuses callers without credentials.
     pub(crate) takes_credentials: bool,
     /// The permission that it declares. Nobody may call an operation that takes credentials and
     /// declares none.
     pub(crate) required: Option<RequiredPermission>,
+    /// True if it is a page, not an operation of the API.
+    pub(crate) is_page: bool,
     /// True if its body is a form with a file.
     pub(crate) takes_upload: bool,
     /// True if it changes something, and only once for each Idempotency-Key.
@@ -109,6 +112,7 @@ fn operation(method: &str, described: &Value, path_parameters: Vec<String>) -> O
     Operation {
         takes_credentials,
         required: required(schemes),
+        is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
         // Signing in takes no credentials. Its responses contain secrets, which are never kept.
         takes_key: takes_credentials && method != "GET",

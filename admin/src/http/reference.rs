@@ -1,17 +1,17 @@
 //! The reference pages. Their scripts are inline, so the policy names each by its hash. All clients
 //! share their bytes, which are compressed once.
 
-use std::io::Write as _;
-
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::Compression;
 use poem::{
     Endpoint, Request, Response,
     endpoint::make_sync,
     http::{StatusCode, header},
 };
 use sha2::{Digest as _, Sha256};
+
+use super::gzip::{compressed, takes_gzip};
 
 /// Marks a response whose bytes all clients share.
 #[derive(Debug, Clone, Copy)]
@@ -51,16 +51,14 @@ struct File {
     policy: Option<String>,
     tag: String,
     plain: Bytes,
-    /// Empty if it could not be made.
     compressed: Bytes,
 }
 
 impl File {
     fn new(content_type: &'static str, text: String, policy: Option<String>) -> Self {
         let tag = format!("\"{}\"", STANDARD.encode(Sha256::digest(&text)));
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-        let compressed = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
-        Self { content_type, policy, tag, plain: text.into(), compressed: compressed.into() }
+        let compressed = compressed(text.as_bytes(), Compression::best());
+        Self { content_type, policy, tag, plain: text.into(), compressed }
     }
 
     fn answer(&self, request: &Request) -> Response {
@@ -75,8 +73,7 @@ impl File {
         if is_known(request.header(header::IF_NONE_MATCH).unwrap_or_default(), &self.tag) {
             return response.status(StatusCode::NOT_MODIFIED).finish();
         }
-        let takes_gzip = takes_gzip(request.header(header::ACCEPT_ENCODING).unwrap_or_default());
-        let mut response = if takes_gzip && !self.compressed.is_empty() {
+        let mut response = if takes_gzip(request) {
             response.header(header::CONTENT_ENCODING, "gzip").body(self.compressed.clone())
         } else {
             response.body(self.plain.clone())
@@ -89,14 +86,6 @@ impl File {
 /// Proxies that compress by themselves weaken the tag.
 fn is_known(tags: &str, tag: &str) -> bool {
     tags.split(',').map(str::trim).any(|known| known == "*" || known.trim_start_matches("W/") == tag)
-}
-
-fn takes_gzip(encodings: &str) -> bool {
-    encodings.split(',').any(|encoding| {
-        let (name, weight) = encoding.split_once(';').unwrap_or((encoding, "q=1"));
-        let is_refused = weight.trim().strip_prefix("q=").is_some_and(|weight| weight.parse() == Ok(0.0_f32));
-        name.trim().eq_ignore_ascii_case("gzip") && !is_refused
-    })
 }
 
 /// Returns the scripts of a page, as browsers find them.
@@ -115,16 +104,6 @@ fn scripts(mut html: &str) -> Vec<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn who_takes_gzip_gets_it() {
-        for takes in ["gzip", "deflate, gzip;q=0.5, br", "GZIP; q=1"] {
-            assert!(takes_gzip(takes), "{takes}");
-        }
-        for refuses in ["", "br", "gzip;q=0", "identity, gzip; q=0.0"] {
-            assert!(!takes_gzip(refuses), "{refuses}");
-        }
-    }
 
     #[test]
     fn who_has_it_already_is_told_so() {

@@ -7,7 +7,7 @@ use crate::{ApiError, auth, state::AppState};
 
 /// The content of one of our forms. Forms of other sites are refused: browsers say where a request
 /// comes from.
-pub(super) struct Sent<T>(pub(super) T);
+pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<'a, T: DeserializeOwned> FromRequest<'a> for Sent<T> {
     async fn from_request(request: &'a Request, body: &mut RequestBody) -> Result<Self> {

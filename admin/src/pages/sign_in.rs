@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use jobs::{
-    people::{sessions, sign_in},
-    tenants::members::{self, MembershipRow},
-};
+use jobs::people::{sessions, sign_in};
 use poem::{
     Request, Response, Result, handler,
     web::{Data, cookie::CookieJar},
@@ -17,7 +14,8 @@ use crate::{
     ApiError,
     api::people::origin,
     auth::Identity,
-    html::{Field, FormPage, Link, page, redirect},
+    console,
+    html::{Field, FormPage, Link, redirect},
     http::cookies,
     state::AppState,
 };
@@ -67,29 +65,7 @@ pub(super) async fn submit(
     tx.commit().await.map_err(ApiError::from)?;
     jar.add(cookies::session(state, &session));
     jar.add(cookies::known_client(state, &user));
-    Ok(redirect("/home"))
-}
-
-#[derive(askama::Template)]
-#[template(path = "home.html")]
-struct Home<'a> {
-    title: &'a str,
-    email: &'a str,
-    tenants: &'a [MembershipRow],
-}
-
-/// Shows the person who is signed in, and their tenants.
-#[handler]
-pub(super) async fn home(Data(state): Data<&AppState>, request: &Request) -> Result<Response> {
-    let identity = request.extensions().get::<Arc<Identity>>();
-    let Some((identity, person)) = identity.and_then(|identity| Some((identity, identity.person?))) else {
-        return Ok(redirect("/sign-in"));
-    };
-    let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
-    let tenants = members::list_of_user(&mut tx, person.user_id).await.map_err(ApiError::from)?;
-    tx.commit().await.map_err(ApiError::from)?;
-    let home = Home { title: "Welcome", email: &identity.actor.name, tenants: &tenants };
-    Ok(page(poem::http::StatusCode::OK, &home))
+    Ok(redirect(&console::after_sign_in(request)))
 }
 
 /// Signs a browser out.

@@ -1,0 +1,35 @@
+//! The console: the pages of people who are signed in. docs/CONSOLE.md shows how one is made.
+//!
+//! [`pages`] lists them. Each declares what it needs as an operation of the API does, and passes the same layers.
+
+mod assets;
+mod error_page;
+mod form_key;
+mod frame;
+mod landing;
+mod me;
+mod notice;
+mod pages;
+mod parts;
+mod theme;
+mod ui_parts;
+mod visitor;
+mod workspace;
+
+use poem::{Route, get};
+
+pub(crate) use self::{
+    assets::{PATH as ASSETS_PATH, address as asset_address},
+    error_page::for_people,
+    form_key::take_key,
+    landing::{after_sign_in, land, land_at_root},
+    pages::describe,
+    theme::{current as current_theme, remembered as remembered_theme},
+};
+use crate::state::AppState;
+
+/// Adds the pages and the files that they load.
+pub(crate) fn add_to(route: Route, state: &AppState) -> Route {
+    let route = pages::add_to(route, pages::all(&state.public_url));
+    route.at(format!("{}:hash/:name", assets::PATH), get(assets::serve))
+}

@@ -1,0 +1,130 @@
+//! What surrounds every page: where one is, what else there is, and whose workspace it is.
+
+use jobs::{
+    engine::Scope,
+    ids::TenantId,
+    people::store,
+    tenants::{self, members},
+};
+use uuid::Uuid;
+
+use super::{form_key, notice::Notice, theme::Theme, visitor::Visitor};
+use crate::{ApiError, auth::Audience, state::AppState};
+
+/// What surrounds a page; `frame.html` shows it.
+pub(crate) struct Frame {
+    pub(crate) title: &'static str,
+    pub(crate) notice: Option<Notice>,
+    pub(crate) name: String,
+    pub(crate) email: String,
+    pub(crate) is_operator: bool,
+    pub(crate) workspaces: Vec<Workspace>,
+    pub(crate) workspace: Option<Workspace>,
+    /// The pages that one can go to.
+    pub(crate) places: Vec<Place>,
+    pub(crate) themes: Vec<ThemeChoice>,
+    /// The page's own path, to come back to.
+    pub(crate) path: String,
+    /// Where the forms of the frame are sent to.
+    pub(crate) theme_address: String,
+    pub(crate) switch_address: String,
+    pub(crate) me_address: String,
+}
+
+/// A workspace that one can switch to.
+#[derive(Clone)]
+pub(crate) struct Workspace {
+    pub(crate) id: TenantId,
+    pub(crate) name: String,
+    pub(crate) role: &'static str,
+    pub(crate) is_here: bool,
+}
+
+/// A page that one can go to.
+pub(crate) struct Place {
+    pub(crate) label: &'static str,
+    pub(crate) icon: &'static str,
+    pub(crate) address: String,
+    pub(crate) is_here: bool,
+}
+
+/// A theme to choose.
+pub(crate) struct ThemeChoice {
+    pub(crate) name: &'static str,
+    pub(crate) label: &'static str,
+    pub(crate) is_chosen: bool,
+}
+
+impl Frame {
+    /// The frame of a page.
+    pub(super) async fn new(state: &AppState, visitor: &Visitor, title: &'static str) -> Result<Self, ApiError> {
+        let mut tx = state.db.read(Scope::System).await?;
+        let user = store::get(&mut tx, visitor.person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
+        let memberships = members::list_of_user(&mut tx, visitor.person.user_id).await?;
+        let workspaces: Vec<Workspace> = memberships
+            .into_iter()
+            .map(|row| Workspace {
+                id: row.tenant_id,
+                name: row.name,
+                role: row.role.name(),
+                is_here: visitor.workspace == Some(row.tenant_id),
+            })
+            .collect();
+        let workspace = match visitor.workspace {
+            Some(id) => {
+                if let Some(own) = workspaces.iter().find(|workspace| workspace.is_here) {
+                    Some(own.clone())
+                } else {
+                    let row = tenants::store::get(&mut tx, id).await?.ok_or_else(|| ApiError::not_found("tenant"))?;
+                    Some(Workspace { id, name: row.name, role: "operator", is_here: true })
+                }
+            }
+            None => None,
+        };
+        let name = format!("{} {}", user.first_name, user.last_name);
+        Ok(Self {
+            title,
+            notice: visitor.notice.clone(),
+            name: if name.trim().is_empty() { user.email.clone() } else { name.trim().to_owned() },
+            email: user.email,
+            is_operator: visitor.caller.audience() == Audience::Operators,
+            places: places(visitor),
+            workspaces,
+            workspace,
+            themes: themes(),
+            path: visitor.path.clone(),
+            theme_address: visitor.to("/me/theme"),
+            switch_address: visitor.to("/me/workspace"),
+            me_address: visitor.to("/me"),
+        })
+    }
+
+    /// A new idempotency key for a form.
+    #[expect(clippy::unused_self, reason = "templates call it as the frame's")]
+    pub(crate) fn key(&self) -> Uuid {
+        Uuid::now_v7()
+    }
+
+    /// The name of the field with that key.
+    #[expect(clippy::unused_self, reason = "templates call it as the frame's")]
+    pub(crate) fn key_field(&self) -> &'static str {
+        form_key::FIELD
+    }
+}
+
+fn places(visitor: &Visitor) -> Vec<Place> {
+    let place =
+        |label, icon, path: &str| Place { label, icon, address: visitor.to(path), is_here: visitor.path == path };
+    let mut places = Vec::new();
+    if visitor.workspace.is_some() {
+        places.push(place("Workspace", "workspace", "/workspace"));
+    }
+    places.push(place("You", "person", "/me"));
+    places
+}
+
+fn themes() -> Vec<ThemeChoice> {
+    let chosen = super::theme::current();
+    let choice = |theme: Theme| ThemeChoice { name: theme.name(), label: theme.label(), is_chosen: theme == chosen };
+    Theme::ALL.map(choice).into()
+}

@@ -1,0 +1,80 @@
+//! Where somebody begins who asks for no page in particular.
+
+use std::sync::Arc;
+
+use poem::{Endpoint, Request, Response, handler, http::Method};
+use url::form_urlencoded;
+
+use crate::{auth::Identity, html::redirect};
+
+/// Sends browsers to the page to begin with, or to the form for signing in.
+#[handler]
+pub(crate) fn land(request: &Request) -> Response {
+    first_page(request)
+}
+
+/// Does so at the address without a path, which the router leaves to the API.
+pub(crate) async fn land_at_root<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
+    if *request.method() == Method::GET && request.uri().path() == "/" {
+        return Ok(first_page(&request));
+    }
+    endpoint.call(request).await.map(poem::IntoResponse::into_response)
+}
+
+fn first_page(request: &Request) -> Response {
+    let identity = request.extensions().get::<Arc<Identity>>();
+    let Some(identity) = identity.filter(|identity| identity.person.is_some()) else {
+        return redirect("/sign-in");
+    };
+    match identity.current_tenant() {
+        Some(tenant_id) => redirect(&format!("/workspace?workspace={tenant_id}")),
+        None => redirect("/me"),
+    }
+}
+
+/// The page that somebody wanted to see before signing in. Another site's address is not taken.
+pub(crate) fn after_sign_in(request: &Request) -> String {
+    let query = request.uri().query().unwrap_or_default();
+    let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, next)| next);
+    next.filter(|next| is_ours(next)).map_or_else(|| "/home".to_owned(), std::borrow::Cow::into_owned)
+}
+
+/// Browsers read `//` and `/\` as the beginning of another host, and drop tabs and line ends before they look.
+fn is_ours(address: &str) -> bool {
+    let mut chars = address.chars();
+    chars.next() == Some('/')
+        && !matches!(chars.next(), Some('/' | '\\'))
+        && address.len() <= 2000
+        && address.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// The form for signing in, which leads back to an address.
+pub(super) fn sign_in_for(address: &str) -> String {
+    let next: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", address).finish();
+    format!("/sign-in?{next}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_elsewhere_after_signing_in() {
+        let after = |next: &str| {
+            let query: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+            after_sign_in(&Request::builder().uri_str(format!("/sign-in?{query}")).finish())
+        };
+        assert_eq!(after("/workspace?workspace=1&x=%20"), "/workspace?workspace=1&x=%20");
+        for elsewhere in [
+            "",
+            "//evil.example.com",
+            "/\\evil.example.com",
+            "https://evil.example.com",
+            "/\t/evil.example.com",
+            "me",
+            "/a b",
+        ] {
+            assert_eq!(after(elsewhere), "/home", "{elsewhere}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whoever looks at a page.
+
+use jobs::ids::TenantId;
+use poem::{FromRequest, IntoResponse as _, Request, RequestBody, Response, Result, http::Method};
+use url::form_urlencoded;
+use uuid::Uuid;
+
+use super::notice::Notice;
+use crate::{
+    ApiError,
+    auth::{Caller, Person},
+    database::WriteTx,
+    error::ErrorCode,
+    html::redirect,
+    state::AppState,
+};
+
+/// The parameter that names the workspace in every address and form.
+pub(super) const WORKSPACE: &str = "workspace";
+
+/// Whoever looks at a page, and the workspace that its address names. A page without one is sent to the address with the current
+/// one, so that a switch in another tab does not change where this one writes.
+pub(crate) struct Visitor {
+    pub(crate) caller: Caller,
+    pub(crate) person: Person,
+    /// The workspace that the address names; `None`: none does.
+    pub(super) workspace: Option<TenantId>,
+    pub(super) path: String,
+    pub(super) notice: Option<Notice>,
+}
+
+impl<'a> FromRequest<'a> for Visitor {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        let caller = Caller::of(request).ok_or_else(ApiError::unauthorized)?;
+        let person = caller.person()?;
+        let path = request.uri().path().to_owned();
+        let workspace = if let Some(named) = named(request)? {
+            Some(caller.tenant(named)?)
+        } else {
+            if *request.method() == Method::GET
+                && let Some(current) = caller.identity().current_tenant()
+            {
+                let address = address_in(&path, request.uri().query(), current);
+                return Err(poem::Error::from_response(redirect(&address)));
+            }
+            None
+        };
+        let state = request.data::<AppState>().filter(|_| *request.method() == Method::GET);
+        let notice = state.and_then(|state| Notice::take(state, request.cookie()));
+        Ok(Self { caller, person, workspace, path, notice })
+    }
+}
+
+fn named(request: &Request) -> Result<Option<Uuid>, ApiError> {
+    let query = request.uri().query().unwrap_or_default();
+    let named = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == WORKSPACE);
+    named.map(|(_, id)| id.parse().map_err(|_| ApiError::not_found("tenant"))).transpose()
+}
+
+/// The same address in a workspace.
+fn address_in(path: &str, query: Option<&str>, workspace: TenantId) -> String {
+    let kept = query.filter(|query| !query.is_empty()).map(|query| format!("{query}&")).unwrap_or_default();
+    format!("{path}?{kept}{WORKSPACE}={workspace}")
+}
+
+impl Visitor {
+    /// The workspace that a page is about.
+    pub(crate) fn required_workspace(&self) -> Result<TenantId, ApiError> {
+        let detail = "The address names no workspace: choose one, and open the page from its menu.";
+        self.workspace.ok_or_else(|| ApiError::bad_request(ErrorCode::Malformed, detail))
+    }
+
+    /// Whether a permission is held in the workspace, to show its button.
+    pub(super) fn may_in_workspace(&self, permission: &str) -> bool {
+        self.workspace.is_some_and(|id| self.caller.require(id, permission).is_ok())
+    }
+
+    /// Commits what a form changed and leads on to an address of ours in the same workspace. The
+    /// same form, sent again, leads there too.
+    pub(super) async fn leave(&self, tx: WriteTx, path: &str) -> Result<Response> {
+        Ok(tx.answer(redirect(&self.to(path))).await?.into_response())
+    }
+
+    /// An address of ours in the same workspace.
+    pub(crate) fn to(&self, path: &str) -> String {
+        self.workspace.map_or_else(|| path.to_owned(), |workspace| address_in(path, None, workspace))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_keeps_what_it_says_besides() {
+        let id = TenantId(Uuid::nil());
+        let nil = Uuid::nil();
+        assert_eq!(address_in("/jobs", None, id), format!("/jobs?workspace={nil}"));
+        assert_eq!(address_in("/jobs", Some("state=failed"), id), format!("/jobs?state=failed&workspace={nil}"));
+    }
+}

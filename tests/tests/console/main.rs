@@ -1,0 +1,10 @@
+//! The console in a real browser: each page in both schemes and sizes, by keyboard, and without JavaScript.
+
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
+mod browser;
+mod budgets;
+mod keyboard;
+mod pages;
+mod scripts;
+mod without_scripts;
