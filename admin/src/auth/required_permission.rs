@@ -55,7 +55,7 @@ pub(crate) enum Needs {
     /// A person who signed in, for operations about that person. Keys are refused.
     #[oai(rename = "person")]
     Person,
-    /// A person who makes a tenant of their own, or an operator who may make tenants for others.
+    /// A person who makes their own tenant, or an operator who may make tenants for others.
     #[oai(rename = "person-or-tenants:write")]
     NewTenant,
 }

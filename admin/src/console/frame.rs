@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{form_key, notice::Notice, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
-/// Returns the frame of a page.
+/// The frame of a page. `frame.html` shows it.
 pub(crate) struct Frame {
     pub(crate) title: &'static str,
     pub(crate) notice: Option<Notice>,
@@ -56,7 +56,7 @@ pub(crate) struct ThemeChoice {
 }
 
 impl Frame {
-    /// The frame of a page.
+    /// Returns the frame of a page.
     pub(super) async fn new(state: &AppState, visitor: &Visitor, title: &'static str) -> Result<Self, ApiError> {
         let mut tx = state.db.read(Scope::System).await?;
         let user = store::get(&mut tx, visitor.person.user_id).await?.ok_or_else(ApiError::unauthorized)?;

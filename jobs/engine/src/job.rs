@@ -67,7 +67,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// The queue of a kind. Each queue has slots of its own in a worker, so that slow work does not
+/// The queue of a kind. Each queue has its own slots in a worker, so that slow work does not
 /// hold up other work. It needs a row in the table `queues`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Queue(&'static str);

@@ -20,7 +20,7 @@ async fn make_key(app: &TestApp, who: &SignedIn, tenant: &str) -> (StatusCode, V
     answer(request.header("idempotency-key", "make").json(&body)).await
 }
 
-/// Returns an owner of the returned tenant, and an admin there who also has a tenant of their own.
+/// Returns an owner of the returned tenant, and an admin there who also has their own tenant.
 async fn owner_and_admin(app: &TestApp) -> (SignedIn, SignedIn, String) {
     let owner = app.person("owner@example.com").await;
     app.person("admin@example.com").await;

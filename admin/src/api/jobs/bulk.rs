@@ -164,7 +164,7 @@ pub(crate) struct BulkApi {
 impl BulkApi {
     /// Apply an action to many jobs.
     ///
-    /// Up to 1,000 jobs are changed in one transaction; a job of its own changes more. Jobs that
+    /// Up to 1,000 jobs are changed in one transaction; a separate job changes more. Jobs that
     /// the action does not fit are skipped and counted by reason. `resolve` applies only to calls
     /// that were looked for three times after the provider's time to show them, each time
     /// completely and without a match.
