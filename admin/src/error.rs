@@ -213,7 +213,7 @@ impl ApiError {
     }
 
     pub(crate) fn missing_permission(needed: &str) -> Self {
-        let detail = format!("This needs the permission {needed}: use credentials that have it.");
+        let detail = format!("This needs the permission {needed}.");
         Self::forbidden(ErrorCode::MissingPermission, detail)
     }
 
