@@ -1,4 +1,5 @@
-//! Every page in both schemes and sizes: nothing that axe finds, no complaint, nothing beyond the edge.
+//! Every page in both schemes and sizes: axe finds nothing, there is no error, and nothing is
+//! beyond the edge.
 
 use std::{fs, path::PathBuf};
 
@@ -10,7 +11,8 @@ use super::{
     stage,
 };
 
-/// Pages for whoever comes, and pages of somebody who is signed in; the last is a page for what is not there.
+/// Pages for everybody, and pages for people who are signed in. The last one is the page for an
+/// unknown address.
 pub(crate) const OPEN: [&str; 3] = ["/sign-in", "/sign-up", "/forgot-password"];
 pub(crate) const SIGNED_IN: [&str; 7] = ["/me", "/workspace", "/jobs", "/keys", "/audit", "/ui-parts", "/nowhere"];
 
@@ -41,7 +43,7 @@ pub(crate) async fn faults(tab: &Tab) -> Vec<String> {
     if sideways != 0 {
         faults.push(format!("it scrolls {sideways} px sideways"));
     }
-    // The checker's own scripts are none of the page's.
+    // The policy of the page does not apply to the scripts of the checker.
     tab.page.evaluate(fs::read_to_string(setting("LINECOOK_AXE")).unwrap()).await.unwrap();
     let found: Vec<String> = tab
         .look("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html + ' ' + node.failureSummary)}`))")
