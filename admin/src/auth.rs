@@ -56,7 +56,7 @@ impl<'a> ApiExtractor<'a> for Caller {
     fn register(registry: &mut Registry) {
         let bearer = MetaSecurityScheme {
             ty: "http",
-            description: Some("An API key, or an access token of somebody who signed in."),
+            description: Some("An API key, or the access token of a person who signed in."),
             name: None,
             key_in: None,
             scheme: Some("bearer"),
@@ -68,8 +68,8 @@ impl<'a> ApiExtractor<'a> for Caller {
         let session = MetaSecurityScheme {
             ty: "apiKey",
             description: Some(
-                "A browser's session. What changes something has to come from our own pages. On https the name begins with \
-                 __Host-.",
+                "A browser's session. A request that changes something has to come from our own pages. On https the name begins \
+                 with __Host-.",
             ),
             name: Some(cookies::SESSION),
             key_in: Some("cookie"),
@@ -114,7 +114,7 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
             held.values().any(|held| held.allow(required_permission::MAKES_TENANTS))
         }
         (RequiredPermission::Permission(needed), Access::Everywhere(held)) => held.allow(needed),
-        // Who is in no tenant is refused as soon as one is asked for.
+        // A caller in no tenant is refused as soon as the operation asks for one.
         (RequiredPermission::Permission(needed), Access::Tenants { held, .. }) => {
             held.is_empty() || held.values().any(|held| held.allow(needed))
         }

@@ -1,4 +1,4 @@
-//! Settings about requests.
+//! The settings about requests.
 
 use std::{num::NonZeroU32, str::FromStr, time::Duration};
 
@@ -15,7 +15,8 @@ pub struct HttpConfig {
     /// `https://app.example.com,https://staging.example.com`. None by default.
     #[arg(long, env = "CORS_ORIGINS", default_value = "")]
     pub cors_origins: Origins,
-    /// Seconds that the body of a request may take to arrive; an upload may take ten times as long.
+    /// The seconds in which the body of a request has to arrive. An upload may take ten times as
+    /// long.
     #[arg(long, env = "REQUEST_BODY_SECONDS", default_value = "30", value_parser = seconds)]
     pub body_time: Duration,
     /// Connections.
@@ -29,21 +30,25 @@ pub struct HttpConfig {
 /// The bounds of connections: their number, and the time that they may wait for their peer.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct ConnectionConfig {
-    /// Connections at once. A further one closes the one that has waited longest for its other end.
+    /// The most connections at once. A new one takes the place of the one that has waited longest
+    /// for its peer.
     #[arg(long, env = "MAX_CONNECTIONS", default_value_t = Self::default().total,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub total: u32,
-    /// The same of one address; behind proxies, the requests of one address that run at once.
+    /// The most connections of one address. Behind proxies: the most running requests of one
+    /// address.
     #[arg(long, env = "MAX_CONNECTIONS_PER_CLIENT", default_value_t = Self::default().per_client,
         value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub per_client: u32,
-    /// Seconds that the head of a request may take to arrive.
+    /// The seconds in which the head of a request has to arrive.
     #[arg(long, env = "REQUEST_HEAD_SECONDS", default_value = "10", value_parser = seconds)]
     pub head_time: Duration,
-    /// Seconds that a connection may be idle between requests; more than the proxies in front allow.
+    /// The seconds for which a connection may be idle between requests. Set more than the proxies
+    /// in front do.
     #[arg(long, env = "IDLE_CONNECTION_SECONDS", default_value = "95", value_parser = seconds)]
     pub idle_time: Duration,
-    /// Seconds that an answer may find no reader; each 4 KiB that are taken give one second back.
+    /// The seconds for which nobody may read a response. Each 4 KiB that are read give a second
+    /// back.
     #[arg(long, env = "RESPONSE_STALL_SECONDS", default_value = "20", value_parser = seconds)]
     pub stall_time: Duration,
 }
@@ -71,7 +76,7 @@ pub struct BudgetConfig {
     #[arg(long, env = "UPLOAD_DISK_MIB", default_value_t = Self::default().upload_disk_mib,
         value_parser = clap::value_parser!(u32).range(32..=65_536))]
     pub upload_disk_mib: u32,
-    /// MiB of uploaded pictures in memory, to be decoded and stored.
+    /// MiB of uploaded pictures in memory, until they are decoded and stored.
     #[arg(long, env = "PICTURE_MEMORY_MIB", default_value_t = Self::default().picture_memory_mib,
         value_parser = clap::value_parser!(u32).range(20..=65_536))]
     pub picture_memory_mib: u32,
@@ -90,7 +95,8 @@ impl Default for BudgetConfig {
 /// The rate limits of plans and of callers without credentials.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub struct RateConfig {
-    /// Requests an hour of a tenant on the plan basic, and of each of its keys; `none`: any number.
+    /// Requests an hour of a tenant on the plan basic, and of each of its keys and people. `none`:
+    /// no limit.
     #[arg(long, env = "RATE_LIMIT_BASIC", default_value = "100")]
     pub basic: Rate,
     /// The same on the plan pro.
@@ -99,7 +105,7 @@ pub struct RateConfig {
     /// The same on the plan enterprise.
     #[arg(long, env = "RATE_LIMIT_ENTERPRISE", default_value = "2000")]
     pub enterprise: Rate,
-    /// Requests a minute of one machine that come without credentials or sign in; `none` for no
+    /// Requests a minute of one machine that have no credentials or are to sign in. `none`: no
     /// limit.
     #[arg(long, env = "RATE_LIMIT_CLIENT", default_value = "30")]
     pub client: Rate,

@@ -1,6 +1,7 @@
-//! The console: the pages of people who are signed in. docs/CONSOLE.md shows how one is made.
+//! The console: the pages for people who are signed in. docs/CONSOLE.md shows how to make one.
 //!
-//! [`pages`] lists them. Each declares what it needs as an operation of the API does, and passes the same layers.
+//! [`pages`] lists them. Each declares its permission as an operation of the API does, and passes
+//! the same layers.
 
 mod assets;
 mod error_page;
@@ -28,7 +29,7 @@ pub(crate) use self::{
 };
 use crate::state::AppState;
 
-/// Adds the pages and the files that they load.
+/// Adds the pages, and the files that they load.
 pub(crate) fn add_to(route: Route, state: &AppState) -> Route {
     let route = pages::add_to(route, pages::all(&state.public_url));
     route.at(format!("{}:hash/:name", assets::PATH), get(assets::serve))

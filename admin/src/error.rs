@@ -73,10 +73,10 @@ pub enum ApiError {
         #[oai(header = "Retry-After")]
         Option<u64>,
     ),
-    /// The request has too many bytes.
+    /// The body, or the picture, is too large.
     #[oai(status = 413, content_type = "application/problem+json")]
     TooLarge(Json<Problem>),
-    /// The body has another type than the operation takes.
+    /// The body has a media type that the operation does not take.
     #[oai(status = 415, content_type = "application/problem+json")]
     MediaType(Json<Problem>),
     /// The request can be read, but a value in it is not allowed.
@@ -97,7 +97,7 @@ pub enum ApiError {
     #[oai(status = 503, content_type = "application/problem+json")]
     Unavailable(
         Json<Problem>,
-        /// Seconds after which it may be tried again.
+        /// The seconds to wait before trying again.
         #[oai(header = "Retry-After")]
         u64,
     ),
@@ -137,33 +137,33 @@ impl ApiError {
     }
 
     pub(crate) fn unauthorized() -> Self {
-        let detail = "Send an API key or an access token as `Authorization: Bearer ...`; `admin create-operator` makes the first \
-                      key, POST /api/v1/auth/login a token.";
+        let detail = "Send an API key or an access token as `Authorization: Bearer ...`. `admin create-operator` makes the first \
+                      key, and POST /api/v1/auth/login returns a token.";
         Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, detail)))
     }
 
     pub(crate) fn operators_only() -> Self {
-        let detail = "This concerns every tenant: it takes an operator's key.";
+        let detail = "This concerns all tenants: use an operator's credentials.";
         Self::forbidden(ErrorCode::OperatorsOnly, detail)
     }
 
     pub(crate) fn people_only() -> Self {
-        let detail = "This is about a person: sign in, and send the access token instead of a key.";
+        let detail = "This needs a person: sign in, and send the access token instead of a key.";
         Self::forbidden(ErrorCode::PeopleOnly, detail)
     }
 
     pub(crate) fn unverified() -> Self {
-        let detail = "Open the link in the mail first: another one was sent if the last is some minutes old.";
+        let detail = "The address is not confirmed: open the link in the mail. If the last mail is some minutes old, another one was sent.";
         Self::forbidden(ErrorCode::EmailNotVerified, detail)
     }
 
     pub(crate) fn foreign_form() -> Self {
-        let detail = "This form was not sent by a page of ours: open the page again and send it from there.";
+        let detail = "This form was not sent by one of our pages: open the page again and send it from there.";
         Self::forbidden(ErrorCode::ForeignForm, detail)
     }
 
     pub(crate) fn owners_only() -> Self {
-        let detail = "Only owners of the tenant do that: ask one of them.";
+        let detail = "Only owners of the tenant may do that: ask one of them.";
         Self::forbidden(ErrorCode::OwnersOnly, detail)
     }
 
@@ -173,17 +173,17 @@ impl ApiError {
     }
 
     pub(crate) fn bad_refresh_token() -> Self {
-        let detail = "The refresh token is not good, or not any more: sign in again.";
+        let detail = "The refresh token is wrong, used or expired: sign in again.";
         Self::Unauthorized(Json(Problem::new(StatusCode::UNAUTHORIZED, ErrorCode::BadRefreshToken, detail)))
     }
 
     pub(crate) fn bad_code() -> Self {
-        let detail = "The link is not valid, was used, or its time is over: ask for a new one.";
+        let detail = "The link is wrong, was used, or has expired: ask for a new one.";
         Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::BadCode, detail)))
     }
 
     pub(crate) fn last_owner() -> Self {
-        Self::conflict(ErrorCode::LastOwner, "A tenant keeps one owner at least: make somebody else an owner first.")
+        Self::conflict(ErrorCode::LastOwner, "A tenant needs at least one owner: make somebody else an owner first.")
     }
 
     pub(crate) fn not_configured(what: &str, setting: &str) -> Self {
@@ -195,7 +195,7 @@ impl ApiError {
 
     pub(crate) fn too_many_tries(wait: Duration) -> Self {
         let seconds = wait.as_secs().max(1);
-        let detail = format!("There were too many tries: wait for {seconds} seconds.");
+        let detail = format!("There were too many attempts: wait for {seconds} seconds.");
         Self::too_many(ErrorCode::TooManyTries, detail, seconds)
     }
 
@@ -208,12 +208,12 @@ impl ApiError {
     }
 
     pub(crate) fn no_tenant() -> Self {
-        let detail = "You are in no tenant: make one, or have somebody invite you.";
+        let detail = "You are in no tenant: make one, or ask somebody to invite you.";
         Self::forbidden(ErrorCode::NoTenant, detail)
     }
 
     pub(crate) fn missing_permission(needed: &str) -> Self {
-        let detail = format!("This takes the permission {needed}.");
+        let detail = format!("This needs the permission {needed}.");
         Self::forbidden(ErrorCode::MissingPermission, detail)
     }
 
@@ -249,23 +249,23 @@ impl ApiError {
     }
 
     pub(crate) fn too_slow() -> Self {
-        let detail = "The body took too long to arrive. Send it again.";
+        let detail = "The body did not arrive in time: send it again.";
         Self::TooSlow(Json(Problem::new(StatusCode::REQUEST_TIMEOUT, ErrorCode::TooSlow, detail)))
     }
 
     pub(crate) fn rate_limited(wait_seconds: u64) -> Self {
         let detail =
-            format!("Too many requests: try again in {wait_seconds} seconds. RateLimit says what is left of what.");
+            format!("Too many requests: try again in {wait_seconds} seconds. The header RateLimit shows what is left.");
         Self::TooMany(Json(Problem::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::RateLimited, detail)), wait_seconds)
     }
 
     pub(crate) fn in_flight() -> Self {
-        let detail = "A request with this Idempotency-Key runs. Send it again in a moment for its answer.";
+        let detail = "A request with this Idempotency-Key is running: send it again in a moment for its response.";
         Self::InFlight(Json(Problem::new(StatusCode::CONFLICT, ErrorCode::IdempotencyInFlight, detail)), Some(1))
     }
 
     pub(crate) fn took_too_long() -> Self {
-        let detail = "This took too long and was given up. Look whether it had an effect before you try again.";
+        let detail = "This took too long and was stopped. Check whether it had an effect before you try again.";
         Self::not_now(ErrorCode::TookTooLong, detail)
     }
 
@@ -279,32 +279,34 @@ impl ApiError {
     /// Returns the error for a commit whose outcome is unknown, as the database's response was
     /// lost.
     pub(crate) fn unclear(cause: impl std::error::Error) -> Self {
-        tracing::warn!(causes = chain(&cause), "a commit had no answer");
-        let detail = "The database went away while this was committed, so it may be done. Repeat it with the same \
-                      Idempotency-Key to learn that; without one, look first.";
+        tracing::warn!(causes = chain(&cause), "a commit got no response");
+        let detail = "The database went away during the commit, so the request may have had its effect. Repeat it with the \
+                      same Idempotency-Key. If it had no key, check its effect first.";
         Self::not_now(ErrorCode::Unavailable, detail)
     }
 
     pub(crate) fn origin_not_listed() -> Self {
-        let detail = "Pages of other sites may not call this API; its operator lists those that may in CORS_ORIGINS.";
+        let detail =
+            "Pages of this origin may not call the API: its operator lists the origins that may in CORS_ORIGINS.";
         Self::forbidden(ErrorCode::OriginNotListed, detail)
     }
 
     /// Logs the cause and hides it from the client.
     pub(crate) fn internal(cause: impl std::error::Error) -> Self {
         tracing::error!(causes = chain(&cause), "a request failed");
-        let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
+        let detail =
+            "Something failed on our side. Try again. If it happens again, tell the operator when it happened.";
         Self::Internal(Json(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail)))
     }
 
     pub(crate) fn too_many_streams() -> Self {
-        let detail = "Too many event streams are open. Try again in a moment, or ask for the job itself.";
+        let detail = "Too many event streams are open: try again in a moment, or get the job itself.";
         Self::not_now(ErrorCode::TooManyStreams, detail)
     }
 
-    /// The process has no room for that beside what it does already.
+    /// Returns the error of a process that has no room for the request now.
     pub(crate) fn busy() -> Self {
-        Self::not_now(ErrorCode::Busy, "Too much is sent or asked at once. Try again in a few seconds.")
+        Self::not_now(ErrorCode::Busy, "The server is busy: try again in a few seconds.")
     }
 
     fn not_now(code: ErrorCode, detail: impl Into<String>) -> Self {
@@ -314,7 +316,7 @@ impl ApiError {
 
     pub(crate) fn unavailable(what: &str, cause: impl std::error::Error) -> Self {
         tracing::warn!(what, causes = chain(&cause), "a request failed");
-        let detail = format!("The {what} does not answer. Try again in a moment.");
+        let detail = format!("The {what} does not respond: try again in a moment.");
         Self::not_now(ErrorCode::Unavailable, detail)
     }
 }

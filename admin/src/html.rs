@@ -38,7 +38,7 @@ pub(crate) struct FormPage {
     pub(crate) lead: Option<String>,
     pub(crate) error: Option<String>,
     pub(crate) fields: Vec<Field>,
-    /// Without one there is nothing to send.
+    /// The button's text; empty if there is nothing to send.
     pub(crate) button: &'static str,
     /// Alternative links.
     pub(crate) ways: Vec<(String, String)>,
@@ -113,7 +113,8 @@ pub(crate) fn page(status: StatusCode, template: &impl Template) -> Response {
     poem::web::Html(rendered(template)).with_status(status).into_response()
 }
 
-/// A page that leads on to another site by itself, as the answer to a form: browsers hold redirects to where our forms may go.
+/// Returns a page that leads on to another site by itself, as the response to a form. Browsers
+/// would refuse a redirect: they allow it only to the targets of our forms.
 pub(crate) fn onward(to: &str) -> Response {
     let mut response = message_page(StatusCode::OK, "One moment", "You are sent on.", &[(to, "Continue")]);
     if let Ok(value) = HeaderValue::from_str(&format!("0; url={to}")) {

@@ -1,6 +1,8 @@
-//! The server: accepts connections, gives each request to the application, and cuts connections that wait for nothing.
+//! The HTTP server. It accepts connections, gives each request to the application, and cuts
+//! connections that wait for nothing.
 //!
-//! HTTP/1.1 only: the routers in front of us speak that, and one request at a time a connection bounds what one may cost.
+//! It speaks HTTP/1.1 only, as the routers in front of it do. One request at a time on a connection
+//! bounds its cost.
 
 mod answer;
 mod connections;
@@ -27,23 +29,23 @@ use self::{
 };
 use crate::{AppState, app, budgets::Budgets};
 
-/// Requests that run when the process is to stop may take so long.
+/// The time that running requests have when the process is to stop.
 const DRAIN: Duration = Duration::from_secs(20);
 
-/// The head of a request: its headers, and their number.
+/// The largest head of a request, and the most headers.
 const MAX_HEAD_BYTES: usize = 32 * 1024;
 const MAX_HEADERS: usize = 100;
 
-/// What the system keeps of an answer that nobody reads. It doubles it.
+/// The buffer of the system for a response that nobody reads. The system doubles it.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
-/// Connections that wait for us to accept them.
+/// The most connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// After a failed accept, such as one for which no file descriptor is left.
+/// The wait after a failed accept, for example if no file descriptor is left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Told to whom there is no room for.
+/// The response to a connection for which there is no room.
 const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
 
@@ -62,13 +64,13 @@ pub async fn listen(host: &str, port: u16) -> std::io::Result<TcpListener> {
 fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_reuseaddr(true)?;
-    // Accepted sockets inherit it.
+    // Accepted sockets inherit the size.
     socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
-/// Serves until `stop`; then requests that run may end.
+/// Serves until `stop`. Running requests may then end.
 pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Output = ()>) -> std::io::Result<()> {
     let local = listener.local_addr()?;
     tracing::info!(addr = %format_args!("socket://{local}"), "admin listens");
@@ -108,7 +110,7 @@ pub async fn serve(listener: TcpListener, state: AppState, stop: impl Future<Out
     Ok(())
 }
 
-/// Writes what fits at once: nobody is waited for.
+/// Writes as much of the refusal as fits, without waiting for the client.
 fn refuse(mut stream: TcpStream) {
     tokio::spawn(tokio::time::timeout(Duration::from_secs(1), async move {
         let _ = stream.write_all(REFUSAL).await;
@@ -142,7 +144,7 @@ async fn connect<E>(
     let io = TokioIo::new(Socket::new(stream, Arc::clone(&activity)));
     let serving = http1::Builder::new()
         .timer(TokioTimer::new())
-        // Ours tells a head that does not end from a connection that is idle.
+        // Our own timeouts tell an unfinished head from an idle connection.
         .header_read_timeout(None)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES)

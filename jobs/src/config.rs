@@ -128,7 +128,7 @@ pub struct ServicesConfig {
     /// Mail.
     #[command(flatten)]
     pub mail: MailConfig,
-    /// Who may come in.
+    /// The settings about people.
     #[command(flatten)]
     pub people: PeopleConfig,
 }

@@ -1,13 +1,13 @@
-//! Idempotent requests: a request has one effect however often it arrives, and its response is
+//! Idempotent requests. A request has one effect however often it arrives, and its response is
 //! stored.
 //!
-//! A request claims its key in a transaction of its own. Its last statement before the commit stores
-//! the response, if the key's row still has the request's id ([`store::answer`]). So the response is
-//! there exactly if the effect is.
+//! A request claims its key in its own transaction. Its last statement before the commit stores the
+//! response, if the key's row still has the request's id ([`store::answer`]). So the response
+//! exists if and only if the effect does.
 //!
 //! A request that takes a key over waits for the lock of the key's row, and then gives the row
-//! another id. By then the transaction of the first holder has committed, and the key has its
-//! response. Or it has not, and it will find no row and roll back.
+//! another id. By then one of two things has happened. The transaction of the first holder has
+//! committed, and the key has its response. Or it has not, and it will find no row and roll back.
 
 pub mod store;
 

@@ -103,7 +103,7 @@ mod tests {
     use crate::{engine::periodic::next_tick, tenants::permissions};
 
     /// Collects the kinds that files in a folder declare, each with its file. Tests and the engine
-    /// have kinds of their own.
+    /// have their own kinds.
     fn declared(folder: &Path, found: &mut Vec<(String, String)>) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

@@ -70,10 +70,10 @@ pub enum SecretError {
     #[error("a stored secret is malformed")]
     Malformed,
     /// Its key is not in the keyring.
-    #[error("key {0:?} is not in ENCRYPTION_KEYS")]
+    #[error("key {0:?} is not in ENCRYPTION_KEYS: add it again")]
     UnknownKey(String),
     /// The text was changed or moved, or the key with this id has other bytes.
-    #[error("a stored secret does not decrypt at its place")]
+    #[error("a stored secret does not decrypt: it was changed, moved, or its key was replaced")]
     Refused,
 }
 

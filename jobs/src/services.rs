@@ -21,7 +21,7 @@ use crate::{
 pub struct Services {
     /// Encrypts stored secrets.
     pub keyring: Keyring,
-    /// Who may make an account.
+    /// The people who may make an account.
     pub sign_up: SignUp,
     /// Hashes passwords.
     pub passwords: Passwords,

@@ -14,7 +14,8 @@ use crate::secrets::{is_placeholder, is_varied};
 /// The minimum number of characters of `SECRET_KEY`.
 const SHORTEST: usize = 32;
 
-/// The minimum number of different characters in it. 32 random ones have about 13 if they are hexadecimal.
+/// The minimum number of different characters in it. 32 random hexadecimal characters have about 13
+/// different ones.
 const LEAST_VARIETY: usize = 8;
 
 /// Makes and checks codes.

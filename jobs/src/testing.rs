@@ -1,4 +1,4 @@
-//! Support for tests: an engine over the test's own database, and a world of its own in the
+//! Support for tests: an engine over the test's own database, and its own world in the
 //! sandbox.
 //!
 //! `scripts/test` starts the servers and the sandbox.
@@ -98,7 +98,7 @@ impl Bench {
         tx.commit().await.expect("a commit");
     }
 
-    /// Returns a bench for another tenant of the same engine, with a world of its own in the
+    /// Returns a bench for another tenant of the same engine, with its own world in the
     /// sandbox.
     #[must_use]
     pub fn beside(&self, tenant_id: TenantId) -> Self {

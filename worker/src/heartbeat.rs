@@ -1,4 +1,4 @@
-//! The heartbeat: keeps the process's lease, on a connection of its own.
+//! The heartbeat: keeps the process's lease, on its own connection.
 
 use std::{
     sync::Arc,

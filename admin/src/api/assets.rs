@@ -55,7 +55,7 @@ impl AssetsApi {
         let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
         let folder = assets::create_folder(&mut tx, services, caller.actor(), tenant_id, &body.name).await?;
         let folder = folder.ok_or_else(|| {
-            ApiError::conflict(ErrorCode::FolderExists, "A folder of that name exists: use it, or take another name.")
+            ApiError::conflict(ErrorCode::FolderExists, "A folder of that name exists: use it, or choose another name.")
         })?;
         tx.answer(CreatedFolder::Created(Json(folder.into()))).await
     }

@@ -1,4 +1,4 @@
-//! Whether the process, the database and Redis answer.
+//! Health checks of the process, the database, Redis and the workers.
 
 use jobs::engine::{
     Scope,
@@ -8,7 +8,7 @@ use poem_openapi::{Object, OpenApi, payload::Json};
 
 use crate::{ApiError, api::Tag, state::AppState};
 
-/// It answers.
+/// The result of a health check that passed.
 #[derive(Debug, Object)]
 pub(crate) struct Health {
     /// `ok`.
@@ -25,30 +25,36 @@ pub(crate) struct HealthApi {
 
 #[OpenApi(tag = "Tag::Health")]
 impl HealthApi {
-    /// Whether the process answers.
+    /// Check that the process responds.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     #[expect(clippy::unused_async, reason = "the framework wants operations to be async")]
     async fn process(&self) -> Json<Health> {
         ok()
     }
 
-    /// Whether the database answers.
+    /// Check that the database responds.
     #[oai(path = "/health/db", method = "get", operation_id = "get_health_db")]
     async fn database(&self) -> Result<Json<Health>, ApiError> {
         self.state.db.ping().await.map_err(|error| ApiError::unavailable("database", error))?;
         Ok(ok())
     }
 
-    /// Whether Redis answers. Jobs run without it, only slower.
+    /// Check that Redis responds. Without it jobs still run, but slower.
     #[oai(path = "/health/redis", method = "get", operation_id = "get_health_redis")]
     async fn redis(&self) -> Result<Json<Health>, ApiError> {
         self.state.window.ping().await.map_err(|error| ApiError::unavailable("Redis", error))?;
         Ok(ok())
     }
 
-    /// Whether somebody consumes the work. Red when a queue that is not paused has work, due now or within five minutes, and no
-    /// live worker; when due work has not been made available for a minute; when work that nothing holds back waits for over a
-    /// minute (five where no slot is free) and nothing of the queue is taken. Green when idle.
+    /// Check that workers take the work.
+    ///
+    /// The check fails if one of these holds for a queue that is not paused:
+    /// - It has work, due now or within five minutes, and no live worker.
+    /// - Due work has not been made available for a minute.
+    /// - Work that nothing holds back has waited for over a minute (five if no slot is free), and
+    ///   no job of the queue was taken meanwhile.
+    ///
+    /// An idle system passes.
     #[oai(path = "/health/workers", method = "get", operation_id = "get_health_workers")]
     async fn workers(&self) -> Result<Json<Health>, ApiError> {
         let mut tx = self.state.db.read(Scope::System).await?;
@@ -64,13 +70,15 @@ impl HealthApi {
 fn words(queue: &str, trouble: Trouble) -> String {
     match trouble {
         Trouble::Nobody => {
-            format!("Queue {queue} has work now or within five minutes, and no live worker: start one that serves it.")
+            format!(
+                "Queue {queue} has work now or within five minutes, and no live worker: start a worker that serves it."
+            )
         }
         Trouble::NotPromoted => {
-            format!("Queue {queue} has work that no worker makes available: see the workers' logs for why.")
+            format!("Queue {queue} has due work that no worker makes available: look into the workers' logs.")
         }
         Trouble::Standstill => {
-            format!("Queue {queue} has work that could run and has waited for minutes, and nothing of it is taken.")
+            format!("Queue {queue} has work that could run and has waited for minutes, but no worker takes it.")
         }
     }
 }

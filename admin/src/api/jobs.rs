@@ -219,7 +219,10 @@ impl JobsApi {
         let tenant_id = caller.tenant(body.tenant_id)?;
         let (kind, job) = checked(&caller, tenant_id, &body.kind, body.args)?;
         if body.copies.is_some_and(|copies| copies > 1) && body.kind != "noop" {
-            return Err(ApiError::unprocessable(ErrorCode::BadCopies, "copies is for noop jobs, to try a deployment."));
+            return Err(ApiError::unprocessable(
+                ErrorCode::BadCopies,
+                "copies is only for noop jobs, to try a deployment: leave it out.",
+            ));
         }
         let copies = usize::try_from(body.copies.unwrap_or(1)).unwrap_or(1);
         let new = ByHand { tenant_id, kind, job, run_at: body.run_at, copies };
@@ -237,7 +240,7 @@ fn checked(caller: &Caller, tenant_id: TenantId, kind: &str, args: Value) -> Res
         return Err(ApiError::unprocessable(ErrorCode::UnknownKind, detail));
     };
     let Some(permission) = kind.permission else {
-        let detail = format!("Jobs of kind {} come of other requests only.", kind.name);
+        let detail = format!("Jobs of kind {} are made by other requests only.", kind.name);
         return Err(ApiError::unprocessable(ErrorCode::BadKind, detail));
     };
     caller.require(tenant_id, permission)?;

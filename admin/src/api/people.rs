@@ -69,7 +69,7 @@ pub(crate) fn address(email: &str) -> Result<Address, ApiError> {
 
 impl From<BadAddress> for ApiError {
     fn from(_: BadAddress) -> Self {
-        let detail = "email should look like name@example.com, with plain letters before the @.";
+        let detail = "email should look like name@example.com, with only ASCII letters before the @.";
         Self::unprocessable(ErrorCode::BadEmail, detail)
     }
 }

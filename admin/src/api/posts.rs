@@ -48,7 +48,7 @@ pub(crate) struct PostBody {
 impl PostBody {
     fn checked(self) -> Result<NewPost, ApiError> {
         if self.caption.trim().is_empty() {
-            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption should say something."));
+            return Err(ApiError::unprocessable(ErrorCode::BadCaption, "caption is blank: write one."));
         }
         let accounts = self.account_ids.into_iter().map(AccountId).collect();
         Ok(NewPost { caption: self.caption, asset_id: self.asset_id.map(AssetId), accounts })
@@ -71,8 +71,8 @@ pub(crate) struct NewSchedule {
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewPlacement {
     post_id: Uuid,
-    /// The time to publish; by default the time that its calendar planned. A time in the past means
-    /// now.
+    /// The time to publish; by default the time that its calendar planned, or now if there is none.
+    /// A time more than five minutes in the past is refused.
     scheduled_at: Option<DateTime<Utc>>,
     /// A picture for this account in place of the post's own.
     asset_id: Option<Uuid>,

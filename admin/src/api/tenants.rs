@@ -47,8 +47,7 @@ pub(crate) struct TenantsApi {
 impl TenantsApi {
     /// Make a tenant.
     ///
-    /// Operators make them for others, on any plan. A person makes some of their own, on the plan
-    /// basic.
+    /// Operators make them for others, on any plan. A person makes their own, on the plan basic.
     #[oai(path = "/tenants", method = "post", operation_id = "create_tenant")]
     async fn create(
         &self,

@@ -1,6 +1,6 @@
-//! Who a request comes from: read once, before its body is.
+//! The identity behind a request. It is read once, before the request's body.
 
-#![expect(clippy::disallowed_methods, reason = "that comes before any Idempotency-Key")]
+#![expect(clippy::disallowed_methods, reason = "callers are identified before any Idempotency-Key is read")]
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -24,34 +24,35 @@ use uuid::Uuid;
 use super::{Lookups, client::Client};
 use crate::{ApiError, console, error::ErrorCode, http::cookies, state::AppState};
 
-/// Names one of the caller's tenants, for a request whose address and body name none.
+/// The header that names one of the caller's tenants, for a request whose address and body name
+/// none.
 pub(crate) const TENANT_HEADER: &str = "linecook-tenant";
 
-/// Somebody with valid credentials.
+/// A caller with valid credentials.
 #[derive(Debug)]
 pub(crate) struct Identity {
-    /// The person, if it is one and no key.
+    /// The person; `None` for a key.
     pub(crate) person: Option<Person>,
     pub(crate) access: Access,
     pub(crate) actor: Actor,
-    /// What its tenants pay for.
+    /// The plans of its tenants.
     plans: BTreeMap<TenantId, Plan>,
     credential: Credential,
 }
 
-/// Who is signed in.
+/// The person who is signed in.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Person {
     pub(crate) user_id: UserId,
     pub(crate) session_id: SessionId,
 }
 
-/// Where somebody may do what.
+/// The tenants that a caller reaches, with the permissions there.
 #[derive(Debug)]
 pub(crate) enum Access {
-    /// In every tenant, and in what concerns all: operators.
+    /// All tenants, and operations that concern all of them: operators.
     Everywhere(Permissions),
-    /// In some tenants; `current` is meant where none is named.
+    /// Some tenants. `current` is the tenant of requests that name none.
     Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions> },
 }
 
@@ -64,21 +65,22 @@ impl Access {
     }
 }
 
-/// What a caller proved itself with.
+/// The credential by which a caller was identified.
 #[derive(Debug, Clone, Copy)]
 enum Credential {
     Key(Uuid),
     Session(SessionId),
 }
 
-/// Finds out whose request it is, before anything of its body is read. Wrong credentials are none: the operation refuses.
+/// Identifies the caller of a request before its body is read. Wrong credentials count as none, so
+/// the operation refuses the request.
 pub(crate) async fn identify<E: Endpoint>(
     endpoint: E,
     mut request: Request,
     (state, lookups): (AppState, Arc<Lookups>),
 ) -> poem::Result<Response> {
     let client = Client::of(&request, state.trusted_proxies);
-    // Whether the process runs is asked while the database is away too.
+    // Health checks and the assets of pages have to work while the database is away.
     let is_open = ["/health", console::ASSETS_PATH].iter().any(|path| request.uri().path().starts_with(path));
     if !is_open && let Some(mut identity) = find(&state, &lookups, &request, &client).await? {
         if let Some(named) = named_tenant(&request)? {
@@ -90,7 +92,7 @@ pub(crate) async fn identify<E: Endpoint>(
     endpoint.call(request).await.map(poem::IntoResponse::into_response)
 }
 
-/// The tenant that the header names.
+/// Returns the tenant that the header names.
 fn named_tenant(request: &Request) -> Result<Option<TenantId>, ApiError> {
     let mut named = request.headers().get_all(TENANT_HEADER).iter();
     let (Some(named), None) = (named.next(), named.next()) else {
@@ -134,7 +136,7 @@ async fn find(
     Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
 }
 
-/// Looks a secret up, unless its machine guesses too much.
+/// Looks a secret up, unless its client sent too many wrong ones.
 async fn sparingly(
     state: &AppState,
     lookups: &Lookups,
@@ -171,8 +173,10 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
     }))
 }
 
-/// Browsers send cookies along with what other sites make them ask for, so what changes something has to come from our pages. So
-/// has all of the API, where GET makes the tickets of connections.
+/// Returns the value of the session's cookie, if it counts for this request. Browsers also send
+/// cookies with requests that other sites cause. So a request that changes something has to come
+/// from our own pages. A GET of the API must not come from another site, as GET makes the tickets
+/// of connections.
 fn session_cookie(state: &AppState, request: &Request) -> Option<String> {
     let is_of_api = request.uri().path().starts_with("/api/");
     let is_followed = is_safe(request.method()) && !(is_foreign(request) && is_of_api);
@@ -197,7 +201,7 @@ pub(crate) fn is_foreign(request: &Request) -> bool {
     request.header("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
 }
 
-/// Whether one of our own pages sent it.
+/// Returns true if one of our own pages sent the request.
 pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
     request.header(header::ORIGIN).is_some_and(|origin| origin == public_url)
 }
@@ -219,7 +223,7 @@ impl Identity {
         }
     }
 
-    /// Means `named` where a request names no tenant. Operators name one in the request itself.
+    /// Makes `named` the tenant of this request. Operators name a tenant in the request itself.
     fn work_in(&mut self, named: TenantId) -> Result<(), ApiError> {
         if let Access::Tenants { current, held } = &mut self.access {
             if !held.contains_key(&named) {
@@ -230,12 +234,12 @@ impl Identity {
         Ok(())
     }
 
-    /// Whether it sees every tenant.
+    /// Returns true for operators, who see every tenant.
     pub(crate) fn is_operator(&self) -> bool {
         matches!(self.access, Access::Everywhere(_))
     }
 
-    /// The tenant that is meant where none is named.
+    /// Returns the tenant of requests that name none.
     pub(crate) fn current_tenant(&self) -> Option<TenantId> {
         match &self.access {
             Access::Everywhere(_) => None,
@@ -249,8 +253,9 @@ impl Identity {
         self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))
     }
 
-    /// The tenant that a request's `Idempotency-Key` is kept with: the one that the address names, else that of an API key.
-    /// Unlike the tenant that a person works in, it is the same however late a request is repeated.
+    /// Returns the tenant that a request's `Idempotency-Key` is kept with: the one that the address
+    /// names, else that of an API key. It is the same however late a request is repeated. So it is
+    /// never the tenant that a person currently works in.
     pub(crate) fn tenant_of_key(&self, path: &str) -> TenantId {
         let own = match self.credential {
             Credential::Key(_) => self.current_tenant(),
@@ -259,13 +264,13 @@ impl Identity {
         self.named_tenant(path).or(own).unwrap_or(TenantId::SYSTEM)
     }
 
-    /// The tenant that an address names, if the caller is in it.
+    /// Returns the tenant that an address names, if the caller is in it.
     fn named_tenant(&self, path: &str) -> Option<TenantId> {
         let named = path.strip_prefix("/api/v1/tenants/").and_then(|rest| rest.split('/').next());
         named.and_then(|id| id.parse().ok()).map(TenantId).filter(|id| self.plans.contains_key(id))
     }
 
-    /// What its tenants pay for.
+    /// Returns the plans of its tenants.
     pub(crate) fn plans(&self) -> impl Iterator<Item = Plan> {
         self.plans.values().copied()
     }

@@ -1,4 +1,5 @@
-//! Guesses at keys and cookies: counted in this process, so that those over the rate cost no query.
+//! Limits of lookups of wrong keys and cookies. They are counted in this process, so that lookups
+//! over the limit cost no query.
 
 use std::{
     collections::HashMap,
@@ -8,18 +9,19 @@ use std::{
 
 use crate::{ApiError, config::Rate};
 
-/// Guesses that are looked up for each request that a machine may make without credentials. Beyond that, who comes from the same
-/// address with a credential that this process has not seen yet is refused too, so it is wide.
+/// The number of wrong credentials that are looked up, for each request that a client may make
+/// without credentials. Beyond it, the client's unseen credentials are refused too, even valid
+/// ones, so it is generous.
 const GUESSES_FOR_EACH: u32 = 10;
 
-/// The time for which guesses of a machine count.
+/// The time for which wrong credentials of a client count.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// The time for which a valid credential is looked up even if its machine guesses, so that others
-/// behind the same address can go on.
+/// The time for which a credential that was valid is still looked up, although its client sends
+/// wrong ones. So others behind the same address can go on.
 const GOOD_FOR: Duration = Duration::from_hours(1);
 
-/// Machines, and credentials, that are remembered at most.
+/// The most clients, and the most credentials, that are remembered.
 const REMEMBERED: usize = 10_000;
 
 /// The recent lookups.
@@ -30,14 +32,15 @@ pub(crate) struct Lookups {
 
 #[derive(Debug, Default)]
 struct Recent {
-    /// Guesses of machines since the first of them.
+    /// The wrong credentials of each client, since the first of them.
     guesses: HashMap<String, (u32, Instant)>,
-    /// Hashes of credentials that were good.
+    /// The hashes of credentials that were valid.
     good: HashMap<Vec<u8>, Instant>,
 }
 
 impl Lookups {
-    /// Refuses to look up a credential that is not known to be good, of a machine that guesses too much.
+    /// Refuses to look up a credential that is not known to be valid, if its client sent too many
+    /// wrong ones.
     pub(super) fn admit(&self, client: &str, fingerprint: &[u8], rate: Rate) -> Result<(), ApiError> {
         let recent = self.recent();
         if recent.good.get(fingerprint).is_some_and(|since| since.elapsed() < GOOD_FOR) {
@@ -52,7 +55,7 @@ impl Lookups {
         }
     }
 
-    /// Notes what came of a look-up.
+    /// Counts the result of a lookup.
     pub(super) fn note(&self, client: &str, fingerprint: Vec<u8>, is_good: bool) {
         let mut recent = self.recent();
         if is_good {
@@ -65,7 +68,8 @@ impl Lookups {
         if recent.guesses.len() >= REMEMBERED {
             recent.guesses.retain(|_, (_, since)| since.elapsed() < MINUTE);
         }
-        // What is still full is full of machines that guess: new ones wait for the minute to be over.
+        // A table that is still full is full of guessing clients. New ones wait for the minute to
+        // end.
         if recent.guesses.len() >= REMEMBERED && !recent.guesses.contains_key(client) {
             return;
         }

@@ -59,7 +59,7 @@ pub(crate) enum Needs {
     /// A person who signed in, for operations about that person. Keys are refused.
     #[oai(rename = "person")]
     Person,
-    /// A person who makes a tenant of their own, or an operator who may make tenants for others.
+    /// A person who makes their own tenant, or an operator who may make tenants for others.
     #[oai(rename = "person-or-tenants:write")]
     NewTenant,
 }
@@ -94,8 +94,8 @@ impl RequiredPermission {
     /// Returns a sentence for the operation's description.
     pub(crate) fn sentence(self) -> String {
         match self {
-            Self::Person => "Needs somebody who is signed in: keys are refused.".to_owned(),
-            Self::NewTenant => format!("Needs somebody who is signed in, or the permission `{MAKES_TENANTS}`."),
+            Self::Person => "Needs a person who is signed in: keys are refused.".to_owned(),
+            Self::NewTenant => format!("Needs a person who is signed in, or the permission `{MAKES_TENANTS}`."),
             Self::Permission(name) => format!("Needs the permission `{name}`."),
         }
     }

@@ -1,4 +1,5 @@
-//! `admin migrate`: the schema, and what a migration in SQL cannot convert.
+//! `admin migrate`: applies the migrations, and converts the data that a migration in SQL cannot
+//! convert.
 
 use jobs::{
     engine::Db,
@@ -14,8 +15,8 @@ use super::database::DatabaseConfig;
 pub(crate) struct Config {
     #[command(flatten)]
     database: DatabaseConfig,
-    /// The database by the login that owns the tables, if the programs have one that does not: then they cannot switch off what
-    /// guards the audit log.
+    /// The database, with the login that owns the tables. It is needed if the programs' login does
+    /// not own them, so that they cannot switch off the guards of the audit log.
     #[arg(long, env = "MIGRATE_DATABASE_URL", hide_env_values = true, value_parser = secret)]
     migrate_database_url: Option<SecretString>,
 }

@@ -10,10 +10,11 @@ use jobs::{
 };
 use tokio::signal::unix::{SignalKind, signal};
 
-/// While the database is away, a request learns of it within three seconds.
+/// The wait for a database connection. While the database is away, requests fail within three
+/// seconds.
 const DATABASE_PATIENCE: Duration = Duration::from_millis(2_500);
 
-/// What it is served with.
+/// The settings of `admin serve`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Config {
     #[command(flatten)]
@@ -28,17 +29,17 @@ pub(crate) struct Config {
     /// The port to listen on.
     #[arg(long, env = "PORT", default_value_t = 8080)]
     port: u16,
-    /// Proxies in front of the admin that add to `X-Forwarded-For`: 1 on Heroku and Railway. Without any, that header is not
-    /// believed.
+    /// The number of proxies in front of the admin that add to `X-Forwarded-For`: 1 on Heroku and
+    /// Railway. With 0 that header is ignored.
     #[arg(long, env = "TRUSTED_PROXIES", default_value_t = 0)]
     trusted_proxies: u8,
-    /// How long connecting an account may take.
+    /// The minutes in which an account has to be connected.
     #[arg(long, env = "OAUTH_STATE_EXPIRATION_MINUTES", default_value_t = 10,
         value_parser = clap::value_parser!(u64).range(1..=60))]
     oauth_state_expiration_minutes: u64,
 }
 
-/// Serves until a signal to stop.
+/// Serves the API until a signal to stop.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
     let public_url = config.services.public_url.as_str().trim_end_matches('/').to_owned();
     let services = Services::new(&config.services)?;

@@ -1,6 +1,8 @@
-//! The files that pages load: part of the program, compressed once, kept by browsers for ever.
+//! The files that pages load. They are part of the program, compressed once, and browsers keep them
+//! for ever.
 //!
-//! Their address names a hash of them all, so that another version has another address, and modules find each other.
+//! Their address has a hash of all files, so another version has other addresses, and modules find
+//! each other.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
@@ -16,10 +18,10 @@ use sha2::{Digest as _, Sha256};
 
 use crate::http::{Shared, compressed, takes_gzip};
 
-/// The beginning of their addresses. `/assets` is a page's.
+/// The beginning of their addresses. (`/assets` is a page.)
 pub(crate) const PATH: &str = "/s/";
 
-/// For a file whose address names what is in it.
+/// The caching of a file whose address has the hash of its content.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 #[derive(rust_embed::Embed)]
@@ -68,12 +70,13 @@ impl Asset {
     }
 }
 
-/// The address of a file: `/s/kd93Aw0sLqTz71Xe/app.css`.
+/// Returns the address of a file: `/s/kd93Aw0sLqTz71Xe/app.css`.
 pub(crate) fn address(name: &str) -> String {
     format!("{PATH}{}/{name}", ASSETS.hash)
 }
 
-/// Serves a file. A page of another version, which is open while this one is deployed, gets what there is now.
+/// Serves a file. If a page of another version is open during a deployment, it gets the file of
+/// this version.
 #[handler]
 pub(super) fn serve(request: &Request, Path((hash, name)): Path<(String, String)>) -> Response {
     let Some(asset) = ASSETS.files.get(&name) else {

@@ -1,4 +1,5 @@
-//! Errors for people: a browser that asks for a page gets one, and whoever is not signed in gets the form.
+//! Errors for people. A browser that asks for a page gets an error page, or the form to sign in if
+//! nobody is signed in.
 
 use poem::{
     Endpoint, IntoResponse as _, Request, Response,
@@ -12,7 +13,7 @@ use crate::html::{Link, message_page, redirect};
 const HOME: [Link; 1] = [("/", "To the beginning")];
 const SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
-/// Answers browsers that ask for a page with a page where the answer is a problem.
+/// Replaces a problem by a page, if a browser asked for a page.
 pub(crate) async fn for_people<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
     let wants_page = request.header(header::ACCEPT).is_some_and(|kinds| kinds.contains("text/html"));
     let theme = theme::asked(&request);

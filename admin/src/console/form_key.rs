@@ -12,7 +12,7 @@ pub(super) const FIELD: &str = "idempotency_key";
 /// The header by which programs send it.
 const HEADER: &str = "idempotency-key";
 
-/// Reads the key of a form as if it had come in the header, so that a form that is sent twice has one effect.
+/// Moves the key of a form into the header, so that a form that is sent twice has one effect.
 pub(crate) async fn take_key<E: Endpoint>(endpoint: E, mut request: Request) -> poem::Result<Response> {
     let is_form = request.content_type().is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
     if request.method() == Method::POST && is_form && request.header(HEADER).is_none() {

@@ -1,4 +1,4 @@
-//! What surrounds every page: where one is, what else there is, and whose workspace it is.
+//! The frame of every page: the current place, the other places, and the workspace.
 
 use jobs::{
     engine::Scope,
@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{form_key, notice::Notice, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
-/// What surrounds a page; `frame.html` shows it.
+/// The frame of a page. `frame.html` shows it.
 pub(crate) struct Frame {
     pub(crate) title: &'static str,
     pub(crate) notice: Option<Notice>,
@@ -20,18 +20,18 @@ pub(crate) struct Frame {
     pub(crate) is_operator: bool,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) workspace: Option<Workspace>,
-    /// The pages that one can go to.
+    /// The pages in the sidebar.
     pub(crate) places: Vec<Place>,
     pub(crate) themes: Vec<ThemeChoice>,
     /// The page's own path, to come back to.
     pub(crate) path: String,
-    /// Where the forms of the frame are sent to.
+    /// The addresses to which the forms of the frame are sent.
     pub(crate) theme_address: String,
     pub(crate) switch_address: String,
     pub(crate) me_address: String,
 }
 
-/// A workspace that one can switch to.
+/// A workspace to switch to.
 #[derive(Clone)]
 pub(crate) struct Workspace {
     pub(crate) id: TenantId,
@@ -40,7 +40,7 @@ pub(crate) struct Workspace {
     pub(crate) is_here: bool,
 }
 
-/// A page that one can go to.
+/// A page in the sidebar.
 pub(crate) struct Place {
     pub(crate) label: &'static str,
     pub(crate) icon: &'static str,
@@ -56,7 +56,7 @@ pub(crate) struct ThemeChoice {
 }
 
 impl Frame {
-    /// The frame of a page.
+    /// Returns the frame of a page.
     pub(super) async fn new(state: &AppState, visitor: &Visitor, title: &'static str) -> Result<Self, ApiError> {
         let mut tx = state.db.read(Scope::System).await?;
         let user = store::get(&mut tx, visitor.person.user_id).await?.ok_or_else(ApiError::unauthorized)?;
@@ -99,13 +99,13 @@ impl Frame {
         })
     }
 
-    /// A new idempotency key for a form.
+    /// Returns a new idempotency key for a form.
     #[expect(clippy::unused_self, reason = "templates call it as the frame's")]
     pub(crate) fn key(&self) -> Uuid {
         Uuid::now_v7()
     }
 
-    /// The name of the field with that key.
+    /// Returns the name of the field with that key.
     #[expect(clippy::unused_self, reason = "templates call it as the frame's")]
     pub(crate) fn key_field(&self) -> &'static str {
         form_key::FIELD

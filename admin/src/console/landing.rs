@@ -1,4 +1,4 @@
-//! Where somebody begins who asks for no page in particular.
+//! The first page of a visitor who asks for no page in particular.
 
 use std::sync::Arc;
 
@@ -7,13 +7,13 @@ use url::form_urlencoded;
 
 use crate::{auth::Identity, html::redirect};
 
-/// Sends browsers to the page to begin with, or to the form for signing in.
+/// Sends a browser to the first page, or to the form to sign in.
 #[handler]
 pub(crate) fn land(request: &Request) -> Response {
     first_page(request)
 }
 
-/// Does so at the address without a path, which the router leaves to the API.
+/// Does the same at the address without a path, which the router leaves to the API.
 pub(crate) async fn land_at_root<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
     if *request.method() == Method::GET && request.uri().path() == "/" {
         return Ok(first_page(&request));
@@ -32,14 +32,16 @@ fn first_page(request: &Request) -> Response {
     }
 }
 
-/// The page that somebody wanted to see before signing in. Another site's address is not taken.
+/// Returns the page that the visitor wanted to see before signing in. Addresses of other sites are
+/// ignored.
 pub(crate) fn after_sign_in(request: &Request) -> String {
     let query = request.uri().query().unwrap_or_default();
     let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, next)| next);
     next.filter(|next| is_ours(next)).map_or_else(|| "/home".to_owned(), std::borrow::Cow::into_owned)
 }
 
-/// Browsers read `//` and `/\` as the beginning of another host, and drop tabs and line ends before they look.
+/// Returns true for an address of our own. Browsers read `//` and `/\` as the beginning of another
+/// host, and first drop tabs and line ends.
 fn is_ours(address: &str) -> bool {
     let mut chars = address.chars();
     chars.next() == Some('/')
@@ -48,7 +50,7 @@ fn is_ours(address: &str) -> bool {
         && address.chars().all(|c| c.is_ascii_graphic())
 }
 
-/// The form for signing in, which leads back to an address.
+/// Returns the address of the form to sign in, which leads back to `address`.
 pub(super) fn sign_in_for(address: &str) -> String {
     let next: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", address).finish();
     format!("/sign-in?{next}")

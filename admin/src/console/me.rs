@@ -1,4 +1,4 @@
-//! The page about oneself: the name, the colours, the workspaces, the way out.
+//! The page about the person: name, colours, workspaces, signing out.
 
 use jobs::{
     engine::Scope,
@@ -60,7 +60,7 @@ fn fields(names: Names) -> [Field; 2] {
     ]
 }
 
-/// Shows it.
+/// Shows the page.
 #[handler]
 pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Result<Response> {
     let frame = Frame::new(state, &visitor, "You").await?;
@@ -132,7 +132,7 @@ struct SwitchForm {
     back: String,
 }
 
-/// Opens a page in another workspace, which is the one to begin with from now on. Other tabs stay where they are.
+/// Switches to another workspace, and opens a page there. Other tabs stay in theirs.
 #[handler]
 pub(super) async fn switch(
     Data(state): Data<&AppState>,
@@ -147,7 +147,7 @@ pub(super) async fn switch(
     there.leave(tx, own_path(&form.back)).await
 }
 
-/// A path of ours; anything else leads to the beginning.
+/// Returns the path if it is one of ours, else the first page.
 fn own_path(back: &str) -> &str {
     let is_path = back.starts_with('/') && !back.starts_with("//");
     let is_plain = back.chars().all(|c| c.is_ascii_alphanumeric() || "/-_".contains(c));

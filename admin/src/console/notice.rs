@@ -1,4 +1,4 @@
-//! Short messages about what was done, which survive the redirect after it.
+//! Short messages about a change, which survive the redirect after it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{http::cookies, state::AppState};
 
 const COOKIE: &str = "linecook_notice";
 
-/// The page that shows it is the next one.
+/// The lifetime of a notice: the next page shows it.
 const LIFE: Duration = Duration::from_mins(1);
 
 /// The longest text: it goes into a cookie.
@@ -58,7 +58,7 @@ impl Notice {
         Self { tone: Tone::Ok, words: words.into() }
     }
 
-    /// Keeps it for the next page.
+    /// Keeps the notice for the next page.
     pub(crate) fn keep(mut self, state: &AppState, jar: &CookieJar) {
         if let Some((end, _)) = self.words.char_indices().nth(MAX_CHARS) {
             self.words.truncate(end);
@@ -67,7 +67,7 @@ impl Notice {
         jar.add(cookies::cookie(state, COOKIE, value, LIFE));
     }
 
-    /// Takes the one that was kept. What is no notice is none.
+    /// Takes the notice that was kept. A cookie that is no notice is ignored.
     pub(super) fn take(state: &AppState, jar: &CookieJar) -> Option<Self> {
         let kept = cookies::read(jar, state, COOKIE)?;
         jar.add(cookies::removal(state, COOKIE));

@@ -1,4 +1,4 @@
-//! The list of the console's pages, each with what it needs.
+//! The list of the console's pages, each with its permission.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use url::Url;
 use super::{me, ui_parts, workspace};
 use crate::auth::Needs;
 
-/// A page, or what one of its forms is sent to.
+/// A page, or the target of one of its forms.
 pub(super) struct Page {
     method: Method,
-    /// As the router has it: `/jobs/:id`.
+    /// The path as the router has it: `/jobs/:id`.
     path: &'static str,
     needs: &'static str,
     endpoint: BoxEndpoint<'static, Response>,
@@ -35,7 +35,8 @@ impl Page {
     }
 }
 
-/// Every page. Those for development are there where browsers reach us at this machine.
+/// Returns every page. Pages for development are included only if browsers reach us at this
+/// machine.
 pub(super) fn all(public_url: &str) -> Vec<Page> {
     let mut pages = vec![
         Page::get("/me", &Needs::Person, me::show),
@@ -62,8 +63,8 @@ pub(super) fn add_to(route: Route, pages: Vec<Page>) -> Route {
     by_path.into_iter().fold(route, |route, (path, methods)| route.at(path, methods))
 }
 
-/// Describes the pages beside the operations of the API, so that the same layers check what each needs, read bodies and keep
-/// answers. Readers of the API do not see it.
+/// Describes the pages like operations of the API. So the same layers check permissions, read
+/// bodies and keep responses. Readers of the API's description do not see the pages.
 pub(crate) fn describe(document: &mut Value, public_url: &str) {
     for page in all(public_url) {
         let path: Vec<String> = page.path.split('/').map(described_segment).collect();

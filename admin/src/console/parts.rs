@@ -1,18 +1,18 @@
-//! What the parts of pages need to know: fields with what was typed and what is wrong with it, choices.
+//! The data of the parts of pages: fields with their values and errors, and choices.
 
 /// A field of a form.
 #[derive(Default)]
 pub(crate) struct Field {
     pub(crate) name: &'static str,
     pub(crate) label: &'static str,
-    /// As in HTML (`text`, `email`, `url`), or `lines` for several.
+    /// The type as in HTML (`text`, `email`, `url`), or `lines` for several lines.
     pub(crate) kind: &'static str,
     pub(crate) value: String,
     pub(crate) hint: &'static str,
     pub(crate) autocomplete: &'static str,
     pub(crate) max_length: Option<usize>,
     pub(crate) is_required: bool,
-    /// What is wrong with the value.
+    /// The error of the value.
     pub(crate) error: Option<String>,
 }
 
@@ -33,7 +33,7 @@ impl Field {
         Self { is_required: true, ..self }
     }
 
-    /// The ids of what describes it, for screen readers.
+    /// Returns the ids of the elements that describe the field, for screen readers.
     pub(crate) fn described_by(&self) -> String {
         let mut ids = Vec::new();
         if !self.hint.is_empty() {
@@ -46,7 +46,7 @@ impl Field {
     }
 }
 
-/// What went wrong with a whole form.
+/// The error of a whole form.
 pub(crate) struct Refused {
     pub(crate) title: &'static str,
     pub(crate) words: String,

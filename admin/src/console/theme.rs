@@ -1,4 +1,5 @@
-//! Light, dark, or as the system has it: a cookie that the server reads, so that no page flashes in the wrong colours.
+//! The theme: light, dark, or the system's. It is in a cookie that the server reads, so no page
+//! flashes in the wrong colours.
 
 use std::{str::FromStr, time::Duration};
 
@@ -13,7 +14,7 @@ tokio::task_local! {
     static CURRENT: Theme;
 }
 
-/// The colours that somebody chose.
+/// The theme that a visitor chose.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Theme {
     #[default]
@@ -42,7 +43,7 @@ impl Theme {
     }
 
     fn of(request: &Request) -> Self {
-        // Error pages are made outside of the layer that reads cookies.
+        // Error pages are made outside the layer that reads cookies.
         let lines = request.headers().get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
         let mut cookies = lines.flat_map(|line| line.split(';')).filter_map(|cookie| cookie.trim().split_once('='));
         // On https the name has a prefix.
@@ -50,7 +51,7 @@ impl Theme {
         chosen.and_then(|(_, name)| name.parse().ok()).unwrap_or_default()
     }
 
-    /// Keeps it in the browser.
+    /// Keeps the theme in the browser.
     pub(super) fn keep(self, state: &AppState, jar: &CookieJar) {
         jar.add(match self {
             Self::System => cookies::removal(state, COOKIE),
@@ -67,24 +68,24 @@ impl FromStr for Theme {
     }
 }
 
-/// The theme of the page that is being rendered.
+/// Returns the theme of the page that is being rendered.
 pub(crate) fn current() -> Theme {
     CURRENT.try_with(|theme| *theme).unwrap_or_default()
 }
 
-/// Has pages rendered in the theme that the browser remembers.
+/// Renders pages in the theme that the browser keeps.
 pub(crate) async fn remembered<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
     let theme = Theme::of(&request);
     let answer = CURRENT.scope(theme, endpoint.call(request));
     answer.await.map(poem::IntoResponse::into_response)
 }
 
-/// Renders a page for a request that is not among the rendered ones any more.
+/// Renders a page outside the layer that knows the theme.
 pub(super) fn rendered_in(theme: Theme, render: impl FnOnce() -> Response) -> Response {
     CURRENT.sync_scope(theme, render)
 }
 
-/// The theme that a request asks for.
+/// Returns the theme in the cookie of a request.
 pub(super) fn asked(request: &Request) -> Theme {
     Theme::of(request)
 }

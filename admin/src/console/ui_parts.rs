@@ -1,4 +1,4 @@
-//! Every part that pages are made of, on one page: to look at, and for the tests. In development only.
+//! One page with every part of pages, to look at and for the tests. In development only.
 
 use poem::{
     Response, Result, handler,
@@ -44,7 +44,7 @@ impl UiParts {
     }
 }
 
-/// Shows them.
+/// Shows the parts.
 #[handler]
 pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Result<Response> {
     let frame = Frame::new(state, &visitor, "Parts").await?;
@@ -56,7 +56,7 @@ struct Form {
     words: String,
 }
 
-/// Says back what was sent.
+/// Shows the values that were sent.
 #[handler]
 pub(super) fn submit(
     Data(state): Data<&AppState>,

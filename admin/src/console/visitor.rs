@@ -1,4 +1,4 @@
-//! Whoever looks at a page.
+//! The visitor of a page.
 
 use jobs::ids::TenantId;
 use poem::{FromRequest, IntoResponse as _, Request, RequestBody, Response, Result, http::Method};
@@ -18,12 +18,13 @@ use crate::{
 /// The parameter that names the workspace in every address and form.
 pub(super) const WORKSPACE: &str = "workspace";
 
-/// Whoever looks at a page, and the workspace that its address names. A page without one is sent to the address with the current
-/// one, so that a switch in another tab does not change where this one writes.
+/// The visitor of a page, and the workspace that the page's address names. If the address names
+/// none, the browser is sent to the same page in the current workspace. So a switch in another tab
+/// does not change where this one writes.
 pub(crate) struct Visitor {
     pub(crate) caller: Caller,
     pub(crate) person: Person,
-    /// The workspace that the address names; `None`: none does.
+    /// The workspace that the address names, if it names one.
     pub(super) workspace: Option<TenantId>,
     pub(super) path: String,
     pub(super) notice: Option<Notice>,
@@ -57,31 +58,31 @@ fn named(request: &Request) -> Result<Option<Uuid>, ApiError> {
     named.map(|(_, id)| id.parse().map_err(|_| ApiError::not_found("tenant"))).transpose()
 }
 
-/// The same address in a workspace.
+/// Returns the same address in a workspace.
 fn address_in(path: &str, query: Option<&str>, workspace: TenantId) -> String {
     let kept = query.filter(|query| !query.is_empty()).map(|query| format!("{query}&")).unwrap_or_default();
     format!("{path}?{kept}{WORKSPACE}={workspace}")
 }
 
 impl Visitor {
-    /// The workspace that a page is about.
+    /// Returns the workspace of the page.
     pub(crate) fn required_workspace(&self) -> Result<TenantId, ApiError> {
         let detail = "The address names no workspace: choose one, and open the page from its menu.";
         self.workspace.ok_or_else(|| ApiError::bad_request(ErrorCode::Malformed, detail))
     }
 
-    /// Whether a permission is held in the workspace, to show its button.
+    /// Returns true if the visitor has a permission in the workspace, so that its button is shown.
     pub(super) fn may_in_workspace(&self, permission: &str) -> bool {
         self.workspace.is_some_and(|id| self.caller.require(id, permission).is_ok())
     }
 
-    /// Commits what a form changed and leads on to an address of ours in the same workspace. The
-    /// same form, sent again, leads there too.
+    /// Commits the changes of a form, and redirects to one of our addresses in the same workspace.
+    /// If the form is sent again, it gets the same redirect.
     pub(super) async fn leave(&self, tx: WriteTx, path: &str) -> Result<Response> {
         Ok(tx.answer(redirect(&self.to(path))).await?.into_response())
     }
 
-    /// An address of ours in the same workspace.
+    /// Returns one of our addresses in the same workspace.
     pub(crate) fn to(&self, path: &str) -> String {
         self.workspace.map_or_else(|| path.to_owned(), |workspace| address_in(path, None, workspace))
     }

@@ -1,4 +1,4 @@
-//! The page about a workspace: what it is called, and what it says about itself.
+//! The page about a workspace: its name and its settings.
 
 mod form;
 
@@ -37,7 +37,7 @@ struct WorkspacePage {
     address: String,
 }
 
-/// Shows it.
+/// Shows the page.
 #[handler]
 pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Result<Response> {
     let (tenant, settings) = stored(state, &visitor).await?;
@@ -76,11 +76,11 @@ async fn shown(
     })
 }
 
-/// The reason why settings were not saved.
+/// The reasons for which settings were not saved.
 enum Refusal {
-    /// A field, by its name, and what is wrong with it.
+    /// A field with a wrong value: its name and the error.
     Field(&'static str, String),
-    /// Somebody else changed them since the form was shown.
+    /// Somebody else changed the settings since the form was shown.
     Changed,
 }
 
@@ -110,7 +110,7 @@ impl Refusal {
     }
 }
 
-/// Saves it.
+/// Saves the settings.
 #[handler]
 pub(super) async fn save(
     Data(state): Data<&AppState>,
@@ -147,7 +147,7 @@ impl WorkspacePage {
     }
 }
 
-/// Writes the form; the transaction is still to be committed.
+/// Writes the form. The caller commits.
 async fn save_form(state: &AppState, visitor: &Visitor, form: &Form) -> Result<Result<WriteTx, Refusal>, ApiError> {
     if let Some((name, error)) = form.objection() {
         return Ok(Err(Refusal::Field(name, error)));

@@ -28,7 +28,8 @@ impl From<sqlx::Error> for ApiError {
     fn from(error: sqlx::Error) -> Self {
         let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
         if code.starts_with("22") {
-            let detail = "A value cannot be stored: texts without NUL characters, times between the years 0 and 9999.";
+            let detail =
+                "A value cannot be stored: send texts without NUL characters, and times between the years 0 and 9999.";
             return Self::unprocessable(ErrorCode::BadValue, detail);
         }
         // A statement that was cancelled by its time limit.
@@ -54,9 +55,10 @@ impl From<EnqueueError> for ApiError {
                 ErrorCode::JobSuspended,
                 format!("Job {job_id} does the same and waits on {suspended_on}: retry or cancel that one."),
             ),
-            EnqueueError::ParentCancelled => {
-                Self::conflict(ErrorCode::ParentCancelled, "The parent is to be cancelled.")
-            }
+            EnqueueError::ParentCancelled => Self::conflict(
+                ErrorCode::ParentCancelled,
+                "Somebody asked to cancel the parent, so it can have no new children.",
+            ),
             EnqueueError::Database(error) => error.into(),
         }
     }
@@ -78,10 +80,10 @@ impl From<ActionError> for ApiError {
             ActionError::Missing => return Self::not_found("job"),
             ActionError::NoEffect => return Self::not_found("effect"),
             ActionError::Database(error) => return error.into(),
-            ActionError::State(state) => format!("The job is {state}, so that cannot be done to it."),
-            ActionError::Settled(state) => format!("The effect is {state}: there is nothing to decide."),
+            ActionError::State(state) => format!("The job is {state}, which does not allow that."),
+            ActionError::Settled(state) => format!("The effect is {state}, so nothing is left to decide."),
             ActionError::Happened(id) => {
-                format!("It happened: the provider answered that it is {id}. The job records that by itself.")
+                format!("The provider confirmed the call with the id {id}. The job records that by itself.")
             }
             refused @ (ActionError::OpenEffect
             | ActionError::TooLate
@@ -121,29 +123,26 @@ fn code_of(refused: &ActionError) -> ErrorCode {
 fn words(refused: &ActionError) -> &'static str {
     match refused {
         ActionError::OpenEffect => {
-            "A call of this job may have happened and is being looked for, or waits for a person to say what became of it: \
-             acting now could repeat it. See its effects, and POST /jobs/{id}/effects/{effect_id}/resolve."
+            "A call of this job may have happened, so acting now could repeat it. Wait until Linecook has found it, or resolve \
+             it by POST /jobs/{id}/effects/{effect_id}/resolve."
         }
         ActionError::TooLate => {
-            "Too late: a call of this job has left already and cannot be taken back. The job ends by itself with what came \
-             of it."
+            "Too late: a call of this job has left and cannot be taken back. The job ends by itself with the call's result."
         }
         ActionError::StillLooking => {
-            "The call is on its way or being looked for right now: try again when the job is suspended and the provider's \
-             time to show it is over."
+            "The call is on its way, or Linecook is looking for it: try again when the job is suspended and the provider's \
+             time to show the call is over."
         }
         ActionError::NotLookedFor => {
-            "The call has to be read back completely three times after the provider's time to show it, with nothing there that \
-             may be it: look at the account, and resolve it by itself."
+            "Many calls can be resolved at once only after three complete looks that found nothing like them. Look at the \
+             account, and resolve this call by itself."
         }
-        ActionError::NotTwoClaims => "Both calls have to be confirmed ones on the same account: see their effects.",
-        ActionError::RemoteIdTaken => {
-            "Another call of that account is known to be remote_id: look again which one is this."
-        }
-        ActionError::LiveTwin => "An unfinished job does the same already: follow that one.",
-        ActionError::Children => "The job goes on by itself when its children have ended: act on those.",
+        ActionError::NotTwoClaims => "Both calls have to be confirmed and on the same account: look at their effects.",
+        ActionError::RemoteIdTaken => "remote_id belongs to another known call of the account: check the id.",
+        ActionError::LiveTwin => "An unfinished job does the same already: follow that job.",
+        ActionError::Children => "The job goes on by itself when its children have ended: act on the children.",
         ActionError::TooManyChildren => {
-            "It has more than 1,000 unfinished descendants: cancel those first, by POST /jobs/bulk with a filter of its \
+            "The job has more than 1,000 unfinished descendants: cancel those first, by POST /jobs/bulk with a filter of \
              parent_id."
         }
         ActionError::Changing => "The job is changing its state right now: try again.",
@@ -170,7 +169,7 @@ impl From<ScheduleError> for ApiError {
             ),
             ScheduleError::Past(time) => Self::unprocessable(
                 ErrorCode::InThePast,
-                format!("{time} is in the past: name a time in scheduled_at."),
+                format!("{time} is in the past: send a later time in scheduled_at."),
             ),
             ScheduleError::Taken(id) => Self::conflict(
                 ErrorCode::AlreadyScheduled,

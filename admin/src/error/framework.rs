@@ -34,7 +34,7 @@ pub(crate) fn from_framework(error: poem::Error, names: &[String]) -> Response {
 /// Returns the framework's reason, preceded by the name of the parameter if there is one.
 fn refusal(error: &poem::Error, names: &[String]) -> String {
     if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
-        // The framework numbers what stands in a path.
+        // The framework numbers the parameters of a path.
         let number = wrong.name.strip_prefix("param").and_then(|number| number.parse::<usize>().ok());
         let name = number.and_then(|number| names.get(number)).map_or(wrong.name, String::as_str);
         format!("{name}: {}", plain(&wrong.reason))
@@ -45,13 +45,13 @@ fn refusal(error: &poem::Error, names: &[String]) -> String {
     } else if let Some(wrong) = error.downcast_ref::<ParseMultipartError>() {
         wrong.reason.clone()
     } else if error.is::<ContentTypeError>() {
-        format!("{error}: send one of those that /docs names for this operation.")
+        format!("{error}: send a media type that /docs names for this operation.")
     } else {
         error.to_string()
     }
 }
 
-/// The framework names its own type: this says what would be right.
+/// Replaces a reason that names the framework's own type by one that says what is right.
 fn plain(reason: &str) -> String {
     let Some((kind, _)) = reason.strip_prefix("failed to parse \"").and_then(|rest| rest.split_once('"')) else {
         return reason.to_owned();
@@ -84,7 +84,7 @@ fn problem_response(problem: &Problem) -> Response {
 
 /// Returns the response to a panic of a handler.
 pub(crate) fn panic_response() -> Response {
-    let detail = "Something failed on our side. Try again; if it stays, tell the operator when it happened.";
+    let detail = "Something failed on our side. Try again. If it happens again, tell the operator when it happened.";
     problem_response(&Problem::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal, detail))
 }
 

@@ -1,4 +1,4 @@
-//! Reading bodies: only from those who may send one, only so much, and not for longer than it should take.
+//! Reads bodies: only from callers who may send one, up to a limit of size and time.
 
 use std::{io, pin::Pin, sync::Arc, time::Duration};
 
@@ -22,25 +22,27 @@ use crate::{
     state::AppState,
 };
 
-/// A picture and the form around it.
+/// The limit of an upload: a picture and the form around it.
 const UPLOAD_BYTES: usize = MAX_UPLOAD_BYTES + 64 * 1024;
 
-/// Some JSON.
+/// The limit of JSON.
 const JSON_BYTES: usize = 256 * 1024;
 
-/// A form of somebody who has no credentials, such as one to sign in.
+/// The limit of a body without credentials, such as a form to sign in.
 const ANONYMOUS_BYTES: usize = 64 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// What is read of a refused body, and for how long, so that its sender gets to see the answer.
+/// The part of a refused body that is read away, and the time for that. A sender that still sends
+/// then sees the response.
 const DISCARDED_BYTES: usize = 32 * 1024 * 1024;
 const DISCARDED_FOR: Duration = Duration::from_secs(5);
 
-/// An upload may take so many times as long as another body.
+/// The factor by which an upload may take longer than another body.
 const UPLOAD_PATIENCE: u32 = 10;
 
-/// Refuses who may not call the operation before a body is read, and reads it up to what the operation takes.
+/// Refuses callers who may not call the operation. Only then it reads the body, up to the
+/// operation's limit.
 pub(crate) async fn read<E: Endpoint>(
     endpoint: E,
     mut request: Request,
@@ -101,18 +103,18 @@ pub(crate) async fn read<E: Endpoint>(
     }
 }
 
-/// Nothing is decompressed: some bytes may become any number.
+/// Refuses compressed bodies: a few bytes may become any number.
 fn check_encoding(request: &Request) -> Result<(), ApiError> {
     let encodings = request.headers().get_all(header::CONTENT_ENCODING).iter();
     let is_plain = encodings.map(HeaderValue::as_bytes).all(|encoding| encoding.eq_ignore_ascii_case(b"identity"));
     if is_plain { Ok(()) } else { Err(ApiError::encoded()) }
 }
 
-/// How many bytes are read, and for how long.
+/// Returns the limit of bytes and of time.
 fn bounds(request: &Request, operation: Option<&Operation>, time: Duration) -> (usize, Duration) {
     let is_known = request.extensions().get::<Arc<Identity>>().is_some();
     match operation {
-        // Whoever gets here may do what the operation does.
+        // The caller has the permission for the operation by now.
         Some(operation) if operation.takes_upload && is_known => (UPLOAD_BYTES, time.saturating_mul(UPLOAD_PATIENCE)),
         Some(_) | None if is_known => (JSON_BYTES, time),
         Some(_) | None => (ANONYMOUS_BYTES, time),
@@ -140,15 +142,16 @@ async fn collect(
         }
         bytes.extend_from_slice(&chunk);
     }
-    // Some editors begin a text with it; it says nothing in UTF-8.
+    // Some editors write this mark at the beginning. It means nothing in UTF-8.
     if bytes.starts_with(BYTE_ORDER_MARK) {
         bytes.drain(..BYTE_ORDER_MARK.len());
     }
     Ok((bytes, held))
 }
 
-/// Leaves a body unread. A sender that asks first is told by the answer; any other sends on, and would find its connection
-/// reset before it sees the answer, so that is read away for a while.
+/// Discards a body. A sender that asks before it sends gets the response at once. Any other sender
+/// goes on sending, and would find its connection reset before it sees the response. So its body is
+/// read away for a while.
 pub(super) fn discard_body(request: &mut Request) {
     let body = request.take_body();
     if request.headers().get(header::EXPECT).is_none() && !body.is_empty() {

@@ -1,4 +1,5 @@
-//! Cookies of ours. On https their names begin with `__Host-`, so that no other host of the same domain can set them.
+//! Our cookies. On https their names begin with `__Host-`, so that no other host of the same domain
+//! can set them.
 
 use std::time::Duration;
 
@@ -13,13 +14,14 @@ pub(crate) const SESSION: &str = "linecook_session";
 /// The cookie of a client from which somebody signed in before.
 pub(crate) const KNOWN_CLIENT: &str = "linecook_known_client";
 
-/// How long a browser keeps the session's cookie; the session may end before.
+/// The time for which a browser keeps the session's cookie. The session may end before.
 const SESSION_LIFE: Duration = Duration::from_hours(24 * 30);
 
-/// How long a client stays known.
+/// The time for which a client stays known.
 const KNOWN_CLIENT_LIFE: Duration = Duration::from_hours(24 * 365);
 
-/// A cookie that only we read, and that links from elsewhere bring along.
+/// Returns a cookie that only we read. Browsers also send it when a link on another site leads
+/// here.
 pub(crate) fn cookie(state: &AppState, name: &str, value: impl AsRef<str>, life: Duration) -> Cookie {
     let mut cookie = Cookie::new_with_str(full_name(state, name), value.as_ref());
     cookie.set_path("/");
@@ -31,25 +33,25 @@ pub(crate) fn cookie(state: &AppState, name: &str, value: impl AsRef<str>, life:
     cookie
 }
 
-/// Takes a cookie from the browser.
+/// Returns a cookie that removes another one from the browser.
 pub(crate) fn removal(state: &AppState, name: &str) -> Cookie {
     let mut cookie = cookie(state, name, "", Duration::ZERO);
     cookie.make_removal();
     cookie
 }
 
-/// A cookie that holds a session.
+/// Returns the cookie of a session.
 pub(crate) fn session(state: &AppState, value: &str) -> Cookie {
     cookie(state, SESSION, value, SESSION_LIFE)
 }
 
-/// A cookie by which this client is known for somebody's account.
+/// Returns the cookie by which this client is known for a person's account.
 pub(crate) fn known_client(state: &AppState, user: &UserRow) -> Cookie {
     let code = known_client::issue(&state.services.signer, &user.email_canonical);
     cookie(state, KNOWN_CLIENT, code, KNOWN_CLIENT_LIFE)
 }
 
-/// What a cookie of a request holds.
+/// Returns the value of a cookie of a request.
 pub(crate) fn read(jar: &CookieJar, state: &AppState, name: &str) -> Option<String> {
     jar.get(&full_name(state, name)).map(|cookie| cookie.value_str().to_owned())
 }

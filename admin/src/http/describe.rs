@@ -86,9 +86,9 @@ fn idempotency_key() -> Value {
         "name": "Idempotency-Key",
         "in": "header",
         "required": false,
-        "description": "A text of your own for this one request, such as a UUID: sent again within 24 hours it does nothing \
-                        more and answers the same, with `Idempotent-Replayed: true`. While the first one runs: 409. Another \
-                        request under it: 422.",
+        "description": "A text that you choose for this one request, such as a UUID. If you repeat the request within 24 \
+                        hours, it has no second effect and gets the same response, with `Idempotent-Replayed: true`. \
+                        While the first request runs, the response is 409. Another request under the same key gets 422.",
         "schema": { "type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$" },
     })
 }
@@ -100,8 +100,11 @@ fn add_rates(described: &mut Value) {
             answer["headers"] = json!({});
         }
         for (name, words) in [
-            ("RateLimit", "What is left: `\"tenant\";r=99;t=36`, r requests now, all of them again in t seconds."),
-            ("RateLimit-Policy", "What there is: `\"tenant\";q=100;w=3600`, q requests in w seconds."),
+            (
+                "RateLimit",
+                "The rest of the limit, such as `\"tenant\";r=99;t=36`: r requests now, and all of them again in t seconds.",
+            ),
+            ("RateLimit-Policy", "The limit, such as `\"tenant\";q=100;w=3600`: q requests in w seconds."),
         ] {
             answer["headers"][name] = json!({ "description": words, "schema": { "type": "string" } });
         }
@@ -138,8 +141,8 @@ fn describe_messages(described: &mut Value) {
         "description": "One message of the stream.",
         "required": ["data"],
         "properties": {
-            "id": { "type": "string", "description": "What to send as `Last-Event-ID`." },
-            "event": { "type": "string", "description": "What sort of message it is." },
+            "id": { "type": "string", "description": "The number to send as `Last-Event-ID`." },
+            "event": { "type": "string", "description": "The type of the message." },
             "data": {
                 "type": "string",
                 "description": "The event as JSON.",

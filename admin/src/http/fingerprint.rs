@@ -1,12 +1,12 @@
-//! Fingerprints of requests: two requests with the same one ask for the same.
+//! Fingerprints of requests. Requests with the same fingerprint ask for the same.
 
 use poem::{Request, http::header};
 use sha2::{Digest as _, Sha256};
 
 use super::form::Form;
 
-/// Returns the fingerprint of a request and leaves its body readable. A form counts by its fields, however it is divided:
-/// clients draw the boundary anew each time.
+/// Returns the fingerprint of a request and leaves its body readable. A form counts by its fields,
+/// as clients choose a new boundary each time.
 pub(super) async fn of(request: &mut Request) -> poem::Result<Vec<u8>> {
     let form = request.extensions().get::<Form>().map(|form| form.sha256().to_vec());
     let body = request.take_body().into_bytes().await?;

@@ -1,4 +1,4 @@
-//! Multipart forms, read as they arrive: files go to the disk, and nothing is held in memory but a chunk.
+//! Multipart forms, read as they arrive. Files go to the disk, and only one chunk is in memory.
 
 mod disposition;
 
@@ -28,10 +28,10 @@ use crate::{
 /// The longest boundary. Source: RFC 2046, section 5.1.1.
 const MAX_BOUNDARY: usize = 70;
 
-/// The fields of a form.
+/// The most fields of a form.
 const MAX_FIELDS: usize = 20;
 
-/// The head of a field, or a field that is no file.
+/// The largest head of a field, and the largest field that is no file.
 const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// A form that arrived whole; clones share it.
@@ -55,29 +55,29 @@ pub(crate) enum Content {
     File(File),
 }
 
-/// A file of a form, on the disk without a name: it goes with this.
+/// A file of a form. It is on the disk without a name, and disappears when this is dropped.
 #[derive(Debug)]
 pub(crate) struct File {
-    /// Its name as the client has it, which may be empty.
+    /// Its name at the client, which may be empty.
     pub(crate) name: String,
     pub(crate) bytes: std::fs::File,
     pub(crate) size_bytes: usize,
     _held: Option<Held>,
 }
 
-/// Why a body is not read further.
+/// The reason for which a body is not read further.
 #[derive(Debug, thiserror::Error)]
 enum Stop {
-    #[error("it has more bytes than the operation takes")]
+    #[error("it is larger than the operation allows")]
     TooLarge,
-    #[error("the head of a field does not end")]
+    #[error("the head of a field is too long")]
     LongHead,
     #[error("it broke off: {0}")]
     BrokenOff(io::Error),
 }
 
 impl Form {
-    /// Reads a form of at most `limit_bytes`; its files are taken from the budget `disk`.
+    /// Reads a form of at most `limit_bytes`. Its files count against the budget `disk`.
     pub(crate) async fn read(
         chunks: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
         content_type: &str,
@@ -103,12 +103,12 @@ impl Form {
         Ok(Self { fields: Arc::new(fields), sha256 })
     }
 
-    /// The fields in their order.
+    /// Returns the fields in their order.
     pub(crate) fn fields(&self) -> &[Field] {
         &self.fields
     }
 
-    /// The same for forms with the same fields, however they are divided.
+    /// Returns a hash of the fields. It does not depend on the boundary of the form.
     pub(crate) fn sha256(&self) -> &[u8] {
         &self.sha256
     }
@@ -126,8 +126,8 @@ fn boundary(content_type: &str) -> Result<String, ApiError> {
     }
 }
 
-/// Counts what the parser takes, of the whole and of the heads. The parser takes all that it can get, so that it gets one chunk
-/// at a time.
+/// Counts the bytes that the parser reads, in all and in heads. The parser reads everything that it
+/// can get, so it gets one chunk at a time.
 fn counted(
     chunks: impl Stream<Item = io::Result<Bytes>> + Send + Unpin,
     limit_bytes: usize,
@@ -150,7 +150,7 @@ fn counted(
     })
 }
 
-/// Returns a field and the sum of what it holds.
+/// Returns a field and the hash of its content.
 async fn read_field(
     mut part: multer::Field<'_>,
     limit_bytes: usize,

@@ -19,7 +19,7 @@ pub(crate) fn compressed(bytes: &[u8], level: Compression) -> Bytes {
     encoder.finish().expect("writing to memory does not fail").into()
 }
 
-/// Returns true if whoever sent the request takes compressed responses.
+/// Returns true if the client takes compressed responses.
 pub(crate) fn takes_gzip(request: &Request) -> bool {
     lists_gzip(request.header(header::ACCEPT_ENCODING).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! Writes that name an `Idempotency-Key`: one effect however often they arrive.
 //!
-//! The key is claimed in a transaction of its own before the operation runs
+//! The key is claimed in its own transaction before the operation runs
 //! ([`jobs::idempotency`]). The operation's transaction keeps the response and commits
 //! ([`crate::database::WriteTx::answer`]), so that either both exist or neither. An operation
 //! continues to its end even if its caller disconnects. If its process dies, the key can be claimed
@@ -98,13 +98,13 @@ async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) ->
         tx.commit().await?;
         return Ok(Claim::Held(id));
     }
-    // A statement of its own sees the rows that the claim waited for.
+    // A second statement sees the rows that the claim waited for.
     let known = store::find(&mut tx, asked).await?;
     tx.commit().await?;
     match known {
         Some(known) if known.request_sha256 != asked.request_sha256 => Err(ApiError::unprocessable(
             ErrorCode::IdempotencyKeyReused,
-            "Idempotency-Key: another request used this one within 24 hours. Take a new one for each request.",
+            "Idempotency-Key: another request used this key within 24 hours. Use a new key for each request.",
         )),
         Some(Known { id, answer: Some((status, kept)), .. }) => {
             let (answer, checks) =
@@ -116,7 +116,7 @@ async fn claim(state: &AppState, asked: &store::Request, identity: &Identity) ->
     }
 }
 
-/// Runs the operation in a task of its own, so that it continues if its caller disconnects.
+/// Runs the operation in its own task, so that it continues if its caller disconnects.
 async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, mut request: Request, key: HeldKey) -> poem::Result<Response> {
     let work = tokio::spawn(async move {
         let key = Arc::new(key);

@@ -1,4 +1,5 @@
-//! The requests of one client that run at once, where proxies stand before us: their connections do not tell clients apart.
+//! Limits the running requests of one client behind proxies, where connections do not tell clients
+//! apart.
 
 use std::{
     collections::HashMap,
@@ -11,7 +12,7 @@ use poem::{Body, Endpoint, IntoResponse as _, Request, Response};
 use super::{body::discard_body, guarded::Guarded};
 use crate::{ApiError, auth::Client};
 
-/// Counts the requests that run, by client.
+/// The number of running requests of each client.
 #[derive(Debug)]
 pub(crate) struct InFlight {
     trusted_proxies: u8,
@@ -39,7 +40,7 @@ impl InFlight {
     }
 }
 
-/// A request that runs.
+/// A running request.
 #[derive(Debug)]
 struct Running {
     counted: Arc<InFlight>,
@@ -58,13 +59,14 @@ impl Drop for Running {
     }
 }
 
-/// Refuses a request whose client has too many that run. One runs until its answer is sent.
+/// Refuses a request whose client has too many running ones. A request runs until its response is
+/// sent.
 pub(crate) async fn count<E: Endpoint>(
     endpoint: E,
     mut request: Request,
     counted: Arc<InFlight>,
 ) -> poem::Result<Response> {
-    // Without proxies, connections are counted instead; and what watches us is always told.
+    // Without proxies, connections are counted instead. Health checks always get a response.
     if counted.trusted_proxies == 0 || request.uri().path().starts_with("/health") {
         return endpoint.call(request).await.map(poem::IntoResponse::into_response);
     }

@@ -66,7 +66,8 @@ impl RequestLimiter {
         let mut quotas = Vec::new();
         if (identity.is_none() || is_login) && is_counted {
             let client = request.extensions().get::<Client>().map(|client| client.counted_as()).unwrap_or_default();
-            // What other sites make a visitor's browser ask for is not to use up what the visitor needs to sign in.
+            // Requests that other sites cause in a visitor's browser must not use up the visitor's
+            // attempts to sign in.
             let is_listed = request.header(header::ORIGIN).is_some_and(|origin| self.listed.list(origin));
             let whose = if is_foreign(request) && !is_listed { format!("{client} by other sites") } else { client };
             quotas.extend(quota("client", whose, self.rates.client, MINUTE));

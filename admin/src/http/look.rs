@@ -1,8 +1,9 @@
-//! Requests by HEAD, which programs send that look at links before people open them.
+//! HEAD requests. Mail programs and others send them to look at links before people open them.
 
 use poem::{Endpoint, Request, Response, http::Method};
 
-/// Answers HEAD without work where GET uses something up: a ticket, or the code that a provider sent.
+/// Responds to HEAD without work where GET uses something up: a ticket, or the code that a provider
+/// sent.
 pub(crate) async fn look<E: Endpoint>(endpoint: E, request: Request) -> poem::Result<Response> {
     let path = request.uri().path();
     if *request.method() == Method::HEAD && (path.starts_with("/connect/") || path.ends_with("/callback")) {

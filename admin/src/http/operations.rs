@@ -91,7 +91,7 @@ fn name_in(segment: &str) -> Option<&str> {
 fn path_operations(path: &str, item: &Value) -> PathOperations {
     let names: Vec<String> = path.split('/').filter_map(name_in).map(str::to_owned).collect();
     let operation = |(method, described): (&String, &Value)| {
-        (method.to_uppercase(), operation(&method.to_uppercase(), path, described, names.clone()))
+        (method.to_uppercase(), operation(&method.to_uppercase(), described, names.clone()))
     };
     PathOperations {
         segments: path.split('/').map(|segment| name_in(segment).is_none().then(|| segment.to_owned())).collect(),
@@ -99,7 +99,7 @@ fn path_operations(path: &str, item: &Value) -> PathOperations {
     }
 }
 
-fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<String>) -> Operation {
+fn operation(method: &str, described: &Value, path_parameters: Vec<String>) -> Operation {
     let schemes = described["security"].as_array().map(Vec::as_slice).unwrap_or_default();
     let takes_credentials = !schemes.is_empty();
     let content = described["requestBody"]["content"].as_object();
@@ -114,8 +114,8 @@ fn operation(method: &str, path: &str, described: &Value, path_parameters: Vec<S
         required: required(schemes),
         is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
-        // Responses about signing in contain secrets, which are never kept.
-        takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/"),
+        // Signing in takes no credentials. Its responses contain secrets, which are never kept.
+        takes_key: takes_credentials && method != "GET",
         path_parameters,
         query_parameters: described["parameters"]
             .as_array()

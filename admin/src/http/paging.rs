@@ -45,7 +45,7 @@ impl Paging {
         }
         let after = match after.0.as_deref() {
             Some(after) => Some(decode(after).ok_or_else(|| {
-                ApiError::unprocessable(ErrorCode::BadAfter, "after should be what a page gave as next, unchanged.")
+                ApiError::unprocessable(ErrorCode::BadAfter, "after should be the next of a page, unchanged.")
             })?),
             None => None,
         };
@@ -117,7 +117,7 @@ impl<T: Listed> Type for Page<T> {
         registry.create_schema::<Self, _>(T::PAGE.to_owned(), |registry| {
             Vec::<T>::register(registry);
             let described = |words| MetaSchema { description: words, ..MetaSchema::ANY };
-            let next = described(Some("Where the next page begins; absent on the last."));
+            let next = described(Some("The start of the next page; absent on the last page."));
             MetaSchema {
                 title: Some(T::PAGE.to_owned()),
                 description: Some(T::DESCRIPTION),

@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// Collects what is said by the schemas that a schema refers to, and by itself.
+    /// Collects the rules of a schema and of the schemas that it refers to.
     fn collect(document: &Value, schema: &Value, said: &mut BTreeSet<(String, String)>) {
         match schema {
             Value::Object(fields) => {

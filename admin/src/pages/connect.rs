@@ -1,4 +1,4 @@
-//! Opening a ticket to connect accounts: binds the browser by a cookie and sends it to the provider.
+//! Opens tickets to connect accounts. Binds the browser by a cookie and sends it to the provider.
 
 use std::sync::Arc;
 
@@ -27,12 +27,12 @@ use crate::{
 
 const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
-/// The form has a button only.
+/// The form, which has only a button.
 #[derive(Deserialize)]
 struct Pressed {}
 
-/// Opens a ticket of the person who is signed in. One that a key asked for is shown first: the accounts would be another
-/// tenant's than its reader may think.
+/// Opens a ticket of the person who is signed in. A ticket that a key asked for first shows a page,
+/// as the accounts may go to another tenant than the reader thinks.
 #[handler]
 pub(super) async fn show(
     Data(state): Data<&AppState>,
@@ -54,7 +54,7 @@ pub(super) async fn show(
     Ok(shown.await.unwrap_or_else(|error: ApiError| failed(&error)))
 }
 
-/// Opens a ticket whose reader has seen which tenant it is for.
+/// Opens a ticket whose reader has seen the name of the tenant.
 #[handler]
 pub(super) async fn submit(
     Data(state): Data<&AppState>,
@@ -73,20 +73,20 @@ pub(super) async fn submit(
     Ok(opened.await.unwrap_or_else(|error: ApiError| failed(&error)))
 }
 
-/// A ticket that whoever asks may open, or the page that says why not.
+/// Returns a ticket that the caller may open, or else the page with the reason.
 async fn find(tx: &mut Tx, request: &Request, ticket: &str) -> Result<Result<Ticket, Response>, ApiError> {
     let Some(found) = connections::find_ticket(tx, ticket).await? else {
         return Ok(Err(not_valid()));
     };
     let person = request.extensions().get::<Arc<Identity>>().and_then(|identity| identity.person);
     if found.user_id.is_some_and(|owner| person.is_none_or(|person| person.user_id != owner)) {
-        let words = "This link is good for the person who asked for it: sign in as that person, then open it again.";
+        let words = "Only the person who asked for this link can open it: sign in as that person, then open it again.";
         return Ok(Err(message_page(StatusCode::FORBIDDEN, "Whose link is this?", words, &TO_SIGN_IN)));
     }
     Ok(Ok(found))
 }
 
-/// The provider's dialog to send the browser to.
+/// Returns the provider's dialog, to which the browser is sent.
 async fn open(state: &AppState, mut tx: Tx, ticket: &str, jar: &CookieJar) -> Result<Option<Url>, ApiError> {
     let opened = match connections::open_ticket(&mut tx, &state.services.providers, ticket).await {
         Ok(opened) => opened,
@@ -101,7 +101,7 @@ async fn open(state: &AppState, mut tx: Tx, ticket: &str, jar: &CookieJar) -> Re
     }))
 }
 
-/// Names the tenant; its button opens the ticket.
+/// Returns the page that names the tenant. Its button opens the ticket.
 fn question(state: &AppState, ticket: &Ticket) -> Result<Response, ApiError> {
     let provider = ticket.provider.known()?;
     state.services.providers.connecting(provider)?;
@@ -116,7 +116,7 @@ fn question(state: &AppState, ticket: &Ticket) -> Result<Response, ApiError> {
 }
 
 fn not_valid() -> Response {
-    let words = "This link was opened before or is too old. Ask for a new one.";
+    let words = "This link was opened before, or is too old. Ask for a new one.";
     message_page(StatusCode::NOT_FOUND, "Link not valid", words, &[])
 }
 

@@ -1,4 +1,4 @@
-//! Signing in with an account elsewhere, in a browser.
+//! Signs people in with an account at a provider, in a browser.
 
 use jobs::{
     people::{
@@ -27,14 +27,15 @@ use crate::{
 
 const TO_SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
-/// The buttons of the providers that are set up: each its address and its words.
+/// Returns the buttons of the providers that are set up, each with its address and its text.
 pub(super) fn ways(state: &AppState) -> Vec<(String, String)> {
     let all = LIST.iter().map(|listing| listing.provider);
     let offered = all.filter(|provider| state.services.providers.signing_in(*provider).is_some());
     offered.map(|one| (format!("/sign-in/{}", one.name()), format!("Sign in with {}", one.label()))).collect()
 }
 
-/// Why somebody who came back is not signed in, as the address of the page with the form says it.
+/// The reason for which a person who came back is not signed in. It is in the address of the page
+/// with the form.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Why {
@@ -58,17 +59,17 @@ impl Why {
 
     fn words(self, label: &str) -> String {
         match self {
-            Self::Cancelled => format!("You were not signed in: {label} says that this was cancelled."),
+            Self::Cancelled => format!("You were not signed in: the sign-in at {label} was cancelled."),
             Self::Stale => {
-                "That was used before, took too long, or began in another browser: try once more.".to_owned()
+                "The sign-in took too long, was used before, or began in another browser: try again.".to_owned()
             }
             Self::Unverified => format!(
-                "{label} did not tell us an address of yours that it has verified. Verify your main address there and try \
-                 again, or make an account here."
+                "{label} has no verified email address of yours. Verify your main address there and try again, or make an \
+                 account here."
             ),
             Self::Closed => format!(
-                "Nobody here has the address of your {label} account, and new accounts are not made by themselves: have \
-                 somebody invite you."
+                "There is no account here with the address of your {label} account. You need an invitation to make one: ask \
+                 somebody to invite you."
             ),
             Self::Failed => {
                 format!("{label} did not answer as it should. Try again in a moment, or use your password.")
@@ -83,13 +84,14 @@ struct Refusal {
     why: Why,
 }
 
-/// What the form says to somebody who was sent back to it.
+/// Returns the message of the form for a person who was sent back to it.
 pub(super) fn refusal(request: &Request) -> Option<String> {
     let Refusal { with, why } = request.params().ok()?;
     Some(why.words(Provider::named(&with)?.label()))
 }
 
-/// A page of its own for the form: the code in this address should not stay in the browser's.
+/// Sends the browser to the form's own page, so that the code in this address does not stay in the
+/// browser's.
 fn refused(provider: Provider, why: Why) -> Response {
     redirect(&format!("/sign-in?with={}&why={}", provider.name(), why.name()))
 }
@@ -99,15 +101,15 @@ fn failed(error: &ApiError) -> Response {
 }
 
 fn not_offered() -> Response {
-    message_page(StatusCode::NOT_FOUND, "There is no such way", "Nobody can sign in with that here.", &TO_SIGN_IN)
+    message_page(StatusCode::NOT_FOUND, "Not offered", "You cannot sign in with that here.", &TO_SIGN_IN)
 }
 
 fn offered(state: &AppState, name: &str) -> Option<Provider> {
     Provider::named(name).filter(|provider| state.services.providers.signing_in(*provider).is_some())
 }
 
-/// Sends a browser to a provider. What another site asks for counts nothing and begins nothing: it may be the picture of a page
-/// that is to lock the visitor out.
+/// Sends a browser to a provider. A request from another site counts nothing and begins nothing. It
+/// may be a picture in a page that is meant to lock the visitor out.
 #[handler]
 pub(super) async fn begin(
     Data(state): Data<&AppState>,
@@ -133,7 +135,8 @@ pub(super) async fn begin(
     Ok(redirect(dialog.as_str()))
 }
 
-/// One attempt for each provider: a later one in the same browser takes its place.
+/// Returns the name of the cookie: one for each provider, so a later attempt in the same browser
+/// replaces an earlier one.
 fn cookie_name(provider: Provider) -> String {
     format!("linecook_sign_in_{}", provider.name())
 }
@@ -145,7 +148,7 @@ struct CameBack {
     error: Option<String>,
 }
 
-/// Why a callback signs nobody in.
+/// The reasons for which a callback signs nobody in.
 enum Failure {
     Refused(Why),
     Api(ApiError),
@@ -173,7 +176,7 @@ impl From<LinkError> for Failure {
     }
 }
 
-/// Where a provider sends the browser back to.
+/// Receives the browser that a provider sends back.
 #[handler]
 pub(super) async fn callback(
     Data(state): Data<&AppState>,
@@ -198,8 +201,8 @@ pub(super) async fn callback(
     }
 }
 
-/// Signs in whoever came back; answers what the session's cookie holds, and who it is. Counts only what began in this browser, as
-/// any site can send it here.
+/// Signs in the person who came back. Returns the value of the session's cookie, and the person.
+/// Only attempts that began in this browser count, as any site can send it here.
 async fn finish(
     state: &AppState,
     request: &Request,
@@ -226,7 +229,7 @@ async fn finish(
     Ok((session, user))
 }
 
-/// Logs what a provider did not say.
+/// Logs why a provider identified nobody, and returns the reason for the form.
 fn told(provider: Provider, error: &ExternalLoginError) -> Why {
     match error {
         ExternalLoginError::Unverified => Why::Unverified,

@@ -1,11 +1,12 @@
-//! Forms that our pages send.
+//! The forms of our pages.
 
 use poem::{FromRequest, Request, RequestBody, Result, web::Form};
 use serde::de::DeserializeOwned;
 
 use crate::{ApiError, auth, state::AppState};
 
-/// What a form of ours sent. What another site's page sends is refused: browsers say where it comes from.
+/// The content of one of our forms. Forms of other sites are refused: browsers say where a request
+/// comes from.
 pub(crate) struct Sent<T>(pub(crate) T);
 
 impl<'a, T: DeserializeOwned> FromRequest<'a> for Sent<T> {

@@ -1,5 +1,5 @@
-//! What links in mails lead to. Opening one changes nothing, as programs that look into mails open them too; its button does. The
-//! code is in the address only, never in a page.
+//! The pages behind the links in mails. Opening a page changes nothing, as programs that check
+//! mails open links too. Only its button does. The code is in the address only, never in a page.
 
 use jobs::{
     people::{
@@ -34,7 +34,7 @@ fn verify_form() -> FormPage {
     FormPage {
         title: "Is this your address?",
         lead: Some(
-            "Confirm it with the password that you chose. If somebody else registered, close this page.".to_owned(),
+            "To confirm it, enter the password that you chose. If you did not register, close this page.".to_owned(),
         ),
         fields: vec![Field::password()],
         button: "Confirm",
@@ -42,13 +42,13 @@ fn verify_form() -> FormPage {
     }
 }
 
-/// Asks whether somebody registered.
+/// Shows the form that confirms an address.
 #[handler]
 pub(super) fn show_verify() -> Response {
     verify_form().response()
 }
 
-/// Verifies an address.
+/// Confirms an address.
 #[handler]
 pub(super) async fn submit_verify(
     Data(state): Data<&AppState>,
@@ -75,7 +75,7 @@ struct Reset {
 
 fn reset_form() -> FormPage {
     FormPage {
-        title: "Choose another password",
+        title: "Choose a new password",
         fields: vec![Field::new_password()],
         button: "Save",
         links: vec![("/forgot-password", "Ask for a new link")],
@@ -83,7 +83,7 @@ fn reset_form() -> FormPage {
     }
 }
 
-/// The form for another password.
+/// Shows the form for a new password.
 #[handler]
 pub(super) fn show_reset() -> Response {
     reset_form().response()
@@ -103,7 +103,12 @@ pub(super) async fn submit_reset(
         Ok::<_, ApiError>(recover::reset(state.db.unkeyed(), &state.services, &code, sent.password.into(), from).await?)
     };
     match reset.await {
-        Ok(()) => Ok(message_page(StatusCode::OK, "Password changed", "You were signed out everywhere.", &TO_SIGN_IN)),
+        Ok(()) => Ok(message_page(
+            StatusCode::OK,
+            "Password changed",
+            "All your sessions have ended: sign in with the new password.",
+            &TO_SIGN_IN,
+        )),
         Err(error) => Ok(reset_form().refused(&error)),
     }
 }
@@ -114,8 +119,9 @@ struct Accept {
     password: Option<String>,
 }
 
-/// The form for an invitation that can be accepted: whoever has no account makes one. Nothing is counted: any site can send a
-/// browser here, and nobody guesses a code.
+/// Returns the form for an invitation that can be accepted. If the address has no account, the form
+/// asks for a name and a password. The visit counts against no limit: any site can send a browser
+/// here, and nobody guesses a code.
 async fn invitation_form(state: &AppState, code: &str) -> Result<FormPage, ApiError> {
     let mut tx = state.db.unkeyed().system().await?;
     let (invitation, has_account) = accept::read(&mut tx, &state.services, code).await?;
@@ -159,7 +165,7 @@ pub(super) async fn submit_invitation(
         Ok::<_, ApiError>(accept::accept(state.db.unkeyed(), &state.services, &code, newcomer, from).await?)
     };
     match accepted.await {
-        Ok(_) => Ok(message_page(StatusCode::OK, "Welcome", "You have joined: sign in to begin.", &TO_SIGN_IN)),
+        Ok(_) => Ok(message_page(StatusCode::OK, "Welcome", "You have joined. Sign in to begin.", &TO_SIGN_IN)),
         Err(error) => match invitation_form(state, &code).await {
             Ok(form) => Ok(form.refused(&error)),
             Err(error) => Ok(not_valid(&error)),

@@ -1,4 +1,4 @@
-//! Signing in and out in a browser.
+//! Signs people in and out in a browser.
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ fn form(state: &AppState, email: &str) -> FormPage {
     }
 }
 
-/// The form, with what became of signing in elsewhere.
+/// Shows the form, with the reason if signing in with a provider failed.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>, request: &Request) -> Response {
     FormPage { error: external_login::refusal(request), ..form(state, "") }.response()

@@ -1,4 +1,4 @@
-//! Registering and forgotten passwords, in a browser.
+//! Registration and forgotten passwords, in a browser.
 
 use jobs::people::{
     recover,
@@ -51,13 +51,13 @@ fn form(state: &AppState, sent: Option<&SignUp>) -> FormPage {
     }
 }
 
-/// The form, or why there is none.
+/// Shows the form, or the reason for which there is none.
 #[handler]
 pub(super) fn show(Data(state): Data<&AppState>) -> Response {
     let sign_up = state.services.sign_up;
     if !sign_up.admits(false) {
         let refusal = ApiError::from(sign_up);
-        return message_page(refusal.status(), "No account by yourself", refusal.detail(), &TO_SIGN_IN);
+        return message_page(refusal.status(), "You cannot make an account", refusal.detail(), &TO_SIGN_IN);
     }
     if let Err(refusal) = require_mail(state) {
         return without_mail(state, &refusal);
@@ -65,12 +65,12 @@ pub(super) fn show(Data(state): Data<&AppState>) -> Response {
     form(state, None).response()
 }
 
-/// What is said instead of the form where no mail goes out to confirm an address.
+/// Returns the page that replaces the form if no mail can be sent to confirm an address.
 fn without_mail(state: &AppState, refusal: &ApiError) -> Response {
     let ways = external_login::ways(state);
     let else_by = if ways.is_empty() { "" } else { " Until then, use one of these:" };
     let lead = format!(
-        "No account can be made with a password, as its address is confirmed by mail. {}{else_by}",
+        "You cannot make an account with a password, because no mail can be sent to confirm your address. {}{else_by}",
         refusal.detail()
     );
     let page = FormPage {
@@ -120,8 +120,8 @@ async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<
 
 fn mailed(email: &str) -> Response {
     let words =
-        format!("Open the link in the mail that goes to {email}. It may take a minute; look into the spam folder too.");
-    message_page(StatusCode::ACCEPTED, "Look into your mail", &words, &TO_SIGN_IN)
+        format!("Open the link in the mail to {email}. It may take a minute to arrive. Look into the spam folder too.");
+    message_page(StatusCode::ACCEPTED, "Check your mail", &words, &TO_SIGN_IN)
 }
 
 #[derive(Deserialize)]
@@ -132,7 +132,7 @@ struct Forgot {
 fn forgot_form(email: &str) -> FormPage {
     FormPage {
         title: "Forgot the password?",
-        lead: Some("A mail brings a link to choose another one.".to_owned()),
+        lead: Some("We send you a mail with a link to choose a new one.".to_owned()),
         fields: vec![Field::email(email)],
         button: "Send the mail",
         links: TO_SIGN_IN.to_vec(),
@@ -140,13 +140,13 @@ fn forgot_form(email: &str) -> FormPage {
     }
 }
 
-/// The form for a forgotten password.
+/// Shows the form for a forgotten password.
 #[handler]
 pub(super) fn show_forgot() -> Response {
     forgot_form("").response()
 }
 
-/// Mails a link to choose another password.
+/// Mails a link to choose a new password.
 #[handler]
 pub(super) async fn submit_forgot(
     Data(state): Data<&AppState>,

@@ -1,4 +1,4 @@
-//! Answers on their way out: in memory only within the budget.
+//! Responses on their way out. The budget bounds their memory.
 
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -12,7 +12,8 @@ use crate::{
     http::{Guarded, Inner, Shared},
 };
 
-/// Bytes of an answer with their part of the budget: the server keeps them until they are sent.
+/// The bytes of a response with their part of the budget. The server keeps them until they are
+/// sent.
 struct Counted {
     bytes: Bytes,
     _held: Held,
@@ -24,7 +25,8 @@ impl AsRef<[u8]> for Counted {
     }
 }
 
-/// Ties an answer to its request, and its bytes to the budget. Answers that stream, or that all clients share, take none of it.
+/// Ties a response to its request, and its bytes to the budget. Streams, and responses whose bytes
+/// all clients share, take nothing of the budget.
 pub(super) fn hold(response: poem::Response, running: RunningRequest, memory: &Budget) -> Response<Inner> {
     let is_shared = response.extensions().get::<Shared>().is_some();
     let (parts, body) = Response::<Inner>::from(response).into_parts();

@@ -1,4 +1,5 @@
-//! The connections that are open: how many, whose, and which to close.
+//! The open connections of each client. If there are too many, it closes the one that waited
+//! longest.
 
 use std::{
     collections::HashMap,
@@ -13,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::socket::Activity;
 use crate::{auth::Client, config::ConnectionConfig};
 
-/// A connection is looked at as often, at least.
+/// The longest time between two looks at a connection.
 const LONGEST_LOOK: Duration = Duration::from_secs(1);
 
-/// The connections of this process; clones share them.
+/// The connections of this process. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     shared: Arc<Shared>,
@@ -25,7 +26,7 @@ pub(super) struct Connections {
 #[derive(Debug)]
 struct Shared {
     limits: ConnectionConfig,
-    /// Their addresses are those of clients, not of proxies.
+    /// True if their addresses are those of clients, not of proxies.
     is_by_client: bool,
     open: Mutex<Open>,
 }
@@ -44,8 +45,8 @@ struct Entry {
 }
 
 impl Open {
-    /// Makes room for one more: closes the connection that has waited longest for its other end, of all or of one client.
-    /// Returns whether there is room.
+    /// Makes room for one more connection, of all or of one client. Closes the one that has waited
+    /// longest for its peer. Returns true if there is room.
     fn make_room(&mut self, limit: u32, of: Option<&str>) -> bool {
         let counted = |entry: &&Entry| of.is_none_or(|client| entry.client == client);
         let count = self.connections.values().filter(counted).count();
@@ -69,7 +70,8 @@ impl Connections {
         Self { shared: Arc::new(Shared { limits, is_by_client: !is_behind_proxies, open: Mutex::default() }) }
     }
 
-    /// Counts a connection; `None` if there is no room and none that waits for its other end.
+    /// Counts a connection. Returns `None` if there is no room and no connection waits for its
+    /// peer.
     pub(super) fn open(&self, peer: IpAddr) -> Option<Connection> {
         let client = Client::from(peer).counted_as();
         let limits = &self.shared.limits;
@@ -88,7 +90,7 @@ impl Connections {
         Some(Connection { shared: Arc::clone(&self.shared), id, activity, closing })
     }
 
-    /// Closes all.
+    /// Closes all connections.
     pub(super) fn close_all(&self) {
         for entry in self.shared.open().connections.values() {
             entry.closing.cancel();
@@ -116,7 +118,8 @@ impl Connection {
         Arc::clone(&self.activity)
     }
 
-    /// Waits until the connection is to be cut: its time is over, or another one needs its place.
+    /// Waits until the connection is to be cut, because its time is over or another one needs its
+    /// place.
     pub(super) async fn given_up(&self) {
         let overdue = async {
             loop {

@@ -1,4 +1,4 @@
-//! A connection's socket, and what it waits for.
+//! The socket of a connection, and its activity.
 
 use std::{
     io::{self, IoSlice},
@@ -16,10 +16,11 @@ use tokio::{
 
 use crate::config::ConnectionConfig;
 
-/// A reader that takes fewer bytes a second uses up its time.
+/// The bytes a second below which a reader uses up its time.
 const SLOWEST_READER_BYTES: u32 = 4 * 1024;
 
-/// What a connection waits for. Only what its other end has to do is timed; the application has times of its own.
+/// The activity of a connection. Only the time in which it waits for its peer counts; the
+/// application has its own time limits.
 #[derive(Debug)]
 pub(super) struct Activity {
     limits: ConnectionConfig,
@@ -29,11 +30,11 @@ pub(super) struct Activity {
 #[derive(Debug)]
 struct State {
     phase: Phase,
-    /// Since when it is in this phase, or read.
+    /// The time since which it is in this phase, or since it last read.
     since: Instant,
-    /// Since when an answer finds no reader.
+    /// The time since which nobody reads the response.
     stalled_since: Option<Instant>,
-    /// The time left for that.
+    /// The time that is left for that.
     patience: Duration,
 }
 
@@ -45,7 +46,7 @@ enum Phase {
     Idle,
     /// A head has begun.
     Head,
-    /// A request runs, or its answer is made.
+    /// A request runs, or its response is sent.
     Running,
 }
 
@@ -72,14 +73,14 @@ impl Activity {
         state.since = now;
     }
 
-    /// Since when it waits for its other end, if it does.
+    /// Returns the time since which it waits for its peer, if it does.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         let state = self.state();
         let waits = (state.phase != Phase::Running).then_some(state.since);
         state.stalled_since.or(waits)
     }
 
-    /// When it has waited long enough.
+    /// Returns the time at which it has waited long enough.
     pub(super) fn ends_at(&self) -> Option<Instant> {
         let state = self.state();
         let stalled = state.stalled_since.map(|since| since + state.patience);
@@ -88,7 +89,7 @@ impl Activity {
             Phase::Idle => Some(state.since + self.limits.idle_time),
             Phase::Running => None,
         };
-        // Whoever still reads the last answer is not idle.
+        // A client that still reads the last response is not idle.
         stalled.or(waited)
     }
 
@@ -121,7 +122,7 @@ impl Activity {
     }
 }
 
-/// A request whose answer is not made yet.
+/// A request whose response is not complete yet.
 #[derive(Debug)]
 pub(super) struct RunningRequest(Arc<Activity>);
 
@@ -172,7 +173,7 @@ impl AsyncWrite for Socket {
         written
     }
 
-    /// Answers that clients share are written as they are, not copied.
+    /// Responses that clients share are written without a copy.
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
@@ -222,7 +223,7 @@ mod tests {
         }
         activity.has_written(&Poll::Pending, now);
         assert!(activity.ends_at().is_some_and(|end| end < now + Duration::from_secs(2)));
-        // A fast one has it back.
+        // A fast reader gets the time back.
         activity.has_written(&Poll::Ready(Ok(1024 * 1024)), now);
         activity.has_written(&Poll::Pending, now);
         assert_eq!(activity.ends_at(), Some(now + limits.stall_time));

@@ -1,6 +1,6 @@
 //! A program with one kind of job, from enqueueing it to its result.
 //!
-//! `cargo run -p engine --example greet postgres://...`, with a database of its own.
+//! `cargo run -p engine --example greet postgres://...`, with its own database.
 
 use std::sync::Arc;
 

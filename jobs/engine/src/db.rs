@@ -192,7 +192,7 @@ impl Db {
         self.clock_shift_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
-    /// Returns the same database over a connection of its own, for work that must not wait for
+    /// Returns the same database over a separate connection, for work that must not wait for
     /// others.
     #[must_use]
     pub fn own_connection(&self) -> Self {

@@ -1,7 +1,7 @@
-//! The dispatcher's steps: one process promotes due jobs and releases a fair batch of them into
-//! Redis' window.
+//! The steps of the dispatcher. One process promotes due jobs and releases a fair batch of them
+//! into the window in Redis.
 //!
-//! Every step is a compare-and-set of its own and stays right with two leaders. Leadership only
+//! Every step is a compare-and-set by itself and stays correct with two leaders. Leadership only
 //! saves work.
 
 mod release;
@@ -30,12 +30,12 @@ const PROMOTED_AT_ONCE: i64 = 500;
 /// The most rests of lanes that one statement deletes.
 const RESTS_FORGOTTEN_AT_ONCE: i64 = 5_000;
 
-/// Takes or renews the leadership for `lease`, by the database's clock. `has_promoted` says that due
-/// jobs were promoted since the last call. Returns false while another process leads, and a reading of
-/// the clock.
+/// Takes or renews the leadership for `lease`, by the database's clock. `has_promoted` says that
+/// due jobs were promoted since the last call. Returns a reading of the clock, and false while
+/// another process leads.
 ///
-/// A lease that ends later than one taken now would dates from before the clock was set back: it is
-/// over.
+/// A lease that ends later than one taken now dates from before the clock was set back, so it
+/// counts as over.
 pub async fn lead(
     db: &Db,
     holder: WorkerId,

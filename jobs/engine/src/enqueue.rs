@@ -135,7 +135,7 @@ pub struct Enqueued {
 #[derive(Debug, thiserror::Error)]
 pub enum EnqueueError {
     /// A suspended job has the same unique key. Resume or cancel it first.
-    #[error("job {job_id} with the same key is suspended on {suspended_on}")]
+    #[error("job {job_id} has the same key and is suspended on {suspended_on}")]
     Suspended {
         /// The suspended job.
         job_id: JobId,
@@ -143,7 +143,7 @@ pub enum EnqueueError {
         suspended_on: String,
     },
     /// The parent of the new job is to be cancelled.
-    #[error("the job whose child it would be is to be cancelled")]
+    #[error("the parent of the job is to be cancelled")]
     ParentCancelled,
     /// The database failed.
     #[error("could not enqueue")]

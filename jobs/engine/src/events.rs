@@ -180,7 +180,7 @@ impl Reporter {
         }
     }
 
-    /// Writes the rest for an attempt that ended without a transaction of its own. It tries once
+    /// Writes the rest for an attempt that ended without its own transaction. It tries once
     /// and does not wait: events that cannot be written are lost.
     pub(super) async fn flush(&self) {
         let shared = &self.shared;

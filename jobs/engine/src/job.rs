@@ -67,7 +67,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
     }
 }
 
-/// The queue of a kind. Each queue has slots of its own in a worker, so that slow work does not
+/// The queue of a kind. Each queue has its own slots in a worker, so that slow work does not
 /// hold up other work. It needs a row in the table `queues`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Queue(&'static str);
@@ -215,23 +215,23 @@ impl Parked {
 #[derive(Debug, thiserror::Error)]
 pub enum JobError {
     /// Retry after the policy's next wait. It counts as a failure.
-    #[error("failed, may be tried again")]
+    #[error("the attempt failed, and the job is retried")]
     Retry(#[source] Cause),
     /// Try again after this long. It costs no failure. A job is given up if it was first due too
     /// long ago.
-    #[error("snoozed")]
+    #[error("the job runs again later")]
     Later(Duration, #[source] Cause),
     /// Never retry: it cannot succeed.
-    #[error("failed for good")]
+    #[error("the job failed for good")]
     Fail(#[source] Cause),
     /// Wait at no cost for this long, or until a person ends the park if there is no time.
-    #[error("parked")]
+    #[error("the job is parked")]
     Park(Parked, Option<Duration>, #[source] Cause),
     /// Read back after this long, because a call may have happened.
-    #[error("an effect is open")]
+    #[error("the outcome of a call is open")]
     Reconcile(Duration, #[source] Cause),
     /// Stop: a later attempt of this job exists, and nothing of this one may be written.
-    #[error("superseded by another attempt")]
+    #[error("another attempt took the job over")]
     Superseded,
 }
 

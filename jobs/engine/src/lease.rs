@@ -1,4 +1,4 @@
-//! Leases of worker processes: one row a process in `workers`, renewed on a connection of its own.
+//! Leases of worker processes: one row a process in `workers`, renewed on its own connection.
 
 use std::{collections::BTreeMap, time::Duration};
 

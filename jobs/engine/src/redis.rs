@@ -45,7 +45,7 @@ impl Window {
         Ok(Self { client, shared, prefix: prefix.into() })
     }
 
-    /// Returns the same window over a connection of its own, for pops that wait.
+    /// Returns the same window over a separate connection, for pops that wait.
     pub fn own_connection(&self) -> RedisResult<Self> {
         let shared = lazy_connection(&self.client)?;
         Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })

@@ -35,7 +35,7 @@ pub enum Interrupt {
 /// The end of an attempt.
 #[derive(Debug)]
 pub enum AttemptEnd {
-    /// The attempt completed without writes of its own. The caller settles it, in a batch.
+    /// The attempt completed without its own writes. The caller settles it, in a batch.
     Completed(Value),
     /// The attempt is settled.
     Settled,
@@ -141,7 +141,7 @@ impl<S> Engine<S> {
 pub(super) const SUSPECT: i32 = 2;
 
 impl Claimed {
-    /// Returns true if the job has to run in a process of its own.
+    /// Returns true if the job has to run in its own process.
     #[must_use]
     pub fn is_suspect(&self) -> bool {
         self.crashes >= SUSPECT
@@ -161,7 +161,7 @@ enum Stop {
 }
 
 /// Runs the job until it ends, panics, times out or is interrupted. While a call of an effect is on
-/// its way it is not interrupted, because the call has a time limit of its own.
+/// its way it is not interrupted, because the call has its own time limit.
 async fn attempt<S>(
     kind: &Kind<S>,
     job: &Claimed,

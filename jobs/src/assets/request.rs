@@ -1,4 +1,4 @@
-//! Making folders, and having text put over pictures.
+//! Makes folders, and requests pictures with text over them.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::{
     services::Services,
 };
 
-/// Makes a folder; `None` if the tenant has one of that name.
+/// Makes a folder. Returns `None` if the tenant has one of that name.
 pub async fn create_folder(
     tx: &mut Tx,
     services: &Services,
@@ -29,7 +29,7 @@ pub async fn create_folder(
     Ok(Some(folder))
 }
 
-/// Has text put over a picture. Returns the id that the new picture will have, and the job that renders it.
+/// Requests text over a picture. Returns the id of the new picture, and the job that renders it.
 ///
 /// # Errors
 /// [`EnqueueError`].

@@ -1,4 +1,5 @@
-//! Uploaded pictures: their bytes go to the storage before they have a row, so that no row points at nothing.
+//! Stores uploaded pictures. The bytes go to the storage before there is a row, so no row points at
+//! nothing.
 
 use bytes::Bytes;
 use serde_json::json;
@@ -15,7 +16,7 @@ use crate::{
     tenants::usage::{self, UsageError},
 };
 
-/// The reason why a picture is not kept.
+/// The reasons for which a picture is not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
     /// The storage failed.
@@ -24,7 +25,7 @@ pub enum UploadError {
     /// The tenant's plan allows no more, or there is no tenant.
     #[error("could not count the picture")]
     Usage(#[from] UsageError),
-    /// The database refused; by a foreign key where the folder is gone.
+    /// The database refused. A violated foreign key means that the folder does not exist.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
@@ -32,17 +33,17 @@ pub enum UploadError {
 /// An uploaded file.
 #[derive(Debug)]
 pub struct Upload {
-    /// What people call it.
+    /// The name.
     pub name: String,
-    /// Words to find it by.
+    /// The tags, by which people find it.
     pub tags: Vec<String>,
     /// Its format and size.
     pub picture: Picture,
-    /// A JPEG or a PNG.
+    /// The bytes of the JPEG or PNG file.
     pub bytes: Bytes,
 }
 
-/// Stores the bytes of a picture. Then it needs a row ([`add`]), or its bytes have to be dropped
+/// Stores the bytes of a picture. Then either add its row ([`add`]), or drop the bytes
 /// ([`drop_bytes`]).
 pub async fn store_bytes(services: &Services, folder: &FolderRow, upload: Upload) -> Result<NewAsset, UploadError> {
     let asset = NewAsset {
@@ -59,7 +60,7 @@ pub async fn store_bytes(services: &Services, folder: &FolderRow, upload: Upload
     Ok(asset)
 }
 
-/// Gives a picture whose bytes are stored its row.
+/// Adds the row of a picture whose bytes are stored.
 ///
 /// # Errors
 /// [`UploadError`], with no row once the transaction is dropped.

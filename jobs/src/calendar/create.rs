@@ -20,9 +20,9 @@ use crate::{
 pub struct NewCalendar {
     /// The first day of its month.
     pub month: NaiveDate,
-    /// What the month is to be about.
+    /// The topic of the month.
     pub brief: String,
-    /// How many posts it has.
+    /// The number of posts.
     pub posts: i32,
 }
 
@@ -30,13 +30,13 @@ pub struct NewCalendar {
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// No language model is set up.
-    #[error("no language model is set up")]
+    #[error("no language model is set up: OPENAI_API_KEY is missing")]
     NotConfigured,
     /// The tenant's plan allows no more, or there is no tenant.
     #[error("could not count the texts")]
     Usage(#[from] UsageError),
     /// The job could not be enqueued.
-    #[error("could not enqueue")]
+    #[error("could not enqueue the job")]
     Enqueue(#[from] EnqueueError),
     /// The database refused.
     #[error("the database refused")]

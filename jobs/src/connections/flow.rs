@@ -113,7 +113,7 @@ pub enum CallbackError {
     #[error("the provider cannot be used")]
     NotOffered(#[from] NotOffered),
     /// The state is unknown, used, expired, or belongs to another browser or provider.
-    #[error("the login is unknown, was used, took too long or began in another browser")]
+    #[error("the login does not exist, was used, took too long, or began in another browser")]
     State,
     /// The exchange could not be enqueued.
     #[error("the exchange could not be enqueued")]

@@ -96,8 +96,8 @@ pub async fn answer(
     .await
 }
 
-/// Returns whether the request that held the key as `id` has its response. Waits for the end of a transaction that stores it, so
-/// that a request without an answer has none for good.
+/// Returns true if the request that held the key as `id` has its response. Waits for the end of a
+/// transaction that stores it. So if there is no response, there never will be.
 pub async fn lock_and_see(conn: &mut PgConnection, request: &Request, id: Uuid) -> Result<bool, sqlx::Error> {
     let answered = sqlx::query_scalar!(
         r#"

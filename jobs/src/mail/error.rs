@@ -27,7 +27,7 @@ impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Connect => "connecting",
-            Self::Encrypt => "beginning to encrypt",
+            Self::Encrypt => "starting TLS",
             Self::SignIn => "signing in",
             Self::Sender => "naming the sender",
             Self::Recipient => "naming the recipient",
@@ -49,14 +49,14 @@ pub enum MailError {
     BadAddress,
     /// The server does not match `SMTP_URL`: no encryption, an untrusted certificate, or no way to
     /// sign in.
-    #[error("{0}: {1}")]
+    #[error("while {0}: {1}")]
     Unfit(Stage, String),
     /// The connection broke, or the server took too long.
-    #[error("{0}: {1}")]
+    #[error("while {0}: {1}")]
     Broken(Stage, String),
     /// The server refused, with a code. Its words are kept only if they cannot hold an address or
     /// content.
-    #[error("{stage}: the server answered {code} {words}")]
+    #[error("while {stage}, the mail server refused with {code} {words}")]
     Refused {
         /// The stage at which it refused.
         stage: Stage,
@@ -80,10 +80,7 @@ impl MailError {
         }
         if error.is_response() {
             // A reply that cannot be parsed may contain anything.
-            return Self::Broken(
-                stage,
-                "the server stopped in the middle, or answered something else than SMTP".to_owned(),
-            );
+            return Self::Broken(stage, "the server broke off, or its reply was not SMTP".to_owned());
         }
         if is_untrusted(error) { Self::Unfit(stage, source) } else { Self::Broken(stage, source) }
     }
@@ -147,7 +144,7 @@ impl From<MailError> for JobError {
             return Self::Fail(Cause::new(CauseClass::Config, words, error));
         }
         if error.is_for_operator() {
-            let words = "The mail server does not let us send: an operator has to look at SMTP_URL and MAIL_FROM.";
+            let words = "The mail server does not let us send: an operator has to correct SMTP_URL or MAIL_FROM.";
             return Self::Retry(Cause::new(CauseClass::Config, words, error));
         }
         match error {
@@ -155,7 +152,7 @@ impl From<MailError> for JobError {
                 Self::Fail(Cause::new(CauseClass::Permanent, "The mail server refused the email.", error))
             }
             MailError::Refused { code: 500.., .. } | MailError::BadAddress => {
-                Self::Fail(Cause::new(CauseClass::Recipient, "The mail server takes no emails to this address.", error))
+                Self::Fail(Cause::new(CauseClass::Recipient, "The mail server refuses emails to this address.", error))
             }
             MailError::Refused { .. } | MailError::Broken(..) | MailError::Unfit(..) | MailError::NotConfigured => {
                 Self::Retry(Cause::new(
@@ -215,7 +212,7 @@ mod tests {
         let said = "5.1.1 <bob@example.com>: no such user";
         assert_eq!(
             refused(Stage::Recipient, 550, said).to_string(),
-            "naming the recipient: the server answered 550 5.1.1"
+            "while naming the recipient, the mail server refused with 550 5.1.1"
         );
         for said in ["https://linecook/verify-email/c0de", "1.2.c0de", "5.7.1.c0de", "bob@example.com"] {
             assert_eq!(keepable(Stage::Content, said), "", "{said}");

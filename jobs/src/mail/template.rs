@@ -132,11 +132,12 @@ pub(super) fn one_line(text: &str) -> String {
     }
 }
 
-/// Characters of a stranger's name that go into an email.
+/// The most characters of a stranger's name in an email.
 const LONGEST_NAME: usize = 60;
 
-/// Returns a name that a stranger chose, for a letter to somebody who may not know them: cut, on one line, and without what
-/// leads elsewhere or turns the direction of the text. Mail programs make links of words with dots, so dots are set apart.
+/// Returns a name that a stranger chose, for a letter to a person who may not know them. The name
+/// is cut and put on one line. Characters that lead elsewhere or turn the direction of the text are
+/// removed. Mail programs make links of words with dots, so dots are set apart.
 pub(super) fn stranger(name: &str) -> String {
     let line = one_line(&name.chars().filter(|c| !is_invisible(*c)).collect::<String>());
     let is_address = |word: &&str| ["://", "@", "www."].iter().any(|mark| word.to_lowercase().contains(mark));
@@ -146,7 +147,8 @@ pub(super) fn stranger(name: &str) -> String {
     words.chars().take(LONGEST_NAME).collect::<String>().trim_end().to_owned()
 }
 
-/// Characters of the Unicode category Cf that nobody sees: marks of direction, joiners, and tags.
+/// Returns true for invisible characters of the Unicode category Cf: marks of direction, joiners,
+/// and tags.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
         | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')

@@ -1,4 +1,4 @@
-//! What staff do to one job, to one parked account, and by hand.
+//! The actions of staff on one job and one parked account, and jobs by hand.
 
 use chrono::{DateTime, Utc};
 use serde_json::json;
@@ -18,15 +18,15 @@ use crate::{
 /// Jobs to enqueue by hand.
 #[derive(Debug, Clone)]
 pub struct ByHand {
-    /// Whose they are.
+    /// The tenant that owns them.
     pub tenant_id: TenantId,
     /// Their kind.
     pub kind: &'static Kind,
-    /// One of them.
+    /// The job to enqueue.
     pub job: NewJob,
-    /// Its time, if it waits for one.
+    /// The time at which it becomes due; `None`: at once.
     pub run_at: Option<DateTime<Utc>>,
-    /// How many.
+    /// The number of copies.
     pub copies: usize,
 }
 
@@ -51,7 +51,7 @@ pub async fn enqueue_by_hand(
     Ok(enqueued)
 }
 
-/// Does an action to a job. Returns it as it is then.
+/// Acts on a job. Returns the job as it is afterwards.
 ///
 /// # Errors
 /// [`ActionError`].
@@ -79,7 +79,7 @@ fn entry(action: Action, before: &JobRow, acted: &Acted) -> Entry {
     Entry::new(before.tenant_id, &format!("job.{}", action.name()), "job", before.id, details)
 }
 
-/// Ends the parking of an account; `None`: it is not parked.
+/// Ends the parking of an account. Returns `None` if it is not parked.
 pub async fn release_account(
     tx: &mut Tx,
     services: &Services,

@@ -1,4 +1,4 @@
-//! Running and pausing what the clock asks for.
+//! Runs and pauses periodic jobs.
 
 use serde_json::json;
 
@@ -13,7 +13,7 @@ use crate::{
     services::Services,
 };
 
-/// Runs an entry of the clock's list now; `None`: there is none of that name. Needs the system scope.
+/// Runs a periodic job now. Returns `None` if there is none of that name. Needs the system scope.
 ///
 /// # Errors
 /// [`EnqueueError`].
@@ -32,7 +32,8 @@ pub async fn run_periodic(
     Ok(Some(job))
 }
 
-/// Pauses an entry of the clock's list, or has it go on; `None`: there is none of that name. Needs the system scope.
+/// Pauses or resumes a periodic job. Returns `None` if there is none of that name. Needs the system
+/// scope.
 pub async fn pause_periodic(
     tx: &mut Tx,
     services: &Services,

@@ -32,16 +32,16 @@ impl Job for ReportPoison {
         let mut tx = cx.begin().await?;
         let jobs = stats::list_poisoned(&mut tx, NAMED).await?;
         if jobs.is_empty() {
-            return Ok(Done::nothing("no job took down its process"));
+            return Ok(Done::nothing("no job killed its process"));
         }
         let mut words =
-            "These jobs were given up, each of them after it took down the process in which it ran alone. Look \
-            at them, and report them to the developers:\n"
+            "These jobs were discarded, because each killed the process in which it ran alone. Look at them, and \
+            report them to the developers:\n"
                 .to_owned();
         for (kind, id) in &jobs {
             write!(words, "\n{kind} {id}").expect("a string takes it");
         }
-        let told = mail::alert(&mut tx, "Jobs took down their process", &words).await?;
+        let told = mail::alert(&mut tx, "Jobs killed their process", &words).await?;
         tx.complete(json!({ "jobs": jobs.len(), "told": told })).await
     }
 }
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[sqlx::test(migrations = "../migrations")]
-    async fn a_job_that_took_down_its_process_is_told_once_an_hour(pool: PgPool) {
+    async fn a_job_that_killed_its_process_is_reported_once_an_hour(pool: PgPool) {
         let bench = Bench::new(pool).await;
         let failed = bench.enqueue(&Noop::default()).await;
         bench.drain().await;

@@ -1,4 +1,4 @@
-//! A person settles a call of which nobody can tell whether it happened.
+//! Settles calls with an unknown outcome, as a person decides.
 
 use serde_json::json;
 
@@ -13,16 +13,16 @@ use crate::{
     services::Services,
 };
 
-/// What a person found out about a call.
+/// The decision of a person about a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settlement {
-    /// What became of it.
+    /// The outcome of the call.
     Resolve(Resolution),
-    /// That it and another call were each taken for the other.
+    /// This call and another one were each taken for the other.
     Swap(EffectId),
 }
 
-/// Settles a call of a job. Returns the job as it is then.
+/// Settles a call of a job. Returns the job as it is afterwards.
 ///
 /// # Errors
 /// [`ActionError`].
@@ -45,7 +45,7 @@ pub async fn settle_effect(
     ledger::get_job(tx, id).await?.ok_or(ActionError::Missing)
 }
 
-/// Swaps what two calls are known to be, and their deliveries with them.
+/// Swaps the remote ids of two calls, and of their deliveries.
 async fn swap(
     tx: &mut Tx,
     job_id: JobId,

@@ -34,16 +34,16 @@ pub struct Newcomer {
 pub enum AcceptError {
     /// The code is unknown, or the invitation was accepted, withdrawn or has expired, or whoever made
     /// it may not give that role any more.
-    #[error("no such invitation")]
+    #[error("the invitation does not exist, was used, or has ended")]
     Invalid,
     /// The address has no account yet; the caller asks for a name and a password to make one.
-    #[error("a name and a password are needed")]
+    #[error("the address has no account yet: a name and a password are needed")]
     Newcomer,
     /// The new password is easy to guess.
-    #[error("the password is weak")]
+    #[error("the password is too weak")]
     Weak(#[from] WeakPassword),
     /// The operator lets nobody new in.
-    #[error("no new accounts are made here")]
+    #[error("new people may not make accounts here")]
     Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]

@@ -11,18 +11,20 @@ pub use self::renew_stored::{Unconverted, renew_stored};
 /// The longest address that mail servers take, in bytes.
 const LONGEST: usize = 254;
 
-/// An address that mail can be sent to, such as `Ada@example.com`: the part before the @ as it was typed, the domain in ASCII.
+/// An address that mail can be sent to, such as `Ada@example.com`. The part before the @ is kept as
+/// it was typed; the domain is in ASCII.
 #[derive(Debug, Clone)]
 pub struct Address(String);
 
-/// The text is no address that mail can be sent to.
+/// The error for a text that is no address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("an address should look like name@example.com, with plain letters before the @")]
+#[error("an address should look like name@example.com, with only ASCII letters before the @")]
 pub struct BadAddress;
 
 impl Address {
-    /// Reads an address: no display name, no quotes, no IP address, and only ASCII before the @. Two addresses that differ in
-    /// other letters there may look the same, and mail servers disagree about which of them are.
+    /// Reads an address: no display name, no quotes, no IP address, and only ASCII before the @.
+    /// Two addresses that differ in other letters there may look the same, and mail servers
+    /// disagree on which of them are.
     ///
     /// # Errors
     /// [`BadAddress`].
@@ -38,13 +40,14 @@ impl Address {
         if is_plain && is_name && is_whole { Ok(Self(address)) } else { Err(BadAddress) }
     }
 
-    /// The address as mail goes to it and as it is stored.
+    /// Returns the address as it is stored and as mail is sent to it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form in which addresses are compared: the same for all that are one mailbox. The columns `email_canonical` hold it.
+    /// Returns the form in which addresses are compared. It is the same for all addresses of one
+    /// mailbox. The columns `email_canonical` hold it.
     #[must_use]
     pub fn canonical(&self) -> String {
         self.0.to_ascii_lowercase()

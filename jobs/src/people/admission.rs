@@ -1,4 +1,4 @@
-//! The operator's settings about who may make an account, and with which providers people sign in.
+//! The operator's settings for new accounts, and for the providers with which people sign in.
 
 use std::str::FromStr;
 
@@ -9,28 +9,30 @@ use crate::providers::{LIST, Provider, Purpose};
 /// The settings about people.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub struct PeopleConfig {
-    /// Who may make an account: `open` (everybody), `invited` (whoever a tenant invites) or `closed` (nobody new).
+    /// The people who may make an account: `open` (everybody), `invited` (people whom a tenant
+    /// invites) or `closed` (nobody new).
     #[arg(long, env = "SIGN_UP", value_enum, default_value_t)]
     pub sign_up: SignUp,
-    /// The providers that people may sign in with, of those that are set up: `google,github`. All of them if it is not set.
+    /// The providers that people may sign in with, of those that are set up: `google,github`. If it
+    /// is not set, all of them.
     #[arg(long, env = "SIGN_IN_WITH")]
     pub sign_in_with: Option<SignInWith>,
 }
 
-/// Who may make an account.
+/// The people who may make an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum SignUp {
     /// Everybody.
     #[default]
     Open,
-    /// Whoever a tenant invites.
+    /// People whom a tenant invites.
     Invited,
     /// Nobody new.
     Closed,
 }
 
 impl SignUp {
-    /// Returns true if somebody new may come in, invited or not.
+    /// Returns true if a new person may make an account.
     #[must_use]
     pub fn admits(self, is_invited: bool) -> bool {
         match self {

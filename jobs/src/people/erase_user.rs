@@ -16,7 +16,7 @@ use crate::{
 /// Erases the person `user_id` and every tenant that has no other member.
 ///
 /// Safe to repeat: everything happens in one transaction, and a person who is gone leaves nothing
-/// to do. The tenants are erased by jobs of their own.
+/// to do. Separate jobs erase the tenants.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct EraseUser {
     /// The person.

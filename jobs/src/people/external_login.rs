@@ -26,14 +26,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug, thiserror::Error)]
 pub enum ExternalLoginError {
     /// Sign-in with this provider is not configured.
-    #[error("signing in there is not set up")]
+    #[error("signing in with this provider is not set up")]
     NotOffered,
     /// The person has no verified address at the provider, which the provider requires for signing
     /// in.
-    #[error("the provider has no verified address")]
+    #[error("the provider verified no address of the person")]
     Unverified,
     /// The provider refused, or its response cannot be used.
-    #[error("the provider did not say who that is")]
+    #[error("the provider did not identify the person")]
     Provider(#[source] ProviderError),
 }
 

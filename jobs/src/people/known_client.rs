@@ -1,11 +1,13 @@
-//! Clients from which somebody signed in before. A signed cookie names one, so that its attempts count apart from those of
-//! strangers, who could otherwise keep the owner of an account out.
+//! Clients from which a person signed in before. A signed cookie names such a client, so its
+//! attempts count separately from those of strangers. Otherwise strangers could keep the owner of
+//! an account out.
 
 use uuid::Uuid;
 
 use crate::signer::Signer;
 
-/// Returns the code by which a client is known for an account from now on. It lets nobody in.
+/// Returns the code by which a client is known for an account from now on. The code signs nobody
+/// in.
 #[must_use]
 pub fn issue(signer: &Signer, email_canonical: &str) -> String {
     signer.code(&purpose(email_canonical), Uuid::new_v4())

@@ -1,4 +1,4 @@
-//! Passwords: argon2id, off the threads that serve requests.
+//! Hashes and checks passwords (argon2id), outside the threads that serve requests.
 
 mod memory;
 mod strength;
@@ -53,8 +53,8 @@ impl Default for Passwords {
 }
 
 impl Passwords {
-    /// Returns the hash of a password that somebody chooses, as a PHC string. `about` holds what is known of the person, such
-    /// as the address and the names: a password made of that is weak.
+    /// Returns the hash of a password that a person chooses, as a PHC string. `about` has facts
+    /// about the person, such as the address and the names. A password made of these is weak.
     ///
     /// # Errors
     /// Returns [`WeakPassword`], which says the reason.
@@ -79,7 +79,8 @@ impl Passwords {
         self.apart(move |memory| verify_now(memory, password.expose_secret(), hash.as_deref())).await
     }
 
-    /// Runs work on a thread of its own. The work keeps its place until it ends, also if nobody waits for it any more.
+    /// Runs work on its own thread. The work keeps its place until it ends, even if nobody waits
+    /// for it any more.
     async fn apart<T: Send + 'static>(&self, work: impl FnOnce(&Memory) -> T + Send + 'static) -> T {
         let place = Arc::clone(&self.free).acquire_owned().await.expect("it is never closed");
         let memory = Arc::clone(&self.memory);
@@ -128,7 +129,7 @@ fn digest(
 fn verify_now(memory: &Memory, password: &str, hash: Option<&str>) -> Verdict {
     let known = hash.and_then(|hash| PasswordHash::new(hash).ok());
     let hash = known.as_ref().unwrap_or(&NOBODYS);
-    // Hashes of older versions are of what was typed.
+    // Older versions hashed the password as it was typed.
     let prepared = strength::prepare(password).unwrap_or_else(|_| password.to_owned());
     let as_prepared = matches(memory, prepared.as_bytes(), hash);
     let as_typed = !as_prepared && prepared != password && matches(memory, password.as_bytes(), hash);

@@ -1,4 +1,4 @@
-//! What people do about themselves.
+//! Erases the accounts of people who ask for it.
 
 use serde_json::json;
 
@@ -11,27 +11,27 @@ use crate::{
     tenants::members,
 };
 
-/// The reason why a person is not erased.
+/// The reasons for which a person is not erased.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaveError {
     /// There is no such person.
-    #[error("no such person")]
+    #[error("the person does not exist")]
     Missing,
-    /// The address that was given is another one.
-    #[error("the address is another one")]
+    /// The given address is not the person's.
+    #[error("the given address is not the person's")]
     NotConfirmed,
-    /// A tenant with others in it would have no owner.
-    #[error("the last owner of a tenant with others stays")]
+    /// A tenant with other people would have no owner.
+    #[error("the person is the last owner of a tenant with other people")]
     LastOwner,
     /// The job could not be enqueued.
-    #[error("could not enqueue")]
+    #[error("could not enqueue the job")]
     Enqueue(#[from] EnqueueError),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Has a person erased who wants that, and signs them out. Needs the system scope.
+/// Enqueues the erasure of a person, and signs the person out. Needs the system scope.
 ///
 /// # Errors
 /// [`LeaveError`].

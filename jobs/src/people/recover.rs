@@ -47,10 +47,10 @@ pub async fn insert_link(tx: &mut Tx, user_id: UserId, life: Duration) -> Result
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
     /// The code is unknown, used or expired.
-    #[error("the code is not good")]
+    #[error("the code is wrong, was used, or has expired")]
     Code,
     /// The new password is easy to guess.
-    #[error("the password is weak")]
+    #[error("the password is too weak")]
     Weak(#[from] WeakPassword),
     /// The database refused.
     #[error("the database refused")]

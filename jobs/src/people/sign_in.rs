@@ -32,10 +32,10 @@ pub enum SignInError {
     #[error("the address or the password is wrong")]
     Wrong,
     /// The password is right, but the address is not verified. Another mail is sent.
-    #[error("the address is not verified")]
+    #[error("the address is not confirmed; the person has to open the link in the mail")]
     Unverified,
     /// There were too many attempts; the next one is allowed after this time.
-    #[error("too many tries")]
+    #[error("there were too many attempts; the next one is allowed in {} seconds", .0.as_secs())]
     TooMany(Duration),
     /// The database refused.
     #[error("the database refused")]

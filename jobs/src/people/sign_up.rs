@@ -40,13 +40,13 @@ pub struct NewPerson {
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
     /// The operator lets nobody register.
-    #[error("nobody registers here")]
+    #[error("new people may not make accounts here")]
     Closed(SignUp),
     /// The password is easy to guess.
-    #[error("the password is weak")]
+    #[error("the password is too weak")]
     Weak(#[from] WeakPassword),
     /// Too many letters were asked for, or the database refused.
-    #[error("no letter can be sent")]
+    #[error("could not send the mail")]
     Letter(#[from] Throttled),
 }
 
@@ -94,13 +94,13 @@ pub async fn register(db: &Db, services: &Services, person: NewPerson) -> Result
 #[derive(Debug, thiserror::Error)]
 pub enum VerifyError {
     /// The code is unknown, used or expired.
-    #[error("the code is not good")]
+    #[error("the code is wrong, was used, or has expired")]
     Code,
     /// The password is not the one that was registered with this link.
-    #[error("the password is wrong")]
+    #[error("the password is not the registered one")]
     Password,
     /// The operator lets nobody register any more.
-    #[error("nobody registers here")]
+    #[error("new people may not make accounts here")]
     Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]

@@ -18,11 +18,11 @@ pub struct Throttle {
     pub interval: Duration,
 }
 
-/// The reasons for which something that is limited is not done.
+/// The reasons for which a limited action is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Throttled {
     /// There were too many attempts; the next one is allowed after this time.
-    #[error("too many tries")]
+    #[error("there were too many attempts; the next one is allowed in {} seconds", .0.as_secs())]
     TooMany(Duration),
     /// The database refused.
     #[error("the database refused")]
@@ -32,8 +32,8 @@ pub enum Throttled {
 impl Throttle {
     /// Signing in to one account from one client.
     pub const ACCOUNT: Self = Self { name: "sign_in", burst: 10, interval: Duration::from_mins(1) };
-    /// Signing in to one account from one network, such as a company's or a provider's site. It refills more slowly than
-    /// [`Throttle::ACCOUNT_ANYWHERE`], so that no single network can keep that one empty.
+    /// Signing in to one account from one network, such as a company's. It refills more slowly than
+    /// [`Throttle::ACCOUNT_ANYWHERE`], so no single network can use that limit up for ever.
     pub const ACCOUNT_NETWORK: Self = Self { name: "sign_in_network", burst: 30, interval: Duration::from_secs(30) };
     /// Signing in to one account from a client that is known for it.
     pub const KNOWN_CLIENT: Self = Self { name: "known_client", burst: 10, interval: Duration::from_mins(1) };
@@ -42,14 +42,15 @@ impl Throttle {
     pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
-    /// Letters to confirm one address. Each sort of letter that strangers can ask for has a limit of its own, so that one
-    /// sort does not use up another.
+    /// Letters to confirm one address. Each sort of letter that strangers can ask for has its own
+    /// limit, so that one sort does not use up another.
     pub const VERIFY_LETTER: Self = Self { name: "verify_letter", burst: 3, interval: Duration::from_mins(10) };
     /// Letters to one address with a link to choose another password.
     pub const RESET_LETTER: Self = Self { name: "reset_letter", burst: 3, interval: Duration::from_mins(10) };
     /// Invitations to one address, from all tenants.
     pub const INVITATION_LETTER: Self = Self { name: "invitation_letter", burst: 3, interval: Duration::from_mins(10) };
-    /// Invitation mails of one account of which nobody has accepted an invitation yet, over all its tenants: 10 a day.
+    /// Invitation mails of one account, over all its tenants, until somebody accepted an invitation
+    /// of it: 10 a day.
     pub const FRESH_INVITER: Self = Self { name: "fresh_inviter", burst: 10, interval: Duration::from_mins(144) };
     /// Invitation mails of one tenant, to any recipients.
     pub const INVITATIONS: Self = Self { name: "invitations", burst: 50, interval: Duration::from_mins(1) };

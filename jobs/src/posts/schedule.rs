@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// A post that goes out now.
+/// A new post, to be published now.
 #[derive(Debug, Clone)]
 pub struct NewPost {
-    /// What it says.
+    /// The caption.
     pub caption: String,
-    /// The picture that it goes out with.
+    /// The picture, if it has one.
     pub asset_id: Option<AssetId>,
-    /// Where it goes.
+    /// The accounts on which it is published.
     pub accounts: Vec<AccountId>,
 }
 
@@ -49,10 +49,10 @@ pub struct Placement {
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
     /// These posts do not exist.
-    #[error("no such posts: {0:?}")]
+    #[error("these posts do not exist: {0:?}")]
     MissingPosts(Vec<PostId>),
     /// The post has no caption yet.
-    #[error("post {0} has neither a caption nor a picture yet")]
+    #[error("post {0} has no caption yet")]
     Empty(PostId),
     /// The time is in the past.
     #[error("{0} is in the past")]
@@ -64,7 +64,7 @@ pub enum ScheduleError {
     #[error("could not count the posts")]
     Usage(#[from] UsageError),
     /// The jobs could not be enqueued.
-    #[error("could not enqueue")]
+    #[error("could not enqueue the jobs")]
     Enqueue(#[from] EnqueueError),
     /// The database refused. A violated foreign key means that the tenant has no such account or
     /// picture.
@@ -146,7 +146,7 @@ async fn place(
             let job = NewJob::new(tenant_id, &PublishPost { delivery_id: delivery.id }).on_account(delivery.account_id);
             match delivery.scheduled_at {
                 Some(time) => job.at(time),
-                // Somebody pressed "publish now".
+                // A person waits for the post.
                 None => job.with_priority(Priority::Interactive),
             }
         })

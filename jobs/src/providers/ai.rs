@@ -77,20 +77,20 @@ pub enum AiError {
     #[error("{SETTING} is not set")]
     NotConfigured,
     /// The service did not respond, or reported a failure.
-    #[error("the language model did not answer")]
+    #[error("the language model did not respond")]
     NoAnswer(#[source] ProviderMessage),
     /// The rate limit is reached.
-    #[error("the language model asks us to wait")]
+    #[error("the rate limit of the language model is reached")]
     Rate(#[source] ProviderMessage),
     /// The account has no credit, the key is wrong, or the request is malformed. An operator has to
     /// look.
-    #[error("the language model refuses our account or request")]
+    #[error("the language model refuses the account, the key or the request")]
     Config(#[source] ProviderMessage),
     /// The model declined to respond.
-    #[error("the language model declined: {0}")]
+    #[error("the language model declined the request: {0}")]
     Declined(String),
     /// The response is truncated, or does not match the schema.
-    #[error("the language model's answer cannot be used: {0}")]
+    #[error("the response of the language model cannot be used: {0}")]
     Unusable(String),
 }
 
@@ -132,14 +132,16 @@ impl Ai {
         let request = self.request(question).map_err(|error| AiError::Config(ProviderMessage::of(&error)))?;
         let answer = client.chat().create(request).await.map_err(classify)?;
         let Some(choice) = answer.choices.into_iter().next() else {
-            return Err(AiError::Unusable("no choice".to_owned()));
+            return Err(AiError::Unusable("it has no text".to_owned()));
         };
         if let Some(refusal) = choice.message.refusal {
             return Err(AiError::Declined(refusal));
         }
         match choice.finish_reason {
-            Some(FinishReason::ContentFilter) => return Err(AiError::Declined("content filter".to_owned())),
-            Some(FinishReason::Length) => return Err(AiError::Unusable("cut off".to_owned())),
+            Some(FinishReason::ContentFilter) => {
+                return Err(AiError::Declined("its content filter stopped it".to_owned()));
+            }
+            Some(FinishReason::Length) => return Err(AiError::Unusable("it is cut off".to_owned())),
             Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::FunctionCall) | None => {}
         }
         let content = choice.message.content.unwrap_or_default();

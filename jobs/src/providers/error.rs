@@ -60,17 +60,17 @@ impl Class {
     fn words(self, provider: Provider) -> String {
         let (label, noun) = (provider.label(), provider.account_noun());
         match self {
-            Self::Transient => format!("{label} had a hiccup."),
-            Self::Unknown => format!("{label} answered an error that we do not know."),
-            Self::Rate => format!("{label} asks us to wait: too many calls."),
+            Self::Transient => format!("{label} had a problem that should pass by itself."),
+            Self::Unknown => format!("{label} returned an error that Linecook does not know."),
+            Self::Rate => format!("{label} asks us to wait, as there were too many calls."),
             Self::Reauth => format!("{label} no longer accepts the connection: connect the {noun} again."),
             Self::Permission => {
-                format!("{label} misses a permission: connect the {noun} again and grant everything asked for.")
+                format!("A permission at {label} is missing: connect the {noun} again and grant all permissions.")
             }
             Self::Permanent => format!("{label} refuses the content: change the text or the picture."),
-            Self::Duplicate => format!("{label} says that the same was posted just before."),
+            Self::Duplicate => format!("{label} says that the same post was published just before."),
             Self::Policy => format!("{label} asks us to slow down."),
-            Self::Config => format!("Our {label} app is set up wrongly; an operator has to look."),
+            Self::Config => format!("The {label} app is set up wrongly: an operator has to correct its settings."),
             Self::Restart => format!("The {label} login cannot be used any more: connect the {noun} again."),
         }
     }
@@ -89,16 +89,16 @@ pub enum OnWrite {
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// There was no connection: nothing left this machine.
-    #[error("could not connect")]
+    #[error("could not connect, so nothing was sent")]
     Unreachable(#[source] reqwest::Error),
     /// The request was sent, and no complete response came.
-    #[error("no answer")]
+    #[error("the request was sent, and no complete response came")]
     NoAnswer(#[source] reqwest::Error),
     /// All calls together exceeded their time limit.
-    #[error("too slow")]
+    #[error("the calls took too long")]
     Slow,
     /// The response is not one that the provider documents, such as a proxy's.
-    #[error("an unexpected response: status {status}")]
+    #[error("a response that the provider does not document, with status {status}")]
     UnexpectedResponse {
         /// The HTTP status.
         status: u16,
@@ -106,7 +106,7 @@ pub enum Failure {
         wait: Option<Duration>,
     },
     /// The end of a list was not found.
-    #[error("a list has no end, or goes on elsewhere")]
+    #[error("a list did not end, or went on at another address")]
     Endless,
     /// The provider refused.
     #[error("refused: {message}")]
@@ -183,9 +183,9 @@ impl ProviderError {
         let label = self.provider.label();
         match &self.failure {
             Failure::Unreachable(_) | Failure::NoAnswer(_) | Failure::Slow | Failure::UnexpectedResponse { .. } => {
-                format!("{label} did not answer.")
+                format!("{label} did not respond.")
             }
-            Failure::Endless => format!("{label}'s list has no end."),
+            Failure::Endless => format!("A list of {label} did not end."),
             Failure::Refused { class, .. } => class.words(self.provider),
         }
     }

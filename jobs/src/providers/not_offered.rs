@@ -15,7 +15,7 @@ const DEPLOYMENT_WAIT: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotOffered {
     /// This version knows no provider of that name.
-    #[error("this version knows no provider {0:?}")]
+    #[error("this version does not know the provider {0:?}")]
     Unknown(String),
     /// This version does not support that with this provider.
     #[error("this version cannot do that with {}", .0.label())]

@@ -1,4 +1,4 @@
-//! Making tenants.
+//! Makes tenants.
 
 use serde_json::json;
 
@@ -17,32 +17,33 @@ use crate::{
     services::Services,
 };
 
-/// Tenants that somebody may own to make one more: each has limits of its own. Operators make more for an agency that needs them.
+/// The most tenants that a person may own, as each has its own limits. Operators make more for an
+/// agency that needs them.
 const MOST_OWNED: i64 = 10;
 
 /// A tenant to make.
 #[derive(Debug, Clone)]
 pub struct NewTenant {
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// Whom to write to.
+    /// The address for mail to the tenant.
     pub email: Address,
-    /// What it pays for.
+    /// The plan.
     pub plan: Plan,
-    /// Who owns it; nobody yet where operators make one.
+    /// The owner; `None` if an operator makes it.
     pub owner: Option<UserId>,
-    /// The tenant whose settings it begins with.
+    /// The tenant whose settings are copied.
     pub model: Option<TenantId>,
 }
 
-/// The reason why no tenant was made.
+/// The reasons for which no tenant was made.
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
-    /// Its owner owns so many already.
-    #[error("the owner of {0} tenants makes no more")]
+    /// The owner owns this many tenants already.
+    #[error("the person owns {0} tenants already, and may not make more")]
     TooMany(i64),
-    /// There is no tenant to take settings from.
-    #[error("no such model")]
+    /// The tenant to copy settings from does not exist.
+    #[error("the tenant to copy settings from does not exist")]
     NoModel,
     /// The database refused.
     #[error("the database refused")]

@@ -1,4 +1,5 @@
-//! The people and keys that invite: what they may give, and how many strangers they write to.
+//! The people and keys that invite: the roles that they may give, and the limits of their mails to
+//! strangers.
 
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -39,8 +40,9 @@ impl Inviter {
         }
     }
 
-    /// Counts a letter to a stranger: by its address, by the tenant, and by an inviter of whom nobody has accepted an
-    /// invitation yet. What is refused counts nowhere, if the caller drops the transaction. Needs the system scope.
+    /// Counts a letter to a stranger against three limits: of its address, of the tenant, and of an
+    /// inviter of whom nobody has accepted an invitation yet. A refused letter counts nowhere if
+    /// the caller drops the transaction. Needs the system scope.
     ///
     /// # Errors
     /// Returns [`Throttled::TooMany`] if the letter is refused.
@@ -58,8 +60,9 @@ impl Inviter {
         }
     }
 
-    /// Returns the account that a letter counts by, if nobody has accepted an invitation of it and it is no operator's. The
-    /// account behind a key is that of its maker, else its tenant.
+    /// Returns the account that a letter counts for. Returns `None` if somebody has accepted an
+    /// invitation of it, or if it is an operator's. The account behind a key is that of its maker,
+    /// else its tenant.
     async fn find_fresh(self, conn: &mut PgConnection) -> Result<Option<Uuid>, sqlx::Error> {
         let found = sqlx::query!(
             r#"
@@ -86,8 +89,8 @@ impl Inviter {
     }
 }
 
-/// Returns true if whoever made an invitation may still give its role: a member may have been demoted since, and a key revoked.
-/// Needs the system scope.
+/// Returns true if the sender of an invitation may still give its role. The sender may have been
+/// demoted since, or the key revoked. Needs the system scope.
 pub async fn may_still_give(conn: &mut PgConnection, invitation: &InvitationRow) -> Result<bool, sqlx::Error> {
     let found = sqlx::query!(
         r#"

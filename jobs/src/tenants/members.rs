@@ -28,10 +28,10 @@ pub struct MemberRow {
 #[derive(Debug, thiserror::Error)]
 pub enum MemberError {
     /// The tenant has no member with that id.
-    #[error("no such member")]
+    #[error("the tenant has no such member")]
     Missing,
     /// The tenant would have no owner left.
-    #[error("the last owner stays")]
+    #[error("a tenant needs at least one owner")]
     LastOwner,
     /// The database refused.
     #[error("the database refused")]

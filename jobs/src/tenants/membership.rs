@@ -1,4 +1,4 @@
-//! Deciding who is in a tenant, and as what.
+//! Decisions about the members of a tenant and their roles.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -19,49 +19,49 @@ use crate::{
     services::Services,
 };
 
-/// Somebody who decides about the people of a tenant.
+/// A caller who decides about the members of a tenant.
 #[derive(Debug)]
 pub struct Decider<'a> {
-    /// Who it is, for the audit log.
+    /// The caller, for the audit log.
     pub actor: &'a Actor,
-    /// The permissions that they have in the tenant.
+    /// The caller's permissions in the tenant.
     pub held: &'a Permissions,
-    /// What sort of caller it is.
+    /// The sort of caller.
     pub standing: Standing,
 }
 
-/// A sort of caller: owners are decided about by operators, and by people who own the tenant.
+/// A sort of caller. Only operators, and people who own the tenant, decide about owners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Standing {
-    /// An operator decides as owners do; a person, if it is no key.
+    /// An operator, who decides as owners do. `None` for a key.
     Operator(Option<UserId>),
-    /// A person decides as the role in the tenant allows.
+    /// A person, who decides as their role in the tenant allows.
     Person(UserId),
-    /// A key decides as admins do.
+    /// A key, which decides as admins do.
     Key,
 }
 
-/// The reason why nothing was decided.
+/// The reasons for which nothing was decided.
 #[derive(Debug, thiserror::Error)]
 pub enum DecisionError {
     /// The membership cannot be changed like that.
-    #[error("the membership was not changed")]
+    #[error("could not change the membership")]
     Member(#[from] MemberError),
-    /// A role allows this, and the caller is not allowed it.
-    #[error("the caller has no permission {0}")]
+    /// The role has this permission, and the caller does not.
+    #[error("the caller lacks the permission {0}, which the role has")]
     Beyond(String),
     /// Only owners decide about owners.
-    #[error("only owners decide about owners")]
+    #[error("only owners may make, change or remove owners")]
     OwnersOnly,
-    /// Somebody with that address is in the tenant.
-    #[error("somebody with that address is in the tenant")]
+    /// A person with that address is in the tenant.
+    #[error("a person with that address is in the tenant already")]
     AlreadyMember,
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
-/// Gives somebody another role.
+/// Changes the role of a member.
 ///
 /// # Errors
 /// [`DecisionError`].
@@ -83,7 +83,7 @@ pub async fn set_role(
     Ok(member)
 }
 
-/// Removes somebody from a tenant.
+/// Removes a member from a tenant.
 ///
 /// # Errors
 /// [`DecisionError`].
@@ -101,7 +101,7 @@ pub async fn remove(
     Ok(record_end(tx, services, by.actor, (tenant_id, user_id), before).await?)
 }
 
-/// Takes somebody who wants that out of a tenant.
+/// Removes a member who leaves the tenant.
 ///
 /// # Errors
 /// [`MemberError`].
@@ -127,7 +127,7 @@ async fn record_end(
     audit::append(tx, &services.keyring, actor, &[entry]).await
 }
 
-/// Invites an address: a mail brings its link.
+/// Invites an address by a mail with a link.
 ///
 /// # Errors
 /// [`DecisionError`].
@@ -150,10 +150,10 @@ pub async fn invite(
     Ok(invitation)
 }
 
-/// Counts a mail with an invitation, in a transaction of its own: what is refused there counts nowhere.
+/// Counts a mail with an invitation, in its own transaction. A refused mail counts nowhere.
 ///
 /// # Errors
-/// [`Throttled::TooMany`] if the mail is not to go out.
+/// [`Throttled::TooMany`] if the mail must not go out.
 pub async fn count_invitation(
     db: &Db,
     by: &Decider<'_>,
@@ -165,7 +165,8 @@ pub async fn count_invitation(
     Ok(tx.commit().await?)
 }
 
-/// Takes an invitation back; `None`: there is none in this tenant. One that was accepted stays what it is.
+/// Revokes an invitation. Returns `None` if this tenant has no such invitation. An accepted one is
+/// not changed.
 pub async fn revoke_invitation(
     tx: &mut Tx,
     services: &Services,
@@ -191,8 +192,9 @@ impl Decider<'_> {
         }
     }
 
-    /// Refuses to decide about roles that may do more than the caller, and about owners to who is none. `changed` is a member
-    /// whose role was another one before this transaction: an owner who steps down decided as an owner.
+    /// Refuses decisions about roles with more permissions than the caller's, and about owners by
+    /// others than owners. `changed` is a member whose role was changed in this transaction, so
+    /// that an owner who steps down still decides as one.
     async fn may_decide(
         &self,
         tx: &mut Tx,

@@ -49,7 +49,7 @@ const OF_MEMBERS: &[&str] = &[
 
 /// A name that is not a permission.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no permission")]
+#[error("there is no permission {0:?}")]
 pub struct NoPermission(pub String);
 
 /// The permissions of a caller, within the tenants it may see.

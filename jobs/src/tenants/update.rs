@@ -1,4 +1,4 @@
-//! Changing what a tenant says about itself.
+//! Changes a tenant and its settings.
 
 use serde_json::{Map, Value, json};
 
@@ -13,14 +13,14 @@ use crate::{
     services::Services,
 };
 
-/// The reason why a tenant was not changed.
+/// The reasons for which a tenant was not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
     /// There is no such tenant.
-    #[error("no such tenant")]
+    #[error("the tenant does not exist")]
     Missing,
-    /// A setting cannot be that.
-    #[error("a setting cannot be that")]
+    /// A setting has a value that is not possible.
+    #[error("{0}")]
     Setting(BadSetting),
     /// The database refused.
     #[error("the database refused")]
@@ -52,7 +52,7 @@ pub async fn update(
     Ok((tenant, settings))
 }
 
-/// What changed, before and after; `None`: nothing did.
+/// Returns the changed fields, before and after; `None` if nothing changed.
 fn difference(mut before: Map<String, Value>, mut after: Map<String, Value>) -> Option<Value> {
     let same: Vec<String> =
         before.iter().filter(|(name, value)| after.get(*name) == Some(*value)).map(|(name, _)| name.clone()).collect();

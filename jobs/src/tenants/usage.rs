@@ -61,7 +61,7 @@ pub enum UsageError {
     #[error("the plan {} allows {} {}", .0.plan.name(), .0.limit, .0.limited.words())]
     Reached(Reached),
     /// There is no such tenant, or it is being erased.
-    #[error("there is no such tenant")]
+    #[error("the tenant does not exist, or is being erased")]
     NoTenant,
     /// The database refused.
     #[error("the database refused")]

@@ -47,7 +47,7 @@ fn mail_config() -> MailConfig {
     }
 }
 
-/// A world of its own in the sandbox process.
+/// A separate world in the sandbox process.
 #[derive(Debug)]
 pub struct Sandbox {
     /// The world's address; the providers are below it.

@@ -24,7 +24,7 @@ const TASKS: usize = 8;
 
 /// Measures:
 /// - `enqueue`: enqueues in bulk, all in one transaction;
-/// - `enqueue_one`: enqueues each in a transaction of its own, one after the other over one
+/// - `enqueue_one`: enqueues each in its own transaction, one after the other over one
 ///   connection, as Celery's client does;
 /// - `enqueue_one_parallel`: does the same in eight tasks with a connection each, as a web server
 ///   does.

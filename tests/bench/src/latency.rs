@@ -21,7 +21,7 @@ const CONNECTIONS: u32 = 4;
 
 /// Measures `latency_p50_ms` and `latency_p99_ms`: the time from a job's creation (before its
 /// commit) to its start, by the database's clock. A fifth of `jobs` is enqueued, 200 a second, each
-/// in a transaction of its own. Every thousand of `jobs` takes a second.
+/// in its own transaction. Every thousand of `jobs` takes a second.
 ///
 /// Measures `rss_mb_idle` too: the memory of the worker before the first job.
 pub(crate) async fn measure(servers: &Servers, jobs: u32) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! A browser without a window, and tabs of it that remember what they complained of.
+//! A browser without a window, whose tabs record errors.
 
 use std::{
     sync::{Arc, Mutex},
@@ -23,7 +23,7 @@ use futures_util::StreamExt as _;
 use reqwest::Method;
 use tests::{TestApp, people::PASSWORD, setting, until};
 
-/// How long a page may take.
+/// The time that a page may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A browser.
@@ -50,7 +50,7 @@ impl Chromium {
         Self { browser, handler, folder }
     }
 
-    /// An empty tab.
+    /// Opens an empty tab.
     pub(crate) async fn tab(&self) -> Tab {
         Tab::watched(self.browser.new_page("about:blank").await.unwrap()).await
     }
@@ -109,7 +109,7 @@ impl Tab {
         self.until("document.readyState === 'complete'").await;
     }
 
-    /// Signs in by the cookie of somebody who did so.
+    /// Signs in with the cookie of a signed-in person.
     pub(crate) async fn sign_in(&self, app: &TestApp, cookie: &str) {
         let (name, value) = cookie.split_once('=').unwrap();
         let mut cookie = CookieParam::new(name, value);
@@ -122,7 +122,7 @@ impl Tab {
         self.page.execute(metrics).await.unwrap();
     }
 
-    /// Has the system be light or dark.
+    /// Sets the system's colour scheme: light or dark.
     pub(crate) async fn scheme(&self, scheme: &str) {
         let features = vec![
             MediaFeature::new("prefers-color-scheme", scheme),
@@ -135,7 +135,7 @@ impl Tab {
         self.page.execute(SetScriptExecutionDisabledParams::new(true)).await.unwrap();
     }
 
-    /// What an expression comes to.
+    /// Returns the value of an expression.
     pub(crate) async fn look<T: serde::de::DeserializeOwned>(&self, expression: &str) -> T {
         let result = self.page.evaluate(expression).await.unwrap_or_else(|error| panic!("{expression}: {error}"));
         result.into_value().unwrap_or_else(|error| panic!("{expression}: {error}"))
@@ -174,7 +174,7 @@ impl Tab {
         }
     }
 
-    /// Presses Tab until what matches a selector has the focus.
+    /// Presses Tab until an element that matches a selector has the focus.
     pub(crate) async fn tab_to(&self, selector: &str) {
         for _ in 0..60 {
             if self.look::<bool>(&format!("document.activeElement?.matches({selector:?}) ?? false")).await {
@@ -185,12 +185,12 @@ impl Tab {
         panic!("no number of tabs leads to {selector}");
     }
 
-    /// What was complained of since the last time.
+    /// Returns the errors since the last call.
     pub(crate) fn complaints(&self) -> Vec<String> {
         std::mem::take(&mut *self.complaints.lock().unwrap())
     }
 
-    /// How many dialogs of scripts were opened.
+    /// Returns the number of dialogs that scripts opened.
     pub(crate) fn dialogs(&self) -> u32 {
         *self.dialogs.lock().unwrap()
     }
@@ -202,7 +202,7 @@ impl Tab {
     }
 }
 
-/// The cookie of somebody who registered and signed in.
+/// Registers and signs in a person, and returns the cookie.
 pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     app.person(email).await;
     let form = [("email", email), ("password", PASSWORD)];

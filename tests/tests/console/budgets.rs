@@ -1,4 +1,4 @@
-//! How much a page weighs, and what its address, forms and answers say, without a browser.
+//! The size of pages, and their addresses, forms and responses, without a browser.
 
 use std::io::Write as _;
 
@@ -26,7 +26,7 @@ async fn get(app: &TestApp, cookie: &str, path: &str) -> Response {
     request.send().await.unwrap()
 }
 
-/// A page, behind the redirect to its workspace.
+/// Returns a page, after the redirect to its workspace.
 async fn page(app: &TestApp, cookie: &str, path: &str) -> String {
     let answer = get(app, cookie, path).await;
     let Some(address) = answer.headers().get("location") else {

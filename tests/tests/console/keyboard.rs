@@ -1,4 +1,4 @@
-//! By keyboard alone.
+//! Tests by keyboard alone.
 
 use sqlx::PgPool;
 use tests::{TestApp, people::PASSWORD};

@@ -1,4 +1,5 @@
-//! Every page in both schemes and sizes: nothing that axe finds, no complaint, nothing beyond the edge.
+//! Every page in both schemes and sizes: axe finds nothing, there is no error, and nothing is
+//! beyond the edge.
 
 use std::{fs, path::PathBuf};
 
@@ -8,7 +9,8 @@ use tests::{TestApp, optional_setting, setting};
 
 use super::browser::{Chromium, Tab, cookie_of};
 
-/// Pages for whoever comes, and pages of somebody who is signed in; the last is a page for what is not there.
+/// Pages for everybody, and pages for people who are signed in. The last one is the page for an
+/// unknown address.
 pub(crate) const OPEN: [&str; 3] = ["/sign-in", "/sign-up", "/forgot-password"];
 pub(crate) const SIGNED_IN: [&str; 4] = ["/me", "/workspace", "/ui-parts", "/nowhere"];
 
@@ -18,7 +20,7 @@ fn name_of(path: &str, scheme: &str, width: i64) -> String {
     format!("{}-{scheme}-{width}.png", path.trim_start_matches('/').replace('/', "-"))
 }
 
-/// Looks at what a tab shows.
+/// Checks the page in a tab.
 async fn check(tab: &Tab, what: &str) {
     let sideways: i64 = tab.look("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
     assert_eq!(sideways, 0, "{what}: it scrolls sideways");
@@ -27,7 +29,7 @@ async fn check(tab: &Tab, what: &str) {
         complaints.iter().all(|complaint| complaint.contains("404") && what.contains("/nowhere")),
         "{what}: {complaints:?}"
     );
-    // The checker's own scripts are none of the page's.
+    // The policy of the page does not apply to the scripts of the checker.
     tab.page.evaluate(fs::read_to_string(setting("LINECOOK_AXE")).unwrap()).await.unwrap();
     let found: Value = tab
         .look("axe.run(document, { resultTypes: ['violations'] }).then((result) => result.violations.map((one) => [one.id, one.nodes.map((node) => node.html + ' ' + node.failureSummary)]))")

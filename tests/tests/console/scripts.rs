@@ -1,4 +1,4 @@
-//! Scripts that somebody stored are words on every page.
+//! Stored scripts appear as text on every page.
 
 use serde_json::json;
 use sqlx::PgPool;
@@ -6,7 +6,7 @@ use tests::{TestApp, people::PASSWORD};
 
 use super::browser::{Chromium, cookie_of};
 
-/// Ways to have a script run that was stored as a text.
+/// Ways to run a script that was stored as a text.
 pub(crate) const PAYLOADS: [&str; 30] = [
     "<script>alert(1)</script>",
     "\"><script>alert(1)</script>",

@@ -1,4 +1,5 @@
-//! The admin or PostgreSQL dies at the commit of a request with an `Idempotency-Key`: it has one effect and one answer.
+//! The admin or PostgreSQL dies at the commit of a request with an `Idempotency-Key`. It still has
+//! one effect and one response.
 
 use std::{
     collections::BTreeMap,
@@ -22,10 +23,10 @@ use tokio::task::JoinHandle;
 
 use crate::TWO_MINUTES;
 
-/// How long PostgreSQL takes over a commit here, so that a test can meet it.
+/// The time that a commit takes in PostgreSQL here, so that a test can meet it.
 const COMMIT: Duration = Duration::from_millis(60);
 
-/// Has PostgreSQL take its time over each commit that answers a request.
+/// Makes each commit that stores a response slow.
 const SLOW_COMMITS: &str = "
     create function dawdle() returns trigger language plpgsql as $$
     begin
@@ -37,13 +38,13 @@ const SLOW_COMMITS: &str = "
       for each row when (new.status is not null) execute function dawdle();
 ";
 
-/// Requests that each make a tenant, named like its key.
+/// Requests that each make a tenant with the name of the key.
 struct Trial {
     app: TestApp,
     fault: String,
     group: Group,
     crashes: u32,
-    /// The answer to each first request, if it got one that is no failure.
+    /// The response to each first request, if it was no failure.
     first: BTreeMap<String, Option<Value>>,
 }
 
@@ -58,7 +59,7 @@ impl Trial {
         format!("key-{}", self.first.len())
     }
 
-    /// Sends a request under a key; `None`: whoever was to answer it died.
+    /// Sends a request under a key. Returns `None` if the process died before it responded.
     async fn ask(&self, url: &str, key: &str) -> Option<Answer> {
         ask(self.app.request_at(url, Method::POST, "/api/v1/tenants"), key.to_owned()).await
     }
@@ -73,7 +74,8 @@ impl Trial {
         self.first.insert(key, made);
     }
 
-    /// Repeats every request until it is answered, and once more: each has one effect and one answer.
+    /// Repeats every request until it gets a response, and once more. Checks that each has one
+    /// effect and one response.
     async fn judge(self) {
         let made = self.first.values().flatten().count();
         let mut duplicated = 0;
@@ -211,7 +213,7 @@ async fn the_backend_terminated_in_the_commit(pool: PgPool) {
     trial.judge().await;
 }
 
-/// The commit arrives and its answer does not: the row of the key tells what became of it.
+/// The commit arrives, and its reply is lost. The row of the key tells if it happened.
 #[sqlx::test(migrations = "../migrations")]
 async fn the_connection_cut_in_the_commit(pool: PgPool) {
     let mut trial = Trial::over(TestApp::new(pool).await, Group::PostgreSql, "connection cut in a commit");
@@ -234,7 +236,7 @@ async fn the_connection_cut_in_the_commit(pool: PgPool) {
     trial.judge().await;
 }
 
-/// While the database is away nobody can say whether it happened, and nobody does.
+/// While the database is away, nobody can tell if the commit happened, and no response claims to.
 #[sqlx::test(migrations = "../migrations")]
 async fn the_database_away_after_the_commit(pool: PgPool) {
     let mut trial = Trial::over(TestApp::new(pool).await, Group::PostgreSql, "cut off after a commit was sent");
@@ -249,14 +251,14 @@ async fn the_database_away_after_the_commit(pool: PgPool) {
     let answer = request.await.unwrap();
     let (status, _, body) = answer.as_ref().unwrap();
     assert_eq!((status.as_u16(), &body["code"]), (503, &json!("unavailable")));
-    assert!(body["detail"].as_str().unwrap().contains("it may be done"), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("may have had its effect"), "{body}");
     let (status, is_replayed, _) = trial.ask(&trial.app.url, &key).await.unwrap();
     assert_eq!((status.as_u16(), is_replayed), (201, true), "it was");
     trial.keep(key, answer);
     trial.judge().await;
 }
 
-/// What is overtaken while it is stopped does not commit when it goes on.
+/// A request that was overtaken while its process was stopped does not commit when it goes on.
 #[sqlx::test(migrations = "../migrations")]
 async fn the_admin_stopped_before_it_commits(pool: PgPool) {
     let mut trial =

@@ -77,7 +77,7 @@ async fn a_worker_that_lives_and_takes_nothing_is_red_after_a_minute(pool: PgPoo
     app.bench.engine.db.shift_clock(Duration::from_secs(61));
     let (status, problem) = health(&app).await;
     assert_eq!((status, &problem["code"]), (503, &json!("not_consumed")));
-    assert!(problem["detail"].as_str().unwrap().contains("nothing of it is taken"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("no worker takes it"), "{problem}");
     held.rollback().await.unwrap();
     app.wait_until_all("noop", "completed", Duration::from_mins(1)).await;
     assert_eq!(health(&app).await.0, 200);

@@ -1,4 +1,4 @@
-//! Who may come in, and how.
+//! Tests of the settings about new accounts.
 
 use jobs::{people::store::Purpose, tenants::invitations::PURPOSE};
 use reqwest::{Client, Method, redirect::Policy};

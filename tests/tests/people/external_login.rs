@@ -253,7 +253,7 @@ async fn a_callback_counts_once_in_the_browser_where_it_began(pool: PgPool) {
 async fn whoever_cancels_is_told_so(pool: PgPool) {
     let app = TestApp::new(pool).await;
     app.bench.sandbox.control("switches", json!({ "deny_login": true })).await;
-    for (provider, label) in [("google", "Google says"), ("github", "GitHub says")] {
+    for (provider, label) in [("google", "at Google was"), ("github", "at GitHub was")] {
         let ended = Visit::begin(&app, provider).await.end(&app).await;
         assert_refused(&app, ended, "cancelled", label).await;
     }

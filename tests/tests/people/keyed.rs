@@ -1,4 +1,4 @@
-//! Who gets the answer to a repeated request: whoever may still do what it did.
+//! Tests of responses to repeated requests: only callers who still have the permission get them.
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -13,14 +13,14 @@ use super::{
     members::{join, me, tenant_of},
 };
 
-/// Has a key made in a tenant, under an `Idempotency-Key`.
+/// Makes a key in a tenant, under an `Idempotency-Key`.
 async fn make_key(app: &TestApp, who: &SignedIn, tenant: &str) -> (StatusCode, Value) {
     let body = json!({ "tenant_id": tenant, "name": "till", "permissions": ["*"] });
     let request = app.anonymous(Method::POST, "/api/v1/api-keys").bearer_auth(&who.token);
     answer(request.header("idempotency-key", "make").json(&body)).await
 }
 
-/// An owner of the tenant that is returned, and an admin there who has a tenant of their own, too.
+/// Returns an owner of the returned tenant, and an admin there who also has their own tenant.
 async fn owner_and_admin(app: &TestApp) -> (SignedIn, SignedIn, String) {
     let owner = app.person("owner@example.com").await;
     app.person("admin@example.com").await;

@@ -23,14 +23,14 @@ use crate::{
     state::AppState,
 };
 
-/// A limit is this at most.
+/// The highest limit.
 const MAX_LIMIT: i32 = 100_000;
 
-/// A count that ends somewhere.
+/// A count that stops at a bound.
 #[derive(Debug, Clone, Copy, Object)]
 pub(crate) struct CountView {
     count: i64,
-    /// Whether there are exactly so many; otherwise there are more.
+    /// True if the count is exact; otherwise there are more.
     is_exact: bool,
 }
 
@@ -40,13 +40,13 @@ impl From<Count> for CountView {
     }
 }
 
-/// What operators say about a queue.
+/// The limits of a queue, as operators set them.
 #[derive(Debug, Object)]
 struct QueueView {
     name: String,
-    /// Since when nothing of it is given out; absent while it runs.
+    /// The time since which no job of it starts; absent while it is not paused.
     paused_at: Option<DateTime<Utc>>,
-    /// How many of its jobs may run or be about to; absent: as many as there are slots.
+    /// The most jobs of it that may run or be about to; absent: as many as there are slots.
     max_running: Option<i32>,
     /// The same for each tenant.
     max_per_tenant: Option<i32>,
@@ -56,7 +56,8 @@ struct QueueView {
     max_per_minute: Option<i32>,
     /// Seconds between the end of one job on an account and the start of the next.
     rest_seconds: Option<i32>,
-    /// No tenant holds more than half of the slots, and the last tenth goes to tenants that run nothing.
+    /// True if no tenant holds more than half of the slots, and the last tenth goes to tenants that
+    /// run nothing.
     shares_slots: bool,
 }
 
@@ -75,19 +76,20 @@ impl From<QueueRow> for QueueView {
     }
 }
 
-/// A queue and how it fares.
+/// A queue and its load.
 #[derive(Debug, Object)]
 struct QueueState {
     #[oai(flatten)]
     queue: QueueView,
-    /// Unfinished jobs by state; counting ends at 10,000 (for scheduled, retryable and suspended ones: of all queues).
+    /// Unfinished jobs by state. Counts end at 10,000. Those of scheduled, retryable and suspended
+    /// jobs end at 10,000 for all queues together.
     depth: BTreeMap<String, CountView>,
-    /// Jobs that run.
+    /// The number of running jobs.
     running: i64,
-    /// Slots of live workers.
+    /// The number of slots of live workers.
     slots: i64,
-    /// For how long the oldest due job has waited, made available or not; absent without due work. Looks at the first job of
-    /// each tenant and account, of 5,000 at most.
+    /// The time that the oldest due job has waited, made available or not; absent without due work.
+    /// Only the first job of each tenant and account is read, of 5,000 at most.
     latency_seconds: Option<f64>,
 }
 
@@ -97,11 +99,11 @@ struct QueueList {
     items: Vec<QueueState>,
 }
 
-/// New limits: an absent one stays, null lifts it.
+/// New limits. An absent limit stays, null lifts one.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct QueuePatch {
-    /// How many of its jobs may run or be about to.
+    /// The most jobs of it that may run or be about to.
     max_running: MaybeUndefined<i32>,
     /// The same for each tenant.
     max_per_tenant: MaybeUndefined<i32>,
@@ -131,7 +133,7 @@ impl QueuePatch {
     }
 }
 
-#[expect(clippy::option_option, reason = "left alone, lifted, or set")]
+#[expect(clippy::option_option, reason = "a limit stays, is lifted, or is set")]
 fn limit(name: &str, limit: MaybeUndefined<i32>) -> Result<Option<Option<i32>>, ApiError> {
     match limit {
         MaybeUndefined::Undefined => Ok(None),
@@ -150,7 +152,7 @@ pub(crate) struct QueuesApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::Engine")]
 impl QueuesApi {
-    /// The queues, how much waits in them and for how long. For operators.
+    /// List the queues, with their limits, their load and their latency. For operators.
     #[oai(path = "/queues", method = "get", operation_id = "list_queues")]
     async fn list(&self, #[oai(scope = "Needs::EngineRead")] caller: Caller) -> Result<Json<QueueList>, ApiError> {
         caller.operator()?;
@@ -159,7 +161,7 @@ impl QueuesApi {
         Ok(Json(QueueList { items }))
     }
 
-    /// Change a queue's limits; they count from the next job on. For operators.
+    /// Change the limits of a queue, from the next job on. For operators.
     #[oai(path = "/queues/:name", method = "patch", operation_id = "update_queue")]
     async fn update(
         &self,
@@ -171,7 +173,7 @@ impl QueuesApi {
         self.change(&caller, &name, QueueChange::Limit(body.0.checked()?)).await
     }
 
-    /// Give out nothing of a queue; what runs is left to end. For operators.
+    /// Pause a queue: no job of it starts, and running jobs end by themselves. For operators.
     #[oai(path = "/queues/:name/pause", method = "post", operation_id = "pause_queue")]
     async fn pause(
         &self,
@@ -181,7 +183,7 @@ impl QueuesApi {
         self.change(&caller, &name, QueueChange::Pause).await
     }
 
-    /// Go on with a paused queue. For operators.
+    /// Resume a paused queue. For operators.
     #[oai(path = "/queues/:name/resume", method = "post", operation_id = "resume_queue")]
     async fn resume(
         &self,

@@ -165,7 +165,7 @@ pub(crate) struct BulkApi {
 impl BulkApi {
     /// Apply an action to many jobs.
     ///
-    /// Up to 1,000 jobs are changed in one transaction; a job of its own changes more. Jobs that
+    /// Up to 1,000 jobs are changed in one transaction; a separate job changes more. Jobs that
     /// the action does not fit are skipped and counted by reason. `resolve` applies only to calls
     /// that were looked for three times after the provider's time to show them, each time
     /// completely and without a match.
@@ -247,7 +247,7 @@ fn which(body: BulkBody, caller: &Caller) -> Result<Which, ApiError> {
         }
         (None, Some(filter)) => Ok(Which::Filter(Box::new(filter.checked(caller)?))),
         (Some(_), Some(_)) | (None, None) => {
-            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Name either ids or a filter."))
+            Err(ApiError::unprocessable(ErrorCode::BadSelection, "Send either ids or a filter."))
         }
     }
 }

@@ -56,7 +56,7 @@ impl ResolutionBody {
                 Err(ApiError::unprocessable(ErrorCode::BadSwap, detail))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, Some(_)) => {
-                Err(ApiError::unprocessable(ErrorCode::BadSwap, "with_effect_id is for swap."))
+                Err(ApiError::unprocessable(ErrorCode::BadSwap, "with_effect_id is only for swap: leave it out."))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, None) => {
                 self.resolution().map(Settlement::Resolve)

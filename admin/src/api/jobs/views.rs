@@ -255,5 +255,5 @@ impl Listed for JobView {
     const PAGE: &'static str = "JobPage";
     const DESCRIPTION: &'static str = "A page of jobs.";
     const ITEMS: Option<&'static str> =
-        Some("May be fewer than asked for, even none, while there is a `next`: a page looks at 20,000 jobs at most.");
+        Some("The jobs. A page searches 20,000 jobs at most, so it may have few jobs or none and still a `next`.");
 }

@@ -1,4 +1,4 @@
-//! What people see and say about themselves.
+//! The operations of people about themselves.
 
 use chrono::{DateTime, Utc};
 use jobs::{
@@ -26,12 +26,12 @@ use crate::{
     state::AppState,
 };
 
-/// A tenant that somebody is in.
+/// A tenant with the person's role in it.
 #[derive(Debug, Object)]
 struct MembershipView {
     tenant_id: Uuid,
     name: String,
-    /// owner, admin or member.
+    /// `owner`, `admin` or `member`.
     role: String,
 }
 
@@ -43,15 +43,15 @@ struct MeView {
     first_name: String,
     last_name: String,
     picture_url: Option<String>,
-    /// Staff: `read_only` or `full`.
+    /// The role of a member of staff: `read_only` or `full`.
     operator_role: Option<String>,
-    /// The tenant that is meant where a request names none.
+    /// The tenant of requests that name none.
     current_tenant_id: Option<Uuid>,
     tenants: Vec<MembershipView>,
     created_at: DateTime<Utc>,
 }
 
-/// What a person changes about itself; what is absent stays.
+/// Changes to a person's profile. Absent fields stay as they are.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct MePatch {
@@ -59,7 +59,7 @@ struct MePatch {
     first_name: Option<String>,
     #[oai(validator(max_length = 100))]
     last_name: Option<String>,
-    /// The address of a picture, https://...; an empty text takes it away.
+    /// The address of a picture, https://...; an empty text removes it.
     #[oai(validator(max_length = 2000, pattern = "^(https://[^\\s]+)?$"))]
     picture_url: Option<String>,
 }
@@ -70,7 +70,7 @@ pub(crate) struct MeApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::People")]
 impl MeApi {
-    /// Who is signed in.
+    /// Get the person who is signed in.
     #[oai(path = "/auth/me", method = "get", operation_id = "get_me")]
     async fn get(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<Json<MeView>, ApiError> {
         let mut tx = self.state.db.read(Scope::System).await?;
@@ -78,7 +78,7 @@ impl MeApi {
         Ok(Json(me))
     }
 
-    /// Change what is shown of oneself.
+    /// Change one's own profile.
     #[oai(path = "/auth/me", method = "patch", operation_id = "update_me")]
     async fn update(
         &self,
@@ -93,13 +93,15 @@ impl MeApi {
         tx.answer(Json(me)).await
     }
 
-    /// Erase oneself, and the tenants that nobody else is in: a job does it, and cannot be undone. Whoever is the last owner of a
-    /// tenant with other people makes one of them an owner first.
+    /// Erase one's own account, and the tenants that nobody else is in.
+    ///
+    /// A job erases them. This cannot be undone. If the person is the last owner of a tenant with
+    /// other people, one of those has to become an owner first.
     #[oai(path = "/auth/me", method = "delete", operation_id = "delete_me")]
     async fn delete(
         &self,
         #[oai(scope = "Needs::Person")] caller: Caller,
-        /// One's own address, so that nobody does it by mistake.
+        /// The person's own email address, to confirm.
         confirm: Query<String>,
     ) -> Result<Answered<Accepted>, ApiError> {
         let (person, services) = (caller.person()?, &self.state.services);
@@ -108,8 +110,10 @@ impl MeApi {
         tx.answer(Accepted::job(job.id, job.is_new, 1)).await
     }
 
-    /// Work in another tenant from now on: it is meant where a request names none. The header `Linecook-Tenant` does so for one
-    /// request.
+    /// Switch to another tenant.
+    ///
+    /// From then on it is the tenant of requests that name none. The header `Linecook-Tenant` names
+    /// a tenant for a single request.
     #[oai(path = "/tenants/:id/switch", method = "post", operation_id = "switch_tenant")]
     async fn switch(
         &self,
@@ -156,7 +160,7 @@ impl From<LeaveError> for ApiError {
         match error {
             LeaveError::Missing => Self::unauthorized(),
             LeaveError::NotConfirmed => {
-                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own address.")
+                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own email address.")
             }
             LeaveError::LastOwner => Self::last_owner(),
             LeaveError::Enqueue(error) => error.into(),

@@ -1,4 +1,4 @@
-//! Who is in a tenant, as what, and who is invited.
+//! The operations on members and invitations of a tenant.
 
 mod views;
 
@@ -39,7 +39,7 @@ pub(crate) struct MembersApi {
 
 #[OpenApi(prefix_path = "/api/v1", tag = "Tag::People")]
 impl MembersApi {
-    /// A tenant's people, in the order of joining.
+    /// List the members of a tenant, in the order of joining.
     #[oai(path = "/tenants/:id/members", method = "get", operation_id = "list_members")]
     async fn list(
         &self,
@@ -56,7 +56,7 @@ impl MembersApi {
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Give somebody another role. Owners are made and unmade by owners; the last one stays.
+    /// Change the role of a member. Only owners make and remove owners, and the last owner stays.
     #[oai(path = "/tenants/:id/members/:user_id", method = "patch", operation_id = "update_member")]
     async fn update(
         &self,
@@ -72,7 +72,7 @@ impl MembersApi {
         tx.answer(Json(member.into())).await
     }
 
-    /// Remove somebody from a tenant. Owners are removed by owners; the last one stays.
+    /// Remove a member from a tenant. Only owners remove owners, and the last owner stays.
     #[oai(path = "/tenants/:id/members/:user_id", method = "delete", operation_id = "remove_member")]
     async fn remove(
         &self,
@@ -87,7 +87,7 @@ impl MembersApi {
         tx.answer(Left::Left).await
     }
 
-    /// Leave a tenant. The last owner stays.
+    /// Leave a tenant. The last owner cannot leave.
     #[oai(path = "/tenants/:id/leave", method = "post", operation_id = "leave_tenant")]
     async fn leave(
         &self,
@@ -100,7 +100,7 @@ impl MembersApi {
         tx.answer(Left::Left).await
     }
 
-    /// A tenant's invitations, newest first, those too that are over.
+    /// List the invitations of a tenant, newest first, with those that were used or have ended.
     #[oai(path = "/tenants/:id/invitations", method = "get", operation_id = "list_invitations")]
     async fn list_invitations(
         &self,
@@ -117,8 +117,10 @@ impl MembersApi {
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Invite an address: a mail brings a link that is good for a week. An address that is invited already gets a new one, and the
-    /// old one is good for nothing. Owners are invited by owners.
+    /// Invite somebody by email.
+    ///
+    /// The mail has a link that is valid for a week. If the address is invited already, it gets a
+    /// new link, and the old one becomes void. Only owners invite owners.
     #[oai(path = "/tenants/:id/invitations", method = "post", operation_id = "create_invitation")]
     async fn invite(
         &self,
@@ -128,7 +130,7 @@ impl MembersApi {
     ) -> Result<Answered<Invited>, ApiError> {
         let (id, invited) = (caller.tenant(id.0)?, (address(&body.email)?, Role::from(body.role)));
         let by = caller.decider(id)?;
-        #[expect(clippy::disallowed_methods, reason = "what is refused afterwards counts too")]
+        #[expect(clippy::disallowed_methods, reason = "a mail counts even if the invitation is refused afterwards")]
         membership::count_invitation(self.state.db.unkeyed(), &by, id, &invited.0).await?;
         let mut tx = self.state.db.write(Scope::Tenant(id), &caller).await?;
         require_tenant(&mut tx, id).await?;
@@ -136,7 +138,8 @@ impl MembersApi {
         tx.answer(Invited::Invited(Json(invitation.into()))).await
     }
 
-    /// Take an invitation back. One that was accepted stays what it is: remove the member. May be repeated.
+    /// Revoke an invitation. An accepted invitation is not changed: remove the member instead. You
+    /// may repeat the request.
     #[oai(path = "/tenants/:id/invitations/:invitation_id", method = "delete", operation_id = "revoke_invitation")]
     async fn revoke_invitation(
         &self,
@@ -158,7 +161,7 @@ impl From<DecisionError> for ApiError {
             DecisionError::Beyond(permission) => Self::missing_permission(&permission),
             DecisionError::OwnersOnly => Self::owners_only(),
             DecisionError::AlreadyMember => {
-                Self::conflict(ErrorCode::AlreadyMember, "Somebody with that address is in the tenant already.")
+                Self::conflict(ErrorCode::AlreadyMember, "A person with that address is in the tenant already.")
             }
             DecisionError::Database(error) => error.into(),
         }

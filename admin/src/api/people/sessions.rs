@@ -1,8 +1,11 @@
 //! Signing in and out.
 
-#![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
+#![expect(clippy::disallowed_methods, reason = "signing in takes no Idempotency-Key")]
 
-use jobs::people::{access_token, sessions, sign_in};
+use jobs::{
+    engine::Scope,
+    people::{access_token, sessions, sign_in},
+};
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
@@ -11,11 +14,12 @@ use crate::{
     ApiError,
     api::Tag,
     auth::{Caller, Needs},
+    database::Answered,
     http::{Body, cookies},
     state::AppState,
 };
 
-/// Somebody who signs in.
+/// The credentials of a person.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct LoginBody {
@@ -25,7 +29,7 @@ struct LoginBody {
     password: String,
 }
 
-/// A token to be exchanged.
+/// A refresh token to exchange.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct RefreshBody {
@@ -33,16 +37,16 @@ struct RefreshBody {
     refresh_token: String,
 }
 
-/// What a program holds that is signed in.
+/// The tokens of a program that is signed in.
 #[derive(Debug, Object)]
 struct TokensView {
-    /// For `Authorization: Bearer ...`.
+    /// The access token, for `Authorization: Bearer ...`.
     access_token: String,
     /// `Bearer`.
     token_type: String,
-    /// How long the access token is good.
+    /// The seconds for which the access token is valid.
     expires_in: u64,
-    /// Good for one exchange, by POST /auth/refresh. It ends with 30 days without use.
+    /// Valid for one exchange by POST /auth/refresh, within 30 days.
     refresh_token: String,
 }
 
@@ -59,7 +63,7 @@ impl From<sign_in::Tokens> for TokensView {
 
 #[derive(ApiResponse)]
 enum SignedOut {
-    /// The session has ended: neither its tokens nor its cookie are good any more.
+    /// The session has ended. Its tokens and its cookie are void.
     #[oai(status = 204)]
     SignedOut,
 }
@@ -70,9 +74,11 @@ pub(crate) struct SessionsApi {
 
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl SessionsApi {
-    /// Sign in. Open to everybody; tries are counted by address and by client.
+    /// Sign in. Open to everybody.
     ///
-    /// The cookie of the answer makes the client known: sent with the next login, it counts apart from strangers.
+    /// Attempts are counted for each address and each client. The response sets a cookie that makes
+    /// the client known. If the next login sends it, its attempts count separately from those of
+    /// strangers.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(
         &self,
@@ -90,8 +96,10 @@ impl SessionsApi {
         Ok(Json(tokens.into()))
     }
 
-    /// Exchange a refresh token for the next pair. One that was exchanged before ends its session, as somebody else has it; within
-    /// ten seconds it is taken again, as the answer may have been lost. Open to everybody.
+    /// Exchange a refresh token for the next pair of tokens. Open to everybody.
+    ///
+    /// If a token that was exchanged before comes back, it counts as stolen, and its session ends.
+    /// Within ten seconds of the exchange it is accepted again, as the response may have been lost.
     #[oai(path = "/refresh", method = "post", operation_id = "refresh")]
     async fn refresh(&self, request: &Request, body: Body<RefreshBody>) -> Result<Json<TokensView>, ApiError> {
         let (state, from) = (&self.state, origin(request));
@@ -103,11 +111,10 @@ impl SessionsApi {
 
     /// Sign out.
     #[oai(path = "/logout", method = "post", operation_id = "logout")]
-    async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<SignedOut, ApiError> {
+    async fn logout(&self, #[oai(scope = "Needs::Person")] caller: Caller) -> Result<Answered<SignedOut>, ApiError> {
         let person = caller.person()?;
-        let mut tx = self.state.db.unkeyed().system().await?;
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
         sessions::revoke(&mut tx, person.session_id).await?;
-        tx.commit().await?;
-        Ok(SignedOut::SignedOut)
+        tx.answer(SignedOut::SignedOut).await
     }
 }

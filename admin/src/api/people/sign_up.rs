@@ -1,6 +1,6 @@
 //! Registering, links in mails, and forgotten passwords.
 
-#![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
+#![expect(clippy::disallowed_methods, reason = "signing in and registering takes no Idempotency-Key")]
 
 use jobs::people::{
     accept::{self, AcceptError, Newcomer},
@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{MailView, address, evenly, origin, require_mail};
 use crate::{ApiError, api::Tag, error::ErrorCode, http::Body, state::AppState};
 
-/// Somebody who registers.
+/// A person who registers.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct NewPersonBody {
@@ -26,7 +26,7 @@ struct NewPersonBody {
     /// 10 characters or more, and not easy to guess.
     #[oai(validator(max_length = 200))]
     password: String,
-    /// What the restaurant, the agency or the artist is called: a tenant is made of it.
+    /// The name of the restaurant, the agency or the artist, and of the new tenant.
     #[oai(validator(min_length = 1, max_length = 200))]
     organization_name: String,
 }
@@ -49,7 +49,7 @@ struct AddressBody {
     email: String,
 }
 
-/// Another password.
+/// A new password, with the code from the link in a mail.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct ResetBody {
@@ -60,7 +60,8 @@ struct ResetBody {
     password: String,
 }
 
-/// An invitation that is accepted. Without an account of that address, a name and a password make one.
+/// The code of an invitation. If the address has no account yet, the name and the password make
+/// one.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct AcceptBody {
@@ -72,14 +73,14 @@ struct AcceptBody {
     password: Option<String>,
 }
 
-/// What can be done now.
+/// The next step.
 #[derive(Debug, Object)]
 struct ReadyView {
-    /// What to do next.
+    /// The next step, in words.
     next: String,
 }
 
-/// The tenant that somebody joined.
+/// The tenant that the person joined.
 #[derive(Debug, Object)]
 struct JoinedView {
     tenant_id: Uuid,
@@ -87,7 +88,7 @@ struct JoinedView {
 
 #[derive(ApiResponse)]
 enum Mailed {
-    /// A mail goes out, whether or not the address has an account; what it says depends on that.
+    /// A mail is sent, whether or not the address has an account. Its text depends on that.
     #[oai(status = 202)]
     Mailed(Json<MailView>),
 }
@@ -98,7 +99,7 @@ pub(crate) struct SignUpApi {
 
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl SignUpApi {
-    /// Register: a mail brings a link that has to be opened within a day. Open to everybody.
+    /// Register. A mail brings a link, which is valid for a day. Open to everybody.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(&self, request: &Request, body: Body<NewPersonBody>) -> Result<Mailed, ApiError> {
         let body = body.0;
@@ -111,8 +112,8 @@ impl SignUpApi {
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
-    /// Show that an address is one's own, by the code at the end of the mailed link and the password that was registered with it.
-    /// Open to everybody.
+    /// Confirm an email address, with the code at the end of the mailed link and the password that
+    /// was registered with it. Open to everybody.
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
     async fn verify(&self, request: &Request, body: Body<VerifyBody>) -> Result<Json<ReadyView>, ApiError> {
         self.count(request).await?;
@@ -122,7 +123,7 @@ impl SignUpApi {
         Ok(Json(ReadyView { next: "Sign in with the password that you chose.".to_owned() }))
     }
 
-    /// Have a link mailed to choose another password. Open to everybody.
+    /// Ask for a mail with a link to choose a new password. Open to everybody.
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
     async fn forgot(&self, request: &Request, body: Body<AddressBody>) -> Result<Mailed, ApiError> {
         let email = address(&body.email)?;
@@ -132,7 +133,8 @@ impl SignUpApi {
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
-    /// Choose another password, by the code at the end of the mailed link; whoever is signed in is signed out. Open to everybody.
+    /// Choose a new password, with the code at the end of the mailed link. All sessions of the
+    /// person end. Open to everybody.
     #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
     async fn reset(&self, request: &Request, body: Body<ResetBody>) -> Result<Json<ReadyView>, ApiError> {
         self.count(request).await?;
@@ -142,7 +144,7 @@ impl SignUpApi {
         Ok(Json(ReadyView { next: "Sign in with the new password.".to_owned() }))
     }
 
-    /// Join a tenant, by the code at the end of the mailed link. Open to everybody.
+    /// Accept an invitation, with the code at the end of the mailed link. Open to everybody.
     #[oai(path = "/accept-invitation", method = "post", operation_id = "accept_invitation")]
     async fn accept(&self, request: &Request, body: Body<AcceptBody>) -> Result<Json<JoinedView>, ApiError> {
         let body = body.0;
@@ -165,7 +167,7 @@ impl SignUpApi {
     }
 }
 
-/// Counts what somebody without credentials asks for.
+/// Counts a request without credentials against the limit of its client.
 pub(crate) async fn count_client(state: &AppState, request: &Request) -> Result<(), ApiError> {
     let mut tx = state.db.unkeyed().system().await?;
     Throttle::CLIENT.require(&mut tx, &origin(request).counted_as).await?;

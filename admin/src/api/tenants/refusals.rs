@@ -21,7 +21,9 @@ impl From<CreateError> for ApiError {
         match error {
             CreateError::TooMany(most) => Self::forbidden(
                 ErrorCode::TooManyTenants,
-                format!("Whoever owns {most} tenants makes no more: erase one, or ask an operator to make it."),
+                format!(
+                    "You own {most} tenants, which is the most: erase one, or ask an operator to make the new one."
+                ),
             ),
             CreateError::NoModel => Self::not_found("tenant"),
             CreateError::Database(error) => error.into(),
@@ -73,9 +75,10 @@ impl From<Reached> for ApiError {
                 let detail = format!("{allowed}, and this would be more. There is room again from {time} on.");
                 Self::too_many(ErrorCode::LimitReached, detail, wait_seconds)
             }
-            None => {
-                Self::forbidden(ErrorCode::PlanLimit, format!("{allowed}, and they are used. Ask for a larger plan."))
-            }
+            None => Self::forbidden(
+                ErrorCode::PlanLimit,
+                format!("{allowed}, and all of them are used: ask for a larger plan."),
+            ),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::console::parts::Field;
 /// The longest name.
 const MAX_NAME: usize = 200;
 
-/// The settings as the form has them. An empty text is none.
+/// The settings in the form. An empty text means that there is no value.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Form {
     name: String,
@@ -28,13 +28,14 @@ pub(super) struct Form {
     shop_url: String,
     primary_color: String,
     secondary_color: String,
-    /// Tells whether somebody else changed the settings since the form was shown.
+    /// The version of the settings when the form was shown. It differs if somebody else changed
+    /// them since.
     #[serde(skip_serializing)]
     pub(super) version: String,
 }
 
 impl Form {
-    /// The form with what is stored.
+    /// Returns the form with the stored settings.
     pub(super) fn of(tenant: &TenantRow, settings: &Settings) -> Self {
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let mut form = Self {
@@ -55,12 +56,13 @@ impl Form {
         form
     }
 
-    /// What was typed, to be saved over what there is now.
+    /// Returns the typed values with the current version, so that they replace the current
+    /// settings.
     pub(super) fn beside(self, now: &Self) -> Self {
         Self { version: now.version.clone(), ..self }
     }
 
-    /// The first field that the use case does not look at and that cannot be.
+    /// Returns the first wrong field that the use case does not check.
     pub(super) fn objection(&self) -> Option<(&'static str, String)> {
         if self.name.trim().is_empty() || self.name.chars().count() > MAX_NAME {
             return Some(("name", format!("Enter a name of 1 to {MAX_NAME} characters.")));
@@ -71,9 +73,9 @@ impl Form {
         None
     }
 
-    /// Changes what the form has. An address of mail that is left empty stays.
+    /// Applies the form. An empty email address leaves the stored one.
     pub(super) fn apply(&self, tenant: &mut TenantRow, settings: &mut Settings) {
-        // Browsers send both characters at the end of a line.
+        // Browsers end lines with both characters.
         let text = |value: &String| Some(value.replace("\r\n", "\n")).filter(|value| !value.is_empty());
         tenant.name.clone_from(&self.name);
         tenant.email = text(&self.email).or(tenant.email.take());
@@ -88,7 +90,7 @@ impl Form {
         settings.secondary_color = text(&self.secondary_color);
     }
 
-    /// The fields to show.
+    /// Returns the fields to show.
     pub(super) fn fields(self) -> Vec<Field> {
         let email = Field { kind: "email", ..Field::text("email", "E-mail address", self.email) };
         let description = Field { kind: "lines", ..Field::text("description", "Description", self.description) };

@@ -2,7 +2,7 @@
 
 use percent_encoding::percent_decode_str;
 
-/// What a field is called, and its file.
+/// The name of a field, and of its file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Disposition {
     pub(super) name: String,
@@ -11,8 +11,8 @@ pub(super) struct Disposition {
 }
 
 impl Disposition {
-    /// Reads the header, also with quoted escapes, with what browsers escape as `%22`, and with `filename*` (RFC 5987), which
-    /// goes before `filename`.
+    /// Reads the header. It may have quoted escapes, the escapes of browsers (`%22`), and
+    /// `filename*` (RFC 5987), which wins over `filename`.
     pub(super) fn parse(header: &[u8]) -> Option<Self> {
         let header = std::str::from_utf8(header).ok()?;
         let (kind, mut rest) = header.split_once(';')?;
@@ -34,7 +34,7 @@ impl Disposition {
     }
 }
 
-/// Returns the value that a text begins with, and what comes after its semicolon.
+/// Returns the value at the beginning of a text, and the rest after its semicolon.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, rest) = text.split_once(';').unwrap_or((text, ""));
@@ -48,7 +48,8 @@ fn value(text: &str) -> Option<(String, &str)> {
                 let rest = &quoted[at + 1..];
                 return Some((value, rest.split_once(';').map_or("", |(_, rest)| rest)));
             }
-            // Some send a path of Windows as it is: only these two are escaped.
+            // Some clients send a Windows path unescaped, so a backslash escapes only these two
+            // characters.
             '\\' if quoted[at + 1..].starts_with(['"', '\\']) => value.extend(characters.next().map(|(_, next)| next)),
             other => value.push(other),
         }
@@ -56,7 +57,8 @@ fn value(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// Browsers escape three characters in names. Source: the HTML standard, multipart/form-data encoding algorithm.
+/// Reverts the escapes of browsers, which escape three characters in names. Source: the HTML
+/// standard, multipart/form-data encoding algorithm.
 fn unescaped(value: &str) -> String {
     value.replace("%22", "\"").replace("%0D", "\r").replace("%0A", "\n")
 }

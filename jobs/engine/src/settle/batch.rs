@@ -1,4 +1,4 @@
-//! The batching settler: writes many attempts at a time that completed without writes of their own.
+//! The batching settler: writes many attempts at a time that completed without their own writes.
 
 use std::{collections::HashSet, slice, sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ pub struct Settler {
 }
 
 impl Settler {
-    /// Starts the settler, on connections of its own: it never waits for a job, and its statements
+    /// Starts the settler, on its own connections: it never waits for a job, and its statements
     /// stay prepared. Its task ends when every clone of the sender is gone and all is written, or
     /// at `abandon`.
     #[must_use]

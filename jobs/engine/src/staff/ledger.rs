@@ -30,31 +30,31 @@ use crate::{EffectState, JobState};
 #[derive(Debug, thiserror::Error)]
 pub enum ActionError {
     /// The job does not exist.
-    #[error("there is no such job")]
+    #[error("the job does not exist")]
     Missing,
     /// The job has no effect with that id.
     #[error("the job has no such effect")]
     NoEffect,
     /// A call of the job may have happened. Acting on the job could repeat the call.
-    #[error("the outcome of a call is not known yet")]
+    #[error("the outcome of a call of the job is not known yet")]
     OpenEffect,
     /// A call of the job is on its way: the job can no longer be cancelled.
-    #[error("a call has left already")]
+    #[error("a call of the job has left already")]
     TooLate,
     /// The effect does not wait for a person: it is in this state.
-    #[error("the effect is {0}")]
+    #[error("the effect is {0}, so nothing is left to decide")]
     Settled(EffectState),
     /// The provider returned this id, so the call did happen.
-    #[error("the provider answered with {0}")]
+    #[error("the provider confirmed the call with the id {0}")]
     Happened(String),
     /// The provider may still show the call, or an attempt reads back right now.
-    #[error("the call is still being looked for")]
+    #[error("Linecook is still looking for the call")]
     StillLooking,
     /// The job's calls were not looked for often enough, or a candidate for one of them was seen.
-    #[error("its calls were not looked for often enough")]
+    #[error("a call of the job was not looked for often enough")]
     NotLookedFor,
     /// The two effects are not confirmed calls on the same account.
-    #[error("these are no two claims on one account")]
+    #[error("these are not two confirmed calls on one account")]
     NotTwoClaims,
     /// The remote id belongs to another effect.
     #[error("the remote id belongs to another effect")]
@@ -66,13 +66,13 @@ pub enum ActionError {
     #[error("an unfinished job has the same key")]
     LiveTwin,
     /// The job waits for its children to end.
-    #[error("its children have not ended")]
+    #[error("the job waits for its children")]
     Children,
     /// The job has too many unfinished descendants to cancel at once.
-    #[error("it has too many unfinished descendants")]
+    #[error("the job has too many unfinished descendants")]
     TooManyChildren,
     /// The job kept changing its state during all tries.
-    #[error("it is changing its state")]
+    #[error("the job is changing its state")]
     Changing,
     /// The database failed.
     #[error("the database refused")]

@@ -1,4 +1,4 @@
-//! A head that somebody noted outside the database.
+//! The end of the operators' chain, as somebody keeps it outside the database.
 
 use std::{fmt, str::FromStr};
 
@@ -25,7 +25,7 @@ impl fmt::Display for KnownHead {
 
 /// A text that is not a head.
 #[derive(Debug, thiserror::Error)]
-#[error("it should look like 17:<64 hexadecimal digits>, as the last run printed it")]
+#[error("write it as `admin verify-audit` printed it: a number, a colon and 64 hexadecimal digits")]
 pub struct NoHead;
 
 impl FromStr for KnownHead {

@@ -61,7 +61,7 @@ pub struct Ticket {
     pub tenant: String,
     /// The provider.
     pub provider: StoredProvider,
-    /// The only person who may open it; a ticket of a key is for whoever has it.
+    /// The only person who may open it. Anybody may open a ticket that a key asked for.
     pub user_id: Option<UserId>,
 }
 

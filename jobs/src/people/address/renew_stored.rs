@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::Address;
 
-/// Addresses that are surely stored as [`Address`] has them; the others are looked at.
+/// A pattern of addresses that are surely stored in the form of [`Address`]. All others are
+/// checked.
 const PLAIN: &str = r"^[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*@([A-Za-z0-9](-?[A-Za-z0-9])*\.)+[A-Za-z](-?[A-Za-z0-9])*$";
 
 /// A row whose address stays as it was.
@@ -21,9 +22,9 @@ pub struct Unconverted {
     pub reason: &'static str,
 }
 
-/// Converts the addresses of people, open invitations and tenants; returns those that stay as they are. An address that would
-/// become that of another row stays, and so does one that [`Address::parse`] refuses. Nothing is merged. Needs the system scope;
-/// may be repeated.
+/// Converts the addresses of people, open invitations and tenants. Returns those that stay as they
+/// are: addresses that [`Address::parse`] refuses, or that would become the address of another row.
+/// Nothing is merged. Needs the system scope. It may be repeated.
 pub async fn renew_stored(conn: &mut PgConnection) -> Result<Vec<Unconverted>, sqlx::Error> {
     let people = sqlx::query!(r#"select id, email from users where email !~ $1 order by created_at, id"#, PLAIN)
         .fetch_all(&mut *conn)
@@ -110,7 +111,7 @@ async fn tenants(conn: &mut PgConnection) -> Result<Vec<Unconverted>, sqlx::Erro
     Ok(stored.left)
 }
 
-/// Rows of a table whose addresses are to change, and those that stay.
+/// The rows of a table: those whose addresses change, and those that stay.
 struct Stored {
     table: &'static str,
     ids: Vec<Uuid>,
@@ -119,7 +120,7 @@ struct Stored {
 }
 
 impl Stored {
-    /// Sorts rows, each an id, what its address is unique in, and the address.
+    /// Sorts rows. Each has an id, the scope in which its address is unique, and the address.
     fn of(table: &'static str, rows: impl Iterator<Item = (Uuid, Uuid, String)>) -> Self {
         let mut stored = Self { table, ids: Vec::new(), emails: Vec::new(), left: Vec::new() };
         let mut same: BTreeMap<(Uuid, String), Vec<(Uuid, Address)>> = BTreeMap::new();

@@ -22,10 +22,10 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The external account is unknown, and the provider verified no address for it.
-    #[error("the account is not known and has no verified address")]
+    #[error("the account at the provider is new, and the provider verified no address of it")]
     Unverified,
     /// The operator lets nobody new in, or nobody without an invitation.
-    #[error("the account is new, and new ones are not let in")]
+    #[error("the account at the provider is new, and new people may not make accounts here")]
     Closed(SignUp),
     /// The database refused.
     #[error("the database refused")]

@@ -7,8 +7,8 @@ use argon2::Block;
 /// The most memory that a stored hash may ask for, in blocks of 1 KiB.
 const MOST_BLOCKS: usize = 64 * 1024;
 
-/// Buffers that are kept for the next password: an allocator keeps, for each of its threads, what it gets back. There are as
-/// many as passwords were ever hashed at once.
+/// Buffers that are kept for the next password. An allocator would keep the freed memory of each
+/// thread. There are as many buffers as passwords were ever hashed at once.
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     kept_blocks: usize,
@@ -34,7 +34,8 @@ impl Memory {
         Some(result)
     }
 
-    /// Old hashes that take more than ours are checked one after the other. The whole size is above what allocators keep.
+    /// Lends more than the kept buffers have. Old hashes that need that are checked one after the
+    /// other. Their memory is larger than allocators keep, so it is freed.
     fn lend_large<T>(&self, blocks: usize, work: impl FnOnce(&mut [Block]) -> T) -> Option<T> {
         if blocks > MOST_BLOCKS {
             return None;

@@ -9,10 +9,11 @@ const SHORTEST: usize = 10;
 /// The longest password, in bytes.
 const LONGEST: usize = 200;
 
-/// The beginning of a password by which its strength is judged, in characters: the rest only makes it stronger.
+/// The number of characters from which the strength of a password is judged. The rest only makes it
+/// stronger.
 const JUDGED: usize = 128;
 
-/// Words of ours that are no secret.
+/// Our own words, which are no secret.
 const OURS: &str = "linecook";
 
 /// The reason for which a new password is refused, in words for the person.
@@ -20,8 +21,8 @@ const OURS: &str = "linecook";
 #[error("{0}")]
 pub struct WeakPassword(String);
 
-/// Returns the password in the one form in which it is hashed, however a keyboard composes its letters: PRECIS `OpaqueString`
-/// (RFC 8265).
+/// Returns the password in the form in which it is hashed, PRECIS `OpaqueString` (RFC 8265). It
+/// does not depend on how a keyboard composes letters.
 pub(super) fn prepare(password: &str) -> Result<String, WeakPassword> {
     let length_error = || WeakPassword(format!("password should have {SHORTEST} characters or more."));
     if password.is_empty() {
@@ -47,7 +48,7 @@ pub(super) fn judge(password: &str, about: &[String]) -> Result<(), WeakPassword
     Err(WeakPassword(format!("password is too easy to guess. {advice}").trim_end().to_owned()))
 }
 
-/// Whole words first, then their parts.
+/// Returns the words that make a password weak: whole words first, then their parts.
 fn dictionary(about: &[String]) -> Vec<&str> {
     let parts = about.iter().flat_map(|words| words.split(|c: char| !c.is_alphanumeric()));
     let known = about.iter().map(String::as_str).chain(parts).filter(|word| word.chars().count() > 2);

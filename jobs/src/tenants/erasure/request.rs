@@ -26,16 +26,16 @@ pub struct Erasure {
 #[derive(Debug, thiserror::Error)]
 pub enum ErasureError {
     /// There is no such tenant.
-    #[error("no such tenant")]
+    #[error("the tenant does not exist")]
     Missing,
     /// It has another name.
-    #[error("the tenant has another name")]
+    #[error("the given name is not the tenant's")]
     NotConfirmed,
     /// The person who requests it does not own it.
-    #[error("only its owners erase a tenant")]
+    #[error("only owners may erase their tenant")]
     OwnersOnly,
     /// The job could not be enqueued.
-    #[error("could not enqueue")]
+    #[error("could not enqueue the job")]
     Enqueue(#[from] EnqueueError),
     /// The database refused.
     #[error("the database refused")]

@@ -1,4 +1,4 @@
-//! Issuing and revoking keys.
+//! Issues and revokes keys.
 
 use serde_json::json;
 use uuid::Uuid;
@@ -15,17 +15,17 @@ use crate::{
 /// A key to issue.
 #[derive(Debug, Clone)]
 pub struct NewKey {
-    /// Whose it is; an operator's if [`TenantId::SYSTEM`].
+    /// The tenant that owns it; [`TenantId::SYSTEM`] for an operator's key.
     pub tenant_id: TenantId,
-    /// What it is for, or who holds it.
+    /// The name: the purpose of the key, or its holder.
     pub name: String,
-    /// What it may do.
+    /// The permissions of the key.
     pub permissions: Permissions,
     /// The person who makes it, if one does.
     pub maker: Option<UserId>,
 }
 
-/// Issues a key. What is returned is the only time that it is to be seen.
+/// Issues a key. The returned secret is shown only this once.
 pub async fn issue(
     tx: &mut Tx,
     services: &Services,
@@ -37,7 +37,8 @@ pub async fn issue(
     Ok((row, key))
 }
 
-/// Revokes a key that `may_revoke` does not object to; `None`: there is none in this scope. May be repeated.
+/// Revokes a key, unless `may_revoke` refuses. Returns `None` if this scope has no such key. It may
+/// be repeated.
 pub async fn revoke<E: From<sqlx::Error>>(
     tx: &mut Tx,
     services: &Services,

@@ -7,15 +7,16 @@ use uuid::Uuid;
 
 use crate::http::paging::Listed;
 
-/// What somebody is in a tenant.
+/// The role of a person in a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
 #[oai(rename = "Role", rename_all = "lowercase")]
 pub(super) enum RoleName {
-    /// Does everything, and decides who else owns it.
+    /// May do everything, also make and remove owners.
     Owner,
-    /// Does everything but what concerns owners and the tenant's end.
+    /// May do everything except change owners and end the tenant.
     Admin,
-    /// Makes content: pictures, calendars, posts.
+    /// Works on content (pictures, calendars, posts) and reads the rest, except keys and the audit
+    /// log.
     Member,
 }
 
@@ -39,7 +40,7 @@ impl From<Role> for RoleName {
     }
 }
 
-/// Somebody in a tenant.
+/// A member of a tenant.
 #[derive(Debug, Object)]
 pub(super) struct MemberView {
     user_id: Uuid,
@@ -48,7 +49,7 @@ pub(super) struct MemberView {
     last_name: String,
     picture_url: Option<String>,
     role: RoleName,
-    /// When they joined.
+    /// The time at which the person joined.
     created_at: DateTime<Utc>,
 }
 
@@ -71,14 +72,14 @@ impl Listed for MemberView {
     const DESCRIPTION: &'static str = "A page of people.";
 }
 
-/// Another role.
+/// A new role of a member.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(super) struct MemberPatch {
     pub(super) role: RoleName,
 }
 
-/// Somebody to invite.
+/// A person to invite.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(super) struct NewInvitation {
@@ -127,7 +128,7 @@ pub(super) enum Invited {
 
 #[derive(ApiResponse)]
 pub(super) enum Left {
-    /// They are not in the tenant any more.
+    /// The person is not in the tenant any more.
     #[oai(status = 204)]
     Left,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Situation, Verdict};
 use crate::{AttemptOutcome, CauseClass, Facts, JobState, NotCompleted};
 
-/// The number of processes of its own that a job may kill before it is discarded.
+/// The number of processes that a job may kill while it runs alone. Then it is discarded.
 const LETHAL: i16 = 3;
 
 /// The longest wait after a death.

@@ -7,8 +7,9 @@ use crate::{Tx, dispatch::QueueLimits, run::SUSPECT};
 /// The most lanes of a queue whose oldest job is read.
 const MAX_LANES: i32 = 5_000;
 
-/// The most jobs with a time that are read, the earliest first. Jobs behind them are due later: they
-/// come into view as those are promoted, and if those are not, those are overdue themselves.
+/// The most jobs with a time that are read, the earliest first. Jobs behind them are due later.
+/// They are read once the earlier ones are promoted; if those are not promoted, they are overdue
+/// themselves.
 const MAX_TIMED: i64 = 10_000;
 
 /// Returns the time that the oldest due job of each queue has waited, promoted or not. Queues without

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{Tx, dispatch::QueueLimits, queues};
 
-/// The time that work may wait beside free slots while no job of the queue starts, and the time that
-/// due work may wait to be promoted.
+/// The time that work may wait while slots are free and no job of the queue starts. Also the time
+/// that due work may wait to be promoted.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The same time if no slot is free: attempts may take that long.
