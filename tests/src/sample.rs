@@ -19,12 +19,12 @@ pub fn body(spec: &Value, operation: &Value, tenant_id: &str) -> Option<Value> {
     Some(value(spec, schema, "", tenant_id))
 }
 
-/// Returns the query that an operation requires: `?confirm=some%20words`.
+/// Returns the query that an operation requires: `?confirm=some`.
 #[must_use]
 pub fn query(operation: &Value) -> String {
     let parameters = operation["parameters"].as_array().into_iter().flatten();
     let needed = parameters.filter(|one| one["in"] == "query" && one["required"] == true && one["name"] != "tenant_id");
-    let pairs: Vec<String> = needed.map(|one| format!("{}=x", one["name"].as_str().unwrap_or_default())).collect();
+    let pairs: Vec<String> = needed.map(|one| format!("{}=some", one["name"].as_str().unwrap_or_default())).collect();
     if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) }
 }
 

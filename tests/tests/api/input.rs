@@ -153,8 +153,14 @@ fn addresses(path: &str, operation: &Value, document: &Value) -> Vec<(String, St
     for parameter in &parameters {
         let name = parameter["name"].as_str().unwrap();
         // Every value in an address is a string.
-        let is_wrong =
-            |value: &Value| resolved(document, &parameter["schema"])["type"] != "string" || value.is_string();
+        let schema = resolved(document, &parameter["schema"]);
+        let items = resolved(document, &schema["items"]);
+        // In a list of any texts everything is one.
+        let takes_anything = schema["type"] == "array"
+            && items["type"] == "string"
+            && items["format"].is_null()
+            && items["enum"].is_null();
+        let is_wrong = |value: &Value| !takes_anything && (schema["type"] != "string" || value.is_string());
         let values = wrong(&parameter["schema"], document).into_iter().filter(is_wrong);
         match parameter["in"].as_str() {
             Some("query") => {

@@ -40,7 +40,14 @@ async fn call(app: &TestApp, key: &str, method: Method, path: &str, body: Value)
 /// refusal.
 async fn forbidden(app: &TestApp, key: &str, method: &Method, path: &str) -> Option<String> {
     let path = path.replace("{id}", &Uuid::now_v7().to_string());
-    let (status, body) = answer(app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}))).await;
+    let request = app.anonymous(method.clone(), &path).bearer_auth(key).json(&json!({}));
+    let response = request.send().await.unwrap();
+    let status = response.status();
+    // A stream goes on for minutes, so only refusals are read.
+    if status.is_success() {
+        return None;
+    }
+    let body: Value = response.json().await.unwrap_or_default();
     let detail = body["detail"].as_str().unwrap_or_default();
     match body["code"].as_str() {
         Some("people_only") => Some(PERSON.to_owned()),

@@ -88,6 +88,8 @@ const BEYOND_MEMBERS: &[&str] = &[
     "revoke_api_key",
     "list_audit_log",
     "list_whole_audit_log",
+    "verify_audit_log",
+    "verify_operators_audit_log",
     "act_on_jobs",
     "cancel_job",
     "discard_job",
@@ -126,10 +128,10 @@ async fn members_do_what_members_may(pool: PgPool) {
     }
 }
 
-/// Returns true for operations of the engine, as their permission says.
+/// Returns true for operations of the engine and about operators, as their permission says.
 fn needs_operator(operation: &Value) -> bool {
     let scopes = operation["security"].as_array().into_iter().flatten().map(|scheme| &scheme["bearer"][0]);
-    scopes.filter_map(Value::as_str).any(|scope| scope.starts_with("engine:"))
+    scopes.filter_map(Value::as_str).any(|scope| ["engine:", "operators:"].iter().any(|area| scope.starts_with(area)))
 }
 
 /// Fills a path with the ids by the words before them. Ids that are not given are random.
@@ -251,8 +253,10 @@ async fn a_tenant_in_a_question_is_one_of_the_callers(pool: PgPool) {
             continue;
         }
         tried += 1;
-        let ask =
-            async |tenant: String| send(&app, &method, &format!("{path}?tenant_id={tenant}"), &owner.token, None).await;
+        let needed = sample::query(operation).replace('?', "&");
+        let ask = async |tenant: String| {
+            send(&app, &method, &format!("{path}?tenant_id={tenant}{needed}"), &owner.token, None).await
+        };
         let answers = [ask(app.bench.tenant_id.to_string()).await, ask(Uuid::now_v7().to_string()).await];
         assert_eq!(answers[0], answers[1], "{id}");
         assert_eq!(answers[0].0, 404, "{id}");

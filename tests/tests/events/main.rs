@@ -161,6 +161,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
         list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
     let expected = [
         "anchor_audit_log",
+        "count_figures",
         "prune_history",
         "prune_idempotency_keys",
         "prune_people",

@@ -2,14 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    engine::Scope,
+    engine::{Scope, Tx},
     ids::{TenantId, UserId},
     people::{
         OperatorRole,
         operators::{self, NewOperator, OperatorError},
         store::{self, OperatorRow},
     },
-    tenants::permissions::Permissions,
 };
 use poem_openapi::{
     ApiResponse, Enum, Object, OpenApi,
@@ -152,16 +151,17 @@ impl OperatorsApi {
     /// Make a person an operator.
     ///
     /// Somebody without an account gets a mail with a link to choose a password, which is valid for
-    /// a day. Others sign in as before. For operators who may do everything.
+    /// a day. Others sign in as before. For operators who may do what the new one may.
     #[oai(path = "/operators", method = "post", operation_id = "create_operator")]
     async fn invite(
         &self,
         #[oai(scope = "Needs::OperatorsWrite")] caller: Caller,
         body: Body<NewOperatorBody>,
     ) -> Result<Answered<Invited>, ApiError> {
-        require_full(&caller)?;
+        let role = body.role.into();
+        check_reach(&caller, role)?;
         let email = address(&body.email)?;
-        let new = NewOperator { email: &email, name: &body.name, role: body.role.into() };
+        let new = NewOperator { email: &email, name: &body.name, role };
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
         let row = operators::invite(&mut tx, &self.state.services, caller.actor(), new).await?;
         tx.answer(Invited::Invited(Json(row.into()))).await
@@ -169,7 +169,8 @@ impl OperatorsApi {
 
     /// Change an operator's role.
     ///
-    /// The last operator who may do everything keeps the role. For operators who may do everything.
+    /// The last operator who may do everything keeps the role. For operators who may do what this
+    /// one may, before and after.
     #[oai(path = "/operators/:id", method = "patch", operation_id = "update_operator")]
     async fn change(
         &self,
@@ -177,9 +178,10 @@ impl OperatorsApi {
         id: Path<Uuid>,
         body: Body<OperatorPatch>,
     ) -> Result<Answered<Json<OperatorView>>, ApiError> {
-        require_full(&caller)?;
-        let mut tx = self.state.db.write(Scope::System, &caller).await?;
         let (services, role) = (&self.state.services, body.role.into());
+        check_reach(&caller, role)?;
+        let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        check_reach_of(&caller, &mut tx, UserId(id.0)).await?;
         let row = operators::change_role(&mut tx, services, caller.actor(), UserId(id.0), role).await?;
         tx.answer(Json(row.into())).await
     }
@@ -188,24 +190,31 @@ impl OperatorsApi {
     ///
     /// The person is signed out everywhere and keeps the account. The last operator who may do
     /// everything stays. Keys stay too: revoke those that the person knows. For operators who may
-    /// do everything.
+    /// do what this one may.
     #[oai(path = "/operators/:id", method = "delete", operation_id = "delete_operator")]
     async fn remove(
         &self,
         #[oai(scope = "Needs::OperatorsWrite")] caller: Caller,
         id: Path<Uuid>,
     ) -> Result<Answered<Removed>, ApiError> {
-        require_full(&caller)?;
+        caller.operator()?;
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
+        check_reach_of(&caller, &mut tx, UserId(id.0)).await?;
         operators::remove(&mut tx, &self.state.services, caller.actor(), UserId(id.0)).await?;
         tx.answer(Removed::Removed).await
     }
 }
 
-/// Refuses everybody but operators who may do everything: an operator gives what they have.
-fn require_full(caller: &Caller) -> Result<(), ApiError> {
+/// Refuses to give or take a role that may do more than the caller.
+fn check_reach(caller: &Caller, role: OperatorRole) -> Result<(), ApiError> {
     caller.operator()?;
-    caller.may_give(TenantId::SYSTEM, &Permissions::full())
+    caller.may_give(TenantId::SYSTEM, &role.permissions())
+}
+
+/// Refuses to change an operator who may do more than the caller.
+async fn check_reach_of(caller: &Caller, tx: &mut Tx, id: UserId) -> Result<(), ApiError> {
+    let row = store::get_operator(tx, id).await?.ok_or(OperatorError::Missing)?;
+    check_reach(caller, row.role)
 }
 
 impl From<OperatorError> for ApiError {
