@@ -14,6 +14,9 @@ const MAX_FEEDS: usize = 16;
 /// The share of the time in which a feed may read: a tenth. A slow one so waits longer.
 const REST: u32 = 10;
 
+/// The longest wait between reads, whatever a read took.
+const MAX_REST: Duration = Duration::from_secs(30);
+
 /// The newest value of a feed; `None` until it was read once.
 pub(crate) type Newest<T> = watch::Receiver<Option<Arc<T>>>;
 
@@ -84,7 +87,7 @@ impl<T: Send + Sync + 'static> Feeds<T> {
                 }
                 Err(error) => tracing::debug!(%error, "could not read a feed, trying again"),
             }
-            tokio::time::sleep(tick.max(begun.elapsed() * REST)).await;
+            tokio::time::sleep(tick.max((begun.elapsed() * REST).min(MAX_REST))).await;
             let mut feeds = self.feeds();
             // Nobody can follow it while the lock is held.
             if sender.receiver_count() == 0 {
