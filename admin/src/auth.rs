@@ -108,18 +108,20 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
     let identity = request.extensions().get::<Arc<Identity>>().cloned().ok_or_else(ApiError::unauthorized)?;
     let is_met = match (required, &identity.access) {
         (RequiredPermission::Person, _) => identity.person.is_some(),
+        (_, Access::Barred) => return Err(ApiError::second_factor_required()),
         (RequiredPermission::NewTenant, Access::Tenants { .. }) if identity.person.is_some() => true,
         (RequiredPermission::NewTenant, Access::Everywhere(held)) => held.allow(required_permission::MAKES_TENANTS),
         (RequiredPermission::NewTenant, Access::Tenants { held, .. }) => {
             held.values().any(|held| held.allow(required_permission::MAKES_TENANTS))
         }
         (RequiredPermission::Permission(needed), Access::Everywhere(held)) => held.allow(needed),
-        // A caller in no tenant is refused as soon as the operation asks for one.
-        (RequiredPermission::Permission(needed), Access::Tenants { held, .. }) => {
-            held.is_empty() || held.values().any(|held| held.allow(needed))
+        // Who is in no tenant, or in one that is barred, is refused as soon as one is asked for.
+        (RequiredPermission::Permission(needed), Access::Tenants { held, barred, .. }) => {
+            held.is_empty() || !barred.is_empty() || held.values().any(|held| held.allow(needed))
         }
     };
     if !is_met {
+        tracing::info!(actor = %identity.actor.id, needed = required.sentence(), "a caller was refused");
         return Err(required.refusal());
     }
     request.extensions_mut().insert(Caller { identity, required, key: None });
@@ -153,6 +155,7 @@ impl Caller {
             }
             Access::Tenants { current: Some(current), .. } => self.tenant(current.0).map(Some),
             Access::Tenants { current: None, .. } => Err(ApiError::no_tenant()),
+            Access::Barred => Err(ApiError::second_factor_required()),
         }
     }
 
@@ -160,27 +163,19 @@ impl Caller {
     /// that the caller is not in is "not found".
     pub(crate) fn tenant(&self, named: Uuid) -> Result<TenantId, ApiError> {
         let tenant_id = TenantId(named);
-        match self.held_in(tenant_id).filter(|_| tenant_id != TenantId::SYSTEM) {
-            Some(held) if self.required.is_met_by(held) => {
-                self.remember(tenant_id, self.required.permission());
-                Ok(tenant_id)
-            }
-            Some(_) => Err(self.required.refusal()),
-            None => Err(ApiError::not_found("tenant")),
+        if tenant_id == TenantId::SYSTEM {
+            return Err(ApiError::not_found("tenant"));
         }
-    }
-
-    /// Returns the caller's permissions in a tenant; `None` if it is not in it.
-    fn held_in(&self, tenant_id: TenantId) -> Option<&Permissions> {
-        match &self.identity.access {
-            Access::Everywhere(held) => Some(held),
-            Access::Tenants { held, .. } => held.get(&tenant_id),
+        if !self.required.is_met_by(self.identity.access.held_in(tenant_id)?) {
+            return Err(self.required.refusal());
         }
+        self.remember(tenant_id, self.required.permission());
+        Ok(tenant_id)
     }
 
     /// Refuses a caller who lacks one more permission in a tenant, if the body asks for that.
     pub(crate) fn require(&self, tenant_id: TenantId, permission: &str) -> Result<(), ApiError> {
-        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        let held = self.identity.access.held_in(tenant_id)?;
         if !held.allow(permission) {
             return Err(ApiError::missing_permission(permission));
         }
@@ -193,12 +188,13 @@ impl Caller {
         match &self.identity.access {
             Access::Everywhere(_) => None,
             Access::Tenants { held, .. } => Some(held.keys().copied().collect()),
+            Access::Barred => Some(Vec::new()),
         }
     }
 
     /// Refuses to give or take permissions in a tenant that the caller does not have there.
     pub(crate) fn may_give(&self, tenant_id: TenantId, given: &Permissions) -> Result<(), ApiError> {
-        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        let held = self.identity.access.held_in(tenant_id)?;
         if let Some(beyond) = held.first_beyond(given) {
             return Err(ApiError::missing_permission(beyond));
         }
@@ -220,7 +216,7 @@ impl Caller {
 
     /// Returns the caller as somebody who decides about a tenant's people.
     pub(crate) fn decider(&self, tenant_id: TenantId) -> Result<Decider<'_>, ApiError> {
-        let held = self.held_in(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?;
+        let held = self.identity.access.held_in(tenant_id)?;
         let person = self.identity.person.map(|person| person.user_id);
         let standing = match self.audience() {
             Audience::Operators => Standing::Operator(person),
@@ -237,6 +233,7 @@ impl Caller {
                 Ok(())
             }
             Access::Tenants { .. } => Err(ApiError::operators_only()),
+            Access::Barred => Err(ApiError::second_factor_required()),
         }
     }
 
@@ -259,7 +256,7 @@ impl Caller {
     pub(crate) fn audience(&self) -> Audience {
         match self.identity.access {
             Access::Everywhere(_) => Audience::Operators,
-            Access::Tenants { .. } => Audience::Tenant,
+            Access::Tenants { .. } | Access::Barred => Audience::Tenant,
         }
     }
 }

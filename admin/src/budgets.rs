@@ -17,8 +17,8 @@ pub struct Budgets {
     pub(crate) uploads: Budget,
     /// Bytes of pictures in memory, to be decoded and stored.
     pub(crate) pictures: Budget,
-    /// Pixels of pictures that are decoded.
-    pub(crate) pixels: Budget,
+    /// Bytes of pictures that are decoded, in memory.
+    pub(crate) decoding: Budget,
 }
 
 impl Budgets {
@@ -30,7 +30,7 @@ impl Budgets {
             bodies: mib(config.body_memory_mib),
             uploads: mib(config.upload_disk_mib),
             pictures: mib(config.picture_memory_mib),
-            pixels: Budget::new(config.decoded_megapixels as usize * 1_000_000),
+            decoding: mib(config.decoding_memory_mib),
         }
     }
 }

@@ -80,15 +80,15 @@ pub struct BudgetConfig {
     #[arg(long, env = "PICTURE_MEMORY_MIB", default_value_t = Self::default().picture_memory_mib,
         value_parser = clap::value_parser!(u32).range(20..=65_536))]
     pub picture_memory_mib: u32,
-    /// Megapixels of pictures that are decoded; each takes up to 9 MiB of memory.
-    #[arg(long, env = "DECODED_MEGAPIXELS", default_value_t = Self::default().decoded_megapixels,
-        value_parser = clap::value_parser!(u32).range(40..=4_000))]
-    pub decoded_megapixels: u32,
+    /// MiB of memory for pictures that are decoded.
+    #[arg(long, env = "DECODING_MEMORY_MIB", default_value_t = Self::default().decoding_memory_mib,
+        value_parser = clap::value_parser!(u32).range(256..=65_536))]
+    pub decoding_memory_mib: u32,
 }
 
 impl Default for BudgetConfig {
     fn default() -> Self {
-        Self { body_memory_mib: 64, upload_disk_mib: 1024, picture_memory_mib: 40, decoded_megapixels: 40 }
+        Self { body_memory_mib: 64, upload_disk_mib: 1024, picture_memory_mib: 40, decoding_memory_mib: 256 }
     }
 }
 

@@ -3,6 +3,7 @@
 //! [`pages`] lists them. Each declares its permission as an operation of the API does, and passes
 //! the same layers.
 
+mod account;
 mod assets;
 mod audit;
 mod engine;
@@ -16,6 +17,7 @@ mod me;
 mod notice;
 mod pages;
 mod parts;
+mod second_factor;
 mod tenants;
 mod theme;
 mod ui_parts;
@@ -29,8 +31,10 @@ pub(crate) use self::{
     assets::{PATH as ASSETS_PATH, address as asset_address},
     error_page::for_people,
     form_key::take_key,
-    landing::{after_sign_in, land, land_at_root},
+    landing::{after_sign_in, code_for, land, land_at_root},
+    notice::Tone,
     pages::describe,
+    second_factor::PATH as SECOND_FACTOR_PATH,
     theme::{current as current_theme, remembered as remembered_theme},
     words::number,
 };

@@ -122,6 +122,11 @@ impl ApiError {
         }
     }
 
+    /// Returns true if the error has this code.
+    pub(crate) fn is(&self, code: ErrorCode) -> bool {
+        self.problem().code == code.name()
+    }
+
     /// Returns the sentence that says what to do.
     pub(crate) fn detail(&self) -> &str {
         &self.problem().detail
@@ -152,6 +157,12 @@ impl ApiError {
         Self::forbidden(ErrorCode::PeopleOnly, detail)
     }
 
+    pub(crate) fn second_factor_required() -> Self {
+        let detail = "This takes a second factor: set up an authenticator app on your account page (or by POST \
+                      /api/v1/auth/me/second-factor), and sign in with its code.";
+        Self::forbidden(ErrorCode::SecondFactorRequired, detail)
+    }
+
     pub(crate) fn unverified() -> Self {
         let detail = "The address is not confirmed: open the link in the mail. If the last mail is some minutes old, another one was sent.";
         Self::forbidden(ErrorCode::EmailNotVerified, detail)
@@ -180,6 +191,11 @@ impl ApiError {
     pub(crate) fn bad_code() -> Self {
         let detail = "The link is wrong, was used, or has expired: ask for a new one.";
         Self::Unprocessable(Json(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::BadCode, detail)))
+    }
+
+    pub(crate) fn wrong_code() -> Self {
+        let detail = "The code is wrong, was used, or its time is over: wait for the next code of your app.";
+        Self::unprocessable(ErrorCode::WrongCode, detail)
     }
 
     pub(crate) fn last_owner() -> Self {

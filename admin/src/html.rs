@@ -100,6 +100,17 @@ impl Field {
         }
     }
 
+    pub(crate) fn code(hint: &'static str) -> Self {
+        Self {
+            label: "Code",
+            name: "code",
+            kind: "text",
+            autocomplete: "one-time-code",
+            hint: Some(hint),
+            value: String::new(),
+        }
+    }
+
     pub(crate) fn new_password() -> Self {
         Self { autocomplete: "new-password", hint: Some("10 characters or more"), ..Self::password() }
     }

@@ -16,6 +16,7 @@ mod in_flight;
 mod json_body;
 mod limits;
 mod look;
+mod named;
 mod openapi_31;
 mod operations;
 pub(crate) mod paging;
@@ -38,6 +39,7 @@ pub(crate) use self::{
     json_body::Body,
     limits::{RequestLimiter, limit},
     look::look,
+    named::Named,
     operations::Operations,
     parameters::check,
     reference::{Shared, description, redoc, swagger},

@@ -17,8 +17,6 @@ mod pages;
 mod server;
 mod state;
 mod streams;
-#[cfg(test)]
-mod testing;
 
 use std::sync::Arc;
 
@@ -79,7 +77,7 @@ pub fn app(state: AppState) -> impl Endpoint<Output = Response> + use<> {
         .around(move |endpoint, request| http::count(endpoint, request, running.clone()))
         .with(CookieJarManager::new())
         .with(CatchPanic::new().with_handler(|_| error::panic_response()))
-        .catch_all_error(async |error| error::from_framework(error, &[]))
+        .catch_all_error(async |error| error::from_framework(error))
         .around(console::for_people)
         .around(http::compress_pages)
         .boxed()

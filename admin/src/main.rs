@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use jobs::telemetry::LogConfig;
 
-use self::commands::{create_operator, migrate, rebuild_queue, serve, verify_audit};
+use self::commands::{create_operator, migrate, rebuild_queue, reset_second_factor, serve, verify_audit};
 
 /// Linecook's admin. Every setting is an environment variable.
 #[derive(Debug, Parser)]
@@ -33,6 +33,8 @@ enum Command {
     CreateOperator(Box<create_operator::Config>),
     /// End the access of an operator who signs in with an address.
     RemoveOperator(create_operator::Removal),
+    /// Remove the second factor of somebody who has lost it, and sign them out everywhere.
+    ResetSecondFactor(reset_second_factor::Config),
     /// Check that nobody changed the audit log: exits with 0 if it is whole, 1 if it is broken, 2
     /// if the check failed.
     VerifyAudit(verify_audit::Config),
@@ -56,6 +58,7 @@ async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::RebuildQueue(config) => rebuild_queue::run(config).await?,
         Command::CreateOperator(config) => create_operator::run(*config).await?,
         Command::RemoveOperator(removal) => create_operator::remove(removal).await?,
+        Command::ResetSecondFactor(config) => reset_second_factor::run(config).await?,
         Command::VerifyAudit(config) => return verify_audit::run(config).await,
     }
     Ok(ExitCode::SUCCESS)

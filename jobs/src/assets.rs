@@ -6,7 +6,7 @@ mod storage;
 pub mod store;
 mod upload;
 
-pub use drawing::{MAX_PIXELS, MAX_UPLOAD_BYTES, Overlay, Picture, PictureError, Position};
+pub use drawing::{MAX_CHECKING_BYTES, MAX_UPLOAD_BYTES, Overlay, Picture, PictureError, Position};
 pub use render_overlay::RenderOverlay;
 pub use request::{create_folder, request_overlay};
 pub use storage::{Storage, StorageError};

@@ -15,6 +15,7 @@ pub mod idempotency;
 pub mod ids;
 pub mod kinds;
 pub mod mail;
+pub mod name;
 pub mod noop;
 pub mod operations;
 pub mod people;

@@ -11,7 +11,7 @@ mod smtp;
 mod store;
 mod template;
 
-pub use email::{Email, Recipient};
+pub use email::{AccountChange, Email, Recipient};
 pub use error::MailError;
 pub use send_mail::SendMail;
 pub use smtp::{MailConfig, Mailer};

@@ -20,6 +20,7 @@ mod provider;
 mod publisher;
 mod redact;
 mod sign_in;
+mod storable;
 mod wait;
 
 pub use self::{

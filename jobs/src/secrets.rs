@@ -240,6 +240,8 @@ pub fn random_token() -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn ring(ids: &[&str]) -> Keyring {
@@ -270,6 +272,25 @@ mod tests {
             SecretLocation { table: "api_keys", ..here },
         ] {
             assert!(matches!(keys.decrypt(elsewhere, &envelope), Err(SecretError::Refused)));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_secret_comes_back_and_no_other_text_is_an_envelope(
+            secret in any::<String>(),
+            text in "(v1|\\.|a|[A-Za-z0-9+/=_-]{1,30}|.){0,9}",
+            at in any::<prop::sample::Index>(),
+        ) {
+            let (keys, here) = (ring(&["a"]), place());
+            let envelope = keys.encrypt(here, &SecretString::from(secret.as_str()));
+            let decrypted = keys.decrypt(here, &envelope).unwrap();
+            prop_assert_eq!(decrypted.expose_secret(), secret);
+            prop_assert!(keys.decrypt(here, &text).is_err());
+            let mut other = envelope.into_bytes();
+            let at = at.index(other.len());
+            other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+            prop_assert!(keys.decrypt(here, std::str::from_utf8(&other).unwrap()).is_err());
         }
     }
 

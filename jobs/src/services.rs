@@ -80,3 +80,20 @@ impl Services {
         &self.public_url
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{ENCRYPTION_KEYS, Sandbox};
+
+    #[tokio::test]
+    async fn a_secret_key_that_is_an_encryption_key_stops_the_start() {
+        let mut config = Sandbox::new().services_config();
+        let key = ENCRYPTION_KEYS.split_once(':').expect("an id").1;
+        for secret_key in [key, ENCRYPTION_KEYS] {
+            config.secret_key = secret_key.into();
+            let error = Services::new(&config).unwrap_err().to_string();
+            assert!(error.contains("SECRET_KEY") && !error.contains(key), "{error}");
+        }
+    }
+}

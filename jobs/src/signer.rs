@@ -78,6 +78,8 @@ impl Signer {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -95,6 +97,17 @@ mod tests {
         let code = signer.code("verify_email", Uuid::now_v7());
         for other in ["", "!", "AAAA", &code[1..], &code[..62], &format!("{code}AAAA")] {
             assert_eq!(signer.read("verify_email", other), None, "{other}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_text_is_a_code(text in any::<String>(), at in 0..64_usize, bytes in any::<[u8; 16]>()) {
+            let (signer, id) = (Signer::new("one secret of 32 letters or more").unwrap(), Uuid::from_bytes(bytes));
+            let mut code = signer.code("verify_email", id).into_bytes();
+            prop_assert_eq!(signer.read("verify_email", &text), None);
+            code[at] = if code[at] == b'A' { b'B' } else { b'A' };
+            prop_assert_eq!(signer.read("verify_email", std::str::from_utf8(&code).unwrap()), None);
         }
     }
 

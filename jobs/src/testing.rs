@@ -27,6 +27,7 @@ use crate::{
     },
     ids::{AccountId, AssetId, FolderId, JobId, TenantId},
     kinds::KINDS,
+    name::Name,
     posts::{self, NewPost},
     providers::Provider,
     queues,
@@ -176,8 +177,9 @@ impl Bench {
             .write_to(&mut png, image::ImageFormat::Png)
             .expect("a picture");
         let bytes = png.into_inner();
+        let name = Name::parse(&Uuid::now_v7().to_string(), 1..=200).expect("a name");
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
-        let folder = assets::insert_folder(&mut tx, self.tenant_id, &Uuid::now_v7().to_string()).await;
+        let folder = assets::insert_folder(&mut tx, self.tenant_id, &name).await;
         let asset = NewAsset {
             id: AssetId::new(),
             tenant_id: self.tenant_id,

@@ -58,17 +58,21 @@ impl TypedValueParser for ServiceUrlParser {
 }
 
 /// Returns true if what is sent to an address is encrypted or stays in a network of our own.
-fn is_private_way(url: &Url) -> bool {
-    let is_own = match url.host() {
+pub(crate) fn is_private_way(url: &Url) -> bool {
+    url.scheme() == "https" || url.scheme() == "http" && url.host_str().is_some_and(is_own_host)
+}
+
+/// Returns true if a host is in a network of our own, by its name or address.
+pub(crate) fn is_own_host(host: &str) -> bool {
+    match Host::parse(host) {
         // A name without a dot is known only where it is, such as in a composition of containers.
-        Some(Host::Domain(name)) => !name.contains('.') || OWN_DOMAINS.iter().any(|domain| name.ends_with(domain)),
-        Some(Host::Ipv4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
-        Some(Host::Ipv6(address)) => {
+        Ok(Host::Domain(name)) => !name.contains('.') || OWN_DOMAINS.iter().any(|domain| name.ends_with(domain)),
+        Ok(Host::Ipv4(address)) => address.is_loopback() || address.is_private() || address.is_link_local(),
+        Ok(Host::Ipv6(address)) => {
             address.is_loopback() || address.is_unique_local() || address.is_unicast_link_local()
         }
-        None => false,
-    };
-    url.scheme() == "https" || url.scheme() == "http" && is_own
+        Err(_) => false,
+    }
 }
 
 /// Ends of names that public name servers do not know.

@@ -1,6 +1,9 @@
 //! People of a test, who register and sign in like anybody else.
 
-use jobs::people::{Address, store::Purpose};
+use jobs::people::{
+    Address, second_factor,
+    store::{Purpose, Side},
+};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -31,6 +34,15 @@ impl SignedIn {
     }
 }
 
+/// A second factor of a person.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// The secret in base32.
+    pub secret: String,
+    /// The recovery codes.
+    pub recovery_codes: Vec<String>,
+}
+
 impl TestApp {
     /// Registers a person with an organization named like the address, verifies the address and
     /// signs the person in.
@@ -45,17 +57,58 @@ impl TestApp {
         self.sign_in(email, PASSWORD).await
     }
 
-    /// Signs in a new operator.
+    /// Signs in a new operator, who has a second factor.
     ///
     /// # Panics
     /// If that fails.
     pub async fn operator(&self, email: &str) -> SignedIn {
+        self.operator_with_app(email).await.0
+    }
+
+    /// Does the same, and returns the second factor too.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn operator_with_app(&self, email: &str) -> (SignedIn, App) {
         let staff = self.person(email).await;
         let mut tx = self.bench.engine.db.system().await.expect("a transaction");
         let sql = "update users set operator_role = 'full' where email_canonical = lower($1)";
         sqlx::query(sql).bind(email).execute(&mut *tx).await.expect("updated");
         tx.commit().await.expect("a commit");
-        staff
+        let factor = self.enrol(&staff).await;
+        (staff, factor)
+    }
+
+    /// Sets up a second factor in this person's session.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn enrol(&self, who: &SignedIn) -> App {
+        let password = json!({ "password": PASSWORD });
+        let (status, begun) = self.call(who, Method::POST, "auth/me/second-factor", password).await;
+        assert_eq!(status, 200, "{begun}");
+        let secret = begun["secret"].as_str().expect("a secret").to_owned();
+        let code = json!({ "code": self.shown(&secret).await });
+        let (status, confirmed) = self.call(who, Method::POST, "auth/me/second-factor/confirm", code).await;
+        assert_eq!(status, 200, "{confirmed}");
+        let codes = confirmed["recovery_codes"].as_array().expect("codes").iter();
+        App { secret, recovery_codes: codes.map(|code| code.as_str().expect("a code").to_owned()).collect() }
+    }
+
+    /// Returns the code that an app shows now.
+    pub async fn shown(&self, secret: &str) -> String {
+        second_factor::shown_at(secret, self.bench.now().await)
+    }
+
+    /// Returns the code of the link that one mailbox got for a person's change of address.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub async fn address_code(&self, email: &str, side: Side) -> String {
+        let sql = "select c.id from address_changes c join users u on u.id = c.user_id where u.email_canonical = $1";
+        let mut tx = self.bench.engine.db.system().await.expect("a transaction");
+        let id: Uuid = sqlx::query_scalar(sql).bind(email).fetch_one(&mut *tx).await.expect("a change");
+        self.bench.engine.services.signer.code(side.purpose(), id)
     }
 
     /// Registers a person.

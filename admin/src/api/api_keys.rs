@@ -23,7 +23,7 @@ use crate::{
     database::Answered,
     error::ErrorCode,
     http::{
-        Body,
+        Body, Named,
         paging::{Listed, Page, Paging},
     },
     state::AppState,
@@ -37,8 +37,7 @@ struct KeyBody {
     /// operator's key.
     tenant_id: Option<Uuid>,
     /// A name that says what the key is for, or who holds it.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    name: String,
+    name: Named<1, 200>,
     /// The key's permissions: names such as `jobs:read`, `jobs:retry` or `posts:write`. `*:read`
     /// allows reading everything of the tenant, `*` allows everything. A key cannot have more
     /// permissions than its maker.
@@ -122,7 +121,7 @@ impl KeysApi {
         })?;
         caller.may_give(tenant_id, &permissions)?;
         let maker = caller.person().ok().map(|person| person.user_id);
-        let new = NewKey { tenant_id, name: body.0.name, permissions, maker };
+        let new = NewKey { tenant_id, name: body.0.name.0, permissions, maker };
         let mut tx = self.state.db.write(Scope::of(tenant_id), &caller).await?;
         require_tenant(&mut tx, tenant_id).await?;
         let (row, key) = keys::issue(&mut tx, &self.state.services, caller.actor(), &new).await?;

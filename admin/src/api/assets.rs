@@ -21,8 +21,8 @@ use uuid::Uuid;
 use self::{
     upload::{UploadForm, read_picture},
     views::{
-        AcceptedOverlay, AssetView, Content, CreatedAsset, CreatedFolder, FolderList, FolderView, NewFolder,
-        NewOverlay, OverlayView,
+        AcceptedOverlay, AssetView, Content, CreatedAsset, CreatedFolder, FolderView, NewFolder, NewOverlay,
+        OverlayView,
     },
 };
 use crate::{
@@ -53,7 +53,7 @@ impl AssetsApi {
     ) -> Result<Answered<CreatedFolder>, ApiError> {
         let (tenant_id, services) = (caller.tenant(body.tenant_id)?, &self.state.services);
         let mut tx = self.state.db.write(Scope::Tenant(tenant_id), &caller).await?;
-        let folder = assets::create_folder(&mut tx, services, caller.actor(), tenant_id, &body.name).await?;
+        let folder = assets::create_folder(&mut tx, services, caller.actor(), tenant_id, &body.name.0).await?;
         let folder = folder.ok_or_else(|| {
             ApiError::conflict(ErrorCode::FolderExists, "A folder of that name exists: use it, or choose another name.")
         })?;
@@ -66,12 +66,16 @@ impl AssetsApi {
         &self,
         #[oai(scope = "Needs::AssetsRead")] caller: Caller,
         id: Path<Uuid>,
-    ) -> Result<Json<FolderList>, ApiError> {
+        after: Query<Option<String>>,
+        limit: Query<Option<i64>>,
+    ) -> Result<Json<Page<FolderView>>, ApiError> {
+        let paging = Paging::<String>::read(&after, &limit)?;
         let id = caller.tenant(id.0)?;
         let mut tx = self.state.db.read(Scope::Tenant(id)).await?;
         require_tenant(&mut tx, id).await?;
-        let folders = store::list_folders(&mut tx, id).await?;
-        Ok(Json(FolderList { items: folders.into_iter().map(FolderView::from).collect() }))
+        let mut folders = store::list_folders(&mut tx, id, paging.after.as_deref(), paging.rows()).await?;
+        let next = paging.next(&mut folders, |folder| folder.name.clone());
+        Ok(Json(Page { items: folders.into_iter().map(FolderView::from).collect(), next }))
     }
 
     /// List the pictures of a folder, newest first.

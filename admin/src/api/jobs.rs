@@ -176,7 +176,7 @@ impl JobsApi {
         let mut tx = self.state.db.read(caller.scope_of(tenant_id.0)?).await?;
         let listed = ledger::list_jobs(&mut tx, kinds::KINDS, &filter, paging.limit).await?;
         let items = listed.jobs.into_iter().map(|job| JobView::of(job, caller.audience())).collect();
-        Ok(Json(Page { items, next: listed.next.map(encode) }))
+        Ok(Json(Page { items, next: listed.next.map(|place| encode(&place)) }))
     }
 
     /// Get a job with its effects, its children, the end of its log, and the attempts that did not

@@ -1,31 +1,44 @@
 //! People: registering, signing in, and their profiles.
 
+mod account;
 mod me;
 mod members;
 mod operators;
+mod second_factor;
 mod sessions;
 mod sign_up;
+mod staff;
 
 use std::time::Duration;
 
 use jobs::people::{
     Address, BadAddress, SignUp,
     password::WeakPassword,
+    reauthenticate::{Acting, ReauthError},
     sign_in::{ClientOrigin, SignInError},
     throttle::Throttled,
 };
-use poem::Request;
+use poem::{Request, http::header};
 use poem_openapi::Object;
 use tokio::time::Instant;
 
 pub(crate) use self::{
+    account::AccountApi,
     me::MeApi,
     members::MembersApi,
     operators::OperatorsApi,
+    second_factor::SecondFactorApi,
     sessions::SessionsApi,
     sign_up::{SignUpApi, count_client},
+    staff::StaffApi,
 };
-use crate::{ApiError, auth::Client, error::ErrorCode, http::cookies, state::AppState};
+use crate::{
+    ApiError,
+    auth::{Client, Person},
+    error::ErrorCode,
+    http::cookies,
+    state::AppState,
+};
 
 /// The least time of a response about an address, so that the time does not reveal known addresses.
 const EVEN: Duration = Duration::from_millis(400);
@@ -51,7 +64,13 @@ pub(crate) fn origin(request: &Request) -> ClientOrigin {
         network: client.network(),
         known_as: request.data().and_then(|state| cookies::read(request.cookie(), state, cookies::KNOWN_CLIENT)),
         remote_address: client.address(),
+        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
     }
+}
+
+/// Returns who acts, for changes of how somebody signs in.
+pub(crate) fn acting(person: Person, from: &ClientOrigin) -> Acting<'_> {
+    Acting { user_id: person.user_id, session_id: person.session_id, from }
 }
 
 /// Delays a response until it takes as long as others do.
@@ -114,7 +133,30 @@ impl From<SignInError> for ApiError {
             SignInError::Wrong => Self::wrong_password(),
             SignInError::Unverified => Self::unverified(),
             SignInError::TooMany(wait) => Self::too_many_tries(wait),
+            SignInError::WrongCode => Self::wrong_code(),
+            SignInError::Expired => Self::unprocessable(
+                ErrorCode::SignInExpired,
+                "This sign-in waited for its code for too long, or was finished: sign in again.",
+            ),
+            SignInError::Secret(error) => Self::internal(error),
             SignInError::Database(error) => error.into(),
+        }
+    }
+}
+
+impl From<ReauthError> for ApiError {
+    fn from(error: ReauthError) -> Self {
+        match error {
+            ReauthError::Wrong => {
+                Self::forbidden(ErrorCode::PasswordNeeded, "password should be your current password.")
+            }
+            ReauthError::NotRecent => {
+                let detail = "You have no password, so this takes a sign-in of the last ten minutes: sign in again.";
+                Self::forbidden(ErrorCode::SignInAgain, detail)
+            }
+            ReauthError::SignedOut => Self::unauthorized(),
+            ReauthError::TooMany(wait) => Self::too_many_tries(wait),
+            ReauthError::Database(error) => error.into(),
         }
     }
 }

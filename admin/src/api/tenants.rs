@@ -58,7 +58,7 @@ impl TenantsApi {
         let plan = plan_of_new(&caller, body.plan.map(Plan::from))?;
         let model = body.copy_settings_from.map(|model| caller.tenant(model)).transpose()?;
         let TenantBody { name, email, .. } = body.0;
-        let new = NewTenant { name, email: address(&email)?, plan, owner, model };
+        let new = NewTenant { name: name.0, email: address(&email)?, plan, owner, model };
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
         let (tenant, settings) = tenants::create(&mut tx, &self.state.services, caller.actor(), &new).await?;
         tx.answer(CreatedTenant::Created(Json(TenantView::new(tenant, settings)))).await

@@ -23,9 +23,10 @@ impl Checks {
     pub(crate) fn hold_for(&self, identity: &Identity) -> Result<(), ApiError> {
         for (tenant_id, needed) in &self.0 {
             let held = match &identity.access {
-                Access::Everywhere(held) => held,
                 Access::Tenants { .. } if *tenant_id == TenantId::SYSTEM => return Err(ApiError::operators_only()),
-                Access::Tenants { held, .. } => held.get(tenant_id).ok_or_else(|| ApiError::not_found("tenant"))?,
+                access @ (Access::Everywhere(_) | Access::Tenants { .. } | Access::Barred) => {
+                    access.held_in(*tenant_id)?
+                }
             };
             if let Some(beyond) = held.first_beyond(&Permissions::stored(needed.iter().cloned().collect())) {
                 return Err(ApiError::missing_permission(beyond));

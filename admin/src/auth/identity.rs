@@ -2,7 +2,10 @@
 
 #![expect(clippy::disallowed_methods, reason = "callers are identified before any Idempotency-Key is read")]
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use jobs::{
     audit::Actor,
@@ -52,15 +55,21 @@ pub(crate) struct Person {
 pub(crate) enum Access {
     /// All tenants, and operations that concern all of them: operators.
     Everywhere(Permissions),
-    /// Some tenants. `current` is the tenant of requests that name none.
-    Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions> },
+    /// Some tenants. `current` is the tenant of requests that name none. The `barred` tenants
+    /// require a second factor, which this session was not given.
+    Tenants { current: Option<TenantId>, held: BTreeMap<TenantId, Permissions>, barred: BTreeSet<TenantId> },
+    /// Nothing: operators without a second factor.
+    Barred,
 }
 
 impl Access {
-    fn sees(&self, tenant_id: TenantId) -> bool {
+    /// Returns the permissions in a tenant.
+    pub(crate) fn held_in(&self, tenant_id: TenantId) -> Result<&Permissions, ApiError> {
         match self {
-            Self::Everywhere(_) => true,
-            Self::Tenants { held, .. } => held.contains_key(&tenant_id),
+            Self::Everywhere(held) => Ok(held),
+            Self::Tenants { barred, .. } if barred.contains(&tenant_id) => Err(ApiError::second_factor_required()),
+            Self::Tenants { held, .. } => held.get(&tenant_id).ok_or_else(|| ApiError::not_found("tenant")),
+            Self::Barred => Err(ApiError::second_factor_required()),
         }
     }
 }
@@ -133,7 +142,7 @@ async fn find(
     let found = sessions::find(&mut tx, Named::Id(claims.sid)).await?;
     tx.commit().await?;
     let found = found.filter(|(person, now)| claims.hold_at(*now) && person.user_id == claims.sub);
-    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
+    identity_of(state, found.map(|(person, _)| person), client).await
 }
 
 /// Looks a secret up, unless its client sent too many wrong ones.
@@ -165,7 +174,7 @@ async fn find_by_key(state: &AppState, key: &str, client: &Client) -> Result<Opt
             Access::Everywhere(holder.permissions)
         } else {
             let held = BTreeMap::from([(holder.tenant_id, holder.permissions)]);
-            Access::Tenants { current: Some(holder.tenant_id), held }
+            Access::Tenants { current: Some(holder.tenant_id), held, barred: BTreeSet::new() }
         };
         let actor = Actor::key(holder.key_id, holder.name, client.address());
         let plans = BTreeMap::from([(holder.tenant_id, holder.plan)]);
@@ -188,7 +197,21 @@ async fn find_by_cookie(state: &AppState, cookie: &str, client: &Client) -> Resu
     let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie))).await?;
     tx.commit().await?;
-    Ok(found.map(|(person, _)| Identity::of_person(&person, client)))
+    identity_of(state, found.map(|(person, _)| person), client).await
+}
+
+/// The identity of a person who is signed in. The use of the session is noted once a minute.
+async fn identity_of(
+    state: &AppState,
+    person: Option<SignedIn>,
+    client: &Client,
+) -> Result<Option<Identity>, ApiError> {
+    if let Some(person) = person.as_ref().filter(|person| person.is_use_unnoted) {
+        let mut tx = state.db.unkeyed().system().await?;
+        sessions::note_use(&mut tx, person.session_id).await?;
+        tx.commit().await?;
+    }
+    Ok(person.map(|person| Identity::of_person(&person, client)))
 }
 
 fn is_safe(method: &Method) -> bool {
@@ -208,11 +231,13 @@ pub(crate) fn is_ours(request: &Request, public_url: &str) -> bool {
 
 impl Identity {
     fn of_person(person: &SignedIn, client: &Client) -> Self {
-        let access = if let Some(role) = person.operator_role {
-            Access::Everywhere(role.permissions())
-        } else {
-            let held: BTreeMap<_, _> = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
-            Access::Tenants { current: person.current, held }
+        let access = match person.operator_role {
+            Some(role) if person.is_by_code => Access::Everywhere(role.permissions()),
+            Some(_) => Access::Barred,
+            None => {
+                let held = person.memberships.iter().map(|(id, role)| (*id, role.permissions())).collect();
+                Access::Tenants { current: person.current, held, barred: person.barred.clone() }
+            }
         };
         Self {
             person: Some(Person { user_id: person.user_id, session_id: person.session_id }),
@@ -225,8 +250,8 @@ impl Identity {
 
     /// Makes `named` the tenant of this request. Operators name a tenant in the request itself.
     fn work_in(&mut self, named: TenantId) -> Result<(), ApiError> {
-        if let Access::Tenants { current, held } = &mut self.access {
-            if !held.contains_key(&named) {
+        if let Access::Tenants { current, held, barred } = &mut self.access {
+            if !held.contains_key(&named) && !barred.contains(&named) {
                 return Err(ApiError::not_found("tenant"));
             }
             *current = Some(named);
@@ -242,9 +267,19 @@ impl Identity {
     /// Returns the tenant of requests that name none.
     pub(crate) fn current_tenant(&self) -> Option<TenantId> {
         match &self.access {
-            Access::Everywhere(_) => None,
+            Access::Everywhere(_) | Access::Barred => None,
             Access::Tenants { current, .. } => *current,
         }
+    }
+
+    /// The same, unless it requires a second factor that was not given.
+    pub(crate) fn open_tenant(&self) -> Option<TenantId> {
+        self.current_tenant().filter(|id| self.access.held_in(*id).is_ok())
+    }
+
+    /// Whether a role, or the current tenant, takes a second factor that was not given.
+    pub(crate) fn needs_second_factor(&self) -> bool {
+        matches!(self.access, Access::Barred) || self.current_tenant().is_some() && self.open_tenant().is_none()
     }
 
     /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
@@ -279,12 +314,10 @@ impl Identity {
     /// for minutes. Needs the system scope.
     pub(crate) async fn still_sees(&self, tx: &mut Tx, tenant_id: TenantId) -> Result<bool, sqlx::Error> {
         match self.credential {
-            Credential::Key(id) => Ok(self.access.sees(tenant_id) && keys::is_valid(tx, id).await?),
+            Credential::Key(id) => Ok(self.access.held_in(tenant_id).is_ok() && keys::is_valid(tx, id).await?),
             Credential::Session(id) => {
                 let found = sessions::find(tx, Named::Id(id)).await?;
-                Ok(found.is_some_and(|(person, _)| {
-                    person.operator_role.is_some() || person.memberships.iter().any(|(id, _)| *id == tenant_id)
-                }))
+                Ok(found.is_some_and(|(person, _)| person.sees(tenant_id)))
             }
         }
     }

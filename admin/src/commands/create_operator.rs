@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use jobs::{
     audit::{self, Actor, Entry},
     config::KeyringConfig,
     engine::{Db, Tx},
     ids::TenantId,
+    name::Name,
     people::{
         Address, OperatorRole, recover, sessions,
         store::{self, Names, Purpose},
@@ -53,15 +54,13 @@ pub(crate) struct Config {
 
 /// Makes a key or a person. Prints the key or the link, which are shown only once.
 pub(crate) async fn run(config: Config) -> anyhow::Result<()> {
-    if config.name.trim().is_empty() {
-        bail!("--name should say who it is");
-    }
+    let name = Name::parse(&config.name, 1..=100).map_err(|rule| anyhow!("--name should have {rule}"))?;
     let keyring = config.keys.keyring()?;
     let db = Db::connect(config.database.database_url.expose_secret(), 1, None).await?;
     let mut tx = db.system().await?;
     let (entry, shown) = match &config.email {
-        Some(email) => person(&mut tx, &config, email).await?,
-        None => key(&mut tx, &config).await.context("could not store the key; was `admin migrate` run?")?,
+        Some(email) => person(&mut tx, &config, &name, email).await?,
+        None => key(&mut tx, &config, &name).await.context("could not store the key; was `admin migrate` run?")?,
     };
     audit::append(&mut tx, &keyring, &Actor::command_line(), &[entry]).await?;
     tx.commit().await?;
@@ -100,21 +99,21 @@ pub(crate) async fn remove(removal: Removal) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn key(tx: &mut Tx, config: &Config) -> Result<(Entry, String), sqlx::Error> {
+async fn key(tx: &mut Tx, config: &Config, name: &Name) -> Result<(Entry, String), sqlx::Error> {
     let permissions = if config.read_only { Permissions::read_only() } else { Permissions::full() };
-    let (row, key) = keys::insert(tx, TenantId::SYSTEM, &config.name, None, &permissions).await?;
+    let (row, key) = keys::insert(tx, TenantId::SYSTEM, name.as_str(), None, &permissions).await?;
     let details = json!({ "name": row.name, "prefix": row.prefix, "permissions": row.permissions });
     Ok((entry("api_key.create", "api_key", row.id.to_string(), details), key))
 }
 
-async fn person(tx: &mut Tx, config: &Config, email: &str) -> anyhow::Result<(Entry, String)> {
+async fn person(tx: &mut Tx, config: &Config, name: &Name, email: &str) -> anyhow::Result<(Entry, String)> {
     let (Some(secret_key), Some(public_url)) = (&config.secret_key, &config.public_url) else {
         bail!("--email needs SECRET_KEY and PUBLIC_URL, as the admin has them");
     };
     let email = Address::parse(email).context("--email")?;
     let role = if config.read_only { OperatorRole::ReadOnly } else { OperatorRole::Full };
     let user_id = store::ensure(tx, &email).await.context("could not store the person; was `admin migrate` run?")?;
-    store::make_operator(tx, user_id, role, Names::of(&config.name)).await?;
+    store::make_operator(tx, user_id, role, Names::of(name.as_str())).await?;
     // A password that others registered for the address must not become an operator's.
     store::delete_links(tx, user_id).await?;
     let link_id = recover::insert_link(tx, user_id, LINK_LIFE).await?;

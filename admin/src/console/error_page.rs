@@ -11,6 +11,7 @@ use super::{landing, theme};
 use crate::html::{Link, message_page, redirect};
 
 const HOME: [Link; 1] = [("/", "To the beginning")];
+const SECOND_FACTOR: [Link; 1] = [(super::second_factor::PATH, "Set up a second factor")];
 const SIGN_IN: [Link; 1] = [("/sign-in", "Sign in")];
 
 /// Replaces a problem by a page, if a browser asked for a page.
@@ -42,6 +43,7 @@ pub(crate) async fn for_people<E: Endpoint>(endpoint: E, request: Request) -> po
 fn page(status: StatusCode, code: &str, words: &str) -> Response {
     let title = title(status);
     match (status, code) {
+        (_, "second_factor_required") => message_page(status, title, words, &SECOND_FACTOR),
         (StatusCode::UNAUTHORIZED, _) => message_page(status, title, "Sign in first, and try again.", &SIGN_IN),
         (_, "not_found" | "method_not_allowed") => {
             let words = "There is nothing at this address, or it is not yours to see. Go back, or begin anew.";

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use jobs::{
     engine::Scope,
     ids::TenantId,
+    name::Name,
     tenants::{
         keys::{self, KeyRow, NewKey},
         permissions::{self, Permissions},
@@ -159,8 +160,8 @@ pub(super) async fn make(
         fields.iter().filter(|(name, _)| name == wanted).map(|(_, value)| value.clone()).collect()
     };
     let (name, chosen) = (of("name").concat().trim().to_owned(), of("permission"));
-    let permissions = match objection(&name, &chosen) {
-        Ok(permissions) => permissions,
+    let (name, permissions) = match checked(&name, &chosen) {
+        Ok(checked) => checked,
         Err(words) => {
             let form = Form::new(&name, &chosen, Some(words));
             return Ok(page(StatusCode::UNPROCESSABLE_ENTITY, &shown(state, &visitor, form).await?));
@@ -168,22 +169,22 @@ pub(super) async fn make(
     };
     let tenant_id = holder(&visitor)?;
     visitor.caller.may_give(tenant_id, &permissions)?;
-    let new = NewKey { tenant_id, name: name.clone(), permissions, maker: Some(visitor.person.user_id) };
+    let new = NewKey { tenant_id, name, permissions, maker: Some(visitor.person.user_id) };
     let frame = Frame::new(state, &visitor, "A new key").await?;
     let mut tx = state.db.write(Scope::of(tenant_id), &visitor.caller).await.map_err(ApiError::from)?;
     let (_, key) = keys::issue(&mut tx, &state.services, visitor.caller.actor(), &new).await.map_err(ApiError::from)?;
-    let shown = MadePage { frame, name, key, back: visitor.to("/keys") };
+    let shown = MadePage { frame, name: new.name.to_string(), key, back: visitor.to("/keys") };
     Ok(tx.answer(page(StatusCode::OK, &shown)).await?.into_response())
 }
 
-fn objection(name: &str, chosen: &[String]) -> Result<Permissions, String> {
-    if name.is_empty() || name.chars().count() > MAX_NAME || name.contains('\0') {
-        return Err(format!("Enter a name of 1 to {MAX_NAME} characters."));
-    }
+fn checked(name: &str, chosen: &[String]) -> Result<(Name, Permissions), String> {
+    let name = Name::parse(name, 1..=MAX_NAME).map_err(|error| format!("Enter a name of {error}."))?;
     if chosen.is_empty() {
         return Err("Choose what the key may do.".to_owned());
     }
-    Permissions::named(chosen.to_vec()).map_err(|unknown| format!("{unknown}. Choose from the list."))
+    let permissions =
+        Permissions::named(chosen.to_vec()).map_err(|unknown| format!("{unknown}. Choose from the list."))?;
+    Ok((name, permissions))
 }
 
 /// The form has a button only.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use poem::{Endpoint, Request, Response, handler, http::Method};
 use url::form_urlencoded;
 
+use super::second_factor;
 use crate::{auth::Identity, html::redirect};
+
+/// The address that leads to the first page.
+const FIRST: &str = "/home";
 
 /// Sends a browser to the first page, or to the form to sign in.
 #[handler]
@@ -26,6 +30,9 @@ fn first_page(request: &Request) -> Response {
     let Some(identity) = identity.filter(|identity| identity.person.is_some()) else {
         return redirect("/sign-in");
     };
+    if identity.needs_second_factor() {
+        return redirect(second_factor::PATH);
+    }
     match identity.current_tenant() {
         Some(tenant_id) => redirect(&format!("/jobs?workspace={tenant_id}")),
         None if identity.is_operator() => redirect("/jobs"),
@@ -38,7 +45,7 @@ fn first_page(request: &Request) -> Response {
 pub(crate) fn after_sign_in(request: &Request) -> String {
     let query = request.uri().query().unwrap_or_default();
     let next = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "next").map(|(_, next)| next);
-    next.filter(|next| is_ours(next)).map_or_else(|| "/home".to_owned(), std::borrow::Cow::into_owned)
+    next.filter(|next| is_ours(next)).map_or_else(|| FIRST.to_owned(), std::borrow::Cow::into_owned)
 }
 
 /// Returns true for an address of our own. Browsers read `//` and `/\` as the beginning of another
@@ -49,6 +56,15 @@ fn is_ours(address: &str) -> bool {
         && !matches!(chars.next(), Some('/' | '\\'))
         && address.len() <= 2000
         && address.chars().all(|c| c.is_ascii_graphic())
+}
+
+/// Returns the address of the form for a code, which leads to `next`.
+pub(crate) fn code_for(next: &str) -> String {
+    if next == FIRST {
+        return "/sign-in/code".to_owned();
+    }
+    let next: String = form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/sign-in/code?{next}")
 }
 
 /// Returns the address of the form to sign in, which leads back to `address`.

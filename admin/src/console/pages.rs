@@ -8,7 +8,7 @@ use poem_openapi::OAuthScopes as _;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{audit, engine, jobs, keys, me, tenants, ui_parts, workspace};
+use super::{account, audit, engine, jobs, keys, me, second_factor, tenants, ui_parts, workspace};
 use crate::auth::Needs;
 
 /// A page, or the target of one of its forms.
@@ -43,6 +43,15 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::post("/me", &Needs::Person, me::rename),
         Page::post("/me/theme", &Needs::Person, me::choose_theme),
         Page::post("/me/workspace", &Needs::Person, me::switch),
+        Page::get(account::PATH, &Needs::Person, account::show),
+        Page::post("/me/sign-in/password", &Needs::Person, account::save_password),
+        Page::post("/me/sign-in/address", &Needs::Person, account::save_address),
+        Page::post("/me/sign-in/sessions", &Needs::Person, account::end_sessions),
+        Page::get(second_factor::PATH, &Needs::Person, second_factor::show),
+        Page::post(second_factor::PATH, &Needs::Person, second_factor::begin),
+        Page::post("/me/second-factor/confirm", &Needs::Person, second_factor::confirm),
+        Page::post("/me/second-factor/recovery-codes", &Needs::Person, second_factor::renew),
+        Page::post("/me/second-factor/remove", &Needs::Person, second_factor::remove),
         Page::get("/jobs", &Needs::JobsRead, jobs::show),
         Page::post("/jobs/selected", &Needs::JobsRetry, jobs::act_on_selected),
         Page::get("/jobs/matching", &Needs::JobsRetry, jobs::show_matching),
@@ -115,6 +124,15 @@ mod tests {
             "POST /me person",
             "POST /me/theme person",
             "POST /me/workspace person",
+            "GET /me/sign-in person",
+            "POST /me/sign-in/password person",
+            "POST /me/sign-in/address person",
+            "POST /me/sign-in/sessions person",
+            "GET /me/second-factor person",
+            "POST /me/second-factor person",
+            "POST /me/second-factor/confirm person",
+            "POST /me/second-factor/recovery-codes person",
+            "POST /me/second-factor/remove person",
             "GET /jobs jobs:read",
             "POST /jobs/selected jobs:retry",
             "GET /jobs/matching jobs:retry",

@@ -41,7 +41,7 @@ impl<'a> FromRequest<'a> for Visitor {
             Some(caller.tenant(named)?)
         } else {
             if *request.method() == Method::GET
-                && let Some(current) = caller.identity().current_tenant()
+                && let Some(current) = caller.identity().open_tenant()
             {
                 let address = address_in(&path, request.uri().query(), current);
                 return Err(poem::Error::from_response(redirect(&address)));

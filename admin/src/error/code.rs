@@ -25,6 +25,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AddressTaken = "address_taken",
     AlreadyMember = "already_member",
     AlreadyScheduled = "already_scheduled",
     BadAfter = "bad_after",
@@ -72,6 +73,7 @@ codes! {
     NameAndPassword = "name_and_password",
     NoCaption = "no_caption",
     NoChange = "no_change",
+    NoSecondFactor = "no_second_factor",
     NoTenant = "no_tenant",
     NotAPicture = "not_a_picture",
     NotConfigured = "not_configured",
@@ -85,6 +87,7 @@ codes! {
     OutcomeUnknown = "outcome_unknown",
     OwnersOnly = "owners_only",
     ParentCancelled = "parent_cancelled",
+    PasswordNeeded = "password_needed",
     PeopleOnly = "people_only",
     PlanByOperators = "plan_by_operators",
     PlanLimit = "plan_limit",
@@ -92,6 +95,10 @@ codes! {
     Refused = "refused",
     RemoteIdTaken = "remote_id_taken",
     RepeatedParameter = "repeated_parameter",
+    SecondFactorExists = "second_factor_exists",
+    SecondFactorRequired = "second_factor_required",
+    SignInAgain = "sign_in_again",
+    SignInExpired = "sign_in_expired",
     SignUpClosed = "sign_up_closed",
     StateChanging = "state_changing",
     StillLooking = "still_looking",
@@ -110,6 +117,7 @@ codes! {
     UnknownPermission = "unknown_permission",
     UnsupportedMediaType = "unsupported_media_type",
     WeakPassword = "weak_password",
+    WrongCode = "wrong_code",
     WrongPassword = "wrong_password",
     WrongState = "wrong_state",
 }

@@ -99,7 +99,7 @@ pub(crate) async fn read<E: Endpoint>(
     drop(held);
     match answered {
         Ok(response) => Ok(response.into_response()),
-        Err(error) => Ok(error::from_framework(error, &[])),
+        Err(error) => Ok(error::from_framework(error)),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jobs::people::{known_client, store::UserRow};
+use jobs::people::{known_client, sign_in::second_step, store::UserRow};
 use poem::web::cookie::{Cookie, CookieJar, SameSite};
 
 use crate::state::AppState;
@@ -13,6 +13,9 @@ pub(crate) const SESSION: &str = "linecook_session";
 
 /// The cookie of a client from which somebody signed in before.
 pub(crate) const KNOWN_CLIENT: &str = "linecook_known_client";
+
+/// The cookie that names a sign-in that waits for a code.
+pub(crate) const SECOND_STEP: &str = "linecook_second_step";
 
 /// The time for which a browser keeps the session's cookie. The session may end before.
 const SESSION_LIFE: Duration = Duration::from_hours(24 * 30);
@@ -43,6 +46,11 @@ pub(crate) fn removal(state: &AppState, name: &str) -> Cookie {
 /// Returns the cookie of a session.
 pub(crate) fn session(state: &AppState, value: &str) -> Cookie {
     cookie(state, SESSION, value, SESSION_LIFE)
+}
+
+/// Returns a cookie that names a sign-in that waits for a code.
+pub(crate) fn second_step(state: &AppState, value: &str) -> Cookie {
+    cookie(state, SECOND_STEP, value, second_step::LIFE)
 }
 
 /// Returns the cookie by which this client is known for a person's account.

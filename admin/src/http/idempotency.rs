@@ -127,7 +127,7 @@ async fn run<E: Endpoint + 'static>(endpoint: Arc<E>, mut request: Request, key:
         };
         let response = match response {
             Ok(Ok(response)) => response.into_response(),
-            Ok(Err(error)) => error::from_framework(error, &[]),
+            Ok(Err(error)) => error::from_framework(error),
             Err(_) => ApiError::took_too_long().into_response(),
         };
         settle(&key, response).await

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use poem::http::Method;
 use serde_json::{Map, Value};
 
+use super::wording;
 use crate::auth::RequiredPermission;
 
 /// An operation, as the description has it.
@@ -24,14 +25,17 @@ pub(crate) struct Operation {
     pub(crate) takes_key: bool,
     /// The names in its path, in order.
     pub(crate) path_parameters: Vec<String>,
-    /// The parameters in its query.
-    pub(crate) query_parameters: Vec<Parameter>,
+    /// The parameters in its path, its query and its headers.
+    pub(crate) parameters: Vec<Parameter>,
 }
 
-/// A parameter in the query.
+/// A parameter.
 #[derive(Debug)]
 pub(crate) struct Parameter {
     pub(crate) name: String,
+    pub(crate) is_in_query: bool,
+    /// Words for its values, such as "a whole number from 1 to 200".
+    pub(crate) right: String,
     /// True if it may be repeated.
     pub(crate) is_list: bool,
     pub(crate) is_time: bool,
@@ -53,9 +57,9 @@ pub(crate) struct Operations {
 impl Operations {
     /// Reads the operations from the description.
     pub(crate) fn described_by(document: &Value) -> Self {
-        let described = document["paths"].as_object();
+        let (described, schemas) = (document["paths"].as_object(), &document["components"]["schemas"]);
         let mut paths: Vec<PathOperations> =
-            described.into_iter().flatten().map(|(path, item)| path_operations(path, item)).collect();
+            described.into_iter().flatten().map(|(path, item)| path_operations(path, item, schemas)).collect();
         // A path with a fixed name comes before one with a parameter in its place.
         paths.sort_by_key(|path| path.segments.iter().map(Option::is_none).collect::<Vec<bool>>());
         Self { paths }
@@ -88,10 +92,11 @@ fn name_in(segment: &str) -> Option<&str> {
     segment.strip_prefix('{')?.strip_suffix('}')
 }
 
-fn path_operations(path: &str, item: &Value) -> PathOperations {
-    let names: Vec<String> = path.split('/').filter_map(name_in).map(str::to_owned).collect();
+fn path_operations(path: &str, item: &Value, schemas: &Value) -> PathOperations {
     let operation = |(method, described): (&String, &Value)| {
-        (method.to_uppercase(), operation(&method.to_uppercase(), described, names.clone()))
+        let method = method.to_uppercase();
+        let operation = operation(&method, path, described, schemas);
+        (method, operation)
     };
     PathOperations {
         segments: path.split('/').map(|segment| name_in(segment).is_none().then(|| segment.to_owned())).collect(),
@@ -99,31 +104,27 @@ fn path_operations(path: &str, item: &Value) -> PathOperations {
     }
 }
 
-fn operation(method: &str, described: &Value, path_parameters: Vec<String>) -> Operation {
-    let schemes = described["security"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let takes_credentials = !schemes.is_empty();
+fn operation(method: &str, path: &str, described: &Value, schemas: &Value) -> Operation {
+    let security = described["security"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let takes_credentials = !security.is_empty();
     let content = described["requestBody"]["content"].as_object();
-    let in_query = |parameter: &&Value| parameter["in"] == "query";
-    let query = |parameter: &Value| Parameter {
+    let parameter = |parameter: &Value| Parameter {
         name: parameter["name"].as_str().unwrap_or_default().to_owned(),
+        is_in_query: parameter["in"] == "query",
+        right: wording::of_parameter(&parameter["schema"], schemas),
         is_list: is_array(&parameter["schema"]["type"]),
         is_time: parameter["schema"]["format"] == "date-time",
     };
     Operation {
         takes_credentials,
-        required: required(schemes),
+        required: required(security),
         is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
-        // Signing in takes no credentials. Its responses contain secrets, which are never kept.
-        takes_key: takes_credentials && method != "GET",
-        path_parameters,
-        query_parameters: described["parameters"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(in_query)
-            .map(query)
-            .collect(),
+        // Signing in takes no credentials, and changes of how a person signs in take a password or a
+        // code. Their responses contain secrets, which are never kept.
+        takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/me/"),
+        path_parameters: path.split('/').filter_map(name_in).map(str::to_owned).collect(),
+        parameters: described["parameters"].as_array().into_iter().flatten().map(parameter).collect(),
     }
 }
 
@@ -163,7 +164,7 @@ mod tests {
         assert!(found(Method::POST, "/jobs/bulk").is_some_and(|operation| operation.path_parameters.is_empty()));
         let effect = found(Method::GET, "/jobs/1/effects/2").unwrap();
         assert_eq!(effect.path_parameters, ["id", "effect_id"]);
-        assert_eq!(effect.query_parameters[0].name, "limit");
+        assert_eq!(effect.parameters[0].name, "limit");
         for (method, path) in
             [(Method::POST, "/jobs/1"), (Method::GET, "/jobs"), (Method::GET, "/jobs/"), (Method::GET, "")]
         {

@@ -6,6 +6,7 @@ use poem::{
     Endpoint, IntoResponse as _, Request, Response,
     http::{HeaderValue, StatusCode, header},
 };
+use poem_openapi::error::{ParseParamError, ParsePathError};
 use url::form_urlencoded;
 
 use super::{
@@ -31,10 +32,12 @@ pub(crate) async fn check<E: Endpoint>(
     {
         return Ok(refused.into_response());
     }
-    let names = operation.map(|operation| operation.path_parameters.as_slice()).unwrap_or_default();
     let mut response = match endpoint.call(request).await {
         Ok(response) => response.into_response(),
-        Err(error) => error::from_framework(error, names),
+        Err(error) => match operation.and_then(|operation| refused_value(operation, &error)) {
+            Some(refused) => refused.into_response(),
+            None => error::from_framework(error),
+        },
     };
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         let methods = operations.methods_at(&path).join(", ");
@@ -45,6 +48,28 @@ pub(crate) async fn check<E: Endpoint>(
     Ok(response)
 }
 
+/// Returns the refusal of a parameter's value, in words for that parameter. The framework's reason
+/// names types of its own.
+fn refused_value(operation: &Operation, error: &poem::Error) -> Option<ApiError> {
+    let (name, reason) = if let Some(wrong) = error.downcast_ref::<ParsePathError>() {
+        // The framework numbers what stands in a path.
+        let number = wrong.name.strip_prefix("param").and_then(|number| number.parse::<usize>().ok());
+        let name = number.and_then(|number| operation.path_parameters.get(number)).map_or(wrong.name, String::as_str);
+        (name, &wrong.reason)
+    } else {
+        let wrong = error.downcast_ref::<ParseParamError>()?;
+        (wrong.name, &wrong.reason)
+    };
+    let parameter = operation.parameters.iter().find(|parameter| parameter.name.eq_ignore_ascii_case(name));
+    let right = parameter.map_or("another one: see /docs", |parameter| &parameter.right);
+    let detail = if reason.ends_with("expects an input value.") {
+        format!("{name}: this parameter is required; it should be {right}.")
+    } else {
+        format!("{name}: it should be {right}.")
+    };
+    Some(ApiError::bad_request(ErrorCode::Malformed, detail))
+}
+
 /// Checks a query, as a mistyped filter would match everything. Browsers' and monitors' addresses
 /// may have parameters that others add.
 fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
@@ -53,12 +78,9 @@ fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
     }
     let mut seen = BTreeSet::new();
     for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        let known = operation.query_parameters.iter().find(|parameter| parameter.name == name);
-        let Some(parameter) = known else {
-            return Err(ApiError::bad_request(
-                ErrorCode::UnknownParameter,
-                unknown(&name, &operation.query_parameters),
-            ));
+        let known = operation.parameters.iter().filter(|parameter| parameter.is_in_query);
+        let Some(parameter) = known.clone().find(|parameter| parameter.name == name) else {
+            return Err(ApiError::bad_request(ErrorCode::UnknownParameter, unknown(&name, known)));
         };
         if !seen.insert(name.clone()) && !parameter.is_list {
             let detail = format!("{name}: say it once.");
@@ -69,8 +91,8 @@ fn check_query(operation: &Operation, query: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn unknown(name: &str, known: &[Parameter]) -> String {
-    let known: Vec<&str> = known.iter().map(|parameter| parameter.name.as_str()).collect();
+fn unknown<'a>(name: &str, known: impl Iterator<Item = &'a Parameter>) -> String {
+    let known: Vec<&str> = known.map(|parameter| parameter.name.as_str()).collect();
     if known.is_empty() {
         format!("{name}: this address takes no parameters behind a question mark.")
     } else {
@@ -83,8 +105,13 @@ mod tests {
     use super::*;
 
     fn refusal(query: &str) -> Option<String> {
-        let parameter =
-            |name: &str| Parameter { name: name.to_owned(), is_list: name == "ids", is_time: name == "since" };
+        let parameter = |name: &str| Parameter {
+            name: name.to_owned(),
+            is_in_query: true,
+            right: "something".to_owned(),
+            is_list: name == "ids",
+            is_time: name == "since",
+        };
         let operation = Operation {
             takes_credentials: true,
             required: None,
@@ -92,7 +119,7 @@ mod tests {
             takes_upload: false,
             takes_key: false,
             path_parameters: Vec::new(),
-            query_parameters: ["limit", "since", "ids"].map(parameter).into(),
+            parameters: ["limit", "since", "ids"].map(parameter).into(),
         };
         check_query(&operation, query).err().map(|refused| format!("{refused:?}"))
     }

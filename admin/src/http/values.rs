@@ -39,3 +39,30 @@ pub(crate) fn check_json(name: &str, value: &Value) -> Result<(), ApiError> {
 pub(super) fn within(path: &str, inner: &str) -> String {
     if path.is_empty() { inner.to_owned() } else { format!("{path}.{inner}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn accepted_times_come_back_as_they_are_written(
+            text in "[+-]?[0-9]{4,6}-[01][0-9]-[0-3][0-9][Tt ][0-2][0-9]:[0-5][0-9]:[0-6][0-9](\\.[0-9]{1,12})?(Z|z|[+-][0-9]{2}:?[0-9]{2})",
+            edge in prop::sample::select(vec![
+                "9999-12-31T23:59:59-01:00", "0000-01-01T00:00:00+00:01", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00Z",
+            ]),
+        ) {
+            for text in [text.as_str(), edge] {
+                let body = json!({ "at": text });
+                if let Ok(time) = text.parse::<DateTime<Utc>>() && check_json("", &body).is_ok() {
+                    let written = time.to_rfc3339();
+                    prop_assert!(written.as_bytes()[4] == b'-' && written.parse::<DateTime<Utc>>() == Ok(time), "{}", written);
+                    prop_assert!(check_text("at", text, true).is_ok());
+                }
+            }
+        }
+    }
+}

@@ -3,10 +3,16 @@
 use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
+use jobs::name::Name;
 use poem_openapi::registry::MetaSchema;
 use regex::Regex;
 use serde_json::Value;
 use uuid::Uuid;
+
+use super::named::FORMAT;
+
+const UUID: &str = "a UUID such as 0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14";
+const TIME: &str = "a time such as 2026-11-26T12:00:00Z";
 
 /// The patterns that bodies use, each with words for what matches.
 static PATTERNS: LazyLock<[(Regex, &str); 3]> = LazyLock::new(|| {
@@ -33,16 +39,16 @@ pub(super) fn expected(schema: &MetaSchema, value: &Value) -> Option<String> {
 
 fn expected_text(schema: &MetaSchema, value: &Value) -> Option<String> {
     if !schema.enum_items.is_empty() {
-        let names: Vec<&str> = schema.enum_items.iter().filter_map(Value::as_str).collect();
-        return (!schema.enum_items.contains(value)).then(|| format!("one of {}", names.join(", ")));
+        return (!schema.enum_items.contains(value)).then(|| one_of(&schema.enum_items));
     }
     let text = value.as_str();
     match schema.format {
+        Some(FORMAT) => return expected_name(schema, text),
         Some("uuid") if text.is_none_or(|text| text.parse::<Uuid>().is_err()) => {
-            return Some("a UUID such as 0197c1de-86a2-7c33-9a3b-2f1d6c0e5b14".to_owned());
+            return Some(UUID.to_owned());
         }
         Some("date-time") if text.is_none_or(|text| text.parse::<DateTime<Utc>>().is_err()) => {
-            return Some("a time such as 2026-11-26T12:00:00Z".to_owned());
+            return Some(TIME.to_owned());
         }
         Some(_) | None => {}
     }
@@ -53,6 +59,14 @@ fn expected_text(schema: &MetaSchema, value: &Value) -> Option<String> {
     let has_right_length =
         text.is_some_and(|text| is_within(text.chars().count(), schema.min_length, schema.max_length));
     (!has_right_length).then(|| counted("a text", "characters", schema.min_length, schema.max_length))
+}
+
+fn expected_name(schema: &MetaSchema, text: Option<&str>) -> Option<String> {
+    let lengths = schema.min_length.unwrap_or_default()..=schema.max_length.unwrap_or(usize::MAX);
+    match Name::parse(text.unwrap_or("\0"), lengths) {
+        Ok(_) => None,
+        Err(rule) => Some(format!("a name of {rule}")),
+    }
 }
 
 fn expected_integer(schema: &MetaSchema, value: &Value) -> Option<String> {
@@ -70,6 +84,31 @@ fn expected_list(schema: &MetaSchema, value: &Value) -> Option<String> {
     let has_right_length =
         value.as_array().is_some_and(|items| is_within(items.len(), schema.min_items, schema.max_items));
     (!has_right_length).then(|| counted("a list", "items", schema.min_items, schema.max_items))
+}
+
+/// Returns words for the values of a parameter, by its schema in the API's description.
+pub(super) fn of_parameter(schema: &Value, schemas: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return of_parameter(&schemas[reference.rsplit('/').next().unwrap_or_default()], schemas);
+    }
+    if let Some(values) = schema["enum"].as_array() {
+        return one_of(values);
+    }
+    let bound = |name: &str| schema[name].as_u64().and_then(|bound| usize::try_from(bound).ok());
+    match (schema["type"].as_str(), schema["format"].as_str()) {
+        (Some("integer"), _) => match (bound("minimum"), bound("maximum")) {
+            (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
+            (Some(_) | None, _) => "a whole number".to_owned(),
+        },
+        (_, Some("uuid")) => UUID.to_owned(),
+        (_, Some("date-time")) => TIME.to_owned(),
+        (_, _) => counted("a text", "characters", bound("minLength"), bound("maxLength")),
+    }
+}
+
+fn one_of(values: &[Value]) -> String {
+    let names: Vec<&str> = values.iter().filter_map(Value::as_str).collect();
+    format!("one of {}", names.join(", "))
 }
 
 fn is_within(count: usize, least: Option<usize>, most: Option<usize>) -> bool {
@@ -133,11 +172,36 @@ mod tests {
         let known: BTreeSet<(&str, &str)> = ["string", "integer", "boolean", "array", "object", "null"]
             .map(|kind| ("type", kind))
             .into_iter()
-            .chain(["uuid", "date-time", "int32", "uint8", "uint32"].map(|format| ("format", format)))
+            .chain(["uuid", "date-time", FORMAT, "int32", "uint8", "uint32"].map(|format| ("format", format)))
             .chain(patterns)
             .collect();
         let said: BTreeSet<(&str, &str)> = said.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(said, known, "left: what bodies hold; right: what `wording.rs` has words for");
+    }
+
+    #[test]
+    fn there_are_words_for_all_that_parameters_hold() {
+        let document: Value = serde_json::from_str(include_str!("../../openapi.json")).unwrap();
+        let operations = document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
+        for (_, operation) in operations {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let (schema, right) =
+                    (&parameter["schema"], of_parameter(&parameter["schema"], &document["components"]["schemas"]));
+                let known = match (schema["type"].as_str(), schema["format"].as_str()) {
+                    (Some("integer"), _) => right.starts_with("a whole number"),
+                    (Some("string"), Some("uuid")) => right == UUID,
+                    (Some("string"), Some("date-time")) => right == TIME,
+                    (Some("string"), None) => right.starts_with("a text"),
+                    (None, None) => right.starts_with("one of "),
+                    (_, _) => false,
+                };
+                assert!(known, "{schema}: {right}");
+            }
+        }
+        let limit = json!({ "type": "integer", "minimum": 1, "maximum": 200 });
+        assert_eq!(of_parameter(&limit, &Value::Null), "a whole number from 1 to 200");
+        let schemas = json!({ "State": { "type": "string", "enum": ["on", "off"] } });
+        assert_eq!(of_parameter(&json!({ "$ref": "#/components/schemas/State" }), &schemas), "one of on, off");
     }
 
     #[test]

@@ -78,10 +78,15 @@ async fn find(tx: &mut Tx, request: &Request, ticket: &str) -> Result<Result<Tic
     let Some(found) = connections::find_ticket(tx, ticket).await? else {
         return Ok(Err(not_valid()));
     };
-    let person = request.extensions().get::<Arc<Identity>>().and_then(|identity| identity.person);
+    let identity = request.extensions().get::<Arc<Identity>>();
+    let person = identity.and_then(|identity| identity.person);
     if found.user_id.is_some_and(|owner| person.is_none_or(|person| person.user_id != owner)) {
         let words = "Only the person who asked for this link can open it: sign in as that person, then open it again.";
         return Ok(Err(message_page(StatusCode::FORBIDDEN, "Whose link is this?", words, &TO_SIGN_IN)));
+    }
+    // The person may have lost the tenant since, or need a second factor in it.
+    if let (Some(_), Some(identity)) = (found.user_id, identity) {
+        identity.access.held_in(found.tenant_id)?;
     }
     Ok(Ok(found))
 }

@@ -3,8 +3,7 @@
 use jobs::{
     people::{
         external_login::{ExternalLoginError, LinkError, find_or_link_user, identify},
-        sign_in,
-        store::UserRow,
+        sign_in::Proven,
     },
     providers::{AuthorizationRequest, LIST, Provider},
 };
@@ -15,6 +14,7 @@ use poem::{
 };
 use serde::Deserialize;
 
+use super::sign_in;
 use crate::{
     ApiError,
     api::people::{count_client, origin},
@@ -191,24 +191,20 @@ pub(super) async fn callback(
     let kept = cookies::read(jar, state, &name);
     jar.add(cookies::removal(state, &name));
     match finish(state, request, provider, kept).await {
-        Ok((session, user)) => {
-            jar.add(cookies::session(state, &session));
-            jar.add(cookies::known_client(state, &user));
-            Ok(redirect("/home"))
-        }
+        Ok(proven) => Ok(sign_in::begin(state, &proven, &origin(request), jar, "/home").await?),
         Err(Failure::Refused(why)) => Ok(refused(provider, why)),
         Err(Failure::Api(error)) => Ok(failed(&error)),
     }
 }
 
-/// Signs in the person who came back. Returns the value of the session's cookie, and the person.
-/// Only attempts that began in this browser count, as any site can send it here.
+/// Finds the person who came back. Only attempts that began in this browser count, as any site can
+/// send it here.
 async fn finish(
     state: &AppState,
     request: &Request,
     provider: Provider,
     kept: Option<String>,
-) -> Result<(String, UserRow), Failure> {
+) -> Result<Proven, Failure> {
     let came: CameBack = request.params().unwrap_or_default();
     let verifier = kept.zip(came.state).and_then(|(kept, state)| AuthorizationRequest::verifier(&kept, &state));
     let verifier = verifier.ok_or(Failure::Refused(Why::Stale))?;
@@ -221,12 +217,10 @@ async fn finish(
     let services = &state.services;
     let person = identify(&services.providers, provider, &code, &verifier).await;
     let identity = person.map_err(|error| Failure::Refused(told(provider, &error)))?;
-    let from = origin(request);
     let mut tx = state.db.unkeyed().system().await?;
-    let user = find_or_link_user(&mut tx, services, &identity, from.remote_address.clone()).await?;
-    let session = sign_in::begin_in_browser(&mut tx, services, &user, &from).await.map_err(ApiError::from)?;
+    let user = find_or_link_user(&mut tx, services, &identity, origin(request).remote_address).await?;
     tx.commit().await?;
-    Ok((session, user))
+    Ok(Proven::by_provider(user))
 }
 
 /// Logs why a provider identified nobody, and returns the reason for the form.

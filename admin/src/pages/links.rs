@@ -2,8 +2,10 @@
 //! mails open links too. Only its button does. The code is in the address only, never in a page.
 
 use jobs::{
+    name::Name,
     people::{
         accept::{self, Newcomer},
+        change_address::{self, Confirmed},
         recover, sign_up,
     },
     tenants,
@@ -19,6 +21,7 @@ use super::form::Sent;
 use crate::{
     ApiError,
     api::people::{count_client, origin},
+    error::ErrorCode,
     html::{Field, FormPage, Link, message_page},
     state::AppState,
 };
@@ -113,6 +116,49 @@ pub(super) async fn submit_reset(
     }
 }
 
+/// The form has a button only.
+#[derive(Deserialize)]
+struct Agreed {}
+
+fn address_form() -> FormPage {
+    FormPage {
+        title: "Change the address?",
+        lead: Some(
+            "Confirm that your account should have another address. If you did not ask for that, close this page."
+                .to_owned(),
+        ),
+        button: "Confirm",
+        ..FormPage::default()
+    }
+}
+
+/// Asks whether an address should change.
+#[handler]
+pub(super) fn show_address() -> Response {
+    address_form().response()
+}
+
+/// Confirms a change of address.
+#[handler]
+pub(super) async fn submit_address(
+    Data(state): Data<&AppState>,
+    request: &Request,
+    Path(code): Path<String>,
+    Sent(Agreed {}): Sent<Agreed>,
+) -> Result<Response> {
+    let confirmed = async {
+        count_client(state, request).await?;
+        let from = origin(request).remote_address;
+        Ok::<_, ApiError>(change_address::confirm(state.db.unkeyed(), &state.services, &code, from).await?)
+    };
+    let (title, words) = match confirmed.await {
+        Ok(Confirmed::Done) => ("Address changed", "Sign in with the new address from now on."),
+        Ok(Confirmed::Half) => ("One more step", "Open the link in the mail to the other address too."),
+        Err(error) => return Ok(not_valid(&error)),
+    };
+    Ok(message_page(StatusCode::OK, title, words, &TO_SIGN_IN))
+}
+
 #[derive(Deserialize)]
 struct Accept {
     name: Option<String>,
@@ -156,7 +202,10 @@ pub(super) async fn submit_invitation(
     let accepted = async {
         count_client(state, request).await?;
         let newcomer = match (sent.name, sent.password) {
-            (Some(name), Some(password)) if (1..=100).contains(&name.trim().chars().count()) => {
+            (Some(name), Some(password)) => {
+                let name = Name::parse(&name, 1..=100).map_err(|rule| {
+                    ApiError::unprocessable(ErrorCode::BadName, format!("Your name should have {rule}."))
+                })?;
                 Some(Newcomer { name, password: password.into() })
             }
             (Some(_) | None, Some(_) | None) => None,

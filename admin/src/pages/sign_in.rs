@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use jobs::people::{sessions, sign_in};
+use jobs::people::{
+    second_factor, sessions,
+    sign_in::{self, Begun, ClientOrigin, Proven},
+};
 use poem::{
     Request, Response, Result, handler,
     web::{Data, cookie::CookieJar},
@@ -56,16 +59,36 @@ pub(super) async fn submit(
 ) -> Result<Response> {
     let from = origin(request);
     let checked = sign_in::check(state.db.unkeyed(), &state.services, &sent.email, sent.password.into(), &from).await;
-    let user = match checked.map_err(ApiError::from) {
-        Ok(user) => user,
+    let proven = match checked.map_err(ApiError::from) {
+        Ok(proven) => proven,
         Err(error) => return Ok(form(state, &sent.email).refused(&error)),
     };
-    let mut tx = state.db.unkeyed().system().await.map_err(ApiError::from)?;
-    let session = sign_in::begin_in_browser(&mut tx, &state.services, &user, &from).await.map_err(ApiError::from)?;
-    tx.commit().await.map_err(ApiError::from)?;
-    jar.add(cookies::session(state, &session));
-    jar.add(cookies::known_client(state, &user));
-    Ok(redirect(&console::after_sign_in(request)))
+    Ok(begin(state, &proven, &from, jar, &console::after_sign_in(request)).await?)
+}
+
+/// Signs a browser in and leads it to `next`, or asks it for a code first. Who has to set up a second factor is led there.
+pub(super) async fn begin(
+    state: &AppState,
+    proven: &Proven,
+    from: &ClientOrigin,
+    jar: &CookieJar,
+    next: &str,
+) -> Result<Response, ApiError> {
+    let mut tx = state.db.unkeyed().system().await?;
+    let begun = sign_in::begin_in_browser(&mut tx, &state.services, proven, from).await?;
+    let is_missing = second_factor::is_missing(&mut tx, proven.user().id).await?;
+    tx.commit().await?;
+    match begun {
+        Begun::NeedsCode(pending) => {
+            jar.add(cookies::second_step(state, &pending));
+            Ok(redirect(&console::code_for(next)))
+        }
+        Begun::SignedIn(session) => {
+            jar.add(cookies::session(state, &session));
+            jar.add(cookies::known_client(state, proven.user()));
+            Ok(redirect(if is_missing { console::SECOND_FACTOR_PATH } else { next }))
+        }
+    }
 }
 
 /// Signs a browser out.

@@ -1,8 +1,11 @@
 //! Registration and forgotten passwords, in a browser.
 
-use jobs::people::{
-    recover,
-    sign_up::{self, NewPerson},
+use jobs::{
+    name::Name,
+    people::{
+        recover,
+        sign_up::{self, NewPerson},
+    },
 };
 use poem::{Request, Response, Result, handler, http::StatusCode, web::Data};
 use serde::Deserialize;
@@ -97,24 +100,16 @@ pub(super) async fn submit(
 }
 
 async fn register(state: &AppState, request: &Request, sent: &SignUp) -> Result<(), ApiError> {
-    if sent.name.trim().is_empty() || sent.name.chars().count() > 100 {
-        return Err(ApiError::unprocessable(ErrorCode::BadName, "Your name should have 1 to 100 characters."));
-    }
-    if sent.organization_name.trim().is_empty() || sent.organization_name.chars().count() > 200 {
-        return Err(ApiError::unprocessable(
-            ErrorCode::BadName,
-            "The organization should have a name of 1 to 200 characters.",
-        ));
-    }
+    let named = |whose: &str, text: &str, most| {
+        Name::parse(text, 1..=most)
+            .map_err(|rule| ApiError::unprocessable(ErrorCode::BadName, format!("{whose} should have {rule}.")))
+    };
+    let name = named("Your name", &sent.name, 100)?;
+    let organization_name = named("The organization's name", &sent.organization_name, 200)?;
     let email = address(&sent.email)?;
     require_mail(state)?;
     count_client(state, request).await?;
-    let person = NewPerson {
-        name: sent.name.clone(),
-        email,
-        password: sent.password.clone().into(),
-        organization_name: sent.organization_name.clone(),
-    };
+    let person = NewPerson { name, email, password: sent.password.clone().into(), organization_name };
     Ok(evenly(sign_up::register(state.db.unkeyed(), &state.services, person)).await?)
 }
 

@@ -7,4 +7,4 @@ mod overlay;
 mod picture;
 
 pub use overlay::{Overlay, Position};
-pub use picture::{MAX_PIXELS, MAX_UPLOAD_BYTES, Picture, PictureError, decode};
+pub use picture::{MAX_CHECKING_BYTES, MAX_UPLOAD_BYTES, Picture, PictureError, decode};

@@ -10,6 +10,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::{AssetId, TenantId},
+    name::Name,
     services::Services,
 };
 
@@ -19,7 +20,7 @@ pub async fn create_folder(
     services: &Services,
     actor: &Actor,
     tenant_id: TenantId,
-    name: &str,
+    name: &Name,
 ) -> Result<Option<FolderRow>, sqlx::Error> {
     let Some(folder) = store::insert_folder(tx, tenant_id, name).await? else {
         return Ok(None);

@@ -11,7 +11,10 @@ use futures_util::{
 use object_store::{ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, local::LocalFileSystem, path::Path};
 use url::Url;
 
-use crate::engine::{Cause, CauseClass, JobError};
+use crate::{
+    engine::{Cause, CauseClass, JobError},
+    value_parsers::is_private_way,
+};
 
 /// The number of objects deleted at once: the maximum of one request to S3.
 const DELETED_AT_ONCE: usize = 1_000;
@@ -70,6 +73,9 @@ impl Storage {
                 for (key, value) in url.query_pairs() {
                     builder = match key.as_ref() {
                         "region" => builder.with_region(value),
+                        "endpoint" if !Url::parse(&value).is_ok_and(|url| is_private_way(&url)) => bail!(
+                            "STORAGE_URL: endpoint should look like https://...; plain http is for private networks only"
+                        ),
                         "endpoint" => builder.with_allow_http(value.starts_with("http:")).with_endpoint(value),
                         other => bail!("STORAGE_URL has an unknown parameter {other:?}: use region and endpoint"),
                     };
@@ -124,5 +130,25 @@ impl Storage {
             }
         }
         Ok(deleted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_at_a_public_name_is_reached_by_https_only() {
+        let open = |endpoint: &str| {
+            let url = format!("s3://bucket?region=x&endpoint={endpoint}");
+            Storage::open(&url.parse().unwrap())
+        };
+        for refused in ["http://s3.example.com", "http://198.51.100.7:9000", "s3.example.com"] {
+            let error = open(refused).unwrap_err().to_string();
+            assert!(error.contains("endpoint") && !error.contains(refused), "{error}");
+        }
+        for taken in ["https://s3.example.com", "http://127.0.0.1:9000", "http://minio:9000"] {
+            assert!(open(taken).is_ok(), "{taken}");
+        }
     }
 }

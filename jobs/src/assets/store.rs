@@ -4,7 +4,10 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 use super::Picture;
-use crate::ids::{AssetId, FolderId, TenantId};
+use crate::{
+    ids::{AssetId, FolderId, TenantId},
+    name::Name,
+};
 
 /// A folder.
 #[derive(Debug, Clone)]
@@ -67,7 +70,7 @@ impl NewAsset {
 pub async fn insert_folder(
     conn: &mut PgConnection,
     tenant_id: TenantId,
-    name: &str,
+    name: &Name,
 ) -> Result<Option<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
@@ -79,7 +82,7 @@ pub async fn insert_folder(
         "#,
         FolderId::new().0,
         tenant_id.0,
-        name
+        name.as_str()
     )
     .fetch_optional(conn)
     .await
@@ -100,18 +103,25 @@ pub async fn get_folder(conn: &mut PgConnection, id: FolderId) -> Result<Option<
     .await
 }
 
-/// Returns the folders of a tenant, by name.
-pub async fn list_folders(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<FolderRow>, sqlx::Error> {
+/// Returns the folders of a tenant by name, behind the name `after`.
+pub async fn list_folders(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<FolderRow>, sqlx::Error> {
     sqlx::query_as!(
         FolderRow,
         r#"
         select id as "id: FolderId", tenant_id as "tenant_id: TenantId", name, created_at
         from asset_folders
-        where tenant_id = $1
+        where tenant_id = $1 and ($2::text is null or name > $2)
         order by name
-        limit 1000
+        limit $3
         "#,
-        tenant_id.0
+        tenant_id.0,
+        after,
+        limit
     )
     .fetch_all(conn)
     .await

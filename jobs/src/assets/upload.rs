@@ -12,6 +12,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::Tx,
     ids::AssetId,
+    name::Name,
     services::Services,
     tenants::usage::{self, UsageError},
 };
@@ -34,7 +35,7 @@ pub enum UploadError {
 #[derive(Debug)]
 pub struct Upload {
     /// The name.
-    pub name: String,
+    pub name: Name,
     /// The tags, by which people find it.
     pub tags: Vec<String>,
     /// Its format and size.
@@ -50,7 +51,7 @@ pub async fn store_bytes(services: &Services, folder: &FolderRow, upload: Upload
         id: AssetId::new(),
         tenant_id: folder.tenant_id,
         folder_id: folder.id,
-        name: upload.name,
+        name: upload.name.into(),
         picture: upload.picture,
         size_bytes: upload.bytes.len(),
         tags: upload.tags,

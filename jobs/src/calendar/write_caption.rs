@@ -201,6 +201,18 @@ mod tests {
     }
 
     #[sqlx::test(migrations = "../migrations")]
+    async fn a_text_that_cannot_be_stored_is_mended_and_not_asked_for_again(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        bench.sandbox.fault("chat_completion", json!({ "scenario": "unstorable_text" })).await;
+        let (post, job) = planned(&bench).await;
+        bench.drain().await;
+        assert_eq!((bench.job(job).await.state, bench.job(job).await.failures), (JobState::Completed, 0));
+        let caption = caption(&bench, post).await.unwrap();
+        assert!(caption.ends_with("\u{fffd}\u{fffd}"), "{caption}");
+        assert_eq!(bench.sandbox.calls("chat_completion").await, 1);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
     async fn a_busy_model_puts_it_off_and_a_refusal_ends_it(pool: PgPool) {
         let bench = Bench::new(pool).await;
         bench.sandbox.fault("chat_completion", json!({ "scenario": "rate_limited" })).await;

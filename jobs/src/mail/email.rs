@@ -24,6 +24,23 @@ pub enum Email {
         /// The row in `mail_links`.
         link_id: Uuid,
     },
+    /// To a person's present address: agree to another one.
+    ConfirmOldAddress {
+        /// The row in `address_changes`.
+        change_id: Uuid,
+    },
+    /// To the address that a person wants: confirm that it is yours.
+    ConfirmNewAddress {
+        /// The row in `address_changes`.
+        change_id: Uuid,
+    },
+    /// To a person: the way you sign in was changed.
+    AccountChanged {
+        /// The person.
+        user_id: UserId,
+        /// The change.
+        change: AccountChange,
+    },
     /// To a person who is made an operator: choose a password.
     OperatorInvitation {
         /// The row in `mail_links`.
@@ -71,6 +88,9 @@ impl Email {
             Self::VerifyEmail { .. }
             | Self::AddressTaken { .. }
             | Self::ResetPassword { .. }
+            | Self::ConfirmOldAddress { .. }
+            | Self::ConfirmNewAddress { .. }
+            | Self::AccountChanged { .. }
             | Self::OperatorInvitation { .. }
             | Self::OperatorAlert { .. } => true,
             Self::Invitation { .. }
@@ -97,6 +117,9 @@ impl Email {
             Self::VerifyEmail { link_id } => format!("verify_email:{link_id}"),
             Self::AddressTaken { user_id } => format!("address_taken:{user_id}"),
             Self::ResetPassword { link_id } => format!("reset_password:{link_id}"),
+            Self::ConfirmOldAddress { change_id } => format!("confirm_old_address:{change_id}"),
+            Self::ConfirmNewAddress { change_id } => format!("confirm_new_address:{change_id}"),
+            Self::AccountChanged { user_id, change } => format!("account_changed:{}:{user_id}", change.name()),
             Self::OperatorInvitation { link_id } => format!("operator_invitation:{link_id}"),
             Self::Invitation { invitation_id } => format!("invitation:{invitation_id}"),
             Self::AccountNeedsAttention { account_id } => format!("account_needs_attention:{account_id}"),
@@ -104,6 +127,58 @@ impl Email {
             Self::PostMissed { delivery_id } => format!("post_missed:{delivery_id}"),
             Self::PostUnknown { delivery_id } => format!("post_unknown:{delivery_id}"),
             Self::OperatorAlert { sort, .. } => format!("operator_alert:{sort}"),
+        }
+    }
+}
+
+/// A change of the way in which a person signs in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccountChange {
+    /// Another password.
+    Password,
+    /// A second factor was set up.
+    SecondFactorAdded,
+    /// The person removed the second factor.
+    SecondFactorRemoved,
+    /// An operator removed the second factor.
+    SecondFactorReset,
+}
+
+impl AccountChange {
+    /// Returns the name that is stored.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::SecondFactorAdded => "second_factor_added",
+            Self::SecondFactorRemoved => "second_factor_removed",
+            Self::SecondFactorReset => "second_factor_reset",
+        }
+    }
+
+    /// Returns the sentence of the email.
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Self::Password => "The password of your account at Linecook was changed. Your other sessions were ended.",
+            Self::SecondFactorAdded => {
+                "Your account at Linecook now asks for a code of an authenticator app. Your other sessions were ended."
+            }
+            Self::SecondFactorRemoved => {
+                "Your account at Linecook does not ask for a code of an authenticator app any more."
+            }
+            Self::SecondFactorReset => {
+                "An operator removed the authenticator app from your account at Linecook. All your sessions were ended."
+            }
+        }
+    }
+
+    /// Returns the subject of the email.
+    pub(super) fn subject(self) -> &'static str {
+        match self {
+            Self::Password => "Your password was changed",
+            Self::SecondFactorAdded => "Your account asks for a code now",
+            Self::SecondFactorRemoved => "Your account asks for no code any more",
+            Self::SecondFactorReset => "Your second factor was removed",
         }
     }
 }

@@ -13,13 +13,14 @@ use lettre::{
 use uuid::Uuid;
 
 use super::{
-    Email, MailError, Recipient, SendMail,
+    AccountChange, Email, MailError, Recipient, SendMail,
     store::{self, Addressee},
     template::{DeliveryOutcome, EmailTemplate, one_line, stranger, time},
 };
 use crate::{
     engine::{JobContext, JobError, Tx},
-    ids::{DeliveryId, TenantId},
+    ids::{DeliveryId, TenantId, UserId},
+    people::store::Side,
     services::Services,
 };
 
@@ -59,6 +60,9 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Rend
             let email = store::get_email(&mut tx, *user_id).await?;
             email.map(|email| (nameless(email), EmailTemplate::AddressTaken { url: services.public_url().to_owned() }))
         }
+        Email::ConfirmOldAddress { change_id } => address_change(&mut tx, services, *change_id, Side::Old).await?,
+        Email::ConfirmNewAddress { change_id } => address_change(&mut tx, services, *change_id, Side::New).await?,
+        Email::AccountChanged { user_id, change } => account_changed(&mut tx, services, *user_id, *change).await?,
         Email::Invitation { invitation_id } => invitation(&mut tx, services, tenant_id, *invitation_id).await?,
         Email::OperatorAlert { sort, words } => services
             .mail
@@ -107,6 +111,29 @@ async fn link(
         let page = purpose.replace('_', "-");
         let url = format!("{}/{page}/{}", services.public_url(), services.signer.code(purpose, id));
         (nameless(row.email), words(url, time(row.expires_at)))
+    }))
+}
+
+async fn account_changed(
+    tx: &mut Tx,
+    services: &Services,
+    user_id: UserId,
+    change: AccountChange,
+) -> Result<Found, sqlx::Error> {
+    let email = store::get_email(tx, user_id).await?;
+    let url = format!("{}/forgot-password", services.public_url());
+    Ok(email.map(|email| (nameless(email), EmailTemplate::AccountChanged { change, url })))
+}
+
+async fn address_change(tx: &mut Tx, services: &Services, id: Uuid, side: Side) -> Result<Found, sqlx::Error> {
+    let row = store::get_open_address_change(tx, id).await?;
+    Ok(row.map(|row| {
+        let url = format!("{}/confirm-address/{}", services.public_url(), services.signer.code(side.purpose(), id));
+        let until = time(row.expires_at);
+        match side {
+            Side::Old => (nameless(row.old), EmailTemplate::ConfirmOldAddress { new: row.new, url, until }),
+            Side::New => (nameless(row.new), EmailTemplate::ConfirmNewAddress { url, until }),
+        }
     }))
 }
 

@@ -20,7 +20,11 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::{MailError, error::Stage, store::Addressee};
-use crate::{ids::JobId, people::Address, value_parsers::secret};
+use crate::{
+    ids::JobId,
+    people::Address,
+    value_parsers::{is_own_host, secret},
+};
 
 /// The mail server and the sender.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -52,7 +56,9 @@ impl Mailer {
     pub fn new(config: &MailConfig) -> anyhow::Result<Self> {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let from = given(&config.mail_from).map(|from| from.parse::<Mailbox>()).transpose();
-        let from = from.ok().context("MAIL_FROM should look like Linecook <linecook@example.com>")?;
+        let from = from.ok().context(FROM_FORM)?;
+        // The sender follows the rule of everybody's addresses, and leaves with its domain in ASCII.
+        let from = from.map(|from| sender(&from)).transpose()?;
         let url = config.smtp_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
         let smtp = match (url, from) {
             (None, _) => None,
@@ -81,6 +87,14 @@ impl Mailer {
     pub(super) fn alert_address(&self) -> Option<&Addressee> {
         self.alert_address.as_ref()
     }
+}
+
+/// The form of the sender.
+const FROM_FORM: &str = "MAIL_FROM should look like Linecook <linecook@example.com>";
+
+fn sender(from: &Mailbox) -> anyhow::Result<Mailbox> {
+    let address = Address::parse(from.email.as_ref()).ok().context(FROM_FORM)?;
+    Ok(Mailbox::new(from.name.clone(), address.as_str().parse().ok().context(FROM_FORM)?))
 }
 
 /// The time limits of the steps.
@@ -154,6 +168,9 @@ impl Smtp {
             }
             None => None,
         };
+        if matches!(encryption, Encryption::None) && credentials.is_some() && !is_own_host(&host) {
+            bail!("SMTP_URL would send a password without encryption: use smtps:// or ?tls=required");
+        }
         let name = url.path().trim_matches('/');
         let hello = if name.is_empty() { ClientId::default() } else { ClientId::Domain(name.to_owned()) };
         let port = url.port().unwrap_or(port);

@@ -50,6 +50,32 @@ pub(super) async fn get_open_link(
     .await
 }
 
+/// A change of address that can still be confirmed.
+pub(super) struct AddressChangeRow {
+    pub(super) old: String,
+    pub(super) new: String,
+    pub(super) expires_at: DateTime<Utc>,
+}
+
+/// Returns a change of address that has not expired.
+pub(super) async fn get_open_address_change(
+    conn: &mut PgConnection,
+    id: Uuid,
+) -> Result<Option<AddressChangeRow>, sqlx::Error> {
+    sqlx::query_as!(
+        AddressChangeRow,
+        r#"
+        select person.email as "old!", change.email as "new!", change.expires_at
+        from address_changes change
+        join users person on person.id = change.user_id
+        where change.id = $1 and change.expires_at > engine_now()
+        "#,
+        id
+    )
+    .fetch_optional(conn)
+    .await
+}
+
 /// Returns a person's address.
 pub(super) async fn get_email(conn: &mut PgConnection, id: UserId) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar!("select email from users where id = $1", id.0).fetch_optional(conn).await

@@ -4,6 +4,7 @@
 use askama::Template;
 use chrono::{DateTime, Utc};
 
+use super::AccountChange;
 use crate::posts::DeliveryState;
 
 /// The maximum number of characters of user input in an email.
@@ -18,6 +19,12 @@ pub(super) enum EmailTemplate {
     AddressTaken { url: String },
     #[template(path = "mail/reset_password.txt")]
     ResetPassword { url: String, until: String },
+    #[template(path = "mail/confirm_old_address.txt")]
+    ConfirmOldAddress { new: String, url: String, until: String },
+    #[template(path = "mail/confirm_new_address.txt")]
+    ConfirmNewAddress { url: String, until: String },
+    #[template(path = "mail/account_changed.txt")]
+    AccountChanged { change: AccountChange, url: String },
     #[template(path = "mail/operator_invitation.txt")]
     OperatorInvitation { url: String, until: String },
     #[template(path = "mail/invitation.txt")]
@@ -77,6 +84,9 @@ impl EmailTemplate {
             Self::VerifyEmail { .. } => "Confirm your address".to_owned(),
             Self::AddressTaken { .. } => "You have an account already".to_owned(),
             Self::ResetPassword { .. } => "Choose a new password".to_owned(),
+            Self::ConfirmOldAddress { .. } => "Do you want another address?".to_owned(),
+            Self::ConfirmNewAddress { .. } => "Confirm your new address".to_owned(),
+            Self::AccountChanged { change, .. } => change.subject().to_owned(),
             Self::OperatorInvitation { .. } => "You are invited to operate Linecook".to_owned(),
             Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
@@ -114,6 +124,9 @@ impl EmailTemplate {
             Self::VerifyEmail { url, .. }
             | Self::AddressTaken { url }
             | Self::ResetPassword { url, .. }
+            | Self::ConfirmOldAddress { url, .. }
+            | Self::ConfirmNewAddress { url, .. }
+            | Self::AccountChanged { url, .. }
             | Self::OperatorInvitation { url, .. }
             | Self::Invitation { url, .. } => Some(url),
             Self::AccountNeedsAttention { .. } | Self::Post { .. } | Self::OperatorAlert { .. } => None,
@@ -192,6 +205,16 @@ mod tests {
         vec![
             EmailTemplate::VerifyEmail { url: url.clone(), until: until.clone() },
             EmailTemplate::AddressTaken { url: url.clone() },
+            EmailTemplate::ConfirmOldAddress {
+                new: "ada@other.example".to_owned(),
+                url: url.clone(),
+                until: until.clone(),
+            },
+            EmailTemplate::ConfirmNewAddress { url: url.clone(), until: until.clone() },
+            EmailTemplate::AccountChanged { change: AccountChange::Password, url: url.clone() },
+            EmailTemplate::AccountChanged { change: AccountChange::SecondFactorAdded, url: url.clone() },
+            EmailTemplate::AccountChanged { change: AccountChange::SecondFactorRemoved, url: url.clone() },
+            EmailTemplate::AccountChanged { change: AccountChange::SecondFactorReset, url: url.clone() },
             EmailTemplate::ResetPassword { url, until },
             invitation("Krusty Pizza", "Zoë Martínez"),
             EmailTemplate::AccountNeedsAttention {

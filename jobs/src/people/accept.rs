@@ -13,6 +13,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{Db, Tx},
     ids::{TenantId, UserId},
+    name::Name,
     services::Services,
     tenants::{
         invitations::{self, InvitationRow, PURPOSE},
@@ -24,7 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Newcomer {
     /// The whole name.
-    pub name: String,
+    pub name: Name,
     /// The password.
     pub password: SecretString,
 }
@@ -86,7 +87,8 @@ pub async fn accept(
         (true, _) => {}
         (false, None) => return Err(AcceptError::Newcomer),
         (false, Some((name, hash))) => {
-            let verified = Verified { password_hash: Some(&hash), names: Names::of(&name), organization_name: None };
+            let verified =
+                Verified { password_hash: Some(&hash), names: Names::of(name.as_str()), organization_name: None };
             let welcomed = sign_up::welcome(&mut tx, user_id, &verified).await?;
             entries = welcomed.map(|(_, entries)| entries).unwrap_or_default();
         }
@@ -106,7 +108,7 @@ async fn choose(
     services: &Services,
     code: &str,
     newcomer: Option<Newcomer>,
-) -> Result<Option<(String, String)>, AcceptError> {
+) -> Result<Option<(Name, String)>, AcceptError> {
     let mut tx = db.system().await?;
     let (invitation, has_account) = read(&mut tx, services, code).await?;
     tx.commit().await?;
@@ -115,7 +117,7 @@ async fn choose(
             if !services.sign_up.admits(true) {
                 return Err(AcceptError::Closed(services.sign_up));
             }
-            let hash = services.passwords.choose(password, &[&invitation.email, &name]).await?;
+            let hash = services.passwords.choose(password, &[&invitation.email, name.as_str()]).await?;
             Ok(Some((name, hash)))
         }
         Some(_) | None => Ok(None),

@@ -119,6 +119,19 @@ mod tests {
     }
 
     #[test]
+    fn times_at_the_ends_of_numbers_are_compared_without_overflow() {
+        let key = signer().key("access_token");
+        for (nbf, exp, holds) in
+            [(0, i64::MAX, Some(true)), (i64::MAX, i64::MAX, Some(false)), (0, i64::MIN, None), (i64::MIN, 900, None)]
+        {
+            let changed = [("nbf", Some(json!(nbf))), ("exp", Some(json!(exp)))];
+            let token = forged(&Header::new(Algorithm::HS256), &changed, &key);
+            let held = read(&signer(), HERE, &token).map(|claims| claims.hold_at(DateTime::UNIX_EPOCH));
+            assert_eq!(held, holds, "{nbf} {exp}");
+        }
+    }
+
+    #[test]
     fn what_is_forged_or_lacks_a_claim_is_none() {
         let (key, plain) = (signer().key("access_token"), Header::new(Algorithm::HS256));
         assert!(read(&signer(), HERE, &forged(&plain, &[], &key)).is_some());

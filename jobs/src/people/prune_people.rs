@@ -49,7 +49,13 @@ mod tests {
 
     use super::*;
     use crate::{
-        people::{Address, sessions, store::Names, throttle::Throttle},
+        people::{
+            Address,
+            sessions::{self, NewSession},
+            sign_in::ClientOrigin,
+            store::{Names, insert_pending_sign_in, put_address_change},
+            throttle::Throttle,
+        },
         testing::Bench,
     };
 
@@ -64,7 +70,12 @@ mod tests {
         let mut tx = bench.engine.db.system().await.unwrap();
         let user = store::ensure(&mut tx, &Address::parse("somebody@example.com").unwrap()).await.unwrap();
         store::mark_verified(&mut tx, user, None, Names::of("Some Body")).await.unwrap();
-        let session = sessions::insert(&mut tx, user, None, None).await.unwrap();
+        let from = ClientOrigin::default();
+        let new = NewSession { user_id: user, cookie: None, from: &from, has_second_factor: false };
+        let session = sessions::insert(&mut tx, &new).await.unwrap();
+        let (life, other) = (Duration::from_mins(10), Address::parse("other@example.com").unwrap());
+        insert_pending_sign_in(&mut tx, user, life).await.unwrap();
+        put_address_change(&mut tx, user, &other, life).await.unwrap();
         let token = sessions::insert_refresh_token(&mut tx, session, None).await.unwrap();
         sessions::exchange(&mut tx, &token).await.unwrap();
         store::ensure(&mut tx, &Address::parse("nobody@example.com").unwrap()).await.unwrap();
@@ -78,7 +89,7 @@ mod tests {
         };
         assert_eq!(prune().await, 0, "all of it is of use");
         bench.engine.db.shift_clock(Duration::from_hours(24 * 61));
-        assert_eq!(prune().await, 4, "the session, its token, the throttle, and who never verified");
+        assert_eq!(prune().await, 6, "the session, its token, two that waited, the throttle, and who never verified");
         assert_eq!(prune().await, 0);
         let mut tx = bench.engine.db.system().await.unwrap();
         assert!(store::get(&mut tx, user).await.unwrap().is_some());

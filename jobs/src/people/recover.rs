@@ -78,6 +78,7 @@ pub async fn reset(
     store::use_link(&mut tx, link_id, Purpose::ResetPassword).await?.ok_or(ResetError::Code)?;
     store::set_password(&mut tx, user.id, &password_hash).await?;
     store::delete_links(&mut tx, user.id).await?;
+    store::delete_address_change(&mut tx, user.id).await?;
     sessions::revoke_all(&mut tx, user.id).await?;
     Throttle::ACCOUNT_ANYWHERE.forgive(&mut tx, &user.email_canonical).await?;
     let entry = Entry::new(TenantId::SYSTEM, "user.reset_password", "user", user.id, json!({}));

@@ -1,6 +1,7 @@
 //! Signs people in with a password, and keeps them signed in.
 
 mod attempt;
+pub mod second_step;
 
 use std::time::Duration;
 
@@ -8,11 +9,11 @@ use secrecy::SecretString;
 use serde_json::json;
 use uuid::Uuid;
 
-use self::attempt::Attempt;
+pub(super) use self::attempt::Attempt;
 use super::{
     Address, access_token,
     password::Verdict,
-    sessions::{self, Exchange},
+    sessions::{self, Exchange, NewSession},
     store::{self, UserRow},
     throttle::Throttle,
 };
@@ -21,7 +22,7 @@ use crate::{
     engine::{Db, Tx},
     ids::{SessionId, TenantId, UserId},
     mail::{self, Email},
-    secrets::random_token,
+    secrets::{SecretError, random_token},
     services::Services,
 };
 
@@ -37,13 +38,22 @@ pub enum SignInError {
     /// There were too many attempts; the next one is allowed after this time.
     #[error("there were too many attempts; the next one is allowed in {} seconds", .0.as_secs())]
     TooMany(Duration),
+    /// The code of the second factor is wrong, was used before, or its time is over.
+    #[error("the code is wrong")]
+    WrongCode,
+    /// The sign-in waited too long for its code, or was finished.
+    #[error("the sign-in does not wait any more")]
+    Expired,
+    /// The secret of the second factor cannot be read.
+    #[error("the secret cannot be read")]
+    Secret(#[from] SecretError),
     /// The database refused.
     #[error("the database refused")]
     Database(#[from] sqlx::Error),
 }
 
 /// The client that somebody signs in from.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ClientOrigin {
     /// The key by which attempts of this client are counted.
     pub counted_as: String,
@@ -53,6 +63,38 @@ pub struct ClientOrigin {
     pub known_as: Option<String>,
     /// The remote address, for the audit log.
     pub remote_address: Option<String>,
+    /// The name that the browser or program gives itself.
+    pub user_agent: Option<String>,
+}
+
+/// A person who has shown who they are.
+#[derive(Debug)]
+pub struct Proven {
+    user: UserRow,
+    by_code: bool,
+}
+
+impl Proven {
+    /// Returns a person whom a provider has vouched for.
+    #[must_use]
+    pub fn by_provider(user: UserRow) -> Self {
+        Self { user, by_code: false }
+    }
+
+    /// Returns the person.
+    #[must_use]
+    pub fn user(&self) -> &UserRow {
+        &self.user
+    }
+}
+
+/// The result of a sign-in that began.
+#[derive(Debug)]
+pub enum Begun<T> {
+    /// The person is signed in.
+    SignedIn(T),
+    /// The person has a second factor. This text names the sign-in for [`second_step::check`].
+    NeedsCode(String),
 }
 
 /// Checks an address and a password, and returns the person. Attempts are counted by account and by
@@ -66,11 +108,11 @@ pub async fn check(
     email: &str,
     password: SecretString,
     from: &ClientOrigin,
-) -> Result<UserRow, SignInError> {
+) -> Result<Proven, SignInError> {
     let address = Address::parse(email).ok();
     let canonical = address.as_ref().map(Address::canonical).unwrap_or_default();
     let attempt = Attempt::new(&services.signer, &canonical, from);
-    attempt.count(db).await?;
+    attempt.count(db, SignInError::TooMany).await?;
     let mut tx = db.system().await?;
     let user = match &address {
         Some(address) => store::find_by_email(&mut tx, address).await?,
@@ -84,6 +126,8 @@ pub async fn check(
     let hash = user.as_ref().and_then(|user| user.password_hash.clone());
     let waiting = registered.as_ref().and_then(|(_, hash)| hash.clone());
     let Verdict::Right { rehashed } = services.passwords.verify(password, hash.or(waiting)).await else {
+        let user_id = user.as_ref().map(|user| user.id.to_string());
+        tracing::info!(user_id, client = from.remote_address, "a wrong password was refused");
         return Err(SignInError::Wrong);
     };
     let mut user = user.ok_or(SignInError::Wrong)?;
@@ -101,7 +145,7 @@ pub async fn check(
     }
     attempt.forgive(&mut tx).await?;
     tx.commit().await?;
-    Ok(user)
+    Ok(Proven { user, by_code: false })
 }
 
 /// The tokens of a program that is signed in.
@@ -113,7 +157,7 @@ pub struct Tokens {
     pub refresh: String,
 }
 
-/// Signs a program in. Needs the system scope.
+/// Signs a program in, or begins to wait for a code. Needs the system scope.
 ///
 /// # Errors
 /// Returns [`SignInError::Wrong`] if another password was chosen since this one was checked.
@@ -121,30 +165,42 @@ pub async fn begin(
     tx: &mut Tx,
     services: &Services,
     issuer: &str,
-    user: &UserRow,
+    proven: &Proven,
     from: &ClientOrigin,
-) -> Result<Tokens, SignInError> {
+) -> Result<Begun<Tokens>, SignInError> {
+    let user = &proven.user;
     require_password(tx, user).await?;
-    let session_id = sessions::insert(tx, user.id, None, from.remote_address.as_deref()).await?;
+    if let Some(pending) = second_step::ask(tx, services, proven).await? {
+        return Ok(Begun::NeedsCode(pending));
+    }
+    let session_id = sessions::insert(tx, &new_session(proven, None, from)).await?;
     record(tx, services, user, from, "program").await?;
-    Ok(tokens(tx, services, issuer, (user.id, session_id), None).await?)
+    Ok(Begun::SignedIn(tokens(tx, services, issuer, (user.id, session_id), None).await?))
 }
 
-/// Signs a browser in and returns the value of its cookie. Needs the system scope.
+/// Signs a browser in and returns the value of its cookie, or begins to wait for a code. Needs the
+/// system scope.
 ///
 /// # Errors
 /// As [`begin`].
 pub async fn begin_in_browser(
     tx: &mut Tx,
     services: &Services,
-    user: &UserRow,
+    proven: &Proven,
     from: &ClientOrigin,
-) -> Result<String, SignInError> {
-    require_password(tx, user).await?;
+) -> Result<Begun<String>, SignInError> {
+    require_password(tx, &proven.user).await?;
+    if let Some(pending) = second_step::ask(tx, services, proven).await? {
+        return Ok(Begun::NeedsCode(pending));
+    }
     let cookie = random_token();
-    sessions::insert(tx, user.id, Some(&cookie), from.remote_address.as_deref()).await?;
-    record(tx, services, user, from, "browser").await?;
-    Ok(cookie)
+    sessions::insert(tx, &new_session(proven, Some(&cookie), from)).await?;
+    record(tx, services, &proven.user, from, "browser").await?;
+    Ok(Begun::SignedIn(cookie))
+}
+
+fn new_session<'a>(proven: &Proven, cookie: Option<&'a str>, from: &'a ClientOrigin) -> NewSession<'a> {
+    NewSession { user_id: proven.user.id, cookie, from, has_second_factor: proven.by_code }
 }
 
 /// Rejects a sign-in whose password was replaced in the meantime: a new password ends all sessions

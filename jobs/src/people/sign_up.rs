@@ -16,6 +16,7 @@ use crate::{
     engine::{Db, Tx},
     ids::{TenantId, UserId},
     mail::{self, Email},
+    name::Name,
     services::Services,
     tenants::{self, members, roles::Role},
 };
@@ -27,13 +28,13 @@ pub const LINK_LIFE: Duration = Duration::from_hours(24);
 #[derive(Debug)]
 pub struct NewPerson {
     /// The whole name.
-    pub name: String,
+    pub name: Name,
     /// The address.
     pub email: Address,
     /// The password.
     pub password: SecretString,
     /// The name of the new tenant.
-    pub organization_name: String,
+    pub organization_name: Name,
 }
 
 /// The reasons for which a person is not registered. None depends on the address having an account.
@@ -67,7 +68,7 @@ pub async fn register(db: &Db, services: &Services, person: NewPerson) -> Result
     if !services.sign_up.admits(false) {
         return Err(RegisterError::Closed(services.sign_up));
     }
-    let about = [person.email.as_str(), &person.name, &person.organization_name];
+    let about = [person.email.as_str(), person.name.as_str(), person.organization_name.as_str()];
     let password_hash = services.passwords.choose(person.password, &about).await?;
     let mut tx = db.system().await?;
     Throttle::VERIFY_LETTER.require(&mut tx, &person.email.canonical()).await?;
@@ -76,12 +77,12 @@ pub async fn register(db: &Db, services: &Services, person: NewPerson) -> Result
     let email = if is_taken {
         Email::AddressTaken { user_id }
     } else {
-        let names = Names::of(&person.name);
+        let names = Names::of(person.name.as_str());
         let waiting = Registration {
             password_hash: Some(password_hash),
             first_name: names.first.to_owned(),
             last_name: names.last.to_owned(),
-            organization_name: Some(person.organization_name),
+            organization_name: Some(person.organization_name.into()),
         };
         let link_id = store::insert_link(&mut tx, user_id, Purpose::VerifyEmail, LINK_LIFE, &waiting).await?;
         Email::VerifyEmail { link_id }

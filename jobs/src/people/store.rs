@@ -1,15 +1,22 @@
 //! The SQL of people and of the links that are mailed to them.
 
+mod address_changes;
 mod links;
 mod operators;
+mod pending_sign_ins;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
+pub use self::address_changes::Side;
+pub(super) use self::address_changes::{
+    AddressChange, confirm_address_change, delete_address_change, delete_unverified, put_address_change, set_email,
+};
 pub use self::links::{
     Purpose, Registration, delete_links, find_link_owner, find_registration, get_link_hash, insert_link, use_link,
 };
 pub use self::operators::{OperatorRow, get_operator, list_operators, lock_full_operators, set_operator_role};
+pub(super) use self::pending_sign_ins::{find_pending_sign_in, insert_pending_sign_in, use_pending_sign_in};
 use crate::{
     ids::{TenantId, UserId},
     people::{Address, OperatorRole},
@@ -163,6 +170,12 @@ pub async fn has_password(conn: &mut PgConnection, id: UserId, hash: Option<&str
     Ok(found == Some(true))
 }
 
+/// Locks a person until the transaction ends, against sign-ins too. Needs the system scope.
+pub(super) async fn lock(conn: &mut PgConnection, id: UserId) -> Result<(), sqlx::Error> {
+    sqlx::query!("select from users where id = $1 for update", id.0).fetch_optional(conn).await?;
+    Ok(())
+}
+
 /// The fields that a person may change about themselves. `None` keeps a value; an empty picture
 /// address removes the picture.
 #[derive(Debug, Clone, Default)]
@@ -264,6 +277,16 @@ pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Err
           where key_sha256 in (select key_sha256 from throttles where next_at < engine_now() limit $1)
           returning 1
         ),
+        unfinished as (
+          delete from pending_sign_ins
+          where id in (select id from pending_sign_ins where expires_at < engine_now() - interval '1 day' limit $1)
+          returning 1
+        ),
+        unconfirmed as (
+          delete from address_changes
+          where id in (select id from address_changes where expires_at < engine_now() - interval '1 day' limit $1)
+          returning 1
+        ),
         nobody as (
           delete from users
           where id in (
@@ -277,7 +300,8 @@ pub async fn prune(conn: &mut PgConnection, limit: i64) -> Result<i64, sqlx::Err
           returning 1
         )
         select (select count(*) from ended) + (select count(*) from spent) + (select count(*) from links)
-          + (select count(*) from over) + (select count(*) from nobody) as "pruned!"
+          + (select count(*) from over) + (select count(*) from unfinished) + (select count(*) from unconfirmed)
+          + (select count(*) from nobody) as "pruned!"
         "#,
         limit
     )

@@ -40,6 +40,9 @@ impl Throttle {
     /// Signing in to one account from anywhere. The limit is high, or strangers could lock the
     /// owner out.
     pub const ACCOUNT_ANYWHERE: Self = Self { name: "sign_in_anywhere", burst: 100, interval: Duration::from_secs(10) };
+    /// Codes of one person's second factor: 5 guesses at once, then 288 a day, of which three in a
+    /// million are right.
+    pub const SECOND_FACTOR: Self = Self { name: "second_factor", burst: 5, interval: Duration::from_mins(5) };
     /// Signing in, registering and the like from one client.
     pub const CLIENT: Self = Self { name: "client", burst: 30, interval: Duration::from_secs(10) };
     /// Letters to confirm one address. Each sort of letter that strangers can ask for has its own
@@ -47,6 +50,10 @@ impl Throttle {
     pub const VERIFY_LETTER: Self = Self { name: "verify_letter", burst: 3, interval: Duration::from_mins(10) };
     /// Letters to one address with a link to choose another password.
     pub const RESET_LETTER: Self = Self { name: "reset_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Letters to one address that somebody wants to have.
+    pub const ADDRESS_LETTER: Self = Self { name: "address_letter", burst: 3, interval: Duration::from_mins(10) };
+    /// Changes of address that one person asks for, whatever the addresses.
+    pub const ADDRESS_CHANGE: Self = Self { name: "address_change", burst: 5, interval: Duration::from_hours(1) };
     /// Invitations to one address, from all tenants.
     pub const INVITATION_LETTER: Self = Self { name: "invitation_letter", burst: 3, interval: Duration::from_mins(10) };
     /// Invitation mails of one account, over all its tenants, until somebody accepted an invitation

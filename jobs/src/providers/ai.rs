@@ -6,7 +6,7 @@ use async_openai::{
     Client,
     config::OpenAIConfig,
     error::OpenAIError,
-    middleware::ReqwestService,
+    middleware::HttpRequestFactory,
     types::chat::{
         ChatCompletionRequestMessage, ChatCompletionRequestSystemMessageArgs, ChatCompletionRequestUserMessageArgs,
         CreateChatCompletionRequestArgs, FinishReason, ResponseFormat, ResponseFormatJsonSchema,
@@ -15,11 +15,13 @@ use async_openai::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tower::service_fn;
+use url::Url;
 
-use super::redact::redact;
+use super::{redact::redact, storable::storable};
 use crate::{
     engine::{Cause, CauseClass, JobError},
-    value_parsers::secret,
+    value_parsers::{ServiceUrlParser, secret},
 };
 
 /// The setting without which AI writes nothing.
@@ -35,8 +37,8 @@ pub struct AiConfig {
     #[arg(long, env = SETTING, hide_env_values = true, value_parser = secret)]
     pub openai_api_key: Option<SecretString>,
     /// The base address of the API.
-    #[arg(long, env = "OPENAI_BASE_URL", default_value = "https://api.openai.com/v1")]
-    pub openai_base_url: String,
+    #[arg(long, env = "OPENAI_BASE_URL", value_parser = ServiceUrlParser, default_value = "https://api.openai.com/v1")]
+    pub openai_base_url: Url,
     /// The model that writes.
     #[arg(long, env = "GPT_TEXT_MODEL", default_value = "gpt-4o")]
     pub gpt_text_model: String,
@@ -111,8 +113,11 @@ impl Ai {
                 .timeout(ANSWER_TIMEOUT)
                 .build()
                 .expect("the TLS backend is built in");
-            let api = OpenAIConfig::new().with_api_key(key).with_api_base(config.openai_base_url.trim_end_matches('/'));
-            Client::with_config(api).with_http_service(ReqwestService::new(http))
+            let api = OpenAIConfig::new()
+                .with_api_key(key)
+                .with_api_base(config.openai_base_url.as_str().trim_end_matches('/'));
+            let service = service_fn(move |request: HttpRequestFactory| exchange(http.clone(), request));
+            Client::with_config(api).with_http_service(service)
         });
         Self { client, model: config.gpt_text_model.clone() }
     }
@@ -145,7 +150,7 @@ impl Ai {
             Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::FunctionCall) | None => {}
         }
         let content = choice.message.content.unwrap_or_default();
-        serde_json::from_str(&content).map_err(|error| AiError::Unusable(error.to_string()))
+        serde_json::from_slice(&storable(content.as_bytes())).map_err(|error| AiError::Unusable(error.to_string()))
     }
 
     fn request(
@@ -167,6 +172,16 @@ impl Ai {
             .response_format(ResponseFormat::JsonSchema { json_schema })
             .build()
     }
+}
+
+/// Sends a request, and returns a response whose texts can be stored.
+async fn exchange(http: reqwest::Client, request: HttpRequestFactory) -> Result<reqwest::Response, OpenAIError> {
+    let answer = http.execute(request.build().await?).await?;
+    let mut storable_answer = http::Response::new(Vec::new());
+    *storable_answer.status_mut() = answer.status();
+    *storable_answer.headers_mut() = answer.headers().clone();
+    *storable_answer.body_mut() = storable(&answer.bytes().await?).into_owned();
+    Ok(storable_answer.into())
 }
 
 impl ProviderMessage {

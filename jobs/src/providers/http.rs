@@ -1,6 +1,7 @@
 //! HTTP clients, one for ordinary calls and one for effects, and the API of a provider.
 
 use std::{
+    borrow::Cow,
     convert::Infallible,
     io,
     time::{Duration, Instant},
@@ -11,7 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use reqwest::{RequestBuilder, header::HeaderMap};
 use serde::de::DeserializeOwned;
 
-use super::{Failure, Provider, ProviderError, wait};
+use super::{Failure, Provider, ProviderError, storable::storable, wait};
 use crate::{
     engine::{Deadline, ProviderClock},
     ids::AccountId,
@@ -84,6 +85,7 @@ pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
     pub(super) headers: HeaderMap,
+    /// The body, whose texts can be stored.
     pub(super) body: Bytes,
     /// The provider's clock, according to the response.
     pub(super) clock: Option<ProviderClock>,
@@ -139,7 +141,7 @@ impl Api {
 
     /// Reads the JSON of a response.
     pub(super) fn parse<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, ProviderError> {
-        serde_json::from_slice(body).map_err(|_| self.error(Failure::unexpected()))
+        serde_json::from_slice(&storable(body)).map_err(|_| self.error(Failure::unexpected()))
     }
 }
 
@@ -156,5 +158,9 @@ async fn receive(request: RequestBuilder) -> Result<Answer, Failure> {
         }
     }
     let clock = wait::date(&headers).map(|date| ProviderClock { date, asked, answered });
-    Ok(Answer { status, headers, body: body.freeze(), clock })
+    let body = match storable(&body) {
+        Cow::Borrowed(_) => body.freeze(),
+        Cow::Owned(body) => body.into(),
+    };
+    Ok(Answer { status, headers, body, clock })
 }

@@ -2,6 +2,7 @@
 //! configured, and with one that this version does not know.
 
 mod board;
+mod strange;
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -12,7 +13,7 @@ use serde_json::json;
 use sqlx::PgPool;
 
 use self::board::{Board, PROVIDER};
-use super::{AuthorizationRequest, LIST, NotOffered, Provider, Providers, ProvidersConfig, Purpose};
+use super::{AuthorizationRequest, LIST, NotOffered, Provider, Providers, ProvidersConfig, Purpose, ai::AiConfig};
 use crate::{
     audit::Actor,
     connections::{
@@ -21,6 +22,7 @@ use crate::{
     },
     engine::{EffectState, JobState, ledger},
     ids::{AccountId, JobId},
+    people::SignInWith,
     services::Services,
     tenants::erasure,
     testing::Bench,
@@ -119,6 +121,56 @@ fn an_app_without_an_id_is_not_offered_and_one_without_a_secret_stops_the_start(
     for secret in [None, Some("")] {
         let error = providers(Some("id"), secret).unwrap_err().to_string();
         assert!(error.contains("FACEBOOK_APP_SECRET") && error.contains("FACEBOOK_APP_ID"), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_of_an_example_stops_the_start() {
+    for placeholder in ["change-me", "CHANGE_ME", "your-secret-here", "replace me"] {
+        let mut config = ProvidersConfig::of_sandbox("http://127.0.0.1:1");
+        config.google.google_client_secret = Some(placeholder.into());
+        let error = Providers::new(&config, "https://linecook.example.com").unwrap_err().to_string();
+        assert!(error.contains("GOOGLE_CLIENT_SECRET") && !error.contains(placeholder), "{error}");
+    }
+}
+
+#[test]
+fn signing_in_with_what_is_not_set_up_stops_the_start() {
+    let mut config = ProvidersConfig::of_sandbox("http://127.0.0.1:1");
+    config.github.github_client_id = None;
+    let providers = Providers::new(&config, "https://linecook.example.com").unwrap();
+    let only = |names: &str| Some(names.parse::<SignInWith>().unwrap());
+    let error = providers.clone().sign_in_with(only("google,github").as_ref()).unwrap_err().to_string();
+    assert!(error.contains("SIGN_IN_WITH") && error.contains("github"), "{error}");
+    let google = providers.sign_in_with(only("google").as_ref()).unwrap();
+    assert!(google.signing_in(Provider::Google).is_some() && google.signing_in(Provider::Github).is_none());
+}
+
+/// Every setting that names the address of a provider, and a plain address of a public name.
+#[test]
+fn no_provider_is_reached_without_encryption_by_a_public_name() {
+    #[derive(Debug, clap::Parser)]
+    struct Settings {
+        #[command(flatten)]
+        providers: ProvidersConfig,
+        #[command(flatten)]
+        ai: AiConfig,
+    }
+    let command = <Settings as clap::CommandFactory>::command();
+    let addresses: Vec<String> = command
+        .get_arguments()
+        .filter_map(|argument| argument.get_long())
+        .filter(|name| name.ends_with("-url"))
+        .map(str::to_owned)
+        .collect();
+    assert!(addresses.len() >= 8 && addresses.iter().any(|name| name == "openai-base-url"), "{addresses:?}");
+    for name in addresses {
+        let with = |url: &str| <Settings as clap::Parser>::try_parse_from(["x", &format!("--{name}"), url]);
+        let refused = with("http://provider.example.com").unwrap_err().to_string();
+        assert!(refused.contains("https://"), "{name}: {refused}");
+        for taken in ["https://provider.example.com/v1", "http://127.0.0.1:9000/v1", "http://sandbox:9000"] {
+            assert!(with(taken).is_ok(), "{name}: {taken}");
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::Tx,
     ids::{TenantId, UserId},
+    name::Name,
     people::Address,
     services::Services,
 };
@@ -25,7 +26,7 @@ const MOST_OWNED: i64 = 10;
 #[derive(Debug, Clone)]
 pub struct NewTenant {
     /// The name.
-    pub name: String,
+    pub name: Name,
     /// The address for mail to the tenant.
     pub email: Address,
     /// The plan.
@@ -72,7 +73,7 @@ pub async fn create(
         }
         None => Settings::default(),
     };
-    let tenant = store::insert(tx, &new.name, new.email.as_str(), new.plan).await?;
+    let tenant = store::insert(tx, new.name.as_str(), new.email.as_str(), new.plan).await?;
     settings::put(tx, tenant.id, &settings).await?;
     if let Some(owner) = new.owner {
         members::insert(tx, tenant.id, owner, Role::Owner).await?;

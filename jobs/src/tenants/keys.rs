@@ -210,6 +210,8 @@ pub async fn mark_revoked(conn: &mut PgConnection, id: Uuid) -> Result<Option<Ke
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -217,6 +219,14 @@ mod tests {
         let (key, other) = (new_key(), new_key());
         assert!(can_be(&key) && key != other && key.starts_with(PREFIX), "{key}");
         assert!(can_be(&format!("{PREFIX}{}", random_token())), "one of before");
+    }
+
+    proptest! {
+        #[test]
+        fn no_other_text_is_a_key(text in ".*", like in "lk_[0-9a-f]{8}_[A-Za-z0-9_-]{43}[0-9a-f]{6}") {
+            prop_assert!(!can_be(&text));
+            prop_assert!(!can_be(&like) || like.ends_with(&checksum(&like[..like.len() - CHECKSUM])));
+        }
     }
 
     #[test]

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, types::Json};
+use unicode_normalization::char::is_combining_mark;
 use url::Url;
 
 use super::countries;
 use crate::{
     ids::{AssetId, TenantId},
+    name::{self, Name},
     providers::Provider,
 };
 
@@ -44,6 +46,9 @@ pub struct Settings {
     pub product_name: Option<String>,
     /// True if pages and mails leave out who made this.
     pub hides_footer: bool,
+    /// True if its people get in only with a second factor.
+    #[serde(default)]
+    pub requires_second_factor: bool,
     /// The time, in minutes, for which a post that the network does not show is looked for; 10
     /// minutes if absent.
     pub unknown_after_minutes: Option<i32>,
@@ -79,24 +84,38 @@ impl Settings {
     /// # Errors
     /// Returns the first invalid setting.
     pub fn checked(mut self) -> Result<Self, BadSetting> {
+        for (name, longest) in [(&mut self.company_name, 200), (&mut self.product_name, 100)] {
+            if let Some(Ok(good)) = name.as_deref().map(|text| Name::parse(text, 1..=longest)) {
+                *name = Some(good.into());
+            }
+        }
+        if let Some(hashtag) = &mut self.brand_hashtag {
+            *hashtag = name::composed(hashtag);
+        }
         for color in [&mut self.primary_color, &mut self.secondary_color].into_iter().flatten() {
             color.make_ascii_lowercase();
         }
         let text = |value: &Option<String>, longest| value.as_ref().is_none_or(|text| is_text(text, longest));
+        let name =
+            |value: &Option<String>, longest| value.as_ref().is_none_or(|text| Name::parse(text, 1..=longest).is_ok());
         let all = |value: &Option<String>, is_good: fn(&str) -> bool| value.as_deref().is_none_or(is_good);
         let rules = [
-            ("company_name", text(&self.company_name, 200), "1 to 200 characters"),
+            ("company_name", name(&self.company_name, 200), "a name of 1 to 200 characters"),
             ("description", text(&self.description, 4_000), "1 to 4,000 characters"),
             ("country", all(&self.country, countries::is_one), "two letters of ISO 3166-1, such as DE"),
             ("time_zone", all(&self.time_zone, is_zone), "a time zone of IANA, such as Europe/Berlin"),
-            ("brand_hashtag", all(&self.brand_hashtag, is_hashtag), "# and 1 to 99 letters, digits or underscores"),
+            (
+                "brand_hashtag",
+                all(&self.brand_hashtag, is_hashtag),
+                "# and 1 to 99 letters of any script, digits or underscores",
+            ),
             ("tone", text(&self.tone, 500), "1 to 500 characters"),
             ("hashtag_counts", self.hashtag_counts.iter().all(is_count), "0 to 30 for each network"),
             ("shop_url", all(&self.shop_url, is_web_address), "an address that begins with https:// or http://"),
             ("primary_color", all(&self.primary_color, is_color), "a colour such as #c83c28"),
             ("secondary_color", all(&self.secondary_color, is_color), "a colour such as #c83c28"),
             ("unknown_after_minutes", self.unknown_after_minutes.is_none_or(is_patience), "1 to 1,440"),
-            ("product_name", text(&self.product_name, 100), "1 to 100 characters"),
+            ("product_name", name(&self.product_name, 100), "a name of 1 to 100 characters"),
         ];
         match rules.into_iter().find(|(_, is_good, _)| !is_good) {
             Some((field, _, rule)) => Err(BadSetting { field, rule }),
@@ -121,9 +140,9 @@ fn is_zone(name: &str) -> bool {
 }
 
 fn is_hashtag(text: &str) -> bool {
-    text.strip_prefix('#').is_some_and(|word| {
-        (1..=99).contains(&word.chars().count()) && word.chars().all(|c| c.is_alphanumeric() || c == '_')
-    })
+    // Many scripts write vowels as marks.
+    let is_good = |c: char| c.is_alphanumeric() || is_combining_mark(c) || c == '_';
+    text.strip_prefix('#').is_some_and(|word| (1..=99).contains(&word.chars().count()) && word.chars().all(is_good))
 }
 
 fn is_count((network, count): (&String, &u8)) -> bool {
@@ -156,8 +175,8 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
         r#"
         select company_name, description, country, time_zone, brand_hashtag, tone,
           hashtag_counts as "hashtag_counts: Json<BTreeMap<String, u8>>", shop_url, primary_color, secondary_color,
-          logo_asset_id as "logo_asset_id: AssetId", product_name, hides_footer, unknown_after_minutes,
-          on_unknown as "on_unknown: OnUnknown"
+          logo_asset_id as "logo_asset_id: AssetId", product_name, hides_footer, requires_second_factor,
+          unknown_after_minutes, on_unknown as "on_unknown: OnUnknown"
         from tenant_settings
         where tenant_id = $1
         "#,
@@ -179,6 +198,7 @@ pub async fn get(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Setting
         logo_asset_id: row.logo_asset_id,
         product_name: row.product_name,
         hides_footer: row.hides_footer,
+        requires_second_factor: row.requires_second_factor,
         unknown_after_minutes: row.unknown_after_minutes,
         on_unknown: row.on_unknown,
     }))
@@ -193,8 +213,8 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
         "
         insert into tenant_settings (tenant_id, company_name, description, country, time_zone, brand_hashtag, tone,
           hashtag_counts, shop_url, primary_color, secondary_color, logo_asset_id, product_name, hides_footer,
-          unknown_after_minutes, on_unknown)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+          unknown_after_minutes, on_unknown, requires_second_factor)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         on conflict (tenant_id) do update set
           company_name = excluded.company_name,
           description = excluded.description,
@@ -210,7 +230,8 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
           product_name = excluded.product_name,
           hides_footer = excluded.hides_footer,
           unknown_after_minutes = excluded.unknown_after_minutes,
-          on_unknown = excluded.on_unknown
+          on_unknown = excluded.on_unknown,
+          requires_second_factor = excluded.requires_second_factor
         ",
         tenant_id.0,
         settings.company_name,
@@ -227,7 +248,8 @@ pub async fn put(conn: &mut PgConnection, tenant_id: TenantId, settings: &Settin
         settings.product_name,
         settings.hides_footer,
         settings.unknown_after_minutes,
-        settings.on_unknown as Option<OnUnknown>
+        settings.on_unknown as Option<OnUnknown>,
+        settings.requires_second_factor
     )
     .execute(conn)
     .await?;
@@ -256,6 +278,11 @@ mod tests {
         });
         assert_eq!(good.unwrap().primary_color.as_deref(), Some("#c83c28"));
         assert!(with(|_| {}).is_ok());
+        for hashtag in ["#पिज़्ज़ा", "#พิซซ่า", "#ピザ", "#פיצה", "#بيتزا", "#пицца", "#2026", "#cafe\u{301}"]
+        {
+            let good = with(|s| s.brand_hashtag = Some(hashtag.to_owned())).unwrap();
+            assert_eq!(good.brand_hashtag, Some(name::composed(hashtag)));
+        }
     }
 
     #[test]
@@ -264,10 +291,14 @@ mod tests {
         let table: [(&str, Set, &[&str]); 6] = [
             ("country", |s, v| s.country = Some(v), &["de", "XX", "DEU", ""]),
             ("time_zone", |s, v| s.time_zone = Some(v), &["Mars/Base", "europe/berlin", "", "+02:00"]),
-            ("brand_hashtag", |s, v| s.brand_hashtag = Some(v), &["pizza", "#", "#a b", "#a#b", "##"]),
+            (
+                "brand_hashtag",
+                |s, v| s.brand_hashtag = Some(v),
+                &["pizza", "#", "#a b", "#a#b", "##", "#a\u{200b}b", "#a-b"],
+            ),
             ("shop_url", |s, v| s.shop_url = Some(v), &["javascript:alert(1)", "shop", "https://", "https://a:b@c.d"]),
             ("secondary_color", |s, v| s.secondary_color = Some(v), &["red", "#fff", "#gggggg", "#1234567", "é12345"]),
-            ("company_name", |s, v| s.company_name = Some(v), &["", "  ", "a\0b"]),
+            ("company_name", |s, v| s.company_name = Some(v), &["", "  ", "a\0b", "a\u{202e}b"]),
         ];
         for (field, set, values) in table {
             for &value in values {

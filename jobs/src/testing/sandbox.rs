@@ -111,7 +111,7 @@ impl Sandbox {
             providers: ProvidersConfig::of_sandbox(&self.base),
             ai: AiConfig {
                 openai_api_key: Some("sk-sandbox".into()),
-                openai_base_url: format!("{}/openai/v1", self.base),
+                openai_base_url: format!("{}/openai/v1", self.base).parse().expect("an address"),
                 gpt_text_model: "gpt-4o".to_owned(),
             },
             mail: mail_config(),

@@ -113,6 +113,8 @@ pub(crate) enum Scenario {
     LongCaption,
     /// Each caption has thirty-one hashtags.
     ManyHashtags,
+    /// The texts of the response have NUL and lone surrogates.
+    UnstorableText,
 }
 
 /// The response that a fault puts in place of the real one.

@@ -19,6 +19,9 @@ use crate::operation::Operation;
 use crate::provider::Incoming;
 use crate::tokens::random_text;
 
+/// NUL and a lone surrogate, escaped for a text, and for a text within a text.
+const UNSTORABLE_ESCAPES: &str = r"\u0000\ud83c\\u0000\\ud83c";
+
 const REFUSAL: &str = "I'm sorry, I can't assist with that request.";
 
 /// Handles everything under `/{world}/openai`, of which only chat completions exist.
@@ -37,7 +40,10 @@ pub(crate) async fn serve(request: &Request, body: Body) -> Response {
 
 async fn chat_completion(incoming: Incoming, scenario: Option<Scenario>) -> Response {
     let mut response = match complete(&incoming, scenario) {
-        Ok(json) => Response::builder().content_type("application/json").body(json.to_string()),
+        Ok(json) => {
+            let body = json.to_string().replace(generate::UNSTORABLE, UNSTORABLE_ESCAPES);
+            Response::builder().content_type("application/json").body(body)
+        }
         Err(error) => error.into_response(),
     };
     let headers = [
@@ -76,7 +82,8 @@ fn complete(incoming: &Incoming, scenario: Option<Scenario>) -> Result<Value, Op
             | Scenario::Slow
             | Scenario::WrongCount
             | Scenario::LongCaption
-            | Scenario::ManyHashtags,
+            | Scenario::ManyHashtags
+            | Scenario::UnstorableText,
         )
         | None => {}
     }
@@ -107,7 +114,8 @@ impl Reply {
                 | Scenario::Slow
                 | Scenario::WrongCount
                 | Scenario::LongCaption
-                | Scenario::ManyHashtags,
+                | Scenario::ManyHashtags
+                | Scenario::UnstorableText,
             )
             | None => within_limit(written, request.token_limit),
         };

@@ -19,7 +19,7 @@ fn letters(count: i64) -> Value {
 }
 
 /// Returns a value that a schema accepts.
-fn right(schema: &Value, document: &Value) -> Value {
+pub(super) fn right(schema: &Value, document: &Value) -> Value {
     let schema = resolved(document, schema);
     if let Some(first) = schema["enum"].as_array().and_then(|values| values.first()) {
         return first.clone();
@@ -121,7 +121,7 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn address(path: &str, parameters: &[Value], document: &Value, query: &[(String, String)]) -> String {
+pub(super) fn address(path: &str, parameters: &[Value], document: &Value, query: &[(String, String)]) -> String {
     let mut path = path.to_owned();
     for parameter in parameters.iter().filter(|parameter| parameter["in"] == "path") {
         let name = parameter["name"].as_str().unwrap();

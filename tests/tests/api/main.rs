@@ -8,8 +8,10 @@ mod idempotency;
 mod input;
 mod keys;
 mod limits;
+mod names;
 mod providers;
 mod routes;
+mod strange;
 
 use std::io::Cursor;
 
@@ -33,6 +35,8 @@ const OPEN: &[&str] = &[
     "login",
     "refresh",
     "forgot_password",
+    "login_with_code",
+    "confirm_address",
     "reset_password",
     "accept_invitation",
 ];

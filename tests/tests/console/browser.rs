@@ -204,20 +204,23 @@ impl Tab {
 
 /// The cookie of an operator who signed in.
 pub(crate) async fn operator_cookie_of(app: &TestApp, email: &str) -> String {
-    app.operator(email).await;
-    session_of(app, email).await
+    let (_, factor) = app.operator_with_app(email).await;
+    let waits = cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await;
+    cookie_from(app, "/sign-in/code", &waits, &[("code", &factor.recovery_codes[0])]).await
 }
 
 /// Registers and signs in a person, and returns the cookie.
 pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     app.person(email).await;
-    session_of(app, email).await
+    cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await
 }
 
-async fn session_of(app: &TestApp, email: &str) -> String {
-    let form = [("email", email), ("password", PASSWORD)];
-    let answer = app.anonymous(Method::POST, "/sign-in").header("origin", &app.url).form(&form).send().await.unwrap();
-    let mut cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
-    let session = cookies.rfind(|cookie| cookie.contains("session=")).unwrap();
-    session.split(';').next().unwrap().to_owned()
+/// Sends a form and returns the cookie of the answer: a session, or a sign-in that waits.
+async fn cookie_from(app: &TestApp, path: &str, cookie: &str, form: &[(&str, &str)]) -> String {
+    let request = app.anonymous(Method::POST, path).header("origin", &app.url).header("cookie", cookie);
+    let answer = request.form(form).send().await.unwrap();
+    let cookies = answer.headers().get_all("set-cookie").iter().filter_map(|cookie| cookie.to_str().ok());
+    let mut kept = cookies.filter(|cookie| !cookie.contains("Max-Age=0"));
+    let named = kept.rfind(|cookie| ["session=", "second_step="].iter().any(|name| cookie.contains(name))).unwrap();
+    named.split(';').next().unwrap().to_owned()
 }

@@ -14,10 +14,11 @@ use super::{
 /// Pages for everybody, and pages for people who are signed in. The last one is the page for an
 /// unknown address.
 pub(crate) const OPEN: [&str; 3] = ["/sign-in", "/sign-up", "/forgot-password"];
-pub(crate) const SIGNED_IN: [&str; 7] = ["/me", "/workspace", "/jobs", "/keys", "/audit", "/ui-parts", "/nowhere"];
+pub(crate) const SIGNED_IN: &[&str] =
+    &["/me", "/me/sign-in", "/me/second-factor", "/workspace", "/jobs", "/keys", "/audit", "/ui-parts", "/nowhere"];
 
 /// Pages of operators.
-pub(crate) const OPERATORS: [&str; 9] = [
+pub(crate) const OPERATORS: &[&str] = &[
     "/jobs",
     "/jobs?state=cancelled&kind=noop",
     "/jobs/matching?kind=publish_post&action=retry",
@@ -83,8 +84,8 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
     let named = |path: &'static str| (path, path.to_owned());
     let groups = [
         (None, OPEN.map(named).to_vec()),
-        (Some(&cookie), SIGNED_IN.map(named).to_vec()),
-        (Some(&staff), OPERATORS.map(|path| (path, path.to_owned())).into_iter().chain(of_one).collect()),
+        (Some(&cookie), SIGNED_IN.iter().copied().map(named).collect()),
+        (Some(&staff), OPERATORS.iter().map(|path| (*path, (*path).to_owned())).chain(of_one).collect()),
     ];
     let mut found = Vec::new();
     for (cookie, paths) in groups {

@@ -153,6 +153,28 @@ async fn a_stream_shows_nothing_to_others_and_there_are_not_too_many(pool: PgPoo
 }
 
 #[sqlx::test(migrations = "../migrations")]
+async fn a_tenant_follows_no_more_than_its_share(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let job = app.bench.enqueue(&Noop::default()).await;
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    let mut keys = Vec::new();
+    for name in ["one", "two", "three"] {
+        let permissions = Permissions::full();
+        let (_, key) = tenants::keys::insert(&mut tx, app.bench.tenant_id, name, None, &permissions).await.unwrap();
+        keys.push(key);
+    }
+    tx.commit().await.unwrap();
+    let path = format!("/api/v1/jobs/{job}/events");
+    let mut streams = Vec::new();
+    for key in keys.iter().take(2).flat_map(|key| [key; 32]) {
+        streams.push(Stream::of(app.anonymous(Method::GET, &path).bearer_auth(key), None).await);
+    }
+    let (status, body) = answer(app.anonymous(Method::GET, &path).bearer_auth(&keys[2])).await;
+    assert_eq!((status.as_u16(), &body["code"]), (503, &json!("too_many_streams")));
+    drop(streams);
+}
+
+#[sqlx::test(migrations = "../migrations")]
 async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPool) {
     let app = TestApp::new(pool).await;
     jobs::engine::periodic::tick(&app.bench.engine.db, PERIODIC, true).await.unwrap();

@@ -112,3 +112,23 @@ async fn weak_passwords_are_refused_wherever_one_is_chosen(pool: PgPool) {
     assert_eq!(app.open("reset-password", good).await.0, 200, "the link is good until one is taken");
     assert_problem(&login(&app, "owner@example.com", PASSWORD).await, 401, "wrong_password");
 }
+
+#[sqlx::test(migrations = "../migrations")]
+async fn guesses_from_one_site_of_ipv6_do_not_keep_the_owner_out(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    app.person("ada@example.com").await;
+    let (_admin, url) = app.serve_apart_with(&[("TRUSTED_PROXIES", "1")]).await;
+    let client = Client::builder().build().unwrap();
+    let from = async |machine: String, password: &str| {
+        let body = json!({ "email": "ada@example.com", "password": password });
+        let request = client.post(format!("{url}/api/v1/auth/login")).header("x-forwarded-for", machine).json(&body);
+        answer(request).await.0.as_u16()
+    };
+    let mut statuses = Vec::new();
+    for machine in 0..32 {
+        statuses.push(from(format!("2001:db8:7:{machine:x}::1"), "a guess").await);
+    }
+    assert_eq!(statuses, [[401; 30].as_slice(), &[429; 2]].concat(), "a /64 each, one /48");
+    assert_eq!(from("2001:db8:7:ffff::1".to_owned(), PASSWORD).await, 429);
+    assert_eq!(from("2001:db8:8::1".to_owned(), PASSWORD).await, 200, "from another site");
+}

@@ -11,7 +11,7 @@ use super::{assert_problem, login};
 const ADA: &str = "ada.rossi@example.com";
 
 /// A browser before the provider sends it back.
-struct Visit {
+pub(super) struct Visit {
     /// The cookie that the browser keeps.
     cookie: String,
     /// The address that the provider sends it to.
@@ -19,7 +19,7 @@ struct Visit {
 }
 
 impl Visit {
-    async fn begin(app: &TestApp, provider: &str) -> Self {
+    pub(super) async fn begin(app: &TestApp, provider: &str) -> Self {
         Self::begin_at(&app.url, provider).await
     }
 
@@ -44,7 +44,7 @@ impl Visit {
         format!("{}?{}", self.back.path(), self.back.query().unwrap())
     }
 
-    async fn end(&self, app: &TestApp) -> Response {
+    pub(super) async fn end(&self, app: &TestApp) -> Response {
         come_back(app, &self.path(), Some(&self.cookie)).await
     }
 }
@@ -55,12 +55,12 @@ async fn come_back(app: &TestApp, path: &str, cookie: Option<&str>) -> Response 
     request.send().await.unwrap()
 }
 
-fn location(response: &Response) -> String {
+pub(super) fn location(response: &Response) -> String {
     assert!(response.status().is_redirection(), "{}", response.status());
     response.headers()["location"].to_str().unwrap().to_owned()
 }
 
-fn set_cookies(response: &Response) -> Vec<String> {
+pub(super) fn set_cookies(response: &Response) -> Vec<String> {
     response.headers().get_all("set-cookie").iter().map(|cookie| cookie.to_str().unwrap().to_owned()).collect()
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod account;
 mod addresses;
 mod browser;
 mod connecting;
@@ -10,6 +11,9 @@ mod external_login;
 mod keyed;
 mod members;
 mod operators;
+mod second_factor;
+mod second_factor_rules;
+mod second_step;
 mod sessions;
 
 use std::time::Duration;
@@ -155,6 +159,7 @@ async fn too_many_tries_wait_in_every_process_and_without_redis(pool: PgPool) {
 async fn operators_sign_in_too(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let staff = app.person("staff@example.com").await;
+    app.enrol(&staff).await;
     let path = format!("tenants/{}", app.bench.tenant_id);
     assert_eq!(app.call(&staff, Method::GET, &path, Value::Null).await.0, 404);
     for (role, may_write) in [("read_only", false), ("full", true)] {
@@ -194,11 +199,14 @@ async fn an_operator_is_let_in_by_a_link_and_out_again(pool: PgPool) {
     let reset = app.open("reset-password", json!({ "code": code, "password": PASSWORD })).await;
     assert_eq!(reset.0, 200, "{}", reset.1);
     let ada = app.sign_in("ada@example.com", PASSWORD).await;
+    assert_problem(&app.call(&ada, Method::GET, "stats", Value::Null).await, 403, "second_factor_required");
+    app.enrol(&ada).await;
     assert_eq!(app.call(&ada, Method::GET, "stats", Value::Null).await.0, 200);
     assert_problem(&app.call(&ada, Method::POST, "queues/ai/pause", json!({})).await, 403, "missing_permission");
 
     app.admin(&["remove-operator", "--email", "Ada@example.com"]).await;
     assert_eq!(app.call(&ada, Method::GET, "stats", Value::Null).await.0, 401);
+    app.admin(&["reset-second-factor", "--email", "Ada@example.com"]).await;
     let again = app.sign_in("ada@example.com", PASSWORD).await;
     assert_problem(&app.call(&again, Method::GET, "stats", Value::Null).await, 403, "operators_only");
     assert_ne!(app.try_admin(&["remove-operator", "--email", "ada@example.com"]).await.0, Some(0));

@@ -24,6 +24,7 @@ async fn an_invited_operator_signs_in_and_is_removed(pool: PgPool) {
     let chosen = json!({ "code": code, "password": PASSWORD });
     assert_eq!(app.open("reset-password", chosen).await.0, 200);
     let tokens = app.sign_in("bob@example.com", PASSWORD).await;
+    app.enrol(&tokens).await;
     let (status, listed) = app.call(&tokens, Method::GET, "operators", json!({})).await;
     assert_eq!((status.as_u16(), listed["items"].as_array().unwrap().len()), (200, 2), "{listed}");
     let path = format!("operators/{}", bob["user_id"].as_str().unwrap());

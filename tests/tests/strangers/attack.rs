@@ -94,13 +94,13 @@ pub(super) fn picture(bytes: usize) -> Vec<u8> {
     png
 }
 
-/// A square JPEG in scans: decoding keeps all its coefficients.
-pub(super) fn progressive(side: u16) -> Vec<u8> {
+/// A JPEG. Decoding a progressive one keeps all its coefficients.
+pub(super) fn jpeg(width: u16, height: u16, is_progressive: bool) -> Vec<u8> {
     let mut jpeg = Vec::new();
     let mut encoder = jpeg_encoder::Encoder::new(&mut jpeg, 80);
-    encoder.set_progressive(true);
-    let pixels = vec![120; usize::from(side) * usize::from(side) * 3];
-    encoder.encode(&pixels, side, side, jpeg_encoder::ColorType::Rgb).expect("a picture");
+    encoder.set_progressive(is_progressive);
+    let pixels = vec![120; usize::from(width) * usize::from(height) * 3];
+    encoder.encode(&pixels, width, height, jpeg_encoder::ColorType::Rgb).expect("a picture");
     jpeg
 }
 

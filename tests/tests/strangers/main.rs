@@ -92,18 +92,22 @@ async fn all_at_once_stays_within_the_limit(pool: PgPool) {
         format!("GET /api/v1/assets/{id}/content HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\r\n", app.key);
     held.extend(target.connections(2 * uploads, &head).await);
     let bytes = attack::picture(upload_bytes);
-    let large = attack::progressive(if is_long { 6_000 } else { 600 });
-    let bilevel = attack::bilevel(12_000);
+    let scale = if is_long { 1 } else { 10 };
+    // As large as may be, a photo of a phone, and one that is refused.
+    let pictures = [
+        (attack::jpeg(5_400 / scale, 5_400 / scale, true), ["201", "503"]),
+        (attack::jpeg(8_064 / scale, 6_048 / scale, false), ["201", "503"]),
+        (attack::bilevel(12_000), ["413", "413"]),
+    ];
     let sending = (0..uploads).map(|_| target.upload("photo.png", &bytes));
-    let decoding = (0..8).map(|at| target.upload("large.png", if at % 2 == 0 { &large } else { &bilevel }));
+    let decoding = pictures.iter().cycle().take(12).map(|(picture, _)| target.upload("large.jpg", picture));
     let (sent, decoded) =
         futures_util::future::join(futures_util::future::join_all(sending), futures_util::future::join_all(decoding))
             .await;
     for answer in sent {
         assert!(["201", "503"].iter().any(|status| answer.starts_with(&format!("HTTP/1.1 {status}"))), "{answer}");
     }
-    for (at, answer) in decoded.iter().enumerate() {
-        let expected = if at % 2 == 0 { ["201", "503"] } else { ["413", "413"] };
+    for (answer, (_, expected)) in decoded.iter().zip(pictures.iter().cycle()) {
         assert!(expected.iter().any(|status| answer.starts_with(&format!("HTTP/1.1 {status}"))), "{answer}");
     }
     admin.is_well().await;

@@ -3,7 +3,10 @@
 use std::{io::Read as _, time::Duration};
 
 use bytes::Bytes;
-use jobs::assets::{MAX_PIXELS, MAX_UPLOAD_BYTES, Picture, PictureError};
+use jobs::{
+    assets::{MAX_CHECKING_BYTES, MAX_UPLOAD_BYTES, Picture, PictureError},
+    name::Name,
+};
 use poem::{Request, RequestBody};
 use poem_openapi::{
     impl_apirequest_for_payload,
@@ -27,13 +30,13 @@ const MAX_TAG: usize = 50;
 /// An upload waits so long for its turn.
 const PATIENCE: Duration = Duration::from_secs(45);
 
-/// A small picture counts as this many pixels, so that few are decoded at once.
-const LEAST_PIXELS: u64 = MAX_PIXELS / 4;
+/// A small picture counts as this much memory, so that few are decoded at once.
+const LEAST_BYTES: usize = MAX_CHECKING_BYTES / 4;
 
 /// A picture to upload.
 #[derive(Debug)]
 pub(crate) struct UploadForm {
-    pub(super) name: String,
+    pub(super) name: Name,
     pub(super) tags: Vec<String>,
     /// It has one file.
     pub(super) form: Form,
@@ -89,11 +92,8 @@ impl UploadForm {
             let detail = format!("{}: there is no such field; there are file and tags.", unknown.name);
             return Err(ApiError::bad_request(ErrorCode::Malformed, detail));
         }
-        let name = file(&form)?.name.replace(['\0', '\r', '\n'], "");
-        let name: String = name.trim().chars().take(MAX_NAME).collect();
-        if name.is_empty() {
-            return Err(unprocessable("file: it should have a filename, such as photo.jpg."));
-        }
+        let name = Name::of_foreign(&file(&form)?.name, MAX_NAME)
+            .ok_or_else(|| unprocessable("file: it should have a filename, such as photo.jpg."))?;
         let words = match only(fields, "tags")? {
             Some(Content::Text(words)) => tags(words)?,
             Some(Content::File(_)) => return Err(unprocessable("tags: it should be a text, not a file.")),
@@ -124,14 +124,18 @@ fn unprocessable(detail: impl Into<String>) -> ApiError {
 }
 
 fn tags(words: &str) -> Result<Vec<String>, ApiError> {
+    let refused = || {
+        let detail = format!(
+            "tags: it should be {MAX_TAGS} words of {MAX_TAG} characters at most, between commas, in one line."
+        );
+        ApiError::unprocessable(ErrorCode::BadTags, detail)
+    };
     let words = words.split(',').map(str::trim).filter(|tag| !tag.is_empty());
-    let tags: Vec<String> = words.map(str::to_owned).collect();
-    let is_short = tags.len() <= MAX_TAGS && tags.iter().all(|tag| tag.chars().count() <= MAX_TAG);
-    if is_short && !tags.iter().any(|tag| tag.contains('\0')) {
-        return Ok(tags);
-    }
-    let detail = format!("tags: it should be {MAX_TAGS} words of {MAX_TAG} characters at most, between commas.");
-    Err(ApiError::unprocessable(ErrorCode::BadTags, detail))
+    let tags: Vec<String> = words
+        .map(|tag| Name::parse(tag, 1..=MAX_TAG).map(String::from))
+        .collect::<Result<_, _>>()
+        .map_err(|_| refused())?;
+    if tags.len() <= MAX_TAGS { Ok(tags) } else { Err(refused()) }
 }
 
 /// Reads the picture of a form into memory and decodes it once, when its turn comes.
@@ -141,15 +145,15 @@ pub(super) async fn read_picture(budgets: &Budgets, form: Form) -> Result<(Pictu
         return Err(PictureError::TooLarge.into());
     }
     let held = budgets.pictures.take(size_bytes, PATIENCE).await?;
-    let (picture, bytes) = blocking(move || {
+    let (checking_bytes, bytes) = blocking(move || {
         let mut bytes = Vec::with_capacity(size_bytes);
         let mut source = &file(&form)?.bytes;
         source.read_to_end(&mut bytes).map_err(|error| ApiError::unavailable("disk", error))?;
-        Ok((Picture::inspect(&bytes)?, Bytes::from(bytes)))
+        let (_, checking_bytes) = Picture::inspect(&bytes)?;
+        Ok((checking_bytes, Bytes::from(bytes)))
     })
     .await?;
-    let cost = picture.pixels().max(LEAST_PIXELS);
-    let decoding = budgets.pixels.take(usize::try_from(cost).unwrap_or(usize::MAX), PATIENCE).await?;
+    let decoding = budgets.decoding.take(checking_bytes.max(LEAST_BYTES), PATIENCE).await?;
     let decoded = bytes.clone();
     let picture = blocking(move || {
         let picture = Picture::probe(&decoded)?;

@@ -11,15 +11,17 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use crate::{api::jobs::EnqueuedView, http::paging::Listed};
+use crate::{
+    api::jobs::EnqueuedView,
+    http::{Named, paging::Listed},
+};
 
 /// A folder to make.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct NewFolder {
     pub(super) tenant_id: Uuid,
-    #[oai(validator(min_length = 1, max_length = 200))]
-    pub(super) name: String,
+    pub(super) name: Named<1, 200>,
 }
 
 /// A folder of pictures.
@@ -37,10 +39,9 @@ impl From<FolderRow> for FolderView {
     }
 }
 
-/// The folders of a tenant.
-#[derive(Debug, Object)]
-pub(crate) struct FolderList {
-    pub(super) items: Vec<FolderView>,
+impl Listed for FolderView {
+    const PAGE: &'static str = "FolderPage";
+    const DESCRIPTION: &'static str = "A page of folders.";
 }
 
 /// A picture.

@@ -140,7 +140,7 @@ fn limit(name: &str, limit: MaybeUndefined<i32>) -> Result<Option<Option<i32>>, 
         MaybeUndefined::Null => Ok(Some(None)),
         MaybeUndefined::Value(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(Some(Some(limit))),
         MaybeUndefined::Value(_) => {
-            let detail = format!("{name} should be 1 to {MAX_LIMIT}, or null for none; to stop a queue, pause it.");
+            let detail = format!("{name}: it should be 1 to {MAX_LIMIT}, or null for none; to stop a queue, pause it.");
             Err(ApiError::unprocessable(ErrorCode::BadLimit, detail))
         }
     }

@@ -79,7 +79,7 @@ impl BulkBody {
                 return match (self.outcome, self.send_again) {
                     (Some(BulkOutcome::DidNotHappen), Some(true)) => Ok(Action::ResolveSendAgain),
                     (Some(BulkOutcome::DidNotHappen), Some(false)) => Ok(Action::ResolveGiveUp),
-                    (None, _) => refuse(ErrorCode::BadOutcome, "outcome should be did_not_happen."),
+                    (None, _) => refuse(ErrorCode::BadOutcome, "outcome: it should be did_not_happen."),
                     (Some(BulkOutcome::DidNotHappen), None) => refuse(
                         ErrorCode::BadSendAgain,
                         "send_again should say whether to do it now (true) or never (false).",

@@ -120,7 +120,7 @@ impl FilterBody {
         check_times(("since", "until"), self.since, self.until)?;
         check_times(("ended_since", "ended_until"), self.ended_since, self.ended_until)?;
         if self.q.as_deref().is_some_and(|q| q.contains('\0')) {
-            return Err(ApiError::unprocessable(ErrorCode::BadQ, "q should be a text without NUL characters."));
+            return Err(ApiError::unprocessable(ErrorCode::BadQ, "q: it should be a text without NUL characters."));
         }
         let tenant_id = match self.tenant_id {
             Some(named) => Some(caller.tenant(named)?),

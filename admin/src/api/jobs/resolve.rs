@@ -52,7 +52,7 @@ impl ResolutionBody {
                 Ok(Settlement::Swap(EffectId(other)))
             }
             (ResolutionOutcome::Swap, _) => {
-                let detail = "with_effect_id should be the other call, and nothing else is said with swap.";
+                let detail = "with_effect_id: it should be the other call, and nothing else is said with swap.";
                 Err(ApiError::unprocessable(ErrorCode::BadSwap, detail))
             }
             (ResolutionOutcome::Happened | ResolutionOutcome::DidNotHappen, Some(_)) => {
@@ -70,9 +70,10 @@ impl ResolutionBody {
             (ResolutionOutcome::Happened, Some(id), None) if !id.trim().is_empty() && !id.contains('\0') => {
                 Ok(Resolution::Happened(id.trim().to_owned()))
             }
-            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, None) => {
-                refuse(ErrorCode::BadRemoteId, "remote_id should be what the provider calls the thing that happened.")
-            }
+            (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, None) => refuse(
+                ErrorCode::BadRemoteId,
+                "remote_id: it should be what the provider calls the thing that happened.",
+            ),
             (ResolutionOutcome::Happened | ResolutionOutcome::Swap, _, Some(_)) => {
                 refuse(ErrorCode::BadSendAgain, "send_again is for did_not_happen: what happened is not done again.")
             }

@@ -22,7 +22,7 @@ use crate::{
     auth::{Caller, Needs},
     database::Answered,
     error::ErrorCode,
-    http::Body,
+    http::{Body, Named},
     state::AppState,
 };
 
@@ -33,6 +33,8 @@ struct MembershipView {
     name: String,
     /// `owner`, `admin` or `member`.
     role: String,
+    /// True if the tenant lets this session in only with a second factor, which was not given.
+    needs_second_factor: bool,
 }
 
 /// A person.
@@ -47,6 +49,8 @@ struct MeView {
     operator_role: Option<String>,
     /// The tenant of requests that name none.
     current_tenant_id: Option<Uuid>,
+    /// True if the role as an operator, or one of the tenants, takes a second factor that this session was not given.
+    needs_second_factor: bool,
     tenants: Vec<MembershipView>,
     created_at: DateTime<Utc>,
 }
@@ -55,10 +59,9 @@ struct MeView {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct MePatch {
-    #[oai(validator(max_length = 100))]
-    first_name: Option<String>,
-    #[oai(validator(max_length = 100))]
-    last_name: Option<String>,
+    first_name: Option<Named<1, 100>>,
+    /// An empty text removes it.
+    last_name: Option<Named<0, 100>>,
     /// The address of a picture, https://...; an empty text removes it.
     #[oai(validator(max_length = 2000, pattern = "^(https://[^\\s]+)?$"))]
     picture_url: Option<String>,
@@ -87,6 +90,7 @@ impl MeApi {
     ) -> Result<Answered<Json<MeView>>, ApiError> {
         let person = caller.person()?;
         let MePatch { first_name, last_name, picture_url } = body.0;
+        let (first_name, last_name) = (first_name.map(|name| name.0.into()), last_name.map(|name| name.0.into()));
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
         store::update(&mut tx, person.user_id, &UserPatch { first_name, last_name, picture_url }).await?;
         let me = view(&mut tx, &caller).await?;
@@ -143,12 +147,14 @@ async fn view(tx: &mut Tx, caller: &Caller) -> Result<MeView, ApiError> {
         picture_url: user.picture_url,
         operator_role: user.operator_role.map(|role| role.name().to_owned()),
         current_tenant_id: signed_in.current.map(|id| id.0),
+        needs_second_factor: signed_in.needs_second_factor(),
         tenants: tenants
             .into_iter()
             .map(|tenant| MembershipView {
                 tenant_id: tenant.tenant_id.0,
                 name: tenant.name,
                 role: tenant.role.name().to_owned(),
+                needs_second_factor: signed_in.barred.contains(&tenant.tenant_id),
             })
             .collect(),
         created_at: user.created_at,
@@ -160,7 +166,7 @@ impl From<LeaveError> for ApiError {
         match error {
             LeaveError::Missing => Self::unauthorized(),
             LeaveError::NotConfirmed => {
-                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be your own email address.")
+                Self::unprocessable(ErrorCode::NotConfirmed, "confirm: it should be your own email address.")
             }
             LeaveError::LastOwner => Self::last_owner(),
             LeaveError::Enqueue(error) => error.into(),

@@ -4,12 +4,15 @@
 
 use jobs::{
     engine::Scope,
-    people::{access_token, sessions, sign_in},
+    people::{
+        access_token, sessions,
+        sign_in::{self, Begun, Proven, second_step},
+    },
 };
 use poem::{Request, web::cookie::CookieJar};
 use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 
-use super::origin;
+use super::{count_client, origin};
 use crate::{
     ApiError,
     api::Tag,
@@ -27,6 +30,55 @@ struct LoginBody {
     email: String,
     #[oai(validator(max_length = 200))]
     password: String,
+}
+
+/// The second step of somebody who signs in.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields)]
+struct LoginCodeBody {
+    /// What POST /auth/login gave.
+    #[oai(validator(max_length = 100))]
+    sign_in_token: String,
+    /// Six digits of the authenticator app, or a recovery code.
+    #[oai(validator(max_length = 60))]
+    code: String,
+}
+
+/// A sign-in that waits for a code.
+#[derive(Debug, Object)]
+struct PendingView {
+    /// The name of this sign-in, for POST /auth/login/code.
+    sign_in_token: String,
+    /// The seconds for which it waits.
+    expires_in: u64,
+    /// The next step for the person.
+    next: String,
+}
+
+impl From<String> for PendingView {
+    fn from(sign_in_token: String) -> Self {
+        let next = "Send sign_in_token and a code of the authenticator app to POST /auth/login/code.".to_owned();
+        Self { sign_in_token, expires_in: second_step::LIFE.as_secs(), next }
+    }
+}
+
+#[derive(ApiResponse)]
+enum LoginAnswer {
+    /// The person is signed in.
+    #[oai(status = 200)]
+    SignedIn(Json<TokensView>),
+    /// The password is right, and the person has a second factor: its code is awaited.
+    #[oai(status = 202)]
+    NeedsCode(Json<PendingView>),
+}
+
+impl From<Begun<sign_in::Tokens>> for LoginAnswer {
+    fn from(begun: Begun<sign_in::Tokens>) -> Self {
+        match begun {
+            Begun::SignedIn(tokens) => Self::SignedIn(Json(tokens.into())),
+            Begun::NeedsCode(pending) => Self::NeedsCode(Json(pending.into())),
+        }
+    }
 }
 
 /// A refresh token to exchange.
@@ -76,24 +128,34 @@ pub(crate) struct SessionsApi {
 impl SessionsApi {
     /// Sign in. Open to everybody.
     ///
-    /// Attempts are counted for each address and each client. The response sets a cookie that makes
-    /// the client known. If the next login sends it, its attempts count separately from those of
-    /// strangers.
+    /// A person with a second factor gets no tokens yet, but a name for this sign-in, for POST
+    /// /auth/login/code. Attempts are counted for each address and each client. A response with
+    /// tokens sets a cookie that makes the client known. If the next login sends it, its attempts
+    /// count separately from those of strangers.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(
+    async fn login(&self, request: &Request, jar: &CookieJar, body: Body<LoginBody>) -> Result<LoginAnswer, ApiError> {
+        let LoginBody { email, password } = body.0;
+        let (state, from) = (&self.state, origin(request));
+        let proven = sign_in::check(state.db.unkeyed(), &state.services, &email, password.into(), &from).await?;
+        self.begin(&proven, request, jar).await
+    }
+
+    /// Finish signing in with a code of the second factor. Open to everybody.
+    ///
+    /// Each code is good once. Guesses are counted for the person.
+    #[oai(path = "/login/code", method = "post", operation_id = "login_with_code")]
+    async fn login_with_code(
         &self,
         request: &Request,
         jar: &CookieJar,
-        body: Body<LoginBody>,
-    ) -> Result<Json<TokensView>, ApiError> {
-        let LoginBody { email, password } = body.0;
+        body: Body<LoginCodeBody>,
+    ) -> Result<LoginAnswer, ApiError> {
+        let LoginCodeBody { sign_in_token, code } = body.0;
         let (state, from) = (&self.state, origin(request));
-        let user = sign_in::check(state.db.unkeyed(), &state.services, &email, password.into(), &from).await?;
-        let mut tx = state.db.unkeyed().system().await?;
-        let tokens = sign_in::begin(&mut tx, &state.services, &state.public_url, &user, &from).await?;
-        tx.commit().await?;
-        jar.add(cookies::known_client(state, &user));
-        Ok(Json(tokens.into()))
+        count_client(state, request).await?;
+        let db = state.db.unkeyed();
+        let proven = second_step::check(db, &state.services, &sign_in_token, &code, &from).await?;
+        self.begin(&proven, request, jar).await
     }
 
     /// Exchange a refresh token for the next pair of tokens. Open to everybody.
@@ -116,5 +178,18 @@ impl SessionsApi {
         let mut tx = self.state.db.write(Scope::System, &caller).await?;
         sessions::revoke(&mut tx, person.session_id).await?;
         tx.answer(SignedOut::SignedOut).await
+    }
+}
+
+impl SessionsApi {
+    async fn begin(&self, proven: &Proven, request: &Request, jar: &CookieJar) -> Result<LoginAnswer, ApiError> {
+        let (state, from) = (&self.state, origin(request));
+        let mut tx = state.db.unkeyed().system().await?;
+        let begun = sign_in::begin(&mut tx, &state.services, &state.public_url, proven, &from).await?;
+        tx.commit().await?;
+        if matches!(begun, Begun::SignedIn(_)) {
+            jar.add(cookies::known_client(state, proven.user()));
+        }
+        Ok(begun.into())
     }
 }

@@ -13,22 +13,26 @@ use poem_openapi::{ApiResponse, Object, OpenApi, payload::Json};
 use uuid::Uuid;
 
 use super::{MailView, address, evenly, origin, require_mail};
-use crate::{ApiError, api::Tag, error::ErrorCode, http::Body, state::AppState};
+use crate::{
+    ApiError,
+    api::Tag,
+    error::ErrorCode,
+    http::{Body, Named},
+    state::AppState,
+};
 
 /// A person who registers.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct NewPersonBody {
-    #[oai(validator(min_length = 1, max_length = 100))]
-    name: String,
+    name: Named<1, 100>,
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     email: String,
     /// 10 characters or more, and not easy to guess.
     #[oai(validator(max_length = 200))]
     password: String,
     /// The name of the restaurant, the agency or the artist, and of the new tenant.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    organization_name: String,
+    organization_name: Named<1, 200>,
 }
 
 /// A code from a link in a mail, and the password that was registered with it.
@@ -67,8 +71,7 @@ struct ResetBody {
 struct AcceptBody {
     #[oai(validator(max_length = 100))]
     code: String,
-    #[oai(validator(min_length = 1, max_length = 100))]
-    name: Option<String>,
+    name: Option<Named<1, 100>>,
     #[oai(validator(max_length = 200))]
     password: Option<String>,
 }
@@ -106,7 +109,7 @@ impl SignUpApi {
         let email = address(&body.email)?;
         require_mail(&self.state)?;
         self.count(request).await?;
-        let (name, organization_name) = (body.name, body.organization_name);
+        let (name, organization_name) = (body.name.0, body.organization_name.0);
         let person = NewPerson { name, email, password: body.password.into(), organization_name };
         evenly(sign_up::register(self.state.db.unkeyed(), &self.state.services, person)).await?;
         Ok(Mailed::Mailed(Json(MailView::sent())))
@@ -149,7 +152,7 @@ impl SignUpApi {
     async fn accept(&self, request: &Request, body: Body<AcceptBody>) -> Result<Json<JoinedView>, ApiError> {
         let body = body.0;
         let newcomer = match (body.name, body.password) {
-            (Some(name), Some(password)) => Some(Newcomer { name, password: password.into() }),
+            (Some(name), Some(password)) => Some(Newcomer { name: name.0, password: password.into() }),
             (None, None) => None,
             (Some(_), None) | (None, Some(_)) => return Err(AcceptError::Newcomer.into()),
         };

@@ -14,14 +14,14 @@ use poem_openapi::{Object, types::MaybeUndefined};
 use uuid::Uuid;
 
 use super::views::{HashtagCounts, OnUnknown, PlanName};
+use crate::http::Named;
 
 /// Settings to change. Absent ones do not change; null clears one.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 pub(crate) struct TenantPatch {
     /// The tenant's name.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    name: Option<String>,
+    name: Option<Named<1, 200>>,
     /// The tenant's contact address.
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     pub(super) email: Option<String>,
@@ -52,6 +52,8 @@ pub(crate) struct TenantPatch {
     product_name: MaybeUndefined<String>,
     /// True to leave the maker's name out of pages and mails.
     hides_footer: MaybeUndefined<bool>,
+    /// True to let the tenant's people in only with a second factor.
+    requires_second_factor: MaybeUndefined<bool>,
     /// The minutes for which a post is looked for if the network does not show it; null means 10.
     #[oai(validator(minimum(value = "1"), maximum(value = "1440")))]
     unknown_after_minutes: MaybeUndefined<i32>,
@@ -63,7 +65,7 @@ impl TenantPatch {
     /// Applies the given changes. `email` is the parsed address of the field.
     pub(super) fn apply(self, email: Option<&Address>, tenant: &mut TenantRow, settings: &mut Settings) {
         if let Some(name) = self.name {
-            tenant.name = name;
+            tenant.name = name.0.into();
         }
         if let Some(email) = email {
             tenant.email = Some(email.to_string());
@@ -82,9 +84,8 @@ impl TenantPatch {
         let mut logo = settings.logo_asset_id.map(|AssetId(id)| id);
         change(&mut logo, self.logo_asset_id);
         settings.logo_asset_id = logo.map(AssetId);
-        let mut hides_footer = Some(settings.hides_footer);
-        change(&mut hides_footer, self.hides_footer);
-        settings.hides_footer = hides_footer.unwrap_or_default();
+        change_flag(&mut settings.hides_footer, self.hides_footer);
+        change_flag(&mut settings.requires_second_factor, self.requires_second_factor);
         change(&mut settings.unknown_after_minutes, self.unknown_after_minutes);
         let mut on_unknown = settings.on_unknown.map(OnUnknown::from);
         change(&mut on_unknown, self.on_unknown);
@@ -102,6 +103,15 @@ fn change<T>(field: &mut Option<T>, asked: MaybeUndefined<T>) {
         MaybeUndefined::Undefined => {}
         MaybeUndefined::Null => *field = None,
         MaybeUndefined::Value(value) => *field = Some(value),
+    }
+}
+
+/// Null means false.
+fn change_flag(field: &mut bool, asked: MaybeUndefined<bool>) {
+    match asked {
+        MaybeUndefined::Undefined => {}
+        MaybeUndefined::Null => *field = false,
+        MaybeUndefined::Value(value) => *field = value,
     }
 }
 

@@ -36,7 +36,7 @@ impl From<UpdateError> for ApiError {
         match error {
             UpdateError::Missing => Self::not_found("tenant"),
             UpdateError::Setting(BadSetting { field, rule }) => {
-                Self::unprocessable(ErrorCode::BadSetting, format!("{field} should be {rule}."))
+                Self::unprocessable(ErrorCode::BadSetting, format!("{field}: it should be {rule}."))
             }
             UpdateError::Database(error) => error.into(),
         }
@@ -48,7 +48,7 @@ impl From<ErasureError> for ApiError {
         match error {
             ErasureError::Missing => Self::not_found("tenant"),
             ErasureError::NotConfirmed => {
-                Self::unprocessable(ErrorCode::NotConfirmed, "confirm should be the tenant's name, to the letter.")
+                Self::unprocessable(ErrorCode::NotConfirmed, "confirm: it should be the tenant's name, to the letter.")
             }
             ErasureError::OwnersOnly => Self::owners_only(),
             ErasureError::Enqueue(error) => error.into(),

@@ -13,7 +13,10 @@ use jobs::{
 use poem_openapi::{ApiResponse, Enum, Object, payload::Json};
 use uuid::Uuid;
 
-use crate::{api::jobs::EnqueuedView, http::paging::Listed};
+use crate::{
+    api::jobs::EnqueuedView,
+    http::{Named, paging::Listed},
+};
 
 /// A plan that tenants pay for.
 #[derive(Debug, Clone, Copy, Enum)]
@@ -39,8 +42,7 @@ impl From<PlanName> for plans::Plan {
 #[oai(deny_unknown_fields, rename = "NewTenant")]
 pub(crate) struct TenantBody {
     /// The tenant's name.
-    #[oai(validator(min_length = 1, max_length = 200))]
-    pub(super) name: String,
+    pub(super) name: Named<1, 200>,
     /// The tenant's contact address.
     #[oai(validator(min_length = 3, max_length = 254, pattern = "^[^@\\s\\u0085\\uFEFF]+@[^@\\s\\u0085\\uFEFF]+$"))]
     pub(super) email: String,
@@ -112,6 +114,8 @@ pub(crate) struct TenantView {
     product_name: Option<String>,
     /// True if pages and mails leave out the maker's name.
     hides_footer: bool,
+    /// True if the tenant's people get in only with a second factor.
+    requires_second_factor: bool,
     /// The minutes for which a post is looked for if the network does not show it; 10 if absent.
     /// After that its outcome is unknown.
     unknown_after_minutes: Option<i32>,
@@ -164,6 +168,7 @@ impl TenantView {
             logo_asset_id: settings.logo_asset_id.map(|AssetId(id)| id),
             product_name: settings.product_name,
             hides_footer: settings.hides_footer,
+            requires_second_factor: settings.requires_second_factor,
             unknown_after_minutes: settings.unknown_after_minutes,
             on_unknown: settings.on_unknown.map(OnUnknown::from),
         }

@@ -78,7 +78,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::testing::cases;
 
     fn parsed(header: &str) -> Option<(String, Option<String>)> {
         Disposition::parse(header.as_bytes()).map(|found| (found.name, found.file_name))
@@ -109,8 +108,6 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(cases())]
-
         #[test]
         fn any_header_is_read_or_refused(header in any::<Vec<u8>>(), tail in "[\\PC\\\\\"=;*' ]{0,40}") {
             let _ = Disposition::parse(&header);

@@ -4,7 +4,7 @@ use futures_util::stream;
 use proptest::prelude::*;
 
 use super::*;
-use crate::{budgets::Budgets, config::BudgetConfig, testing::cases};
+use crate::{budgets::Budgets, config::BudgetConfig};
 
 const KIND: &str = "multipart/form-data; boundary=b";
 
@@ -85,8 +85,6 @@ async fn too_many_bytes_are_refused() {
 }
 
 proptest! {
-    #![proptest_config(cases())]
-
     #[test]
     fn any_body_is_read_or_refused(body in "(--b|\r\n|Content-Disposition: form-data; |name=|\"|x|--){0,20}", size in 1_usize..9) {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();

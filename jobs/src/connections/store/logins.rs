@@ -57,7 +57,9 @@ pub async fn insert_state(
 /// A ticket that can be opened.
 #[derive(Debug)]
 pub struct Ticket {
-    /// The name of the tenant that gets the accounts.
+    /// The tenant that gets the accounts.
+    pub tenant_id: TenantId,
+    /// The name of that tenant.
     pub tenant: String,
     /// The provider.
     pub provider: StoredProvider,
@@ -70,7 +72,8 @@ pub async fn find_ticket(conn: &mut PgConnection, ticket_sha256: &[u8]) -> Resul
     sqlx::query_as!(
         Ticket,
         r#"
-        select tenants.name as tenant, login.provider as "provider: StoredProvider", login.user_id as "user_id: UserId"
+        select tenants.id as "tenant_id: TenantId", tenants.name as tenant, login.provider as "provider: StoredProvider",
+          login.user_id as "user_id: UserId"
         from oauth_state login
         join tenants on tenants.id = login.tenant_id
         where login.ticket_sha256 = $1 and login.state_sha256 is null and login.expires_at > engine_now()

@@ -1,7 +1,10 @@
 //! A person's identity at a provider.
 
 use super::super::{Address, store::Names};
-use crate::providers::{Profile, Provider};
+use crate::{
+    name::Name,
+    providers::{Profile, Provider},
+};
 
 /// The longest id that `OpenID Connect` allows.
 const LONGEST_SUBJECT: usize = 255;
@@ -49,16 +52,15 @@ impl ExternalIdentity {
             provider,
             subject,
             email: profile.email.and_then(|email| Address::parse(&email).ok()),
-            first_name: kept(names.first),
-            last_name: kept(names.last),
+            first_name: stored(names.first),
+            last_name: stored(names.last),
             picture_url: profile.picture_url.filter(is_picture),
         })
     }
 }
 
-fn kept(name: &str) -> String {
-    let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    name.trim().chars().take(LONGEST_NAME).collect()
+fn stored(name: &str) -> String {
+    Name::of_foreign(name, LONGEST_NAME).map(String::from).unwrap_or_default()
 }
 
 #[cfg(test)]

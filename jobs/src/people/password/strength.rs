@@ -13,6 +13,9 @@ const LONGEST: usize = 200;
 /// stronger.
 const JUDGED: usize = 128;
 
+/// The number of a person's words that are joined with each other.
+const MOST_PARTS: usize = 16;
+
 /// Our own words, which are no secret.
 const OURS: &str = "linecook";
 
@@ -40,7 +43,8 @@ pub(super) fn judge(password: &str, about: &[String]) -> Result<(), WeakPassword
         return Err(WeakPassword(words));
     }
     let judged: String = password.chars().take(JUDGED).collect();
-    let judgement = zxcvbn(&judged, &dictionary(about));
+    let known = dictionary(about);
+    let judgement = zxcvbn(&judged, &known.iter().map(String::as_str).collect::<Vec<_>>());
     if judgement.score() >= Score::Three {
         return Ok(());
     }
@@ -48,11 +52,18 @@ pub(super) fn judge(password: &str, about: &[String]) -> Result<(), WeakPassword
     Err(WeakPassword(format!("password is too easy to guess. {advice}").trim_end().to_owned()))
 }
 
-/// Returns the words that make a password weak: whole words first, then their parts.
-fn dictionary(about: &[String]) -> Vec<&str> {
-    let parts = about.iter().flat_map(|words| words.split(|c: char| !c.is_alphanumeric()));
-    let known = about.iter().map(String::as_str).chain(parts).filter(|word| word.chars().count() > 2);
-    known.chain([OURS]).collect()
+/// Returns the words that make a password weak: whole texts first, then their parts, then each two
+/// parts joined, such as `adarossi`.
+fn dictionary(about: &[String]) -> Vec<String> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in about.iter().flat_map(|words| words.split(|c: char| !c.is_alphanumeric())) {
+        if !part.is_empty() && parts.len() < MOST_PARTS && !parts.contains(&part) {
+            parts.push(part);
+        }
+    }
+    let joined = parts.iter().flat_map(|one| parts.iter().map(move |other| format!("{one}{other}")));
+    let known = about.iter().cloned().chain(parts.iter().map(|&part| part.to_owned())).chain(joined);
+    known.filter(|word| word.chars().count() > 2).chain([OURS.to_owned()]).collect()
 }
 
 fn advice(feedback: &Feedback) -> String {
@@ -81,6 +92,10 @@ mod tests {
             ("qwertyuiop", "common"),
             ("Ada.Rossi@Example.com", "easy to guess"),
             ("krustypizza", "easy to guess"),
+            ("adarossi2024", "easy to guess"),
+            ("RossiAda2024", "easy to guess"),
+            ("adakrusty!", "easy to guess"),
+            ("rossiexample1", "easy to guess"),
             ("linecook2026", "easy to guess"),
             ("          ", "Repeats"),
             ("\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}\u{200b}", "cannot be seen"),

@@ -1,6 +1,8 @@
 //! Attempts to sign in, and the limits that they count against.
 
-use super::{ClientOrigin, SignInError};
+use std::time::Duration;
+
+use super::ClientOrigin;
 use crate::{
     engine::{Db, Tx},
     people::{known_client, throttle::Throttle},
@@ -8,7 +10,7 @@ use crate::{
 };
 
 /// An attempt to sign in to an account.
-pub(super) struct Attempt {
+pub(in crate::people) struct Attempt {
     /// The limit of a client that nobody knows, whatever account it tries.
     of_client: Option<String>,
     /// The limits of the account, narrowest first.
@@ -34,11 +36,20 @@ impl Attempt {
         }
     }
 
+    /// An attempt of somebody who is signed in to an account, at its password.
+    pub(in crate::people) fn of_signed_in(signer: &Signer, email_canonical: &str, from: &ClientOrigin) -> Self {
+        Self { of_client: None, ..Self::new(signer, email_canonical, from) }
+    }
+
     /// Counts the attempt. One that is refused does not use up the wider limits.
     ///
     /// # Errors
-    /// Returns [`SignInError::TooMany`] if it is refused.
-    pub(super) async fn count(&self, db: &Db) -> Result<(), SignInError> {
+    /// Returns the time to wait if it is refused.
+    pub(in crate::people) async fn count<E: From<sqlx::Error>>(
+        &self,
+        db: &Db,
+        too_many: impl FnOnce(Duration) -> E,
+    ) -> Result<(), E> {
         let mut tx = db.system().await?;
         let of_client = self.of_client.iter().map(|client| (Throttle::CLIENT, client));
         let mut wait = None;
@@ -48,12 +59,12 @@ impl Attempt {
             }
         }
         tx.commit().await?;
-        wait.map_or(Ok(()), |wait| Err(SignInError::TooMany(wait)))
+        wait.map_or(Ok(()), |wait| Err(too_many(wait)))
     }
 
     /// Gives the account's limits back what a right password took. The attempts of others still count. Needs the system
     /// scope.
-    pub(super) async fn forgive(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
+    pub(in crate::people) async fn forgive(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         for (throttle, whom) in &self.of_account {
             throttle.give_back(tx, whom).await?;
         }

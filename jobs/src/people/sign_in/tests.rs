@@ -10,14 +10,13 @@ fn stranger(number: u16) -> ClientOrigin {
     ClientOrigin {
         counted_as: format!("2001:db8:1:{number:x}::/64"),
         network: "2001:db8:1::/48".to_owned(),
-        known_as: None,
-        remote_address: None,
+        ..ClientOrigin::default()
     }
 }
 
 fn owner() -> ClientOrigin {
     let at = "198.51.100.7".to_owned();
-    ClientOrigin { counted_as: at.clone(), network: at, known_as: None, remote_address: None }
+    ClientOrigin { counted_as: at.clone(), network: at, ..ClientOrigin::default() }
 }
 
 struct Door {
@@ -35,7 +34,7 @@ impl Door {
         Self { bench }
     }
 
-    async fn tries(&self, password: &str, from: &ClientOrigin) -> Result<UserRow, SignInError> {
+    async fn tries(&self, password: &str, from: &ClientOrigin) -> Result<Proven, SignInError> {
         check(&self.bench.engine.db, &self.bench.engine.services, EMAIL, password.into(), from).await
     }
 

@@ -7,6 +7,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
     ids::{TenantId, UserId},
+    name,
     secrets::Keyring,
     tenants::{self, members, roles::Role},
 };
@@ -56,7 +57,7 @@ pub async fn request(
         return Err(ErasureError::OwnersOnly);
     }
     let tenant = tenants::store::lock(tx, tenant_id).await?.ok_or(ErasureError::Missing)?;
-    if tenant.name != erasure.confirmed_name {
+    if name::composed(&tenant.name) != name::composed(&erasure.confirmed_name) {
         return Err(ErasureError::NotConfirmed);
     }
     erase(tx, keyring, actor, tenant_id).await?.ok_or(ErasureError::Missing)

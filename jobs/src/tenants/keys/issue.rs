@@ -8,6 +8,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::Tx,
     ids::{TenantId, UserId},
+    name::Name,
     services::Services,
     tenants::permissions::Permissions,
 };
@@ -18,7 +19,7 @@ pub struct NewKey {
     /// The tenant that owns it; [`TenantId::SYSTEM`] for an operator's key.
     pub tenant_id: TenantId,
     /// The name: the purpose of the key, or its holder.
-    pub name: String,
+    pub name: Name,
     /// The permissions of the key.
     pub permissions: Permissions,
     /// The person who makes it, if one does.
@@ -32,7 +33,7 @@ pub async fn issue(
     actor: &Actor,
     new: &NewKey,
 ) -> Result<(KeyRow, String), sqlx::Error> {
-    let (row, key) = insert(tx, new.tenant_id, &new.name, new.maker, &new.permissions).await?;
+    let (row, key) = insert(tx, new.tenant_id, new.name.as_str(), new.maker, &new.permissions).await?;
     audit::append(tx, &services.keyring, actor, &[entry("api_key.create", &row)]).await?;
     Ok((row, key))
 }

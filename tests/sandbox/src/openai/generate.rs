@@ -8,6 +8,8 @@ use crate::openai::prompt::Hints;
 use crate::openai::request::ChatRequest;
 use crate::openai::wording;
 
+/// What stands for characters that this text type cannot have, until the response is written.
+pub(crate) const UNSTORABLE: char = '\u{f8ff}';
 const HASHTAGS: u64 = 3;
 const TOO_MANY_HASHTAGS: u64 = 31;
 /// The number of sentences of an overlong caption: more than any network accepts.
@@ -191,6 +193,7 @@ impl Generator {
             Some(Scenario::LongCaption) => {
                 format!("{}{caption}", "A story that goes on. ".repeat(TOO_MANY_SENTENCES))
             }
+            Some(Scenario::UnstorableText) => format!("{caption}{UNSTORABLE}"),
             Some(_) | None => caption,
         }
     }
