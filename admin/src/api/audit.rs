@@ -79,7 +79,7 @@ impl Listed for EntryView {
 
 fn page(page: EntryPage, audience: Audience) -> Page<EntryView> {
     let items = page.entries.into_iter().map(|row| EntryView::of(row, audience)).collect();
-    Page { items, next: page.next.map(encode) }
+    Page { items, next: page.next.map(|place| encode(&place)) }
 }
 
 /// A place where a chain is not as it was written.

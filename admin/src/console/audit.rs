@@ -161,7 +161,7 @@ async fn shown(state: &AppState, visitor: &Visitor, verdict: Option<Verdict>) ->
     Ok(AuditPage {
         frame: Frame::new(state, visitor, "Audit log").await?,
         entries: listed.entries.into_iter().map(|row| Line::of(row, visitor, now)).collect(),
-        next: listed.next.map(|place| visitor.to(&asked.after(&encode(place)))),
+        next: listed.next.map(|place| visitor.to(&asked.after(&encode(&place)))),
         verdict,
         address: visitor.to("/audit"),
         verify_address: visitor.to("/audit/verify"),

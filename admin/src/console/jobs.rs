@@ -96,7 +96,7 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
         let address = filter.address_with("/jobs/matching", "action", ledger::Action::name(action));
         (action::label(action), visitor.to(&address))
     };
-    let next = |place| visitor.to(&filter.address_with("/jobs", "after", &encode(place)));
+    let next = |place: (_, _)| visitor.to(&filter.address_with("/jobs", "after", &encode(&place)));
     Ok(BoardPage {
         frame: Frame::new(state, visitor, "Jobs").await?,
         kinds: filter::kind_choices(),

@@ -130,7 +130,7 @@ async fn shown(state: &AppState, visitor: &Visitor, form: Form) -> Result<KeysPa
     let rows = keys::list(&mut tx, tenant_id, after, ROWS).await?;
     drop(tx);
     let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) == ROWS;
-    let last = rows.last().filter(|_| is_full).map(|row| encode((row.created_at, row.id)));
+    let last = rows.last().filter(|_| is_full).map(|row| encode(&(row.created_at, row.id)));
     Ok(KeysPage {
         frame: Frame::new(state, visitor, "Keys").await?,
         keys: rows.into_iter().map(|row| Key::of(row, visitor, may_change, now)).collect(),

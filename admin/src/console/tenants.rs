@@ -58,7 +58,7 @@ pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Resu
     }
     .await?;
     let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) == ROWS;
-    let last = rows.last().filter(|_| is_full).map(|row| encode((row.tenant.created_at, row.tenant.id.0)));
+    let last = rows.last().filter(|_| is_full).map(|row| encode(&(row.tenant.created_at, row.tenant.id.0)));
     let query: String = url::form_urlencoded::byte_serialize(asked.as_bytes()).collect();
     let line = |row: TenantSummary| Line {
         email: row.tenant.email.unwrap_or_default(),

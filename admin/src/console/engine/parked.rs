@@ -87,7 +87,7 @@ async fn shown(state: &AppState, visitor: &Visitor) -> Result<ParkedPage, ApiErr
     let names = store::account_names(&mut tx, &ids).await?;
     drop(tx);
     let is_full = i64::try_from(rows.len()).unwrap_or(i64::MAX) == ROWS;
-    let last = rows.last().filter(|_| is_full).map(|row| encode((row.parked_at, row.account_id)));
+    let last = rows.last().filter(|_| is_full).map(|row| encode(&(row.parked_at, row.account_id)));
     Ok(ParkedPage {
         frame: Frame::new(state, visitor, "Parked accounts").await?,
         accounts: rows.iter().map(|row| Account::of(row, &names, visitor, now)).collect(),
