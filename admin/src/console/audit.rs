@@ -58,7 +58,7 @@ struct Asked {
 struct Line {
     action: String,
     actor: String,
-    /// Where all that the actor did is.
+    /// The address of everything that the actor did.
     actor_address: String,
     object: String,
     object_address: Option<String>,

@@ -54,7 +54,7 @@ struct BoardPage {
     queues: Vec<(String, String)>,
     state_choices: Vec<(String, String)>,
     states: Vec<StateCount>,
-    /// What waits for a person; absent on a page about one workspace.
+    /// The counts of work that waits for a person; absent on a page about one workspace.
     reds: Option<Vec<Red>>,
     rows: Vec<Row>,
     /// The address of older jobs.

@@ -63,7 +63,7 @@ struct Key {
     permissions: String,
     made: When,
     used: Option<When>,
-    /// Where it is revoked; absent if it was, or may not be.
+    /// The address that revokes it; absent if it was revoked, or may not be.
     revoke_address: Option<String>,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct Visitor {
     /// The workspace that the address names, if it names one.
     pub(super) workspace: Option<TenantId>,
     pub(super) path: String,
-    /// What the address says behind its question mark.
+    /// The query of the address.
     pub(super) query: String,
     pub(super) notice: Option<Notice>,
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tests::TestApp;
 use uuid::Uuid;
 
-/// What stands on the stage.
+/// The jobs of a filled database that tests look for.
 pub(crate) struct Stage {
     /// A job that failed, whose attempts have a story.
     pub(crate) failed: Uuid,

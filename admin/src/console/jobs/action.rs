@@ -1,4 +1,4 @@
-//! What people can do to jobs, in words.
+//! The actions of people on jobs, in words.
 
 use jobs::{
     engine::{JobState, ledger::Action},
@@ -7,7 +7,7 @@ use jobs::{
 
 use crate::{ApiError, console::words, error::ErrorCode};
 
-/// What people can do to jobs from a list.
+/// The actions on jobs from a list.
 pub(super) const ACTIONS: [Action; 4] = [Action::Retry, Action::RunNow, Action::Cancel, Action::Discard];
 
 /// An action as a button.

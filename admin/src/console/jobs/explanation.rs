@@ -1,4 +1,4 @@
-//! What a job is about right now, in a sentence or two: the first thing that its page says.
+//! The present state of a job in a sentence or two: the first thing that its page says.
 
 use chrono::{DateTime, Utc};
 use jobs::engine::{

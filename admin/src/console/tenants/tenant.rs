@@ -53,7 +53,7 @@ struct TenantPage {
     since: When,
     plan: &'static str,
     plans: Vec<(String, String)>,
-    /// What is used of each limit.
+    /// The use of each limit.
     gauges: Vec<Used>,
     people: Vec<Person>,
     accounts: Vec<Account>,
@@ -67,7 +67,7 @@ struct TenantPage {
     address: String,
 }
 
-/// What is used of a limit.
+/// The use of one limit.
 struct Used {
     id: &'static str,
     label: &'static str,
