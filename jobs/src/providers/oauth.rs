@@ -247,8 +247,10 @@ mod tests {
 
     #[test]
     fn what_is_unexpected_says_its_status_and_repeats_nothing() {
-        assert_eq!(words(302, "<html>").as_deref(), Some("an unexpected response: status 302"));
-        assert_eq!(words(503, r#"{"error": "oops"}"#).as_deref(), Some("an unexpected response: status 503"));
+        for (status, body) in [(302, "<html>"), (503, r#"{"error": "oops"}"#)] {
+            let expected = format!("a response that the provider does not document, with status {status}");
+            assert_eq!(words(status, body), Some(expected));
+        }
         for error in ["code 4/0AbCdEf", "gho_16C7e42F292c6912E7710c838347Ae178B4a", &"a".repeat(41)] {
             let words = words(400, &format!(r#"{{"error": "{error}"}}"#)).unwrap();
             assert_eq!(words, "refused: (not a word of the protocol)");
