@@ -17,6 +17,9 @@ use self::{attack::Target, process::Watched};
 /// What the process may take in memory.
 const LIMIT_KIB: u64 = 512 * 1024;
 
+/// What checking passwords may add: the kept buffers and what 50 connections take.
+const SIGN_INS_LIMIT_KIB: u64 = 104 * 1024;
+
 async fn target(app: &TestApp, url: &str) -> Target {
     let folder = json!({ "tenant_id": app.bench.tenant_id, "name": "Attacked" });
     let (_, folder) = app.post("/api/v1/folders", folder).await;
@@ -75,11 +78,35 @@ async fn large_heads_and_compressed_bodies_are_refused(pool: PgPool) {
     assert!(packed.await.starts_with("HTTP/1.1 415"));
 }
 
+/// Each stranger has another address and another network, so no throttle refuses them.
+#[sqlx::test(migrations = "../migrations")]
+async fn sign_ins_at_once_share_a_few_buffers(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let admin = Watched::start_as_asked(&app, &[("TRUSTED_PROXIES", "1")]).await;
+    let target = target(&app, &admin.url).await;
+    let before_kib = admin.highest_kib();
+    for round in 0..3 {
+        let sign_ins = (0..50).map(|number| {
+            let body = json!({ "email": format!("stranger-{round}-{number}@example.com"), "password": "guessed it" });
+            let headers = format!("X-Forwarded-For: 10.{round}.{number}.1\r\nContent-Type: application/json\r\n");
+            let target = &target;
+            async move { target.post("/api/v1/auth/login", &headers, body.to_string().as_bytes()).await }
+        });
+        for answer in futures_util::future::join_all(sign_ins).await {
+            assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        }
+    }
+    admin.is_well().await;
+    let highest_kib = admin.highest_kib();
+    println!("highest memory: {} MiB, from {} MiB; {}", highest_kib / 1024, before_kib / 1024, admin.latency());
+    assert!(highest_kib - before_kib < SIGN_INS_LIMIT_KIB, "{highest_kib} KiB, from {before_kib} KiB");
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn all_at_once_stays_within_the_limit(pool: PgPool) {
-    let is_long = tests::optional_setting("LINECOOK_LONG").is_some();
+    let is_long = process::is_long();
     let app = TestApp::new(pool).await;
-    let admin = if is_long { Watched::start_release(&app).await } else { Watched::start(&app, &[]).await };
+    let admin = Watched::start_as_asked(&app, &[]).await;
     let target = target(&app, &admin.url).await;
     let (connections, uploads, upload_bytes) = if is_long { (200, 20, 20 * 1024 * 1024) } else { (20, 3, 1024 * 1024) };
     let picture = target.upload("photo.png", &attack::picture(upload_bytes)).await;

@@ -7,7 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tests::{TestApp, Worker, setting};
+use tests::{TestApp, Worker, optional_setting, setting};
+
+pub(super) fn is_long() -> bool {
+    optional_setting("LINECOOK_LONG").is_some()
+}
 
 /// The API, asked all the while for its health.
 pub(super) struct Watched {
@@ -23,8 +27,12 @@ impl Watched {
         Self::watch(process, url)
     }
 
-    /// A release build of its own: what is deployed.
-    pub(super) async fn start_release(app: &TestApp) -> Self {
+    /// With `--long` what is deployed: a release build.
+    pub(super) async fn start_as_asked(app: &TestApp, settings: &[(&str, &str)]) -> Self {
+        if is_long() { Self::start_release(app, settings).await } else { Self::start(app, settings).await }
+    }
+
+    async fn start_release(app: &TestApp, settings: &[(&str, &str)]) -> Self {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
         let build = tokio::process::Command::new("cargo")
             .args(["build", "--release", "--package", "admin"])
@@ -33,7 +41,7 @@ impl Watched {
             .status();
         assert!(build.await.expect("cargo starts").success());
         let folder = std::path::Path::new(&setting("LINECOOK_BIN_DIR")).parent().expect("a folder").join("release");
-        let (process, url) = app.serve_from(&folder, &[("RATE_LIMIT_CLIENT", "none")]).await;
+        let (process, url) = app.serve_from(&folder, &[&[("RATE_LIMIT_CLIENT", "none")], settings].concat()).await;
         Self::watch(process, url)
     }
 
