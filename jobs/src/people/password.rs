@@ -3,7 +3,10 @@
 mod memory;
 mod strength;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    num::NonZero,
+    sync::{Arc, LazyLock},
+};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
@@ -15,7 +18,8 @@ use tokio::sync::Semaphore;
 use self::memory::Memory;
 pub use self::strength::WeakPassword;
 
-/// The number of passwords that a process hashes at once. Each takes 19 MiB and a processor.
+/// The passwords that a process hashes at once, at most: one for each processor, so that other
+/// requests find one free. Each takes 19 MiB.
 const AT_ONCE: usize = 4;
 
 /// The parameters for argon2id from OWASP's password storage cheat sheet: 19 MiB, two passes, one
@@ -48,7 +52,9 @@ pub enum Verdict {
 
 impl Default for Passwords {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(AT_ONCE)), memory: Arc::new(Memory::new(MEMORY_KIB as usize)) }
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let free = Semaphore::new(processors.min(AT_ONCE));
+        Self { free: Arc::new(free), memory: Arc::new(Memory::new(MEMORY_KIB as usize)) }
     }
 }
 

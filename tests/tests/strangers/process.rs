@@ -52,7 +52,9 @@ impl Watched {
         let watching = std::thread::spawn(move || {
             while let Some(seen) = seen.upgrade() {
                 let begun = Instant::now();
-                is_healthy(&address).expect("it is well");
+                if is_healthy(&address).is_err() {
+                    break;
+                }
                 seen.lock().expect("no panic").push(begun.elapsed());
                 drop(seen);
                 std::thread::park_timeout(Duration::from_millis(20));
@@ -80,7 +82,9 @@ impl Watched {
         let mut seen = self.latencies.lock().expect("no panic").clone();
         seen.sort();
         let at = |share: usize| seen.get((seen.len() * share / 100).min(seen.len().saturating_sub(1))).copied();
-        format!("/health {} times: median {:?}, 99 % {:?}, slowest {:?}", seen.len(), at(50), at(99), seen.last())
+        let slow = seen.iter().filter(|latency| latency.as_millis() >= 100).count();
+        let (median, most, slowest) = (at(50), at(99), seen.last());
+        format!("/health {} times: median {median:?}, 99 % {most:?}, slowest {slowest:?}, {slow} over 100 ms", seen.len())
     }
 }
 
