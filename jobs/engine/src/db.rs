@@ -57,7 +57,8 @@ pub struct Db {
     takes_role: bool,
     /// The longest time that a transaction may take to begin.
     pub(crate) patience: Duration,
-    /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends it.
+    /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends
+    /// it.
     pub(crate) idle_limit: Duration,
     window: Option<Arc<Window>>,
     clock_shift_ms: Arc<AtomicI64>,
@@ -125,7 +126,8 @@ impl Db {
         })
     }
 
-    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's patience.
+    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's
+    /// patience.
     pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
         self.open("begin", scope).await
     }

@@ -37,7 +37,8 @@ impl Watched {
         Self::watch(process, url)
     }
 
-    /// Watches from a thread of its own: making large pictures keeps the test's own thread busy for seconds.
+    /// Watches from a thread of its own: making large pictures keeps the test's own thread busy for
+    /// seconds.
     fn watch(process: Worker, url: String) -> Self {
         let latencies = Arc::<Mutex<Vec<Duration>>>::default();
         let (address, seen) = (url.trim_start_matches("http://").to_owned(), Arc::downgrade(&latencies));
