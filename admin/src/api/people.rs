@@ -100,7 +100,7 @@ pub(crate) fn require_mail(state: &AppState) -> Result<(), ApiError> {
 }
 
 impl From<SignUp> for ApiError {
-    /// The refusal of somebody new.
+    /// Returns the refusal for somebody who may not make an account.
     fn from(sign_up: SignUp) -> Self {
         let detail = match sign_up {
             SignUp::Open | SignUp::Invited => {
