@@ -157,7 +157,7 @@ impl Db {
              set local idle_in_transaction_session_timeout = {}",
             self.idle_limit.as_millis()
         );
-        // A server that hangs answers neither a new connection nor an old one.
+        // A server that hangs responds neither on a new connection nor on an old one.
         let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }

@@ -15,7 +15,7 @@ use tests::TestApp;
 
 use self::{attack::Target, process::Watched};
 
-/// What the process may take in memory.
+/// The memory that the process may take.
 const LIMIT_KIB: u64 = 512 * 1024;
 
 async fn target(app: &TestApp, url: &str) -> Target {

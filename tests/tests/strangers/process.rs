@@ -68,7 +68,7 @@ impl Watched {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
-    /// How long its health took.
+    /// Returns the latencies of its health check.
     pub(super) fn latency(&self) -> String {
         let mut seen = self.latencies.lock().expect("no panic").clone();
         seen.sort();
