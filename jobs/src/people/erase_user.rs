@@ -153,16 +153,15 @@ mod tests {
         let bench = Bench::new(pool).await;
         let ada = person(&bench, "ada@example.com", None).await;
         let bob = person(&bench, "bob@example.com", None).await;
-        for (user_id, role) in [(ada, "full"), (bob, "read_only")] {
-            let sql = format!("update users set operator_role = '{role}' where id = $1");
-            bench.execute(&sql, user_id.0).await;
-        }
+        let make_full = "update users set operator_role = 'full' where id = $1";
+        bench.execute(make_full, ada.0).await;
+        bench.execute("update users set operator_role = 'read_only' where id = $1", bob.0).await;
         let job = erase(&bench, ada).await;
         assert_eq!(
             (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
             ("discarded", "last_owner")
         );
-        bench.execute("update users set operator_role = 'full' where id = $1", bob.0).await;
+        bench.execute(make_full, bob.0).await;
         let job = erase(&bench, ada).await;
         assert_eq!(bench.job(job).await.state, JobState::Completed);
         assert!(!is_there(&bench, ada).await && is_there(&bench, bob).await);

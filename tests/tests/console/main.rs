@@ -10,5 +10,6 @@ mod keyboard;
 mod pages;
 mod scripts;
 mod stage;
+mod stats;
 mod types;
 mod without_scripts;
