@@ -7,6 +7,7 @@ mod browser;
 mod budgets;
 mod controls;
 mod keyboard;
+mod million;
 mod pages;
 mod scripts;
 mod stage;
