@@ -108,7 +108,7 @@ pub(super) async fn find_due(
           extract(epoch from engine_now() - min(since) filter (where not is_held))::float8 as runnable,
           extract(epoch from engine_now() - min(timed_at))::float8 as timed
         from (
-          select queue, run_at, run_at as since, is_held, null as timed_at
+          select queue, run_at, run_at as since, is_held, null::timestamptz as timed_at
           from held
           union all
           select queue, run_at, dispatched_at, false, null
