@@ -215,7 +215,7 @@ pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await
 }
 
-/// Sends a form and returns the cookie of the answer: a session, or a sign-in that waits.
+/// Sends a form and returns the cookie of the response: a session, or a sign-in that waits.
 async fn cookie_from(app: &TestApp, path: &str, cookie: &str, form: &[(&str, &str)]) -> String {
     let request = app.anonymous(Method::POST, path).header("origin", &app.url).header("cookie", cookie);
     let answer = request.form(form).send().await.unwrap();

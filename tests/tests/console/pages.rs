@@ -56,7 +56,8 @@ pub(crate) async fn faults(tab: &Tab) -> Vec<String> {
     faults
 }
 
-/// Returns what is wrong with a page, under its name. That it is not there is no fault of `/nowhere`.
+/// Returns what is wrong with a page, under its name. That it is not there is no fault of
+/// `/nowhere`.
 async fn faults_of(tab: &Tab, what: &str) -> Vec<String> {
     let faults = faults(tab).await.into_iter().filter(|fault| !(what.contains("/nowhere") && fault.contains("404")));
     faults.map(|fault| format!("{what}: {fault}")).collect()
