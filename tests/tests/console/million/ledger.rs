@@ -80,7 +80,8 @@ const FIGURES: &str = "
     cross join (
       values ('posting', 'publish_post'), ('ai', 'write_caption'), ('media', 'render_overlay'), ('oauth', 'refresh_token'),
         ('default', 'send_mail'), ('default', 'count_figures')
-    ) as kinds (queue, kind)";
+    ) as kinds (queue, kind)
+    on conflict do nothing";
 
 /// Fills the ledger with `jobs` jobs, in steps.
 pub(super) async fn fill(app: &TestApp, jobs: i64) -> Filled {
