@@ -47,7 +47,8 @@ impl Job for EraseUser {
             return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
         }
         if user.operator_role.is_some() && operators::is_last_full_one(&mut tx, self.user_id).await? {
-            let words = "The person is the last operator who may do everything: give somebody else that role, then retry.";
+            let words =
+                "The person is the last operator who may do everything: give somebody else that role, then retry.";
             return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);

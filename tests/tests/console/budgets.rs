@@ -93,8 +93,7 @@ pub(crate) async fn weigh(app: &TestApp, cookie: &str, path: &str) -> Weight {
 #[sqlx::test(migrations = "../migrations")]
 async fn a_page_is_light(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let (cookie, staff) =
-        (cookie_of(&app, "ada@example.com").await, operator_cookie_of(&app, "ops@example.com").await);
+    let (cookie, staff) = (cookie_of(&app, "ada@example.com").await, operator_cookie_of(&app, "ops@example.com").await);
     stage::fill(&app, None).await;
     for (cookie, paths) in [(&cookie, SIGNED_IN), (&staff, OPERATORS)] {
         for path in paths {

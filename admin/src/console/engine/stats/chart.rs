@@ -116,9 +116,8 @@ impl Chart {
             (series.look, path)
         });
         let slowest = highest(times, series, |wait| wait.unwrap_or(0.0));
-        let slowest = slowest.map_or_else(String::new, |(time, ms)| {
-            format!(" The longest that is drawn: {}, {time}.", wait(Some(ms)))
-        });
+        let slowest = slowest
+            .map_or_else(String::new, |(time, ms)| format!(" The longest that is drawn: {}, {time}.", wait(Some(ms))));
         Self {
             summary: format!("{title}.{slowest}"),
             paths: paths.collect(),

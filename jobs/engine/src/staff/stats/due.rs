@@ -138,8 +138,7 @@ pub(super) async fn find_due(
     .await?;
     let waited = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
     let due = rows.into_iter().map(|row| {
-        let due =
-            Due { available: row.available.map(waited), runnable: row.runnable.map(waited), timed: row.timed };
+        let due = Due { available: row.available.map(waited), runnable: row.runnable.map(waited), timed: row.timed };
         (row.queue, due)
     });
     Ok(due.collect())

@@ -168,10 +168,7 @@ fn judge(signs: Signs) -> Option<Trouble> {
 }
 
 /// Returns those queues that seem to stand still and of which a job was taken within their patience.
-async fn list_taken_lately(
-    tx: &mut Tx,
-    found: &[(String, Trouble, Duration)],
-) -> Result<HashSet<String>, sqlx::Error> {
+async fn list_taken_lately(tx: &mut Tx, found: &[(String, Trouble, Duration)]) -> Result<HashSet<String>, sqlx::Error> {
     let still = found.iter().filter(|(_, trouble, _)| *trouble == Trouble::Standstill);
     let (queues, seconds): (Vec<String>, Vec<f64>) =
         still.map(|(queue, _, patience)| (queue.clone(), patience.as_secs_f64())).unzip();
