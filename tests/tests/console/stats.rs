@@ -13,10 +13,10 @@ async fn figures_are_drawn_and_stand_in_a_table(pool: PgPool) {
     assert!(status == 200 && html.contains("Nothing ended in this time") && !html.contains("<figure"), "{html}");
     stage::fill(&app, None).await;
     let (_, html) = get(&app, &cookie, "/jobs/stats").await;
-    assert_eq!((html.matches("<figure").count(), html.matches("<title>").count()), (3, 1 + 3 * 96), "a step each");
+    assert_eq!((html.matches("<figure").count(), html.matches("<title>").count()), (3, 1 + 3 * 24), "a step each");
     assert!(html.contains("aria-label=\"Work done. Done: ") && !html.contains("style="), "{html}");
     let table = html.split_once("Figures by time").unwrap().1.split_once("</table>").unwrap().0;
-    assert_eq!(table.matches("<tr>").count(), 1 + 96);
+    assert_eq!(table.matches("<tr>").count(), 1 + 24);
     assert!(html.contains("/jobs/stats?kind=write_caption\">Write caption</a>"), "{html}");
     assert!(!html.contains("The newest figures are from"), "{html}");
     let lately = "delete from job_figures where starts_at > engine_now() - interval '1 h' and $1::uuid is not null";

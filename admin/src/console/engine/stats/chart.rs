@@ -95,8 +95,8 @@ impl Chart {
     pub(super) fn of_waits(title: &'static str, times: &[String], series: &[Series<Option<f64>>]) -> Self {
         let known = || series.iter().flat_map(|series| series.values.iter().copied().flatten());
         let (least, most) = (known().fold(f64::MAX, f64::min), known().fold(0.0, f64::max));
-        let last = WAITS.len() - 1;
-        let high = WAITS.iter().position(|(ms, _)| *ms >= most).unwrap_or(last).max(1);
+        let longest = WAITS.len() - 1;
+        let high = WAITS.iter().position(|(ms, _)| *ms >= most).unwrap_or(longest).max(1);
         let low = WAITS.iter().rposition(|(ms, _)| *ms <= least).unwrap_or(0).min(high - 1);
         let (start, end) = (WAITS[low].0.log10(), WAITS[high].0.log10());
         let place = |ms: f64| {
@@ -109,7 +109,8 @@ impl Chart {
             for (at, wait) in series.values.iter().enumerate() {
                 if let Some(ms) = wait {
                     let command = if is_drawing { 'L' } else { 'M' };
-                    path += &format!("{command}{} {}H{}", at * STEP + 1, place(*ms), (at + 1) * STEP - 1);
+                    let step = [at * STEP + 1, (at + 1) * STEP - 1];
+                    path.extend([format!("{command}{} {}H{}", step[0], place(*ms), step[1])]);
                 }
                 is_drawing = wait.is_some();
             }
