@@ -202,6 +202,11 @@ impl ApiError {
         Self::conflict(ErrorCode::LastOwner, "A tenant needs at least one owner: make somebody else an owner first.")
     }
 
+    pub(crate) fn last_operator() -> Self {
+        let detail = "One operator who may do everything stays: give somebody else that role first.";
+        Self::conflict(ErrorCode::LastOwner, detail)
+    }
+
     pub(crate) fn not_configured(what: &str, setting: &str) -> Self {
         Self::conflict(
             ErrorCode::NotConfigured,

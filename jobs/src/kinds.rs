@@ -15,7 +15,7 @@ use crate::{
     people::{EraseUser, PrunePeople},
     posts::{DeleteStagedPictures, PublishPost},
     tenants::EraseTenant,
-    upkeep::{CountFigures, PruneHistory, PruneIdempotencyKeys},
+    upkeep::{CountFigures, IndexWords, PruneHistory, PruneIdempotencyKeys},
 };
 
 /// Every kind.
@@ -31,6 +31,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<SendMail>(),
     Kind::of::<ActOnJobs>(),
     Kind::of::<CountFigures>(),
+    Kind::of::<IndexWords>(),
     Kind::of::<PruneHistory>(),
     Kind::of::<PrunePeople>(),
     Kind::of::<EraseUser>(),
@@ -49,6 +50,7 @@ pub static KINDS: &[Kind] = &[
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
     Periodic::of::<CountFigures>("count_figures", "* * * * *"),
+    Periodic::of::<IndexWords>("index_words", "* * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),
     Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),

@@ -162,6 +162,7 @@ fn tabs(visitor: &Visitor) -> Vec<Place> {
         tab("Workers", "/jobs/workers"),
         tab("Periodic work", "/jobs/periodic"),
         tab("Parked accounts", "/jobs/parked"),
+        tab("Figures", "/jobs/stats"),
     ]
 }
 

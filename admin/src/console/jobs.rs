@@ -28,6 +28,7 @@ use self::{
 };
 pub(super) use self::{
     bulk::{act_on_matching, act_on_selected, show_matching},
+    filter::{kind_choices, queue_choices, unfit},
     job::{act, show as show_job},
     settle::submit as settle_effect,
 };
@@ -85,7 +86,7 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
         Scope::Tenant(id) => (stats::tenant_counts(&mut tx, id).await?.into_iter().collect(), None, BTreeMap::new()),
         Scope::System => {
             let board = stats::read_board(&mut tx).await?;
-            let reds = counts::reds(&board, stats::oldest_due(&mut tx).await?);
+            let reds = counts::reds(&board);
             let counts = counts::of_all(&board, stats::finished_lately(&mut tx).await?);
             (counts, Some(reds), names(&mut tx, &listed.jobs).await?)
         }
@@ -99,8 +100,8 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
     let next = |place: (_, _)| visitor.to(&filter.address_with("/jobs", "after", &encode(&place)));
     Ok(BoardPage {
         frame: Frame::new(state, visitor, "Jobs").await?,
-        kinds: filter::kind_choices(),
-        queues: filter::queue_choices(),
+        kinds: kind_choices(),
+        queues: queue_choices(),
         state_choices: filter::state_choices(),
         rows: listed.jobs.iter().map(|job| Row::of(job, visitor, &tenants, now)).collect(),
         next: listed.next.map(next),

@@ -130,8 +130,9 @@ fn add_pages(described: &mut Value) {
 }
 
 /// Describes the messages of a stream. The framework describes a list of events; each event arrives
-/// as the JSON text of a message.
+/// as the JSON text of a message. Messages have an id if the operation takes the last one.
 fn describe_messages(described: &mut Value) {
+    let has_ids = items_mut(described, "parameters").any(|parameter| parameter["name"] == "Last-Event-ID");
     let Some(stream) = described.pointer_mut("/responses/200/content/text~1event-stream/schema") else {
         return;
     };
@@ -141,7 +142,6 @@ fn describe_messages(described: &mut Value) {
         "description": "One message of the stream.",
         "required": ["data"],
         "properties": {
-            "id": { "type": "string", "description": "The number to send as `Last-Event-ID`." },
             "event": { "type": "string", "description": "The type of the message." },
             "data": {
                 "type": "string",
@@ -151,6 +151,10 @@ fn describe_messages(described: &mut Value) {
             },
         },
     });
+    if has_ids {
+        let id = json!({ "type": "string", "description": "The number to send as `Last-Event-ID`." });
+        stream["properties"]["id"] = id;
+    }
 }
 
 /// Adds the bounds that every list has.

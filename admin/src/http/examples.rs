@@ -32,6 +32,7 @@ const TEXTS: &[(&str, &str)] = &[
     ("error", "Facebook asks us to slow down."),
     ("error_class", "rate"),
     ("event", "progress"),
+    ("filter", r#"{"state": "executing"}"#),
     ("first_name", "Ada"),
     ("Idempotency-Key", "4f1c2d6e-order-17"),
     ("key", "lk_6q2wJx0hN3"),

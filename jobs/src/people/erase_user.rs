@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::store;
+use super::{operators, store};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
@@ -37,13 +37,18 @@ impl Job for EraseUser {
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         let mut tx = cx.begin().await?;
         tx.hold().await?;
-        if store::get(&mut tx, self.user_id).await?.is_none() {
+        let Some(user) = store::get(&mut tx, self.user_id).await? else {
             return Ok(Done::nothing("the person is gone"));
-        }
+        };
         members::lock_owners_beside(&mut tx, self.user_id).await?;
         let owned = members::list_owned_alone(&mut tx, self.user_id).await?;
         if owned.iter().any(|(_, others)| *others > 0) {
             let words = "The person is the last owner of a tenant with other people in it: make one of them an owner, then retry.";
+            return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
+        }
+        if user.operator_role.is_some() && operators::is_last_full_one(&mut tx, self.user_id).await? {
+            let words =
+                "The person is the last operator who may do everything: give somebody else that role, then retry.";
             return Err(JobError::Fail(Cause::plain(CauseClass::LastOwner, words)));
         }
         let actor = Actor::job(cx.job_id(), Self::KIND);
@@ -142,5 +147,24 @@ mod tests {
             ("discarded", "last_owner")
         );
         assert!(is_there(&bench, user_id).await && tenant_is_there(&bench).await);
+    }
+
+    #[sqlx::test(migrations = "../migrations")]
+    async fn the_last_full_operator_stays_until_there_is_another(pool: PgPool) {
+        let bench = Bench::new(pool).await;
+        let ada = person(&bench, "ada@example.com", None).await;
+        let bob = person(&bench, "bob@example.com", None).await;
+        let make_full = "update users set operator_role = 'full' where id = $1";
+        bench.execute(make_full, ada.0).await;
+        bench.execute("update users set operator_role = 'read_only' where id = $1", bob.0).await;
+        let job = erase(&bench, ada).await;
+        assert_eq!(
+            (bench.job(job).await.state.name(), bench.error_class(job).await.as_str()),
+            ("discarded", "last_owner")
+        );
+        bench.execute(make_full, bob.0).await;
+        let job = erase(&bench, ada).await;
+        assert_eq!(bench.job(job).await.state, JobState::Completed);
+        assert!(!is_there(&bench, ada).await && is_there(&bench, bob).await);
     }
 }

@@ -117,19 +117,25 @@ pub async fn remove(tx: &mut Tx, services: &Services, actor: &Actor, user_id: Us
     Ok(())
 }
 
-/// Locks the full operators who can sign in, so that one stays if two leave at once. Returns the
-/// role that the person has.
+/// Makes sure that somebody else is a full operator if the person becomes something else. Returns
+/// the role that the person has.
 async fn leave_a_full_one(
     tx: &mut Tx,
     user_id: UserId,
     becomes: Option<OperatorRole>,
 ) -> Result<OperatorRole, OperatorError> {
-    let full = store::lock_full_operators(tx).await?;
+    let is_last = is_last_full_one(tx, user_id).await?;
     let before = store::get_operator(tx, user_id).await?.ok_or(OperatorError::Missing)?.role;
-    if becomes != Some(OperatorRole::Full) && full == [user_id] {
+    if becomes != Some(OperatorRole::Full) && is_last {
         return Err(OperatorError::Last);
     }
     Ok(before)
+}
+
+/// Locks the full operators who can sign in, so that one stays if two leave at once. Returns true
+/// if the person is the only one. Needs the system scope.
+pub(super) async fn is_last_full_one(tx: &mut Tx, user_id: UserId) -> Result<bool, sqlx::Error> {
+    Ok(store::lock_full_operators(tx).await? == [user_id])
 }
 
 fn entry(action: &str, user_id: UserId, details: serde_json::Value) -> Entry {

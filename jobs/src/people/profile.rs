@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Address, EraseUser, sessions, store};
+use super::{Address, EraseUser, operators, sessions, store};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, Enqueued, NewJob, Tx},
@@ -23,6 +23,9 @@ pub enum LeaveError {
     /// A tenant with other people would have no owner.
     #[error("the person is the last owner of a tenant with other people")]
     LastOwner,
+    /// Nobody else is an operator who may do everything.
+    #[error("the person is the last full operator")]
+    LastOperator,
     /// The job could not be enqueued.
     #[error("could not enqueue the job")]
     Enqueue(#[from] EnqueueError),
@@ -49,6 +52,9 @@ pub async fn leave(
     let owned = members::list_owned_alone(tx, user_id).await?;
     if owned.iter().any(|(_, others)| *others > 0) {
         return Err(LeaveError::LastOwner);
+    }
+    if user.operator_role.is_some() && operators::is_last_full_one(tx, user_id).await? {
+        return Err(LeaveError::LastOperator);
     }
     let enqueued = tx.enqueue(NewJob::new(TenantId::SYSTEM, &EraseUser { user_id })).await?;
     sessions::revoke_all(tx, user_id).await?;

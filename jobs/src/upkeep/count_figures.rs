@@ -89,6 +89,7 @@ mod tests {
             queue: None,
             kind: Some("noop".to_owned()),
             by: Series::All,
+            step: None,
         };
         let mut tx = bench.engine.db.system().await.unwrap();
         let hours = figures::list_figures(&mut tx, &query).await.unwrap();

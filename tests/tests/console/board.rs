@@ -26,7 +26,8 @@ async fn state_of(app: &TestApp, id: Uuid) -> String {
     sqlx::query_scalar(sql).bind(id).fetch_one(&mut *tx).await.unwrap()
 }
 
-async fn get(app: &TestApp, cookie: &str, path: &str) -> (u16, String) {
+/// Asks for a page. Returns its status and its HTML.
+pub(crate) async fn get(app: &TestApp, cookie: &str, path: &str) -> (u16, String) {
     let request = app.anonymous(Method::GET, path).header("cookie", cookie).header("accept", "text/html");
     let answer = request.send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
@@ -174,7 +175,7 @@ async fn everybody_sees_and_does_what_they_may(pool: PgPool) {
     assert!(status == 200 && page.contains("No jobs yet") && !page.contains("All quiet"), "{page}");
     let theirs = own.replacen("/jobs?", &format!("/jobs/{}?", stage.failed), 1);
     assert_eq!(get(&app, &ada, &theirs).await.0, 404);
-    for operators in ["/jobs/queues", "/jobs/workers", "/jobs/periodic", "/tenants"] {
+    for operators in ["/jobs/queues", "/jobs/workers", "/jobs/periodic", "/jobs/stats", "/tenants"] {
         assert_eq!(get(&app, &ada, &own.replacen("/jobs", operators, 1)).await.0, 403, "{operators}");
     }
 }

@@ -7,7 +7,11 @@ use reqwest::{Method, Response};
 use sqlx::PgPool;
 use tests::TestApp;
 
-use super::{browser::cookie_of, pages::SIGNED_IN};
+use super::{
+    browser::{cookie_of, operator_cookie_of},
+    pages::{OPERATORS, SIGNED_IN},
+    stage,
+};
 
 const KB: usize = 1024;
 const SCRIPTS: usize = 30 * KB;
@@ -21,7 +25,7 @@ fn compressed(text: &[u8]) -> usize {
     encoder.finish().unwrap().len()
 }
 
-async fn get(app: &TestApp, cookie: &str, path: &str) -> Response {
+pub(crate) async fn get(app: &TestApp, cookie: &str, path: &str) -> Response {
     let request = app.anonymous(Method::GET, path).header("cookie", cookie).header("accept", "text/html");
     request.send().await.unwrap()
 }
@@ -42,37 +46,59 @@ fn assets_in(text: &str, folder: &str) -> Vec<String> {
         .collect()
 }
 
+/// The compressed size of a page, with all that it loads.
+#[derive(Debug, Default)]
+pub(crate) struct Weight {
+    pub(crate) html: usize,
+    pub(crate) scripts: usize,
+    pub(crate) styles: usize,
+    pub(crate) requests: usize,
+}
+
+/// Weighs a page.
+///
+/// # Panics
+/// If it is too heavy.
+pub(crate) async fn weigh(app: &TestApp, cookie: &str, path: &str) -> Weight {
+    let html = page(app, cookie, path).await;
+    let mut waiting = assets_in(&html, "");
+    let folder = waiting[0].rsplit_once('/').unwrap().0.to_owned();
+    let (mut loaded, mut weight) =
+        (Vec::new(), Weight { html: compressed(html.as_bytes()), requests: 1, ..Weight::default() });
+    while let Some(address) = waiting.pop() {
+        if loaded.contains(&address) {
+            continue;
+        }
+        let answer = app.anonymous(Method::GET, &address).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{address}");
+        assert_eq!(answer.headers()["cache-control"], "public, max-age=31536000, immutable");
+        let text = answer.text().await.unwrap();
+        match address.rsplit('.').next() {
+            Some("js") => {
+                weight.scripts += compressed(text.as_bytes());
+                waiting.extend(assets_in(&text, &folder));
+            }
+            Some("css") => weight.styles += compressed(text.as_bytes()),
+            Some(_) | None => {}
+        }
+        loaded.push(address);
+    }
+    weight.requests += loaded.len();
+    assert!(weight.html <= HTML && weight.requests <= REQUESTS, "{path}: {weight:?}");
+    assert!(weight.scripts > 0 && weight.scripts <= SCRIPTS, "{path}: {weight:?}");
+    assert!(weight.styles > 0 && weight.styles <= STYLES, "{path}: {weight:?}");
+    weight
+}
+
 #[sqlx::test(migrations = "../migrations")]
 async fn a_page_is_light(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    let cookie = cookie_of(&app, "ada@example.com").await;
-    for path in SIGNED_IN {
-        let html = page(&app, &cookie, path).await;
-        assert!(compressed(html.as_bytes()) <= HTML, "{path}");
-        let mut waiting = assets_in(&html, "");
-        let folder = waiting[0].rsplit_once('/').unwrap().0.to_owned();
-        let (mut loaded, mut scripts, mut styles) = (Vec::new(), 0, 0);
-        while let Some(address) = waiting.pop() {
-            if loaded.contains(&address) {
-                continue;
-            }
-            let answer = app.anonymous(Method::GET, &address).send().await.unwrap();
-            assert_eq!(answer.status(), 200, "{address}");
-            assert_eq!(answer.headers()["cache-control"], "public, max-age=31536000, immutable");
-            let text = answer.text().await.unwrap();
-            match address.rsplit('.').next() {
-                Some("js") => {
-                    scripts += compressed(text.as_bytes());
-                    waiting.extend(assets_in(&text, &folder));
-                }
-                Some("css") => styles += compressed(text.as_bytes()),
-                Some(_) | None => {}
-            }
-            loaded.push(address);
+    let (cookie, staff) = (cookie_of(&app, "ada@example.com").await, operator_cookie_of(&app, "ops@example.com").await);
+    stage::fill(&app, None).await;
+    for (cookie, paths) in [(&cookie, SIGNED_IN), (&staff, OPERATORS)] {
+        for path in paths {
+            weigh(&app, cookie, path).await;
         }
-        assert!(scripts > 0 && scripts <= SCRIPTS, "{path}: {scripts}");
-        assert!(styles > 0 && styles <= STYLES, "{path}: {styles}");
-        assert!(loaded.len() < REQUESTS, "{path}: {loaded:?}");
     }
     let packed = app.anonymous(Method::GET, &assets_in(&page(&app, &cookie, "/me").await, "")[0]);
     let packed = packed.header("accept-encoding", "gzip").send().await.unwrap();

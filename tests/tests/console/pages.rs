@@ -26,6 +26,8 @@ pub(crate) const OPERATORS: &[&str] = &[
     "/jobs/workers",
     "/jobs/periodic",
     "/jobs/parked",
+    "/jobs/stats",
+    "/jobs/stats?span=month&kind=noop",
     "/audit",
     "/tenants",
 ];

@@ -1,6 +1,10 @@
 //! A ledger with jobs in every state, workers, a parked account and a key, to look at.
 
-use jobs::{engine::Tx, ids::TenantId};
+use chrono::TimeDelta;
+use jobs::{
+    engine::{Tx, figures as engine_figures},
+    ids::TenantId,
+};
 use serde_json::{Value, json};
 use tests::TestApp;
 use uuid::Uuid;
@@ -90,6 +94,7 @@ pub(crate) async fn fill(app: &TestApp, words: Option<&str>) -> Stage {
         story(&mut tx, tenant_id, failed, attempt, &too_large, &said("The picture has 12 MB.")).await;
     }
     park(&mut tx, tenant_id, account.0, &said("Facebook asks for a pause.")).await;
+    figures(&mut tx).await;
     tx.commit().await.unwrap();
     Stage { failed, unknown }
 }
@@ -157,4 +162,20 @@ async fn park(tx: &mut Tx, tenant_id: TenantId, account: Uuid, reason: &str) {
     let sql = "insert into parked_accounts (tenant_id, account_id, until, reason)
         values ($1, $2, engine_now() + interval '20 min', $3)";
     sqlx::query(sql).bind(tenant_id.0).bind(account).bind(failure(reason)).execute(&mut **tx).await.unwrap();
+}
+
+/// Writes figures of the last day, with a rush and some failures.
+async fn figures(tx: &mut Tx) {
+    let sql = "insert into job_figures (resolution, starts_at, queue, kind, completed, failures, discarded, waits)
+        select 'minute', date_trunc('minute', engine_now()) - make_interval(mins => 5 * ago), queue, kind,
+          (share * (20 + 15 * sin(ago / 20.0)))::int, case when ago between 60 and 80 then ago % 7 else 0 end,
+          case when ago between 60 and 80 then ago % 2 else 0 end,
+          jsonb_build_object(18 + ago % 5, 30, 34 + ago / 20, 3)
+        from generate_series(0, 287) as ago
+        cross join (
+          values ('posting', 'publish_post', 1), ('ai', 'write_caption', 2), ('media', 'render_overlay', 1)
+        ) as kinds (queue, kind, share)";
+    sqlx::query(sql).execute(&mut **tx).await.unwrap();
+    let now = tx.now().await.unwrap();
+    engine_figures::count_hours(tx, now - TimeDelta::days(1), now).await.unwrap();
 }

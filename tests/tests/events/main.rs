@@ -184,6 +184,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
     let expected = [
         "anchor_audit_log",
         "count_figures",
+        "index_words",
         "prune_history",
         "prune_idempotency_keys",
         "prune_people",

@@ -43,8 +43,19 @@ async fn an_invited_operator_signs_in_and_is_removed(pool: PgPool) {
     assert_eq!(app.call(&ada, Method::DELETE, &path, json!({})).await.0, 404);
     let (_, me) = app.call(&ada, Method::GET, "operators", json!({})).await;
     let path = format!("operators/{}", me["items"][0]["user_id"].as_str().unwrap());
-    let (status, problem) = app.call(&ada, Method::DELETE, &path, json!({})).await;
-    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("last_owner")), "{problem}");
+    for (method, path, body) in [
+        (Method::DELETE, path.as_str(), json!({})),
+        (Method::PATCH, path.as_str(), json!({ "role": "read_only" })),
+        (Method::DELETE, "auth/me?confirm=ada@example.com", json!({})),
+    ] {
+        let (status, problem) = app.call(&ada, method, path, body).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("last_owner")), "{path}: {problem}");
+    }
+    assert_eq!(app.call(&ada, Method::GET, "operators", json!({})).await.0, 200, "still signed in");
+    app.operator("cora@example.com").await;
+    assert_eq!(app.call(&ada, Method::DELETE, "auth/me?confirm=ada@example.com", json!({})).await.0, 202);
+    app.bench.drain().await;
+    assert_eq!(app.call(&ada, Method::GET, "operators", json!({})).await.0, 401, "erased");
 }
 
 #[sqlx::test(migrations = "../migrations")]

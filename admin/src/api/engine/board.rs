@@ -85,7 +85,7 @@ pub(crate) struct BoardView {
     /// The queues whose work is not consumed.
     late_queues: Vec<LateQueueView>,
     /// The number of live workers.
-    live_workers: usize,
+    live_workers: i64,
     /// True if nothing needs an operator: no worker died, no queue is late, nothing is unknown or
     /// parked, no job waits for a person, and none was discarded within the last day.
     is_quiet: bool,
@@ -103,6 +103,7 @@ impl From<Board> for BoardView {
             .map(|(queue, trouble)| LateQueueView { queue, trouble: trouble.into() })
             .collect();
         let alerts = &board.alerts;
+        let live_workers = alerts.live_workers;
         let is_quiet = late_queues.is_empty()
             && [
                 alerts.dead_workers,
@@ -113,7 +114,7 @@ impl From<Board> for BoardView {
             ]
             .iter()
             .all(|count| count.count == 0);
-        Self { queues, alerts: board.alerts.into(), late_queues, live_workers: board.live_workers, is_quiet }
+        Self { queues, alerts: board.alerts.into(), late_queues, live_workers, is_quiet }
     }
 }
 

@@ -86,7 +86,8 @@ impl BoardStreamApi {
     ///
     /// The first messages have the whole state; later ones come when something changed, every two
     /// seconds at most. With `filter`, the stream has changed jobs too. It is cut after 15 minutes,
-    /// and when the process stops: ask again, and it begins anew. For operators.
+    /// and when the process stops: ask again. Messages have no ids and `Last-Event-ID` has no
+    /// effect, since each stream begins with the whole state again. For operators.
     #[oai(path = "/board/events", method = "get", operation_id = "stream_board")]
     #[expect(clippy::unused_async, reason = "the framework wants operations to be async")]
     async fn stream(

@@ -145,6 +145,7 @@ impl FiguresApi {
             queue: queue.0,
             kind: kind.0,
             by: SeriesBy::series(by.0),
+            step: None,
         };
         check_span(&query)?;
         let points = figures::list_figures(&mut tx, &query).await?.into_iter().map(PointView::from).collect();

@@ -101,7 +101,8 @@ impl MeApi {
     /// Erase one's own account, and the tenants that nobody else is in.
     ///
     /// A job erases them. This cannot be undone. If the person is the last owner of a tenant with
-    /// other people, one of those has to become an owner first.
+    /// other people, one of those has to become an owner first. The last operator who may do
+    /// everything stays.
     #[oai(path = "/auth/me", method = "delete", operation_id = "delete_me")]
     async fn delete(
         &self,
@@ -170,6 +171,7 @@ impl From<LeaveError> for ApiError {
                 Self::unprocessable(ErrorCode::NotConfirmed, "confirm: it should be your own email address.")
             }
             LeaveError::LastOwner => Self::last_owner(),
+            LeaveError::LastOperator => Self::last_operator(),
             LeaveError::Enqueue(error) => error.into(),
             LeaveError::Database(error) => error.into(),
         }

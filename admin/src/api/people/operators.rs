@@ -224,10 +224,7 @@ impl From<OperatorError> for ApiError {
             OperatorError::Already => {
                 Self::conflict(ErrorCode::AlreadyMember, "They are an operator already: change their role instead.")
             }
-            OperatorError::Last => Self::conflict(
-                ErrorCode::LastOwner,
-                "One operator who may do everything stays: give somebody else that role first.",
-            ),
+            OperatorError::Last => Self::last_operator(),
             OperatorError::Throttled(error) => error.into(),
             OperatorError::Database(error) => error.into(),
         }

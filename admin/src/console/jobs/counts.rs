@@ -86,7 +86,7 @@ fn shown(count: Count) -> String {
 }
 
 /// Returns what waits for a person, for operators. Nothing means that all is quiet.
-pub(super) fn reds(board: &Board, late: BTreeMap<String, Duration>) -> Vec<Red> {
+pub(super) fn reds(board: &Board) -> Vec<Red> {
     let mut reds = Vec::new();
     let mut add = |count: Count, one: &str, many: &str, address: &str| {
         if count.count > 0 {
@@ -100,10 +100,10 @@ pub(super) fn reds(board: &Board, late: BTreeMap<String, Duration>) -> Vec<Red> 
     add(alerts.discarded_lately, "job failed within a day", "jobs failed within a day", "/jobs?state=discarded");
     add(alerts.dead_workers, "worker died within an hour", "workers died within an hour", "/jobs/workers");
     add(alerts.parked_accounts, "account is parked", "accounts are parked", "/jobs/parked");
-    for (queue, waited) in late.into_iter().filter(|(_, waited)| *waited > LATE) {
-        let waited = TimeDelta::from_std(waited).unwrap_or(TimeDelta::MAX);
+    for (queue, waited) in board.oldest_due.iter().filter(|(_, waited)| **waited > LATE) {
+        let waited = TimeDelta::from_std(*waited).unwrap_or(TimeDelta::MAX);
         let words = format!("is late by {}", words::duration(waited));
-        reds.push(Red { count: words::of_name(&queue), words, address: "/jobs/queues".to_owned() });
+        reds.push(Red { count: words::of_name(queue), words, address: "/jobs/queues".to_owned() });
     }
     for (queue, trouble) in &board.late_queues {
         let words = trouble_words(queue, *trouble);

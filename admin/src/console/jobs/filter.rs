@@ -128,7 +128,7 @@ impl Filter {
 }
 
 /// Returns the choices of the field for kinds: the value and the words.
-pub(super) fn kind_choices() -> Vec<(String, String)> {
+pub(in crate::console) fn kind_choices() -> Vec<(String, String)> {
     let mut choices: Vec<_> =
         kinds::KINDS.iter().map(|kind| (kind.name.to_owned(), words::of_name(kind.name))).collect();
     choices.sort();
@@ -141,7 +141,7 @@ pub(super) fn state_choices() -> Vec<(String, String)> {
 }
 
 /// Returns the choices of the field for queues.
-pub(super) fn queue_choices() -> Vec<(String, String)> {
+pub(in crate::console) fn queue_choices() -> Vec<(String, String)> {
     queues::ALL.iter().map(|queue| (queue.name().to_owned(), words::of_name(queue.name()))).collect()
 }
 
@@ -149,7 +149,8 @@ fn named_state(field: &str, name: &str) -> Result<JobState, ApiError> {
     JobState::ALL.into_iter().find(|state| state.name() == name).ok_or_else(|| unfit(field, "one of the list"))
 }
 
-fn unfit(name: &str, rule: &str) -> ApiError {
+/// Refuses the value of a filter.
+pub(in crate::console) fn unfit(name: &str, rule: &str) -> ApiError {
     ApiError::bad_request(ErrorCode::Malformed, format!("The filter \"{name}\" should be {rule}."))
 }
 

@@ -66,7 +66,7 @@ pub enum CauseClass {
     Limit,
     /// Something else has to end first.
     Busy,
-    /// A tenant would be left without an owner.
+    /// A tenant would be left without an owner, or Linecook without a full operator.
     LastOwner,
 }
 

@@ -72,6 +72,8 @@ pub struct FiguresQuery {
     pub kind: Option<String>,
     /// The series to divide them into.
     pub by: Series,
+    /// The time over which points are added up, from `since` on. `None`: not at all.
+    pub step: Option<TimeDelta>,
 }
 
 /// The figures of a minute or an hour.
@@ -92,6 +94,11 @@ pub struct FiguresRow {
     pub wait_p95_ms: Option<f64>,
 }
 
+/// Returns the newest minute of which something was counted.
+pub async fn find_newest(conn: &mut PgConnection) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
+    sqlx::query_scalar!("select max(starts_at) from job_figures where resolution = 'minute'").fetch_one(conn).await
+}
+
 /// Lists figures by time and series. Times without any work are left out.
 pub async fn list_figures(conn: &mut PgConnection, query: &FiguresQuery) -> Result<Vec<FiguresRow>, sqlx::Error> {
     let (is_by_queue, is_by_kind) = (query.by == Series::Queue, query.by == Series::Kind);
@@ -99,8 +106,9 @@ pub async fn list_figures(conn: &mut PgConnection, query: &FiguresQuery) -> Resu
         FiguresRow,
         r#"
         with chosen as (
-          select starts_at, case when $6 then queue when $7 then kind else '' end as series, completed, cancelled, discarded,
-            failures, waits
+          select case when $8::float8 is null then starts_at else date_bin(make_interval(secs => $8), starts_at, $2) end as starts_at,
+            case when $6 then queue when $7 then kind else '' end as series, completed, cancelled, discarded, failures,
+            waits
           from job_figures
           where resolution = $1 and starts_at >= $2 and starts_at < $3
             and ($4::text is null or queue = $4)
@@ -142,7 +150,8 @@ pub async fn list_figures(conn: &mut PgConnection, query: &FiguresQuery) -> Resu
         query.queue,
         query.kind,
         is_by_queue,
-        is_by_kind
+        is_by_kind,
+        query.step.map(TimeDelta::as_seconds_f64)
     )
     .fetch_all(conn)
     .await

@@ -13,6 +13,7 @@ mod resume;
 mod swap;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use act::{Acted, ActedJob, act, act_on, cancel, preview, retry};
 pub use detail::{AttemptRow, Children, EffectRow, children, list_attempts, list_effects};
@@ -23,6 +24,7 @@ pub use plan::Action;
 pub use resolve::{Resolution, Resolved, resolve};
 pub use resume::resume_accounts;
 pub use swap::{Swapped, swap_claims};
+pub use words::index_words;
 
 use crate::{EffectState, JobState};
 

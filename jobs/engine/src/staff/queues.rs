@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::{Tx, dispatch::QueueLimits};
+use crate::Tx;
 
 /// A queue's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,19 +17,6 @@ pub struct QueueRow {
     pub max_per_minute: Option<i32>,
     pub rest_seconds: Option<i32>,
     pub shares_slots: bool,
-}
-
-impl QueueRow {
-    /// Returns the limits while live workers have `slots` slots.
-    pub(super) fn limits(&self, slots: i64) -> QueueLimits {
-        let limits = QueueLimits {
-            max_running: self.max_running,
-            max_per_tenant: self.max_per_tenant,
-            max_per_account: self.max_per_account,
-            max_shared: None,
-        };
-        if self.shares_slots { limits.sharing(usize::try_from(slots).unwrap_or(0)) } else { limits }
-    }
 }
 
 /// Changes of limits. `None` keeps a limit, `Some(None)` removes it.

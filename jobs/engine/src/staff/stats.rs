@@ -10,7 +10,7 @@ mod queues;
 mod tenant;
 mod workers;
 
-pub use alerts::{Alerts, count_alerts};
+pub use alerts::Alerts;
 pub use board::{Board, read_board};
 pub use due::oldest_due;
 pub use health::{Trouble, find_troubles};

@@ -15,6 +15,7 @@ pub(super) const TABLES: &[&str] = &[
     "job_events",
     "job_attempts",
     "job_history",
+    "jobs_to_index",
     "job_words",
     "effects",
     "parked_accounts",

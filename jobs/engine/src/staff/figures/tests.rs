@@ -42,7 +42,7 @@ async fn count(bench: &Bench, since: &str, until: &str) {
 
 async fn list(bench: &Bench, resolution: Resolution, by: Series) -> Vec<FiguresRow> {
     let (since, until) = (time("00:00:00"), time("23:00:00"));
-    let query = FiguresQuery { resolution, since, until, queue: None, kind: None, by };
+    let query = FiguresQuery { resolution, since, until, queue: None, kind: None, by, step: None };
     let mut tx = bench.engine.db.system().await.unwrap();
     list_figures(&mut tx, &query).await.unwrap()
 }
@@ -106,4 +106,27 @@ async fn old_figures_are_deleted(pool: PgPool) {
     let mut tx = bench.engine.db.system().await.unwrap();
     assert_eq!(prune_figures(&mut tx, 1_000).await.unwrap(), 1, "of the minute; the hour stays");
     assert_eq!(prune_figures(&mut tx, 1_000).await.unwrap(), 0);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn points_are_added_up_over_a_longer_time(pool: PgPool) {
+    let bench = Bench::new(pool, KINDS).await;
+    for (at, ms) in [("10:00:30", 100.0), ("10:14:30", 100.0), ("10:15:30", 8_000.0)] {
+        ended(&bench, "default", "completed", at, &[ms]).await;
+    }
+    count(&bench, "10:00:00", "10:20:00").await;
+    let query = FiguresQuery {
+        resolution: Resolution::Minute,
+        since: time("10:00:00"),
+        until: time("11:00:00"),
+        queue: None,
+        kind: None,
+        by: Series::All,
+        step: Some(TimeDelta::minutes(15)),
+    };
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let points = list_figures(&mut tx, &query).await.unwrap();
+    assert_eq!(sums(&points), [(time("10:00:00"), "", 2, 0), (time("10:15:00"), "", 1, 0)]);
+    assert!(points[0].wait_p95_ms < points[1].wait_p50_ms, "{points:?}");
+    assert_eq!(find_newest(&mut tx).await.unwrap(), Some(time("10:15:00")));
 }

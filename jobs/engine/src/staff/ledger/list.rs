@@ -73,7 +73,8 @@ async fn plan_by_index(conn: &mut PgConnection) -> Result<(), sqlx::Error> {
 /// `$1` to `$12`.
 ///
 /// Each part is sorted and limited by itself, so that an index is read as far as needed and no
-/// further. Running jobs are in no index for lists and are all read.
+/// further. Running jobs are in no index for lists and are all read. Finished jobs whose words are
+/// not written yet are read with those that have the word.
 macro_rules! looked_at {
     ($select:literal, $and:literal, $macro:ident ! ($($row:ty,)?), $($argument:expr),* $(,)?) => {
         sqlx::$macro!(
@@ -149,6 +150,27 @@ macro_rules! looked_at {
                   select * from job_history where id = found.job_id offset 0
                 ) h
                 order by found.created_at desc, found.job_id desc
+                limit $9
+              )
+              union all
+              (
+                select waits.job_id, h.tenant_id, h.kind, h.queue, h.args, h.state, h.priority, h.account_id, h.run_at, h.attempt,
+                  h.failures, h.crashes, h.poison, h.worker_id, h.parent_id, 0 as pending, h.failed_children, null,
+                  h.cancel_requested_at, h.result, h.error, waits.created_at, h.started_at, h.ended_at
+                from (
+                  select created_at, job_id
+                  from jobs_to_index
+                  where $2::boolean is distinct from false and $11::text is not null
+                    and ($5::timestamptz is null or created_at >= $5)
+                    and ($6::timestamptz is null or created_at < $6)
+                    and ($7::timestamptz is null or (created_at, job_id) < ($7, $8::uuid))
+                  order by created_at desc, job_id desc
+                  limit $9
+                ) waits
+                cross join lateral (
+                  select * from job_history where id = waits.job_id offset 0
+                ) h
+                order by waits.created_at desc, waits.job_id desc
                 limit $9
               )
               order by created_at desc, id desc

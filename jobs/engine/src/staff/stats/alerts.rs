@@ -1,6 +1,6 @@
 //! Counts of what needs an operator.
 
-use super::{Count, MAX_COUNT, queues::plan_by_index};
+use super::{Count, MAX_COUNT};
 use crate::Tx;
 
 /// The most discarded jobs, the newest first, of which is asked when they ended.
@@ -9,6 +9,8 @@ const MAX_LATELY: i64 = 1_000;
 /// Counts of what needs an operator. Each ends at [`MAX_COUNT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Alerts {
+    /// Live workers.
+    pub live_workers: i64,
     /// Workers that died within the last hour.
     pub dead_workers: Count,
     /// Discarded jobs that are kept.
@@ -23,12 +25,14 @@ pub struct Alerts {
     pub parked_accounts: Count,
 }
 
-/// Counts what needs an operator, in one statement. Needs the system scope.
-pub async fn count_alerts(tx: &mut Tx) -> Result<Alerts, sqlx::Error> {
-    plan_by_index(tx).await?;
+/// Counts what needs an operator, after `plan_by_index`.
+pub(super) async fn count_alerts(tx: &mut Tx) -> Result<Alerts, sqlx::Error> {
     let row = sqlx::query!(
         r#"
         select
+          (
+            select count(*) from workers where clock_timestamp() between renewed_at and expires_at
+          ) as "live_workers!",
           (
             select count(*)
             from workers
@@ -62,6 +66,7 @@ pub async fn count_alerts(tx: &mut Tx) -> Result<Alerts, sqlx::Error> {
     .await?;
     let count = |count: i64| Count { count: count.min(MAX_COUNT), is_exact: count <= MAX_COUNT };
     Ok(Alerts {
+        live_workers: row.live_workers,
         dead_workers: count(row.dead_workers),
         discarded: count(row.discarded),
         discarded_lately: Count { count: row.discarded_lately, is_exact: row.discarded_lately < MAX_LATELY },

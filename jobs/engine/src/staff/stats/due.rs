@@ -12,33 +12,44 @@ const MAX_LANES: i32 = 5_000;
 /// themselves.
 const MAX_TIMED: i64 = 10_000;
 
-/// Returns the time that the oldest due job of each queue has waited, promoted or not. Queues
-/// without due work are left out. Reads the first job of each lane, of at most 5,000 lanes per
-/// queue.
-pub async fn oldest_due(tx: &mut Tx) -> Result<BTreeMap<String, Duration>, sqlx::Error> {
-    let mut oldest = oldest_available(tx, None).await?;
-    for (queue, overdue) in earliest_timed(tx, Duration::ZERO).await? {
-        let overdue = Duration::try_from_secs_f64(overdue).unwrap_or_default();
-        let known = oldest.entry(queue).or_default();
-        *known = overdue.max(*known);
-    }
-    Ok(oldest)
+/// The due work of a queue.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Due {
+    /// The time that the oldest available job has waited.
+    available: Option<Duration>,
+    /// The same without lanes that a limit, a rest or a park holds back. Released jobs count from
+    /// their release.
+    pub(super) runnable: Option<Duration>,
+    /// The seconds that the earliest job with a time has been due; negative before its time.
+    pub(super) timed: Option<f64>,
 }
 
-/// Returns the time that the oldest available job of each queue has waited. Given limits, leaves
-/// out lanes that a limit, a rest or a park holds back, and counts released jobs from their
-/// release.
+impl Due {
+    /// Returns the time that the oldest due job has waited, promoted or not.
+    pub(super) fn oldest(self) -> Option<Duration> {
+        let timed = self.timed.and_then(|overdue| Duration::try_from_secs_f64(overdue).ok());
+        self.available.max(timed)
+    }
+}
+
+/// Returns the time that the oldest due job of each queue has waited, promoted or not. Queues without
+/// due work are left out. Reads the first job of each lane, of at most 5,000 lanes per queue.
+pub async fn oldest_due(tx: &mut Tx) -> Result<BTreeMap<String, Duration>, sqlx::Error> {
+    let due = find_due(tx, &BTreeMap::new(), Duration::ZERO).await?;
+    Ok(due.into_iter().filter_map(|(queue, due)| Some((queue, due.oldest()?))).collect())
+}
+
+/// Finds the due work of each queue under its limits, and jobs that are due within `ahead`.
 #[expect(clippy::too_many_lines, reason = "one statement")]
-pub(super) async fn oldest_available(
+pub(super) async fn find_due(
     tx: &mut Tx,
-    limits: Option<&BTreeMap<String, QueueLimits>>,
-) -> Result<BTreeMap<String, Duration>, sqlx::Error> {
-    let runnable = limits.is_some();
-    let limits: Vec<(&String, &QueueLimits)> = limits.into_iter().flatten().collect();
-    let queues: Vec<String> = limits.iter().map(|(queue, _)| (*queue).clone()).collect();
-    let tenant: Vec<Option<i32>> = limits.iter().map(|(_, limits)| limits.max_per_tenant).collect();
-    let account: Vec<Option<i32>> = limits.iter().map(|(_, limits)| limits.max_per_account).collect();
-    let shared: Vec<Option<i32>> = limits.iter().map(|(_, limits)| limits.max_shared).collect();
+    limits: &BTreeMap<String, QueueLimits>,
+    ahead: Duration,
+) -> Result<BTreeMap<String, Due>, sqlx::Error> {
+    let queues: Vec<String> = limits.keys().cloned().collect();
+    let tenant: Vec<Option<i32>> = limits.values().map(|limits| limits.max_per_tenant).collect();
+    let account: Vec<Option<i32>> = limits.values().map(|limits| limits.max_per_account).collect();
+    let shared: Vec<Option<i32>> = limits.values().map(|limits| limits.max_shared).collect();
     let rows = sqlx::query!(
         r#"
         with recursive lanes as (
@@ -88,53 +99,47 @@ pub(super) async fn oldest_available(
                 where parked.tenant_id = lanes.tenant_id and parked.account_id = lanes.lane and parked.until > engine_now()
               ) as is_held
           from lanes
-          left join unnest($4::text[], $5::int[], $6::int[], $7::int[]) as max (queue, tenant, account, shared)
+          left join unnest($3::text[], $4::int[], $5::int[], $6::int[]) as max (queue, tenant, account, shared)
             on max.queue = lanes.queue
           left join busy on busy.queue = lanes.queue and busy.tenant_id = lanes.tenant_id and busy.lane = lanes.lane
           left join busy_tenants tenant on tenant.queue = lanes.queue and tenant.tenant_id = lanes.tenant_id
         )
-        select queue as "queue!", extract(epoch from engine_now() - min(since))::float8 as "seconds!"
+        select queue as "queue!", extract(epoch from engine_now() - min(run_at))::float8 as available,
+          extract(epoch from engine_now() - min(since) filter (where not is_held))::float8 as runnable,
+          extract(epoch from engine_now() - min(timed_at))::float8 as timed
         from (
-          select queue, run_at as since from held where not ($3 and is_held)
+          select queue, run_at, run_at as since, is_held, null::timestamptz as timed_at
+          from held
           union all
-          select queue, case when $3 then dispatched_at else run_at end
+          select queue, run_at, dispatched_at, false, null
           from jobs
           where state = 'available' and dispatched_at is not null
+          union all
+          (
+            select queue, null, null, null, run_at
+            from jobs
+            where state in ('scheduled', 'retryable', 'suspended') and run_at <= engine_now() + make_interval(secs => $7)
+            order by run_at
+            limit $8
+          )
         ) due
         group by queue
         "#,
         MAX_LANES,
         SUSPECT,
-        runnable,
         &queues,
         &tenant as &[Option<i32>],
         &account as &[Option<i32>],
-        &shared as &[Option<i32>]
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.queue, Duration::try_from_secs_f64(row.seconds).unwrap_or_default())).collect())
-}
-
-/// Returns the seconds that the earliest job with a time has been due in each queue. Negative
-/// seconds are those until a job that is due within `ahead`.
-pub(super) async fn earliest_timed(tx: &mut Tx, ahead: Duration) -> Result<BTreeMap<String, f64>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select queue, extract(epoch from engine_now() - min(run_at))::float8 as "seconds!"
-        from (
-          select queue, run_at
-          from jobs
-          where state in ('scheduled', 'retryable', 'suspended') and run_at <= engine_now() + make_interval(secs => $1)
-          order by run_at
-          limit $2
-        ) timed
-        group by queue
-        "#,
+        &shared as &[Option<i32>],
         ahead.as_secs_f64(),
         MAX_TIMED
     )
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.queue, row.seconds)).collect())
+    let waited = |seconds: f64| Duration::try_from_secs_f64(seconds).unwrap_or_default();
+    let due = rows.into_iter().map(|row| {
+        let due = Due { available: row.available.map(waited), runnable: row.runnable.map(waited), timed: row.timed };
+        (row.queue, due)
+    });
+    Ok(due.collect())
 }

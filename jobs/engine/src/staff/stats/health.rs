@@ -1,13 +1,12 @@
 //! Health of queues: finds queues whose work nobody consumes, even if a process is alive.
 
-use std::{collections::BTreeMap, time::Duration};
-
-use super::{
-    due::{earliest_timed, oldest_available},
-    list_running, list_workers,
-    queues::plan_by_index,
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
 };
-use crate::{Tx, dispatch::QueueLimits, queues};
+
+use super::{due::find_due, queues::plan_by_index};
+use crate::{Tx, dispatch::QueueLimits};
 
 /// The time that work may wait while slots are free and no job of the queue starts. Also the time
 /// that due work may wait to be promoted.
@@ -54,41 +53,102 @@ impl Signs {
 /// Finds the queues whose work is not consumed.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
     plan_by_index(tx).await?;
-    let is_not_led = is_not_led(tx).await?;
-    let workers: Vec<_> = list_workers(tx).await?.into_iter().filter(|worker| worker.is_alive).collect();
-    let mut running: BTreeMap<String, i64> = BTreeMap::new();
-    for job in list_running(tx).await?.into_iter().filter(|job| workers.iter().any(|worker| worker.id == job.worker_id))
-    {
-        *running.entry(job.queue).or_default() += 1;
-    }
-    let mut slots: BTreeMap<String, i64> = BTreeMap::new();
-    for (queue, count) in workers.into_iter().flat_map(|worker| worker.queues.0) {
-        *slots.entry(queue).or_default() += count;
-    }
-    let queues = queues::list(tx).await?;
-    let of = |counts: &BTreeMap<String, i64>, queue: &str| counts.get(queue).copied().unwrap_or(0);
-    let limits: BTreeMap<String, QueueLimits> =
-        queues.iter().map(|queue| (queue.name.clone(), queue.limits(of(&slots, &queue.name)))).collect();
-    let runnable = oldest_available(tx, Some(&limits)).await?;
-    let timed = earliest_timed(tx, SOON).await?;
-    let mut troubles = Vec::new();
+    Ok(check_queues(tx).await?.0)
+}
+
+/// Finds the queues whose work is not consumed, and the time that the oldest due job of each queue
+/// has waited, after [`plan_by_index`].
+pub(super) async fn check_queues(
+    tx: &mut Tx,
+) -> Result<(Vec<(String, Trouble)>, BTreeMap<String, Duration>), sqlx::Error> {
+    let queues = list_served(tx).await?;
+    let limits = queues.iter().map(|queue| (queue.name.clone(), queue.limits())).collect();
+    let due = find_due(tx, &limits, SOON).await?;
+    let mut found = Vec::new();
     for queue in queues {
+        let due = due.get(&queue.name).copied().unwrap_or_default();
         let signs = Signs {
-            is_paused: queue.paused_at.is_some(),
-            runnable: runnable.get(&queue.name).copied(),
-            timed: timed.get(&queue.name).copied(),
-            is_not_led,
-            slots: of(&slots, &queue.name),
-            running: of(&running, &queue.name),
+            is_paused: queue.is_paused,
+            runnable: due.runnable,
+            timed: due.timed,
+            is_not_led: queue.is_not_led(),
+            slots: queue.slots,
+            running: queue.running,
             max_running: queue.max_running,
         };
-        match judge(signs) {
-            Some(Trouble::Standstill) if was_taken_lately(tx, &queue.name, signs.patience()).await? => {}
-            Some(trouble) => troubles.push((queue.name, trouble)),
-            None => {}
-        }
+        found.extend(judge(signs).map(|trouble| (queue.name, trouble, signs.patience())));
     }
-    Ok(troubles)
+    let taken = list_taken_lately(tx, &found).await?;
+    let troubles = found.into_iter().filter(|(queue, _, _)| !taken.contains(queue));
+    let oldest = due.into_iter().filter_map(|(queue, due)| Some((queue, due.oldest()?)));
+    Ok((troubles.map(|(queue, trouble, _)| (queue, trouble)).collect(), oldest.collect()))
+}
+
+/// A queue with the live workers that serve it.
+struct ServedQueue {
+    name: String,
+    is_paused: bool,
+    max_running: Option<i32>,
+    max_per_tenant: Option<i32>,
+    max_per_account: Option<i32>,
+    shares_slots: bool,
+    slots: i64,
+    running: i64,
+    /// The seconds since somebody promoted. Without a leader due work shows it.
+    promoted_seconds: Option<f64>,
+}
+
+impl ServedQueue {
+    fn limits(&self) -> QueueLimits {
+        let limits = QueueLimits {
+            max_running: self.max_running,
+            max_per_tenant: self.max_per_tenant,
+            max_per_account: self.max_per_account,
+            max_shared: None,
+        };
+        if self.shares_slots { limits.sharing(usize::try_from(self.slots).unwrap_or(0)) } else { limits }
+    }
+
+    /// Returns true if nobody has promoted for a minute. A time in the future dates from before a
+    /// step of the clock.
+    fn is_not_led(&self) -> bool {
+        self.promoted_seconds.is_some_and(|seconds| seconds.abs() > PATIENCE.as_secs_f64())
+    }
+}
+
+/// Lists the queues by name, with the slots and running jobs of live workers.
+async fn list_served(tx: &mut Tx) -> Result<Vec<ServedQueue>, sqlx::Error> {
+    sqlx::query_as!(
+        ServedQueue,
+        r#"
+        with live as (
+          select id, queues from workers where clock_timestamp() between renewed_at and expires_at
+        ),
+        slots as (
+          select queue, sum(count::bigint)::bigint as count
+          from live
+          cross join lateral jsonb_each_text(queues) as served (queue, count)
+          group by queue
+        ),
+        running as (
+          select queue, count(*)
+          from jobs
+          where state = 'executing' and worker_id in (select id from live)
+          group by queue
+        )
+        select name, paused_at is not null as "is_paused!", max_running, max_per_tenant, max_per_account, shares_slots,
+          coalesce(slots.count, 0) as "slots!", coalesce(running.count, 0) as "running!",
+          (
+            select extract(epoch from clock_timestamp() - promoted_at)::float8 from leadership where name = 'dispatcher'
+          ) as promoted_seconds
+        from queues
+        left join slots on slots.queue = name
+        left join running on running.queue = name
+        order by name
+        "#
+    )
+    .fetch_all(&mut **tx)
+    .await
 }
 
 /// Names the trouble that the signs show. A standstill is one only if no job started lately either.
@@ -107,43 +167,36 @@ fn judge(signs: Signs) -> Option<Trouble> {
     stands_still.then_some(Trouble::Standstill)
 }
 
-/// Returns true if nobody has promoted for a minute. A time in the future dates from before a step
-/// of the clock.
-async fn is_not_led(tx: &mut Tx) -> Result<bool, sqlx::Error> {
-    let seconds = sqlx::query_scalar!(
+/// Returns those queues that seem to stand still and of which a job was taken within their patience.
+async fn list_taken_lately(tx: &mut Tx, found: &[(String, Trouble, Duration)]) -> Result<HashSet<String>, sqlx::Error> {
+    let still = found.iter().filter(|(_, trouble, _)| *trouble == Trouble::Standstill);
+    let (queues, seconds): (Vec<String>, Vec<f64>) =
+        still.map(|(queue, _, patience)| (queue.clone(), patience.as_secs_f64())).unzip();
+    if queues.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let taken = sqlx::query_scalar!(
         r#"
-        select extract(epoch from clock_timestamp() - promoted_at)::float8 as "seconds!"
-        from leadership
-        where name = 'dispatcher'
-        "#
-    )
-    .fetch_optional(&mut **tx)
-    .await?;
-    // Without a leader due work shows it.
-    Ok(seconds.is_some_and(|seconds| seconds.abs() > PATIENCE.as_secs_f64()))
-}
-
-async fn was_taken_lately(tx: &mut Tx, queue: &str, within: Duration) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar!(
-        r#"
-        select exists (
-          select from jobs
-          where state = 'executing' and queue = $1 and started_at > engine_now() - make_interval(secs => $2)
+        select queue as "queue!"
+        from unnest($1::text[], $2::float8[]) as given (queue, seconds)
+        cross join lateral (
+          select engine_now() - make_interval(secs => seconds) as since
+        ) patience
+        where exists (
+          select from jobs where state = 'executing' and queue = given.queue and started_at > since
         ) or exists (
-          select from job_history
-          where ended_at > engine_now() - make_interval(secs => $2) and queue = $1
-            and started_at > engine_now() - make_interval(secs => $2)
+          select from job_history where ended_at > since and queue = given.queue and started_at > since
         ) or exists (
           -- One of the lane's jobs was taken, and snoozed by the queue's rate.
-          select from resting_lanes
-          where queue = $1 and until > engine_now()
-        ) as "was_taken!"
+          select from resting_lanes where queue = given.queue and until > engine_now()
+        )
         "#,
-        queue,
-        within.as_secs_f64()
+        &queues,
+        &seconds
     )
-    .fetch_one(&mut **tx)
-    .await
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(taken.into_iter().collect())
 }
 
 #[cfg(test)]

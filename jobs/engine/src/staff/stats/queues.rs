@@ -28,10 +28,7 @@ pub type Depths = BTreeMap<(String, JobState), Count>;
 /// state over all queues.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     plan_by_index(tx).await?;
-    let mut depths = Depths::new();
-    count_available(tx, &mut depths).await?;
-    count_others(tx, &mut depths).await?;
-    Ok(depths)
+    count_depths(tx).await
 }
 
 /// Turns off plans that read a whole table. Rows change state all the time, so the statistics are
@@ -48,10 +45,12 @@ pub(super) async fn plan_by_index(tx: &mut Tx) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
-async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
+/// Counts as [`depths`], after [`plan_by_index`].
+pub(super) async fn count_depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
-        select q.name, waiting.count + dispatched.count as "count!", waiting.count <= $1::bigint as "is_exact!"
+        select q.name as "queue!", 'available' as "state!: JobState", waiting.count + dispatched.count as "count!",
+          waiting.count <= $1::bigint as "is_exact!"
         from queues q
         cross join lateral (
           select count(*)
@@ -65,22 +64,8 @@ async fn count_available(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::E
         cross join lateral (
           select count(*) from jobs where queue = q.name and state = 'available' and dispatched_at is not null
         ) dispatched
-        "#,
-        MAX_COUNT
-    )
-    .fetch_all(&mut **tx)
-    .await?;
-    for row in rows {
-        depths.insert((row.name, JobState::Available), Count { count: row.count, is_exact: row.is_exact });
-    }
-    Ok(())
-}
-
-async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select queue as "queue!", state as "state!: JobState", count(*) as "count!",
-          sum(count(*)) over (partition by state) <= $1::bigint as "is_exact!"
+        union all
+        select queue, state, count(*), state = 'executing' or sum(count(*)) over (partition by state) <= $1::bigint
         from (
           (
             select queue, state
@@ -102,11 +87,8 @@ async fn count_others(tx: &mut Tx, depths: &mut Depths) -> Result<(), sqlx::Erro
     )
     .fetch_all(&mut **tx)
     .await?;
-    for row in rows {
-        let is_exact = row.is_exact || row.state == JobState::Executing;
-        depths.insert((row.queue, row.state), Count { count: row.count, is_exact });
-    }
-    Ok(())
+    let count = |count, is_exact| Count { count, is_exact };
+    Ok(rows.into_iter().map(|row| ((row.queue, row.state), count(row.count, row.is_exact))).collect())
 }
 
 /// Jobs that ended within the last hour.

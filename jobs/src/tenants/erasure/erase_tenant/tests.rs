@@ -109,6 +109,7 @@ async fn fill(bench: &Bench) {
         "insert into job_attempts (tenant_id, job_id, attempt, outcome) values ($1, $1, 1, 'lost')",
         "insert into job_events (tenant_id, job_id, seq, attempt, level, message)
          select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
+        "insert into jobs_to_index (tenant_id, created_at, job_id) values ($1, now(), $1)",
         "insert into job_words (tenant_id, word, created_at, job_id) values ($1, 'x', now(), $1)",
         "insert into parked_accounts (tenant_id, account_id, until, reason) values ($1, $1, now(), '{}')",
         "insert into resting_lanes (queue, tenant_id, lane, until) values ('media', $1, $1, now())",

@@ -48,6 +48,39 @@ async fn find(bench: &Bench, filter: &JobFilter) -> Vec<JobId> {
     listed.jobs.iter().map(|job| job.id).collect()
 }
 
+/// Writes the words of all finished jobs. Returns the number of jobs.
+async fn index(bench: &Bench) -> usize {
+    let mut tx = bench.engine.db.system().await.unwrap();
+    let (jobs, _) = index_words(&mut tx, None, i64::MAX).await.unwrap();
+    tx.commit().await.unwrap();
+    jobs
+}
+
+/// Returns the words of finished jobs.
+async fn words(bench: &Bench) -> Vec<String> {
+    let mut tx = bench.engine.db.system().await.unwrap();
+    sqlx::query_scalar("select word from job_words order by word").fetch_all(&mut *tx).await.unwrap()
+}
+
+/// Waits until a transaction waits for a row that another one holds.
+async fn until_somebody_waits(bench: &Bench) {
+    let sql = "
+        select exists (
+          select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+        )";
+    let waits = async {
+        loop {
+            let mut tx = bench.engine.db.system().await.unwrap();
+            if sqlx::query_scalar(sql).fetch_one(&mut *tx).await.unwrap() {
+                return;
+            }
+            drop(tx);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), waits).await.expect("somebody waits");
+}
+
 fn text(text: &str) -> JobFilter {
     JobFilter { text: Some(text.to_owned()), ..JobFilter::default() }
 }
@@ -75,6 +108,9 @@ async fn a_search_finds_payloads_and_failures_in_every_state(pool: PgPool) {
     let error = "update jobs set error = '{\"class\": \"transient\", \"message\": \"code OAuth-190\"}' where id = $1";
     bench.execute(error, failed.0).await;
     act_and_commit(&bench, Action::Cancel, &[failed]).await;
+    assert_eq!(find(&bench, &text("KRUSTY")).await, [ended], "before its words are written");
+    assert_eq!(find(&bench, &text("oauth-190")).await, [failed], "before its words are written");
+    assert_eq!(index(&bench).await, 3);
     for (words, expected) in [
         ("PIZZA", vec![waits, ended]),
         ("quattro\"", vec![ended]),
@@ -106,6 +142,7 @@ async fn an_old_finished_job_is_found_at_once(pool: PgPool) {
     let discarded = later(&bench, &Noop::default()).await;
     act_and_commit(&bench, Action::Discard, &[discarded]).await;
     bury(&bench).await;
+    assert_eq!(index(&bench).await, 20_502);
     assert_eq!(find(&bench, &text(&note)).await, [old]);
     assert_eq!(find(&bench, &JobFilter { account_id: Some(old.0), ..JobFilter::default() }).await, [old]);
     assert!(find(&bench, &JobFilter { account_id: Some(account), ..JobFilter::default() }).await.is_empty());
@@ -117,18 +154,68 @@ async fn an_old_finished_job_is_found_at_once(pool: PgPool) {
 async fn words_leave_with_their_job(pool: PgPool) {
     let bench = Bench::new(pool, SEARCHED).await;
     let job = later(&bench, &Noted { remark: "anchovies".to_owned() }).await;
-    let words = async || -> Vec<String> {
-        let mut tx = bench.engine.db.system().await.unwrap();
-        sqlx::query_scalar("select word from job_words order by word").fetch_all(&mut *tx).await.unwrap()
-    };
     act_and_commit(&bench, Action::Cancel, &[job]).await;
-    assert_eq!(words().await, ["anchovies"]);
+    assert_eq!(index(&bench).await, 1);
+    assert_eq!(words(&bench).await, ["anchovies"]);
     act_and_commit(&bench, Action::Retry, &[job]).await;
-    assert!(words().await.is_empty());
+    assert!(words(&bench).await.is_empty());
+    act_and_commit(&bench, Action::Cancel, &[job]).await;
+    act_and_commit(&bench, Action::Retry, &[job]).await;
+    assert_eq!(index(&bench).await, 0, "it has not finished");
     bench.drain().await;
-    assert_eq!(words().await, ["anchovies"]);
+    assert_eq!(index(&bench).await, 1);
+    assert_eq!(words(&bench).await, ["anchovies"]);
     bench.execute("delete from job_history where id = $1", job.0).await;
-    assert!(words().await.is_empty());
+    assert!(words(&bench).await.is_empty());
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn a_job_that_commits_late_is_indexed_by_the_next_run(pool: PgPool) {
+    let bench = Bench::new(pool, SEARCHED).await;
+    let late = later(&bench, &Noted { remark: "late".to_owned() }).await;
+    let early = later(&bench, &Noted { remark: "early".to_owned() }).await;
+    let mut tx = bench.engine.db.system().await.unwrap();
+    act(&mut tx, SEARCHED, Action::Cancel, &[late]).await.unwrap();
+    act_and_commit(&bench, Action::Cancel, &[early]).await;
+    assert_eq!(index(&bench).await, 1);
+    tx.commit().await.unwrap();
+    assert_eq!(find(&bench, &text("late")).await, [late]);
+    assert_eq!(index(&bench).await, 1);
+    assert_eq!(words(&bench).await, ["early", "late"]);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn two_that_index_at_once_share_the_jobs_and_one_that_is_killed_loses_none(pool: PgPool) {
+    let bench = Bench::new(pool, SEARCHED).await;
+    for remark in ["first", "second", "third"] {
+        bench.enqueue(&Noted { remark: remark.to_owned() }).await;
+    }
+    bench.drain().await;
+    let mut killed = bench.engine.db.system().await.unwrap();
+    let (jobs, last) = index_words(&mut killed, None, 1).await.unwrap();
+    let mut other = bench.engine.db.system().await.unwrap();
+    assert_eq!((jobs, index_words(&mut other, None, 10).await.unwrap().0), (1, 2));
+    assert_eq!(index_words(&mut other, last, 10).await.unwrap(), (0, None), "it has them already");
+    other.commit().await.unwrap();
+    drop(killed);
+    assert_eq!(index(&bench).await, 1);
+    assert_eq!(words(&bench).await, ["first", "second", "third"]);
+}
+
+#[sqlx::test(migrations = "../../migrations")]
+async fn words_that_are_written_while_their_job_is_deleted_leave_with_it(pool: PgPool) {
+    let bench = Bench::new(pool, SEARCHED).await;
+    let job = bench.enqueue(&Noted { remark: "anchovies".to_owned() }).await;
+    bench.drain().await;
+    let mut indexing = bench.engine.db.system().await.unwrap();
+    assert_eq!(index_words(&mut indexing, None, 10).await.unwrap().0, 1);
+    let delete = bench.execute("delete from job_history where id = $1", job.0);
+    let commit = async {
+        until_somebody_waits(&bench).await;
+        indexing.commit().await.unwrap();
+    };
+    tokio::join!(delete, commit);
+    assert!(words(&bench).await.is_empty());
 }
 
 #[sqlx::test(migrations = "../../migrations")]
