@@ -61,7 +61,8 @@ const count = () => {
 export const isChoosing = () => rows().some((row) => boxOf(row)?.checked);
 
 const find = () => {
-  const field = document.querySelector('[data-key="/"]');
+  // A page's own search goes before that of the frame.
+  const field = document.querySelector('main [data-key="/"]') ?? document.querySelector('[data-key="/"]');
   if (!(field instanceof HTMLInputElement)) return;
   field.focus();
   field.select();

@@ -8,7 +8,7 @@ use jobs::{
 };
 use uuid::Uuid;
 
-use super::{form_key, notice::Notice, theme::Theme, visitor::Visitor};
+use super::{form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
 /// The frame of a page. `frame.html` shows it.
@@ -20,6 +20,10 @@ pub(crate) struct Frame {
     pub(crate) is_operator: bool,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) workspace: Option<Workspace>,
+    /// The address of the search, for those who may search.
+    pub(crate) search_address: Option<&'static str>,
+    /// The text that was searched for.
+    pub(crate) searched: String,
     /// The pages in the sidebar.
     pub(crate) places: Vec<Place>,
     /// The pages beside this one, where there are several about one subject.
@@ -90,6 +94,8 @@ impl Frame {
             name: if name.trim().is_empty() { user.email.clone() } else { name.trim().to_owned() },
             email: user.email,
             is_operator: visitor.caller.audience() == Audience::Operators,
+            search_address: visitor.may("jobs:read").then_some(search::PATH),
+            searched: visitor.asked("q").filter(|_| visitor.path == search::PATH).unwrap_or_default(),
             places: places(visitor),
             tabs: tabs(visitor),
             workspaces,
@@ -138,6 +144,7 @@ fn places(visitor: &Visitor) -> Vec<Place> {
     }
     if visitor.is_operator() {
         places.push(Place { address: "/tenants".to_owned(), ..place("Workspaces", "tenants", "/tenants") });
+        places.push(Place { address: "/operators".to_owned(), ..place("Operators", "operators", "/operators") });
     }
     if visitor.workspace.is_some() {
         places.push(place("Workspace", "workspace", "/workspace"));
