@@ -125,7 +125,10 @@ impl Form {
         let email = Field { kind: "email", ..Field::text("email", "E-mail address", &sent.email) };
         let mut fields = [
             email.hinted("Somebody without an account gets a mail with a link.").at_most(254).required(),
-            Field::text("name", "Name", &sent.name).hinted("Used if they have no account.").at_most(MAX_NAME).required(),
+            Field::text("name", "Name", &sent.name)
+                .hinted("Used if they have no account.")
+                .at_most(MAX_NAME)
+                .required(),
         ];
         let refused = refusal.map(|refusal| Refused {
             title: "Nobody was invited",
@@ -277,7 +280,8 @@ mod tests {
             let (name, words) = checked(&wrong).unwrap_err();
             assert_eq!(name, field);
             let form = Form::new(&wrong, Some(&Refusal::Field(name, words)));
-            let marked: Vec<_> = form.fields.iter().filter(|field| field.error.is_some()).map(|field| field.name).collect();
+            let marked: Vec<_> =
+                form.fields.iter().filter(|field| field.error.is_some()).map(|field| field.name).collect();
             assert_eq!(marked, [field]);
         }
         assert_eq!(role_named("owner"), None);

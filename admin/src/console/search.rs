@@ -26,12 +26,8 @@ pub(super) const PATH: &str = "/search";
 const LENGTHS: std::ops::RangeInclusive<usize> = 2..=200;
 
 /// The types in the order of the page, with their words.
-const TYPES: [(HitType, &str); 4] = [
-    (HitType::Job, "Jobs"),
-    (HitType::Post, "Posts"),
-    (HitType::Picture, "Pictures"),
-    (HitType::Account, "Accounts"),
-];
+const TYPES: [(HitType, &str); 4] =
+    [(HitType::Job, "Jobs"), (HitType::Post, "Posts"), (HitType::Picture, "Pictures"), (HitType::Account, "Accounts")];
 
 #[derive(askama::Template)]
 #[template(path = "console/search.html")]

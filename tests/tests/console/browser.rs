@@ -14,6 +14,7 @@ use chromiumoxide::{
             log::EventEntryAdded,
             network::CookieParam,
             page::{CaptureScreenshotFormat, EventJavascriptDialogOpening, HandleJavaScriptDialogParams},
+            target::CreateTargetParams,
         },
         js_protocol::runtime::{ConsoleApiCalledType, EventConsoleApiCalled, EventExceptionThrown},
     },
@@ -53,6 +54,12 @@ impl Chromium {
     /// Opens an empty tab.
     pub(crate) async fn tab(&self) -> Tab {
         Tab::watched(self.browser.new_page("about:blank").await.unwrap()).await
+    }
+
+    /// Opens an empty tab in a window of its own, so that no other tab is hidden.
+    pub(crate) async fn window(&self) -> Tab {
+        let target = CreateTargetParams::builder().url("about:blank").new_window(true).build().unwrap();
+        Tab::watched(self.browser.new_page(target).await.unwrap()).await
     }
 
     pub(crate) async fn close(mut self) {
@@ -205,8 +212,13 @@ impl Tab {
 /// The cookie of an operator who signed in.
 pub(crate) async fn operator_cookie_of(app: &TestApp, email: &str) -> String {
     let (_, factor) = app.operator_with_app(email).await;
-    let waits = cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await;
+    let waits = waiting_cookie_of(app, email).await;
     cookie_from(app, "/sign-in/code", &waits, &[("code", &factor.recovery_codes[0])]).await
+}
+
+/// The cookie of somebody with a second factor who has given the password only.
+pub(crate) async fn waiting_cookie_of(app: &TestApp, email: &str) -> String {
+    cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await
 }
 
 /// Registers and signs in a person, and returns the cookie.
