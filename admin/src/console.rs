@@ -6,6 +6,7 @@
 mod account;
 mod assets;
 mod audit;
+mod brand;
 mod engine;
 mod error_page;
 mod form_key;

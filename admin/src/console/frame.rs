@@ -4,11 +4,11 @@ use jobs::{
     engine::Scope,
     ids::TenantId,
     people::store,
-    tenants::{self, members},
+    tenants::{self, members, settings},
 };
 use uuid::Uuid;
 
-use super::{form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
+use super::{brand, form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
 /// The frame of a page. `frame.html` shows it.
@@ -20,6 +20,8 @@ pub(crate) struct Frame {
     pub(crate) is_operator: bool,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) workspace: Option<Workspace>,
+    /// The address of the stylesheet with the workspace's colour, if it chose one.
+    pub(crate) brand: Option<String>,
     /// The address of the search, for those who may search.
     pub(crate) search_address: Option<&'static str>,
     /// The text that was searched for.
@@ -87,6 +89,10 @@ impl Frame {
             }
             None => None,
         };
+        let brand = match visitor.workspace {
+            Some(id) => settings::get(&mut tx, id).await?.primary_color.map(|colour| brand::address(id, &colour)),
+            None => None,
+        };
         let name = format!("{} {}", user.first_name, user.last_name);
         Ok(Self {
             title,
@@ -100,6 +106,7 @@ impl Frame {
             tabs: tabs(visitor),
             workspaces,
             workspace,
+            brand,
             themes: themes(),
             path: visitor.path.clone(),
             theme_address: visitor.to("/me/theme"),

@@ -8,7 +8,9 @@ use poem_openapi::OAuthScopes as _;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{account, audit, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts, workspace};
+use super::{
+    account, audit, brand, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts, workspace,
+};
 use crate::auth::Needs;
 
 /// A page, or the target of one of its forms.
@@ -80,6 +82,7 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::get("/tenants/:id", &Needs::TenantsRead, tenants::show_tenant),
         Page::post("/tenants/:id/plan", &Needs::TenantsWrite, tenants::change_plan),
         Page::post("/tenants/:id/erase", &Needs::TenantsWrite, tenants::erase),
+        Page::get(brand::PATH, &Needs::TenantsRead, brand::show),
         Page::get("/workspace", &Needs::TenantsRead, workspace::show),
         Page::post("/workspace", &Needs::TenantsWrite, workspace::save),
     ];
@@ -165,6 +168,7 @@ mod tests {
             "GET /tenants/:id tenants:read",
             "POST /tenants/:id/plan tenants:write",
             "POST /tenants/:id/erase tenants:write",
+            "GET /brand/:tenant/:version tenants:read",
             "GET /workspace tenants:read",
             "POST /workspace tenants:write",
         ];
