@@ -49,7 +49,7 @@ struct Group {
 }
 
 /// The hits, with what the page says of them.
-struct Hits {
+struct Results {
     hits: Vec<Hit>,
     deliveries: Vec<DeliveryRow>,
     /// The names of the tenants, where hits may be of several.
@@ -74,7 +74,7 @@ pub(super) async fn show(Data(state): Data<&AppState>, visitor: Visitor) -> Resu
     Ok(page(StatusCode::OK, &shown))
 }
 
-async fn find(state: &AppState, visitor: &Visitor, asked: &str) -> Result<Hits, ApiError> {
+async fn find(state: &AppState, visitor: &Visitor, asked: &str) -> Result<Results, ApiError> {
     let scope = visitor.scope()?;
     let tenant_id = match visitor.workspace {
         Some(id) => Some(id),
@@ -88,7 +88,7 @@ async fn find(state: &AppState, visitor: &Visitor, asked: &str) -> Result<Hits, 
     };
     let mut tx = state.db.read(scope).await?;
     let hits = search::search(&mut tx, tenant_id, asked, wanted).await?;
-    Ok(Hits {
+    Ok(Results {
         now: tx.now().await?,
         deliveries: deliveries(&mut tx, &hits).await?,
         tenants: if tenant_id.is_none() { names(&mut tx, &hits).await? } else { BTreeMap::new() },
@@ -110,10 +110,10 @@ async fn names(tx: &mut Tx, hits: &[Hit]) -> Result<BTreeMap<TenantId, String>, 
     tenants::store::names(tx, &ids.into_iter().collect::<Vec<_>>()).await
 }
 
-fn groups(hits: &Hits, visitor: &Visitor) -> Vec<Group> {
+fn groups(results: &Results, visitor: &Visitor) -> Vec<Group> {
     let group = |(hit_type, label)| {
-        let of_type = hits.hits.iter().filter(|hit| hit.hit_type == hit_type);
-        Group { label, found: of_type.map(|hit| Found::of(hit, hits, visitor)).collect() }
+        let of_type = results.hits.iter().filter(|hit| hit.hit_type == hit_type);
+        Group { label, found: of_type.map(|hit| Found::of(hit, results, visitor)).collect() }
     };
     TYPES.map(group).into_iter().filter(|group| !group.found.is_empty()).collect()
 }

@@ -8,7 +8,7 @@ use jobs::{
     search::{Hit, HitType},
 };
 
-use super::Hits;
+use super::Results;
 use crate::console::{
     visitor::Visitor,
     words::{self, Look, When},
@@ -38,7 +38,7 @@ pub(crate) struct Delivery {
 }
 
 impl Found {
-    pub(super) fn of(hit: &Hit, hits: &Hits, visitor: &Visitor) -> Self {
+    pub(super) fn of(hit: &Hit, results: &Results, visitor: &Visitor) -> Self {
         let state = hit.state.as_deref().unwrap_or_default();
         let (title, look, address) = match hit.hit_type {
             HitType::Job => {
@@ -49,15 +49,15 @@ impl Found {
             }
             HitType::Post | HitType::Picture => (hit.title.clone(), None, None),
         };
-        let own = hits.deliveries.iter().filter(|row| row.post_id.0 == hit.id);
+        let own = results.deliveries.iter().filter(|row| row.post_id.0 == hit.id);
         Self {
             title: if title.trim().is_empty() { "Without words".to_owned() } else { title },
             look,
-            tenant: hits.tenants.get(&hit.tenant_id).cloned(),
-            when: When::of(hit.created_at, hits.now),
+            tenant: results.tenants.get(&hit.tenant_id).cloned(),
+            when: When::of(hit.created_at, results.now),
             address,
             id: hit.id.to_string(),
-            deliveries: own.map(|row| Delivery::of(row, visitor, hits.now)).collect(),
+            deliveries: own.map(|row| Delivery::of(row, visitor, results.now)).collect(),
         }
     }
 }
