@@ -100,6 +100,10 @@ pub(super) fn of_parameter(schema: &Value, schemas: &Value) -> String {
             (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
             (Some(_) | None, _) => "a whole number".to_owned(),
         },
+        (Some("array"), _) => {
+            let values = counted("a list", "values", bound("minItems"), bound("maxItems"));
+            format!("{values}, each {}", of_parameter(&schema["items"], schemas))
+        }
         (_, Some("uuid")) => UUID.to_owned(),
         (_, Some("date-time")) => TIME.to_owned(),
         (_, _) => counted("a text", "characters", bound("minLength"), bound("maxLength")),
@@ -192,6 +196,7 @@ mod tests {
                     (Some("string"), Some("uuid")) => right == UUID,
                     (Some("string"), Some("date-time")) => right == TIME,
                     (Some("string"), None) => right.starts_with("a text"),
+                    (Some("array"), None) => right.starts_with("a list of at most 20 values, each "),
                     (None, None) => right.starts_with("one of "),
                     (_, _) => false,
                 };
@@ -202,6 +207,8 @@ mod tests {
         assert_eq!(of_parameter(&limit, &Value::Null), "a whole number from 1 to 200");
         let schemas = json!({ "State": { "type": "string", "enum": ["on", "off"] } });
         assert_eq!(of_parameter(&json!({ "$ref": "#/components/schemas/State" }), &schemas), "one of on, off");
+        let states = json!({ "type": "array", "maxItems": 2, "items": { "$ref": "#/components/schemas/State" } });
+        assert_eq!(of_parameter(&states, &schemas), "a list of at most 2 values, each one of on, off");
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Watched {
                 is_healthy(&address).expect("it is well");
                 seen.lock().expect("no panic").push(begun.elapsed());
                 drop(seen);
-                std::thread::sleep(Duration::from_millis(20));
+                std::thread::park_timeout(Duration::from_millis(20));
             }
         });
         Self { process, url, latencies, watching }
