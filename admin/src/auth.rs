@@ -115,7 +115,7 @@ pub(crate) fn admit(request: &mut Request, required: Option<RequiredPermission>)
             held.values().any(|held| held.allow(required_permission::MAKES_TENANTS))
         }
         (RequiredPermission::Permission(needed), Access::Everywhere(held)) => held.allow(needed),
-        // Who is in no tenant, or in one that is barred, is refused as soon as one is asked for.
+        // A caller in no tenant, or in a barred one, is refused once a tenant is needed.
         (RequiredPermission::Permission(needed), Access::Tenants { held, barred, .. }) => {
             held.is_empty() || !barred.is_empty() || held.values().any(|held| held.allow(needed))
         }

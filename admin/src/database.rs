@@ -38,7 +38,7 @@ impl Database {
         Ok(WriteTx { tx: self.0.begin(scope).await?, key: caller.key() })
     }
 
-    /// Returns an error if the database does not answer.
+    /// Returns an error if the database does not respond.
     pub(crate) async fn ping(&self) -> Result<(), sqlx::Error> {
         self.0.ping().await
     }

@@ -1,7 +1,8 @@
 //! The admin: an HTTP API that enqueues jobs and reports on them, and a few pages.
 //!
 //! `api` has the operations, `console` the pages of people who are signed in, `pages` the others;
-//! [`app`] puts them behind the layers in `http`. `auth` decides about access; `error` has the form of errors.
+//! [`app`] puts them behind the layers in `http`. `auth` decides about access; `error` has the form
+//! of errors.
 
 mod api;
 mod auth;

@@ -52,7 +52,8 @@ impl EngineConfig {
             .map_err(|_| anyhow::anyhow!("REDIS_URL should look like redis://host:port or rediss://host:port"))
     }
 
-    /// Connects for a program that people wait for: a transaction begins within `patience` or fails.
+    /// Connects for a program that people wait for: a transaction begins within `patience` or
+    /// fails.
     ///
     /// # Errors
     /// As [`EngineConfig::connect`].

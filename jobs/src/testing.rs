@@ -83,8 +83,8 @@ impl Bench {
         bench
     }
 
-    /// Sets how posts follow each other on an account: how many run at once, and the seconds of rest
-    /// after each. Tests publish without waiting unless they say otherwise.
+    /// Sets how posts follow each other on an account: how many run at once, and the seconds of
+    /// rest after each. Tests publish without waiting unless they say otherwise.
     ///
     /// # Panics
     /// If the database refuses.

@@ -179,7 +179,9 @@ impl JobsApi {
         Ok(Json(Page { items, next: listed.next.map(|place| encode(&place)) }))
     }
 
-    /// Get a job with its effects, its children, the end of its log, and the attempts that did not
+    /// Get a job.
+    ///
+    /// It comes with its effects, its children, the end of its log, and the attempts that did not
     /// complete it.
     #[oai(path = "/jobs/:id", method = "get", operation_id = "get_job")]
     async fn get(

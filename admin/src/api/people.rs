@@ -93,14 +93,14 @@ impl From<BadAddress> for ApiError {
     }
 }
 
-/// Refuses what begins with a mail where none goes out.
+/// Refuses an operation that begins with a mail, if no mail server is set up.
 pub(crate) fn require_mail(state: &AppState) -> Result<(), ApiError> {
     let is_set_up = state.services.mail.is_configured();
     if is_set_up { Ok(()) } else { Err(ApiError::not_configured("Mail", "SMTP_URL and MAIL_FROM")) }
 }
 
 impl From<SignUp> for ApiError {
-    /// The refusal of somebody new.
+    /// Returns the refusal for somebody who may not make an account.
     fn from(sign_up: SignUp) -> Self {
         let detail = match sign_up {
             SignUp::Open | SignUp::Invited => {

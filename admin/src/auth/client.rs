@@ -36,7 +36,8 @@ impl Client {
         self.0.map(|address| address.to_string())
     }
 
-    /// Returns the network of a whole site, as providers assign them in IPv6; otherwise one machine.
+    /// Returns the network of a whole site, as providers assign them in IPv6; otherwise one
+    /// machine.
     pub(crate) fn network(self) -> String {
         match self.0 {
             Some(IpAddr::V6(address)) if address.to_ipv4_mapped().is_none() => {

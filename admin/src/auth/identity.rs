@@ -277,12 +277,13 @@ impl Identity {
         self.current_tenant().filter(|id| self.access.held_in(*id).is_ok())
     }
 
-    /// Whether a role, or the current tenant, takes a second factor that was not given.
+    /// Returns true if a role, or the current tenant, requires a second factor that was not given.
     pub(crate) fn needs_second_factor(&self) -> bool {
         matches!(self.access, Access::Barred) || self.current_tenant().is_some() && self.open_tenant().is_none()
     }
 
-    /// The tenant whose requests a request is counted with, and its plan: the one that the address names, else the current one.
+    /// Returns the tenant that a request counts for, and its plan: the one that the address names,
+    /// else the current one.
     pub(crate) fn counted_tenant(&self, path: &str) -> Option<(TenantId, Plan)> {
         let tenant_id = self.named_tenant(path).or(self.current_tenant())?;
         self.plans.get(&tenant_id).map(|&plan| (tenant_id, plan))

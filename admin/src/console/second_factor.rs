@@ -1,5 +1,5 @@
-//! The page of the second factor. Its answers hold secrets, so its forms have no idempotency key, under which they would be
-//! kept.
+//! The page of the second factor. Its responses contain secrets, so its forms have no idempotency
+//! key, under which they would be kept.
 
 #![expect(clippy::disallowed_methods, reason = "what concerns signing in takes no Idempotency-Key")]
 

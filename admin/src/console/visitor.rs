@@ -79,7 +79,8 @@ impl Visitor {
         self.workspace.ok_or_else(|| ApiError::bad_request(ErrorCode::Malformed, detail))
     }
 
-    /// Returns what the page shows: the workspace of its address; without one, everything for operators.
+    /// Returns what the page shows: the workspace of its address; without one, everything for
+    /// operators.
     pub(super) fn scope(&self) -> Result<Scope, ApiError> {
         self.workspace.map_or_else(|| self.caller.scope(), |id| Ok(Scope::Tenant(id)))
     }

@@ -120,8 +120,8 @@ fn operation(method: &str, path: &str, described: &Value, schemas: &Value) -> Op
         required: required(security),
         is_page: described["x-page"] == true,
         takes_upload: content.is_some_and(|types| types.keys().any(|name| name.starts_with("multipart/"))),
-        // Signing in takes no credentials, and changes of how a person signs in take a password or a
-        // code. Their responses contain secrets, which are never kept.
+        // Signing in takes no credentials, and changes of how a person signs in take a password or
+        // a code. Their responses contain secrets, which are never kept.
         takes_key: takes_credentials && method != "GET" && !path.starts_with("/api/v1/auth/me/"),
         path_parameters: path.split('/').filter_map(name_in).map(str::to_owned).collect(),
         parameters: described["parameters"].as_array().into_iter().flatten().map(parameter).collect(),

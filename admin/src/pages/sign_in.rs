@@ -66,7 +66,8 @@ pub(super) async fn submit(
     Ok(begin(state, &proven, &from, jar, &console::after_sign_in(request)).await?)
 }
 
-/// Signs a browser in and leads it to `next`, or asks it for a code first. Who has to set up a second factor is led there.
+/// Signs a browser in and leads it to `next`, or asks it for a code first. A person who has to set
+/// up a second factor is led there.
 pub(super) async fn begin(
     state: &AppState,
     proven: &Proven,

@@ -1,5 +1,6 @@
-//! The database's clock as one process sees it. Its progress is compared with the process' monotonic
-//! clock, so that a step shows: after one, leases look expired or endless that are neither.
+//! The database's clock as one process sees it. Its progress is compared with the process'
+//! monotonic clock, so that a step shows: after one, leases look expired or endless that are
+//! neither.
 
 use std::{
     ops::RangeInclusive,

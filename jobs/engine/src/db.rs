@@ -57,7 +57,8 @@ pub struct Db {
     takes_role: bool,
     /// The longest time that a transaction may take to begin.
     pub(crate) patience: Duration,
-    /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends it.
+    /// The longest time that a transaction may wait for its next statement: then PostgreSQL ends
+    /// it.
     pub(crate) idle_limit: Duration,
     window: Option<Arc<Window>>,
     clock_shift_ms: Arc<AtomicI64>,
@@ -125,7 +126,8 @@ impl Db {
         })
     }
 
-    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's patience.
+    /// Opens a transaction that sees `scope`. Fails if it does not begin within the pool's
+    /// patience.
     pub async fn begin(&self, scope: Scope) -> Result<Tx, sqlx::Error> {
         self.open("begin", scope).await
     }
@@ -155,7 +157,7 @@ impl Db {
              set local idle_in_transaction_session_timeout = {}",
             self.idle_limit.as_millis()
         );
-        // A server that hangs answers neither a new connection nor an old one.
+        // A server that hangs responds neither on a new connection nor on an old one.
         let inner = timeout(self.patience, self.begin_with(begin)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         Ok(Tx { inner, window: self.window.clone(), wakes: false, cancelled: Vec::new() })
     }

@@ -128,7 +128,7 @@ impl Receipt {
 impl AttemptContext {
     /// Makes a call at most once. Calls `send` only if nothing was sent under this key before.
     /// Otherwise `read_back` lists candidates that the provider shows, oldest first. The caller
-    /// records the answer.
+    /// records the result.
     ///
     /// # Errors
     /// The decision of [`SendError::Refused`], or [`JobError::Reconcile`] while the outcome is not
@@ -231,8 +231,8 @@ impl AttemptContext {
     fn answer(&self, effect_id: EffectId, outcome: Result<Remote, SendError>) -> Result<Answer, JobError> {
         let (what, answer) = match outcome {
             Ok(remote) => {
-                // If the answer cannot be recorded with the rows that depend on it, the settlement
-                // of the attempt keeps it.
+                // If the response cannot be recorded with the rows that depend on it, the
+                // settlement of the attempt keeps it.
                 let what = What::Answered(json!({ "answered": remote.id }), remote.id.clone());
                 (what, Ok(Answer::Happened(Receipt::new(effect_id, false), remote)))
             }

@@ -98,9 +98,9 @@ impl NewJob {
         self
     }
 
-    /// Puts the job in a lane of its own sort, such as one for each endpoint that is called. It takes
-    /// turns and counts against limits per account there, not with the tenant's other jobs. Has no
-    /// effect on a job that acts on an account: that is its lane.
+    /// Puts the job in a lane of its own sort, such as one for each endpoint that is called. It
+    /// takes turns and counts against limits per account there, not with the tenant's other jobs.
+    /// Has no effect on a job that acts on an account: that is its lane.
     #[must_use]
     pub fn in_lane(mut self, lane: Uuid) -> Self {
         self.lane = Some(lane);

@@ -51,7 +51,8 @@ impl Window {
         Ok(Self { client: self.client.clone(), shared, prefix: self.prefix.clone() })
     }
 
-    /// Checks that Redis responds. Replaces a broken connection first: it says nothing about Redis now.
+    /// Checks that Redis responds. Replaces a broken connection first: it says nothing about Redis
+    /// now.
     pub async fn ping(&self) -> RedisResult<()> {
         let mut shared = self.shared.clone();
         match redis::cmd("PING").query_async(&mut shared).await {

@@ -16,8 +16,8 @@ const CHUNK: i64 = 500;
 ///
 /// Each rescue counts a crash, and the wait before the next attempt grows with the crashes. If a
 /// call of the attempt may have reached the provider, the job reads back first. Nothing is rescued
-/// unless the database's clock stands within `now`, as [`DatabaseClock::expected`] says: after a step
-/// every lease looks expired.
+/// unless the database's clock stands within `now`, as [`DatabaseClock::expected`] says: after a
+/// step every lease looks expired.
 pub async fn rescue(db: &Db, now: RangeInclusive<DateTime<Utc>>) -> Result<u64, sqlx::Error> {
     let mut tx = db.system().await?;
     let rescued = sqlx::query!(

@@ -57,7 +57,8 @@ impl Mailer {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.trim().is_empty());
         let from = given(&config.mail_from).map(|from| from.parse::<Mailbox>()).transpose();
         let from = from.ok().context(FROM_FORM)?;
-        // The sender follows the rule of everybody's addresses, and leaves with its domain in ASCII.
+        // The sender follows the rule of everybody's addresses, and leaves with its domain in
+        // ASCII.
         let from = from.map(|from| sender(&from)).transpose()?;
         let url = config.smtp_url.as_ref().map(ExposeSecret::expose_secret).filter(|url| !url.is_empty());
         let smtp = match (url, from) {

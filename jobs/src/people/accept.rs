@@ -33,8 +33,8 @@ pub struct Newcomer {
 /// The reasons for which an invitation is not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
-    /// The code is unknown, or the invitation was accepted, withdrawn or has expired, or whoever made
-    /// it may not give that role any more.
+    /// The code is unknown, or the invitation was accepted, withdrawn or has expired, or whoever
+    /// made it may not give that role any more.
     #[error("the invitation does not exist, was used, or has ended")]
     Invalid,
     /// The address has no account yet; the caller asks for a name and a password to make one.

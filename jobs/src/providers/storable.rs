@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// What stands for characters that are none.
+/// The replacement for escapes that are no characters.
 const REPLACEMENT: char = '\u{fffd}';
 
 /// The length of an escape after its backslash: `u0041`.

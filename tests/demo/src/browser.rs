@@ -118,7 +118,7 @@ impl Cookie {
     }
 }
 
-/// The address that an answer leads on to, by a redirect or by itself.
+/// The address that a response leads on to, by a redirect or by itself.
 fn onward(response: &Response) -> anyhow::Result<Option<String>> {
     if response.status().is_redirection() {
         let location = response.headers().get(header::LOCATION).context("a redirect to nowhere")?;

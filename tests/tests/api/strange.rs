@@ -1,4 +1,5 @@
-//! What strangers send: whatever headers and bodies hold, nothing panics and no response is a 5xx.
+//! Requests of strangers. Whatever their headers and bodies hold, nothing panics and no response
+//! is a 5xx.
 
 use futures_util::{StreamExt as _, stream};
 use proptest::{prelude::*, strategy::ValueTree as _, test_runner::TestRunner};

@@ -1,4 +1,5 @@
-//! The job board: found, retried and settled, by keyboard, without JavaScript, and by those who may.
+//! The job board: found, retried and settled, by keyboard, without JavaScript, and by those who
+//! may.
 
 use sqlx::PgPool;
 use tests::TestApp;

@@ -11,7 +11,7 @@ use chromiumoxide::{
         browser_protocol::{
             emulation::{MediaFeature, SetDeviceMetricsOverrideParams, SetScriptExecutionDisabledParams},
             input::{DispatchKeyEventParams, DispatchKeyEventType},
-            log::EventEntryAdded,
+            log::{EventEntryAdded, LogEntryLevel},
             network::CookieParam,
             page::{CaptureScreenshotFormat, EventJavascriptDialogOpening, HandleJavaScriptDialogParams},
             target::CreateTargetParams,
@@ -91,7 +91,12 @@ impl Tab {
         tokio::spawn(async move {
             loop {
                 let complaint = tokio::select! {
-                    Some(entry) = entries.next() => format!("{:?}: {}", entry.entry.level, entry.entry.text),
+                    Some(entry) = entries.next() => {
+                        // Hints, such as that a form for a new password should name the person: no page may tell
+                        // who a link is for.
+                        if entry.entry.level == LogEntryLevel::Verbose { continue }
+                        format!("{:?}: {}", entry.entry.level, entry.entry.text)
+                    }
                     Some(error) = thrown.next() => format!("{:?}", error.exception_details),
                     Some(call) = console.next() => {
                         if call.r#type != ConsoleApiCalledType::Error && call.r#type != ConsoleApiCalledType::Warning { continue }
@@ -227,7 +232,7 @@ pub(crate) async fn cookie_of(app: &TestApp, email: &str) -> String {
     cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await
 }
 
-/// Sends a form and returns the cookie of the answer: a session, or a sign-in that waits.
+/// Sends a form and returns the cookie of the response: a session, or a sign-in that waits.
 async fn cookie_from(app: &TestApp, path: &str, cookie: &str, form: &[(&str, &str)]) -> String {
     let request = app.anonymous(Method::POST, path).header("origin", &app.url).header("cookie", cookie);
     let answer = request.form(form).send().await.unwrap();

@@ -72,7 +72,8 @@ async fn two_tabs_write_into_the_workspaces_that_they_show(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let cookie = cookie_of(&app, "ada@example.com").await;
     let ada = app.sign_in("ada@example.com", PASSWORD).await;
-    let (status, made) = app.call(&ada, Method::POST, "tenants", json!({ "name": "Hults Cafe" })).await;
+    let (status, made) =
+        app.call(&ada, Method::POST, "tenants", json!({ "name": "Hults Cafe", "email": "hults@example.com" })).await;
     assert_eq!(status, 201, "{made}");
     let chromium = Chromium::start().await;
     let (first_tab, second_tab) = (chromium.tab().await, chromium.window().await);

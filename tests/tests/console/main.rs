@@ -1,4 +1,5 @@
-//! The console in a real browser: each page in both schemes and sizes, by keyboard, and without JavaScript.
+//! The console in a real browser: each page in both schemes and sizes, by keyboard, and without
+//! JavaScript.
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 

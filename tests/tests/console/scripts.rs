@@ -94,8 +94,8 @@ async fn name_everything(app: &TestApp, account: AccountId, text: &str) {
     keys::insert(&mut tx, TenantId::SYSTEM, text, None, &Permissions::full()).await.unwrap();
     posts::store::insert_post(&mut tx, tenant_id, text, None).await.unwrap();
     let email = format!("{}@example.com", Uuid::now_v7());
-    let operator = "insert into users (id, email, email_canonical, first_name, last_name, operator_role)
-        values ($1, $2, $2, $3, $3, 'full')";
+    let operator = "insert into users (id, email, first_name, last_name, operator_role)
+        values ($1, $2, $3, $3, 'full')";
     sqlx::query(operator).bind(Uuid::now_v7()).bind(email).bind(text).execute(&mut *tx).await.unwrap();
     for named in [
         "update tenants set name = $2 where id = $1",

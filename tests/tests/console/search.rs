@@ -17,7 +17,7 @@ async fn post(app: &TestApp) -> Uuid {
     let post = json!({
         "tenant_id": app.bench.tenant_id, "account_ids": [account], "caption": "Two for one on Tuesday",
     });
-    let (status, post) = app.post("/api/v1/posts", post).await;
+    let (status, post) = app.post("/api/v1/posts/create", post).await;
     assert!(status.is_success(), "{post}");
     post["id"].as_str().unwrap().parse().unwrap()
 }

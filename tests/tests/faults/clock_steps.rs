@@ -38,7 +38,8 @@ async fn set_when_the_leader_dies(seconds: i32) {
     let leader = trial.app.worker(&LEASE).await;
     leads(&trial, &leader).await;
     let follower = trial.app.worker(&LEASE).await;
-    // No posts: the time of a call before the step says nothing about the provider's after it, so it may stay unknown.
+    // No posts: the time of a call before the step says nothing about the provider's after it, so
+    // it may stay unknown.
     trial.begin(Load { posts: 0, ..LOAD }).await;
     trial.kill(leader).await;
     postgres.set_clock(seconds);

@@ -71,7 +71,8 @@ async fn two_holders_who_renew_at_once_are_found_out(pool: PgPool) {
         let email = format!("ada{is_ahead}@example.com");
         let ada = app.person(&email).await;
         let owners = SignedIn::of(&refresh(&app, &ada.refresh).await.1);
-        // The other holder comes with the same token, or with the one before after the owner has gone on.
+        // The other holder comes with the same token, or with the one before after the owner has
+        // gone on.
         let second = if is_ahead {
             let _ = SignedIn::of(&refresh(&app, &owners.refresh).await.1);
             ada.refresh

@@ -1,4 +1,4 @@
-//! What is sent.
+//! The expensive requests.
 
 use std::{io::Cursor, time::Duration};
 
@@ -8,7 +8,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-/// Where it is sent.
+/// The target of the requests.
 pub(super) struct Target {
     pub(super) address: String,
     pub(super) key: String,

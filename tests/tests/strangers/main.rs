@@ -1,5 +1,6 @@
-//! What strangers can do to the process of the API: connections, bodies and pictures that cost more than they should. While all
-//! of it goes on, its memory stays below a limit and it says at once that it is well.
+//! Tests of expensive requests of strangers: connections, bodies and pictures that cost more than
+//! they should. Meanwhile the memory of the API's process stays below a limit, and its health check
+//! responds at once.
 //!
 //! `scripts/test` does each a little; `--long` does all at once in full against a release build.
 
@@ -14,7 +15,7 @@ use tests::TestApp;
 
 use self::{attack::Target, process::Watched};
 
-/// What the process may take in memory.
+/// The memory that the process may take.
 const LIMIT_KIB: u64 = 512 * 1024;
 
 async fn target(app: &TestApp, url: &str) -> Target {

@@ -37,7 +37,8 @@ impl Watched {
         Self::watch(process, url)
     }
 
-    /// Watches from a thread of its own: making large pictures keeps the test's own thread busy for seconds.
+    /// Watches from a thread of its own: making large pictures keeps the test's own thread busy for
+    /// seconds.
     fn watch(process: Worker, url: String) -> Self {
         let latencies = Arc::<Mutex<Vec<Duration>>>::default();
         let (address, seen) = (url.trim_start_matches("http://").to_owned(), Arc::downgrade(&latencies));
@@ -67,7 +68,7 @@ impl Watched {
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
-    /// How long its health took.
+    /// Returns the latencies of its health check.
     pub(super) fn latency(&self) -> String {
         let mut seen = self.latencies.lock().expect("no panic").clone();
         seen.sort();

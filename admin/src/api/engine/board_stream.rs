@@ -1,7 +1,7 @@
 //! The board as Server-Sent Events: counts, and the changed jobs of a filter.
 //!
-//! Streams read nothing by themselves but their credentials: feeds read once for all that show the
-//! same.
+//! A stream itself reads only its caller's credentials. Feeds read the data, once for all streams
+//! that show the same.
 
 use std::{
     collections::{HashMap, VecDeque},

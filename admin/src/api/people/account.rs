@@ -110,7 +110,9 @@ pub(crate) struct AccountApi {
 
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl AccountApi {
-    /// Change the password, or choose a first one. All other sessions of the person end, and a letter tells them.
+    /// Change the password, or choose a first one.
+    ///
+    /// All other sessions of the person end, and a letter tells the person.
     #[oai(path = "/me/password", method = "post", operation_id = "change_password")]
     async fn change_password(
         &self,
@@ -125,7 +127,9 @@ impl AccountApi {
         Ok(Done::Done)
     }
 
-    /// Change the address. It changes once the links in two letters were opened, one to each address; sessions go on.
+    /// Change the address.
+    ///
+    /// It changes once the links in two letters were opened, one in each mailbox. Sessions go on.
     #[oai(path = "/me/email", method = "post", operation_id = "change_email")]
     async fn change_email(
         &self,

@@ -49,7 +49,8 @@ struct MeView {
     operator_role: Option<String>,
     /// The tenant of requests that name none.
     current_tenant_id: Option<Uuid>,
-    /// True if the role as an operator, or one of the tenants, takes a second factor that this session was not given.
+    /// True if the role as an operator, or one of the tenants, requires a second factor that
+    /// this session was not given.
     needs_second_factor: bool,
     tenants: Vec<MembershipView>,
     created_at: DateTime<Utc>,

@@ -56,7 +56,9 @@ impl MembersApi {
         Ok(Json(Page { items: rows.into_iter().map(Into::into).collect(), next }))
     }
 
-    /// Change the role of a member. Only owners make and remove owners, and the last owner stays.
+    /// Change the role of a member.
+    ///
+    /// Only owners make and remove owners, and the last owner stays.
     #[oai(path = "/tenants/:id/members/:user_id", method = "patch", operation_id = "update_member")]
     async fn update(
         &self,
@@ -72,7 +74,9 @@ impl MembersApi {
         tx.answer(Json(member.into())).await
     }
 
-    /// Remove a member from a tenant. Only owners remove owners, and the last owner stays.
+    /// Remove a member from a tenant.
+    ///
+    /// Only owners remove owners, and the last owner stays.
     #[oai(path = "/tenants/:id/members/:user_id", method = "delete", operation_id = "remove_member")]
     async fn remove(
         &self,
@@ -87,7 +91,9 @@ impl MembersApi {
         tx.answer(Left::Left).await
     }
 
-    /// Leave a tenant. The last owner cannot leave.
+    /// Leave a tenant.
+    ///
+    /// The last owner cannot leave.
     #[oai(path = "/tenants/:id/leave", method = "post", operation_id = "leave_tenant")]
     async fn leave(
         &self,
@@ -138,8 +144,10 @@ impl MembersApi {
         tx.answer(Invited::Invited(Json(invitation.into()))).await
     }
 
-    /// Revoke an invitation. An accepted invitation is not changed: remove the member instead. You
-    /// may repeat the request.
+    /// Revoke an invitation.
+    ///
+    /// An accepted invitation is not changed: remove the member instead. You may repeat the
+    /// request.
     #[oai(path = "/tenants/:id/invitations/:invitation_id", method = "delete", operation_id = "revoke_invitation")]
     async fn revoke_invitation(
         &self,

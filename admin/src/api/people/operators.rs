@@ -151,7 +151,7 @@ impl OperatorsApi {
     /// Make a person an operator.
     ///
     /// Somebody without an account gets a mail with a link to choose a password, which is valid for
-    /// a day. Others sign in as before. For operators who may do what the new one may.
+    /// a day. Others sign in as before. For operators whose own role may do as much.
     #[oai(path = "/operators", method = "post", operation_id = "create_operator")]
     async fn invite(
         &self,
@@ -169,8 +169,8 @@ impl OperatorsApi {
 
     /// Change an operator's role.
     ///
-    /// The last operator who may do everything keeps the role. For operators who may do what this
-    /// one may, before and after.
+    /// The last operator who may do everything keeps the role. For operators whose own role may do
+    /// as much as the old role and the new one.
     #[oai(path = "/operators/:id", method = "patch", operation_id = "update_operator")]
     async fn change(
         &self,
@@ -189,8 +189,8 @@ impl OperatorsApi {
     /// Remove an operator.
     ///
     /// The person is signed out everywhere and keeps the account. The last operator who may do
-    /// everything stays. Keys stay too: revoke those that the person knows. For operators who may
-    /// do what this one may.
+    /// everything stays. Keys stay too: revoke those that the person knows. For operators whose own
+    /// role may do as much.
     #[oai(path = "/operators/:id", method = "delete", operation_id = "delete_operator")]
     async fn remove(
         &self,

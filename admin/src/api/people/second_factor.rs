@@ -111,7 +111,8 @@ impl SecondFactorApi {
 
     /// Begin to set up an authenticator app as a second factor.
     ///
-    /// It protects nothing until one of its codes is sent to the address with /confirm. A repetition makes another secret.
+    /// It protects nothing until `POST /auth/me/second-factor/confirm` gets one of its codes.
+    /// Another call makes another secret.
     #[oai(path = "/auth/me/second-factor", method = "post", operation_id = "begin_second_factor")]
     async fn begin(
         &self,
@@ -145,7 +146,9 @@ impl SecondFactorApi {
         Ok(Json(RecoveryCodesView { recovery_codes }))
     }
 
-    /// Make new recovery codes. The old ones are void.
+    /// Make new recovery codes.
+    ///
+    /// The old ones are void.
     #[oai(path = "/auth/me/second-factor/recovery-codes", method = "post", operation_id = "renew_recovery_codes")]
     async fn renew(
         &self,
@@ -159,9 +162,10 @@ impl SecondFactorApi {
         Ok(Json(RecoveryCodesView { recovery_codes }))
     }
 
-    /// Remove the second factor. All other sessions of the person end.
+    /// Remove the second factor.
     ///
-    /// Operators, and people of tenants that require one, can do nothing then until they set up another.
+    /// All other sessions of the person end. Operators, and people of a tenant that requires a
+    /// second factor, have no access until they set up another one.
     #[oai(path = "/auth/me/second-factor/remove", method = "post", operation_id = "remove_second_factor")]
     async fn remove(
         &self,

@@ -36,7 +36,7 @@ struct LoginBody {
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields)]
 struct LoginCodeBody {
-    /// What POST /auth/login gave.
+    /// The `sign_in_token` of `POST /auth/login`.
     #[oai(validator(max_length = 100))]
     sign_in_token: String,
     /// Six digits of the authenticator app, or a recovery code.
@@ -128,10 +128,10 @@ pub(crate) struct SessionsApi {
 impl SessionsApi {
     /// Sign in. Open to everybody.
     ///
-    /// A person with a second factor gets no tokens yet, but a name for this sign-in, for POST
-    /// /auth/login/code. Attempts are counted for each address and each client. A response with
-    /// tokens sets a cookie that makes the client known. If the next login sends it, its attempts
-    /// count separately from those of strangers.
+    /// A person with a second factor gets a `sign_in_token` for `POST /auth/login/code` instead of
+    /// tokens. Attempts are counted for each address and each client. A response with tokens sets a
+    /// cookie that makes the client known. If the next login sends it, its attempts count
+    /// separately from those of strangers.
     #[oai(path = "/login", method = "post", operation_id = "login")]
     async fn login(&self, request: &Request, jar: &CookieJar, body: Body<LoginBody>) -> Result<LoginAnswer, ApiError> {
         let LoginBody { email, password } = body.0;

@@ -102,7 +102,9 @@ pub(crate) struct SignUpApi {
 
 #[OpenApi(prefix_path = "/api/v1/auth", tag = "Tag::People")]
 impl SignUpApi {
-    /// Register. A mail brings a link, which is valid for a day. Open to everybody.
+    /// Register. Open to everybody.
+    ///
+    /// A mail brings a link, which is valid for a day.
     #[oai(path = "/register", method = "post", operation_id = "register")]
     async fn register(&self, request: &Request, body: Body<NewPersonBody>) -> Result<Mailed, ApiError> {
         let body = body.0;
@@ -115,8 +117,9 @@ impl SignUpApi {
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
-    /// Confirm an email address, with the code at the end of the mailed link and the password that
-    /// was registered with it. Open to everybody.
+    /// Confirm an email address. Open to everybody.
+    ///
+    /// Takes the code at the end of the mailed link, and the password that was registered with it.
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
     async fn verify(&self, request: &Request, body: Body<VerifyBody>) -> Result<Json<ReadyView>, ApiError> {
         self.count(request).await?;
@@ -136,8 +139,9 @@ impl SignUpApi {
         Ok(Mailed::Mailed(Json(MailView::sent())))
     }
 
-    /// Choose a new password, with the code at the end of the mailed link. All sessions of the
-    /// person end. Open to everybody.
+    /// Choose a new password. Open to everybody.
+    ///
+    /// Takes the code at the end of the mailed link. All sessions of the person end.
     #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
     async fn reset(&self, request: &Request, body: Body<ResetBody>) -> Result<Json<ReadyView>, ApiError> {
         self.count(request).await?;

@@ -30,9 +30,10 @@ pub(crate) struct StaffApi {
 
 #[OpenApi(prefix_path = "/api/v1/people", tag = "Tag::People")]
 impl StaffApi {
-    /// Remove the second factor of somebody who has lost it, and sign them out everywhere. For operators.
+    /// Remove the second factor of somebody who has lost it. For operators.
     ///
-    /// They get a letter. Make sure who asks before you do it. One's own is removed with a code.
+    /// The person is signed out everywhere and gets a letter. Make sure who asks before you do it.
+    /// People remove their own with a code.
     #[oai(path = "/:id/second-factor", method = "delete", operation_id = "reset_second_factor")]
     async fn reset(
         &self,

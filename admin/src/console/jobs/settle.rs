@@ -17,7 +17,7 @@ use crate::{ApiError, console::visitor::Visitor, error::ErrorCode, pages::Sent, 
 /// The longest id of a provider.
 const MAX_REMOTE_ID: usize = 200;
 
-/// The answer of a form.
+/// The decision that a form sends.
 #[derive(Deserialize)]
 struct Settled {
     outcome: String,

@@ -22,8 +22,9 @@ impl QueueLimits {
         *self != Self::default()
     }
 
-    /// Returns the limits of a queue whose tenants share `slots`: none holds more than half, and the
-    /// last tenth is for tenants that run nothing. Hanging calls of one tenant hold up no other.
+    /// Returns the limits of a queue whose tenants share `slots`: none holds more than half, and
+    /// the last tenth is for tenants that run nothing. Hanging calls of one tenant hold up no
+    /// other.
     #[must_use]
     pub fn sharing(self, slots: usize) -> Self {
         let slots = i32::try_from(slots).unwrap_or(i32::MAX);

@@ -85,7 +85,8 @@ pub struct FiguresRow {
     pub cancelled: i64,
     pub discarded: i64,
     pub failures: i64,
-    /// The time within which half of the jobs started, in milliseconds. Rounded up, by 19 % at most.
+    /// The time within which half of the jobs started, in milliseconds. Rounded up, by 19 % at
+    /// most.
     pub wait_p50_ms: Option<f64>,
     /// The same for 95 % of the jobs.
     pub wait_p95_ms: Option<f64>,

@@ -1,5 +1,5 @@
-//! The queries of the verification. Each statement sees one moment. No value that somebody could
-//! have written makes it fail.
+//! The queries of the verification. Each statement sees one moment. No stored value, however it was
+//! forged, makes a statement fail.
 
 use sqlx::PgConnection;
 use uuid::Uuid;

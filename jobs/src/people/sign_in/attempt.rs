@@ -18,8 +18,8 @@ pub(in crate::people) struct Attempt {
 }
 
 impl Attempt {
-    /// An attempt from a client. A client that is known for the account counts by itself; all others share limits, which
-    /// strangers may use up.
+    /// An attempt from a client. A client that is known for the account counts by itself; all
+    /// others share limits, which strangers may use up.
     pub(super) fn new(signer: &Signer, email_canonical: &str, from: &ClientOrigin) -> Self {
         let at = |place: &str| format!("{email_canonical}\0{place}");
         let known = from.known_as.as_ref().and_then(|code| known_client::read(signer, email_canonical, code));
@@ -62,8 +62,8 @@ impl Attempt {
         wait.map_or(Ok(()), |wait| Err(too_many(wait)))
     }
 
-    /// Gives the account's limits back what a right password took. The attempts of others still count. Needs the system
-    /// scope.
+    /// Gives the account's limits back what a right password took. The attempts of others still
+    /// count. Needs the system scope.
     pub(in crate::people) async fn forgive(&self, tx: &mut Tx) -> Result<(), sqlx::Error> {
         for (throttle, whom) in &self.of_account {
             throttle.give_back(tx, whom).await?;

@@ -1,4 +1,4 @@
-//! Whatever a service answers becomes a value or an error of a job, never a panic.
+//! Whatever a service returns becomes a value or an error of a job, never a panic.
 
 use std::sync::{Arc, Mutex};
 

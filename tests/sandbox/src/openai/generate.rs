@@ -8,7 +8,7 @@ use crate::openai::prompt::Hints;
 use crate::openai::request::ChatRequest;
 use crate::openai::wording;
 
-/// What stands for characters that this text type cannot have, until the response is written.
+/// The placeholder for characters that this text type cannot have, until the response is written.
 pub(crate) const UNSTORABLE: char = '\u{f8ff}';
 const HASHTAGS: u64 = 3;
 const TOO_MANY_HASHTAGS: u64 = 31;

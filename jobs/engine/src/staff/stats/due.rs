@@ -12,8 +12,9 @@ const MAX_LANES: i32 = 5_000;
 /// themselves.
 const MAX_TIMED: i64 = 10_000;
 
-/// Returns the time that the oldest due job of each queue has waited, promoted or not. Queues without
-/// due work are left out. Reads the first job of each lane, of at most 5,000 lanes per queue.
+/// Returns the time that the oldest due job of each queue has waited, promoted or not. Queues
+/// without due work are left out. Reads the first job of each lane, of at most 5,000 lanes per
+/// queue.
 pub async fn oldest_due(tx: &mut Tx) -> Result<BTreeMap<String, Duration>, sqlx::Error> {
     let mut oldest = oldest_available(tx, None).await?;
     for (queue, overdue) in earliest_timed(tx, Duration::ZERO).await? {
@@ -24,8 +25,9 @@ pub async fn oldest_due(tx: &mut Tx) -> Result<BTreeMap<String, Duration>, sqlx:
     Ok(oldest)
 }
 
-/// Returns the time that the oldest available job of each queue has waited. Given limits, leaves out
-/// lanes that a limit, a rest or a park holds back, and counts released jobs from their release.
+/// Returns the time that the oldest available job of each queue has waited. Given limits, leaves
+/// out lanes that a limit, a rest or a park holds back, and counts released jobs from their
+/// release.
 #[expect(clippy::too_many_lines, reason = "one statement")]
 pub(super) async fn oldest_available(
     tx: &mut Tx,
@@ -114,8 +116,8 @@ pub(super) async fn oldest_available(
     Ok(rows.into_iter().map(|row| (row.queue, Duration::try_from_secs_f64(row.seconds).unwrap_or_default())).collect())
 }
 
-/// Returns the seconds that the earliest job with a time has been due in each queue. Negative seconds
-/// are those until a job that is due within `ahead`.
+/// Returns the seconds that the earliest job with a time has been due in each queue. Negative
+/// seconds are those until a job that is due within `ahead`.
 pub(super) async fn earliest_timed(tx: &mut Tx, ahead: Duration) -> Result<BTreeMap<String, f64>, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
