@@ -19,7 +19,7 @@ async fn post(app: &TestApp) -> Uuid {
     });
     let (status, post) = app.post("/api/v1/posts/create", post).await;
     assert!(status.is_success(), "{post}");
-    post["id"].as_str().unwrap().parse().unwrap()
+    post["posts"][0]["id"].as_str().unwrap().parse().unwrap()
 }
 
 #[sqlx::test(migrations = "../migrations")]
