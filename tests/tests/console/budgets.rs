@@ -94,7 +94,7 @@ pub(crate) async fn weigh(app: &TestApp, cookie: &str, path: &str) -> Weight {
 async fn a_page_is_light(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let (cookie, staff) = (cookie_of(&app, "ada@example.com").await, operator_cookie_of(&app, "ops@example.com").await);
-    stage::fill(&app, None).await;
+    stage::fill(&app).await;
     for (cookie, paths) in [(&cookie, SIGNED_IN), (&staff, OPERATORS)] {
         for path in paths {
             weigh(&app, cookie, path).await;

@@ -4,14 +4,20 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod board;
+mod brand;
 mod browser;
 mod budgets;
 mod controls;
+mod journeys;
 mod keyboard;
+mod live;
 mod million;
+mod operators;
 mod pages;
 mod scripts;
+mod search;
 mod stage;
 mod stats;
 mod types;
+mod visits;
 mod without_scripts;

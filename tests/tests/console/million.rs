@@ -57,7 +57,7 @@ async fn a_full_ledger_leaves_the_pages_light(pool: PgPool) {
     let app = TestApp::new(pool.clone()).await;
     let cookie = operator_cookie_of(&app, "ops@example.com").await;
     let is_long = optional_setting("LINECOOK_LONG").is_some();
-    stage::fill(&app, None).await;
+    stage::fill(&app).await;
     let filled = ledger::fill(&app, if is_long { 1_000_000 } else { 5_000 }).await;
     sqlx::raw_sql("vacuum analyze").execute(&pool).await.unwrap();
     let mut paths: Vec<String> = OPERATORS.iter().map(|path| (*path).to_owned()).collect();

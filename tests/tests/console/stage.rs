@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use jobs::{
     engine::{Tx, figures as engine_figures},
-    ids::TenantId,
+    ids::{AccountId, TenantId},
 };
 use serde_json::{Value, json};
 use tests::TestApp;
@@ -49,10 +49,16 @@ fn queue_of(kind: &str) -> &'static str {
     }
 }
 
-/// Fills the ledger. Each text that people or providers can choose is `words`, if it is given.
-pub(crate) async fn fill(app: &TestApp, words: Option<&str>) -> Stage {
-    let tenant_id = app.bench.tenant_id;
+/// Fills the ledger.
+pub(crate) async fn fill(app: &TestApp) -> Stage {
     let account = app.bench.connect_page().await;
+    write(app, account, None).await
+}
+
+/// Writes jobs of an account into the ledger. Each text that people or providers can choose is
+/// `words`, if they are given.
+pub(crate) async fn write(app: &TestApp, account: AccountId, words: Option<&str>) -> Stage {
+    let tenant_id = app.bench.tenant_id;
     let said = |text: &str| words.unwrap_or(text).to_owned();
     let mut tx = app.bench.engine.db.system().await.unwrap();
     worker(&mut tx, &said("cook-1:4711"), 60.0).await;
@@ -160,7 +166,8 @@ async fn story(tx: &mut Tx, tenant_id: TenantId, job_id: Uuid, attempt: i32, err
 
 async fn park(tx: &mut Tx, tenant_id: TenantId, account: Uuid, reason: &str) {
     let sql = "insert into parked_accounts (tenant_id, account_id, until, reason)
-        values ($1, $2, engine_now() + interval '20 min', $3)";
+        values ($1, $2, engine_now() + interval '20 min', $3)
+        on conflict (tenant_id, account_id) do update set reason = excluded.reason";
     sqlx::query(sql).bind(tenant_id.0).bind(account).bind(failure(reason)).execute(&mut **tx).await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 use tests::TestApp;
 
-use super::{board::get, browser::operator_cookie_of, stage};
+use super::{browser::operator_cookie_of, stage, visits::get};
 
 #[sqlx::test(migrations = "../migrations")]
 async fn figures_are_drawn_and_stand_in_a_table(pool: PgPool) {
@@ -11,7 +11,7 @@ async fn figures_are_drawn_and_stand_in_a_table(pool: PgPool) {
     let cookie = operator_cookie_of(&app, "ops@example.com").await;
     let (status, html) = get(&app, &cookie, "/jobs/stats").await;
     assert!(status == 200 && html.contains("Nothing ended in this time") && !html.contains("<figure"), "{html}");
-    stage::fill(&app, None).await;
+    stage::fill(&app).await;
     let (_, html) = get(&app, &cookie, "/jobs/stats").await;
     assert_eq!((html.matches("<figure").count(), html.matches("<title>").count()), (3, 1 + 3 * 24), "a step each");
     assert!(html.contains("aria-label=\"Work done. Done: ") && !html.contains("style="), "{html}");
@@ -29,7 +29,7 @@ async fn figures_are_drawn_and_stand_in_a_table(pool: PgPool) {
 async fn the_address_names_what_is_shown(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let cookie = operator_cookie_of(&app, "ops@example.com").await;
-    stage::fill(&app, None).await;
+    stage::fill(&app).await;
     let (_, all) = get(&app, &cookie, "/jobs/stats?span=week").await;
     let (_, one) = get(&app, &cookie, "/jobs/stats?span=week&queue=ai&kind=write_caption").await;
     assert!(all.contains("By kind") && !one.contains("By kind"), "{one}");

@@ -85,7 +85,10 @@ impl Watched {
         let at = |share: usize| seen.get((seen.len() * share / 100).min(seen.len().saturating_sub(1))).copied();
         let slow = seen.iter().filter(|latency| latency.as_millis() >= 100).count();
         let (median, most, slowest) = (at(50), at(99), seen.last());
-        format!("/health {} times: median {median:?}, 99 % {most:?}, slowest {slowest:?}, {slow} over 100 ms", seen.len())
+        format!(
+            "/health {} times: median {median:?}, 99 % {most:?}, slowest {slowest:?}, {slow} over 100 ms",
+            seen.len()
+        )
     }
 }
 
