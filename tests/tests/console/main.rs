@@ -14,7 +14,6 @@ mod live;
 mod operators;
 mod pages;
 mod scripts;
-mod search;
 mod stage;
 mod types;
 mod visits;
