@@ -15,7 +15,6 @@ mod million;
 mod operators;
 mod pages;
 mod scripts;
-mod search;
 mod stage;
 mod stats;
 mod types;

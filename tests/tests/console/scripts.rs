@@ -140,18 +140,9 @@ async fn a_stored_script_is_a_word_on_the_pages_of_operators(pool: PgPool) {
             shows_words_only(&tab, &format!("{page} {payload}")).await;
         }
     }
-    // The audit log shows JSON.
-    let escaped = PAYLOADS.map(|payload| json!(payload).to_string());
-    let escaped = escaped.each_ref().map(|text| text.trim_matches('"'));
-    for (page, texts) in [
-        ("/jobs?state=discarded", PAYLOADS),
-        ("/jobs/workers", PAYLOADS),
-        ("/operators", PAYLOADS),
-        ("/keys", PAYLOADS),
-        ("/audit?action=test", escaped),
-    ] {
+    for page in ["/jobs?state=discarded", "/jobs/workers", "/operators", "/keys"] {
         tab.open(&format!("{}{page}", app.url)).await;
-        assert_eq!(missing(&tab, &texts).await, Vec::<String>::new(), "{page}");
+        assert_eq!(missing(&tab, &PAYLOADS).await, Vec::<String>::new(), "{page}");
         shows_words_only(&tab, page).await;
     }
     assert_eq!(tab.dialogs(), 0);
