@@ -15,6 +15,7 @@ mod million;
 mod operators;
 mod pages;
 mod scripts;
+mod search;
 mod stage;
 mod stats;
 mod types;
