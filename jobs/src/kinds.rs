@@ -15,7 +15,7 @@ use crate::{
     people::{EraseUser, PrunePeople},
     posts::{DeleteStagedPictures, PublishPost},
     tenants::EraseTenant,
-    upkeep::{CountFigures, PruneHistory, PruneIdempotencyKeys},
+    upkeep::{CountFigures, PruneHistory, PruneIdempotencyKeys, RotateEncryptionKeys},
 };
 
 /// Every kind.
@@ -38,6 +38,7 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<ReportPoison>(),
     Kind::of::<EraseTenant>(),
     Kind::of::<PruneIdempotencyKeys>(),
+    Kind::of::<RotateEncryptionKeys>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
@@ -54,6 +55,7 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
     Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
+    Periodic::of::<RotateEncryptionKeys>("rotate_encryption_keys", "17 3 * * *"),
 ];
 
 /// Returns the kind of that name if tenants may have jobs of it. Periodic kinds are for the system

@@ -15,6 +15,7 @@ mod pauses;
 mod poison;
 mod postgres;
 mod redis;
+mod rotation;
 mod stop;
 
 use std::time::Duration;
