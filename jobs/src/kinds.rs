@@ -7,7 +7,7 @@ use crate::{
     assets::RenderOverlay,
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
-    connections::{ExchangeOauthCode, RefreshToken, RefreshTokens},
+    connections::{CheckToken, CheckTokens, ExchangeOauthCode, RefreshToken, RefreshTokens},
     engine::{Kind, Periodic, REDACTED},
     mail::SendMail,
     noop::Noop,
@@ -23,6 +23,8 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<ExchangeOauthCode>(),
     Kind::of::<RefreshToken>(),
     Kind::of::<RefreshTokens>(),
+    Kind::of::<CheckToken>(),
+    Kind::of::<CheckTokens>(),
     Kind::of::<GenerateCalendar>(),
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
@@ -44,11 +46,14 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<crate::fault_probe::FaultProbe>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::ShortTimeoutProbe>(),
+    #[cfg(feature = "testing")]
+    Kind::of::<crate::fault_probe::TokenProbe>(),
 ];
 
 /// The periodic jobs of the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
+    Periodic::of::<CheckTokens>("check_tokens", "53 * * * *"),
     Periodic::of::<CountFigures>("count_figures", "* * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
     Periodic::of::<PrunePeople>("prune_people", "41 * * * *"),

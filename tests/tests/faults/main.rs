@@ -15,6 +15,7 @@ mod pauses;
 mod poison;
 mod postgres;
 mod redis;
+mod refreshes;
 mod rotation;
 mod stop;
 

@@ -34,9 +34,11 @@ impl SecretColumn {
 /// Every column that stores secrets. Tests compare the list with the comments of the database.
 pub(super) const SECRET_COLUMNS: &[SecretColumn] = &[
     SecretColumn::of_tenants("oauth_tokens", "access_token"),
+    SecretColumn::of_tenants("oauth_tokens", "refresh_token"),
     SecretColumn::of_tenants("oauth_state", "code"),
     SecretColumn::of_tenants("oauth_state", "verifier"),
     SecretColumn::of_tenants("oauth_state", "user_token"),
+    SecretColumn::of_tenants("oauth_state", "refresh_token"),
     SecretColumn::of_tenants("idempotency_keys", "answer"),
     SecretColumn::of_people("second_factors", "secret"),
 ];
@@ -69,7 +71,8 @@ pub(super) async fn count_pages(conn: &mut PgConnection, column: SecretColumn) -
     Ok(usize::try_from(pages).expect("a size"))
 }
 
-/// Returns the first secrets of a part that are not encrypted with the key `key_id`.
+/// Returns the first secrets of a part that are not encrypted with the key `key_id`. Erased ones
+/// are empty.
 ///
 /// Reading by place needs no index, and reads each row once however many there are.
 pub(super) async fn list_older(
@@ -84,7 +87,7 @@ pub(super) async fn list_older(
         "
         select ctid::text as at, {tenant} as tenant_id, {id} as row_id, {column} as envelope
         from {table}
-        where ctid > $1::text::tid and ctid < $2::text::tid and not starts_with({column}, $3)
+        where ctid > $1::text::tid and ctid < $2::text::tid and not starts_with({column}, $3) and {column} <> ''
         order by ctid
         limit $4
         "
