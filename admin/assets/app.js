@@ -2,11 +2,13 @@
 
 import { pressed, watchChoices } from "./board.js";
 import { keepDrafts } from "./drafts.js";
+import { follow } from "./live.js";
 import { listen } from "./swap.js";
 
 listen();
 keepDrafts();
 watchChoices();
+follow();
 
 /** @param {EventTarget | null} target */
 const isTyping = (target) =>

@@ -57,11 +57,9 @@ const count = () => {
   }
 };
 
-/** True while somebody chooses jobs: the list stays as it is. */
-export const isChoosing = () => rows().some((row) => boxOf(row)?.checked);
-
 const find = () => {
-  const field = document.querySelector('[data-key="/"]');
+  // A page's own search goes before that of the frame.
+  const field = document.querySelector('main [data-key="/"]') ?? document.querySelector('[data-key="/"]');
   if (!(field instanceof HTMLInputElement)) return;
   field.focus();
   field.select();
@@ -96,4 +94,5 @@ export const watchChoices = () => {
   });
   // A list that was replaced begins without a choice.
   document.addEventListener("swapped", count);
+  document.addEventListener("freshened", count);
 };

@@ -112,9 +112,70 @@ const show = (id, part, page, answer) => {
  */
 const sameIn = (part, before) => {
   if (before.id) return part.querySelector(`#${CSS.escape(before.id)}`);
+  const address = before.getAttribute("href");
+  if (address) return part.querySelector(`a[href="${CSS.escape(address)}"]`);
   const action = before.closest("form")?.getAttribute("action");
   const form = [...part.querySelectorAll("form")].find((form) => form.getAttribute("action") === action);
-  return form?.querySelector(before.localName) ?? null;
+  const value = before.getAttribute("value");
+  const same = value && form?.querySelector(`${before.localName}[value="${CSS.escape(value)}"]`);
+  return same || (form?.querySelector(before.localName) ?? null);
+};
+
+/** Tells whether somebody chooses, types, marks a text or has something open in a part. @param {Element} part */
+export const isInUse = (part) => {
+  const marked = document.getSelection();
+  const isMarked = marked !== null && !marked.isCollapsed && part.contains(marked.anchorNode);
+  if (isMarked || part.querySelector(":popover-open, dialog[open]")) return true;
+  return [...part.querySelectorAll("input:not([type=hidden]), textarea")].some((field) =>
+    field instanceof HTMLInputElement && ["checkbox", "radio"].includes(field.type)
+      ? field.checked !== field.defaultChecked
+      : field instanceof HTMLInputElement || field instanceof HTMLTextAreaElement
+        ? field.value !== field.defaultValue
+        : false,
+  );
+};
+
+/**
+ * Fetches the page again, and puts its parts in the place of these. Tells whether they could be fetched. What somebody
+ * began meanwhile stays as it is.
+ *
+ * @param {HTMLElement[]} places
+ */
+export const freshen = async (places) => {
+  try {
+    const answer = await fetch(window.location.href, { headers: { accept: "text/html", "linecook-refresh": "1" } });
+    const page = parse(await answer.text());
+    const parts = places.map((place) => page.getElementById(place.id));
+    if (!answer.ok || answer.redirected || parts.includes(null)) return false;
+    if (document.querySelector("form[data-sent]")) return true;
+    places.forEach((place, at) => {
+      const part = parts[at];
+      if (part && place.isConnected && !isInUse(place)) exchange(place, part);
+    });
+    document.dispatchEvent(new Event("freshened"));
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/**
+ * Puts a part in the place of its older self: what was open stays open, and the focus stays where it was.
+ *
+ * @param {HTMLElement} place
+ * @param {HTMLElement} part
+ */
+const exchange = (place, part) => {
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  const at = focused ? [...place.querySelectorAll("a")].findIndex((link) => link === focused) : -1;
+  const opened = [...place.querySelectorAll("details")].map((details) => details.open);
+  part.querySelectorAll("details").forEach((details, at) => {
+    details.open = opened[at] ?? details.open;
+  });
+  place.replaceWith(document.adoptNode(part));
+  const links = [...part.querySelectorAll("a")];
+  const same = focused && (sameIn(part, focused) ?? (at < 0 ? part : links[Math.min(at, links.length - 1)]));
+  if (same instanceof HTMLElement) same.focus({ preventScroll: true });
 };
 
 /** @param {string} words */

@@ -6,6 +6,7 @@
 mod account;
 mod assets;
 mod audit;
+mod brand;
 mod engine;
 mod error_page;
 mod form_key;
@@ -15,8 +16,10 @@ mod keys;
 mod landing;
 mod me;
 mod notice;
+mod operators;
 mod pages;
 mod parts;
+mod search;
 mod second_factor;
 mod tenants;
 mod theme;

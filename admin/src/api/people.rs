@@ -26,7 +26,7 @@ pub(crate) use self::{
     account::AccountApi,
     me::MeApi,
     members::MembersApi,
-    operators::OperatorsApi,
+    operators::{OperatorsApi, check_reach as check_operator_reach, check_reach_of as check_reach_of_operator},
     second_factor::SecondFactorApi,
     sessions::SessionsApi,
     sign_up::{SignUpApi, count_client},

@@ -32,7 +32,7 @@ pub(crate) async fn for_people<E: Endpoint>(endpoint: E, request: Request) -> po
     let problem: Value = body.into_json().await.unwrap_or_default();
     let words = problem["detail"].as_str().unwrap_or("Something went wrong.").to_owned();
     let code = problem["code"].as_str().unwrap_or_default();
-    let page = theme::rendered_in(theme, || page(parts.status, code, &words));
+    let page = theme::rendered_in(theme, || page(parts.status, code, &words, is_console.then_some(asked.as_str())));
     let (page_parts, page_body) = page.into_parts();
     if let Some(kind) = page_parts.headers.get(header::CONTENT_TYPE) {
         parts.headers.insert(header::CONTENT_TYPE, kind.clone());
@@ -40,7 +40,8 @@ pub(crate) async fn for_people<E: Endpoint>(endpoint: E, request: Request) -> po
     Ok(Response::from_parts(parts, page_body))
 }
 
-fn page(status: StatusCode, code: &str, words: &str) -> Response {
+/// Returns the page. `again` is the address to try again, for a page that only shows something.
+fn page(status: StatusCode, code: &str, words: &str, again: Option<&str>) -> Response {
     let title = title(status);
     match (status, code) {
         (_, "second_factor_required") => message_page(status, title, words, &SECOND_FACTOR),
@@ -54,6 +55,13 @@ fn page(status: StatusCode, code: &str, words: &str) -> Response {
                 "This form was sent before with other words in it. Open its page again, and send it from there.";
             message_page(status, title, words, &HOME)
         }
+        _ if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => match again {
+            Some(address) => {
+                let words = format!("{words} Nothing was changed.");
+                message_page(status, title, &words, &[(address, "Try again"), HOME[0]])
+            }
+            None => message_page(status, title, words, &HOME),
+        },
         _ => message_page(status, title, words, &HOME),
     }
 }

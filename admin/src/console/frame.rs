@@ -4,11 +4,11 @@ use jobs::{
     engine::Scope,
     ids::TenantId,
     people::store,
-    tenants::{self, members},
+    tenants::{self, members, settings},
 };
 use uuid::Uuid;
 
-use super::{form_key, notice::Notice, theme::Theme, visitor::Visitor};
+use super::{brand, form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
 /// The frame of a page. `frame.html` shows it.
@@ -20,6 +20,12 @@ pub(crate) struct Frame {
     pub(crate) is_operator: bool,
     pub(crate) workspaces: Vec<Workspace>,
     pub(crate) workspace: Option<Workspace>,
+    /// The address of the stylesheet with the workspace's colour, if it chose one.
+    pub(crate) brand: Option<String>,
+    /// The address of the search, for those who may search.
+    pub(crate) search_address: Option<&'static str>,
+    /// The text that was searched for.
+    pub(crate) searched: String,
     /// The pages in the sidebar.
     pub(crate) places: Vec<Place>,
     /// The pages beside this one, where there are several about one subject.
@@ -83,6 +89,10 @@ impl Frame {
             }
             None => None,
         };
+        let brand = match visitor.workspace {
+            Some(id) => settings::get(&mut tx, id).await?.primary_color.map(|colour| brand::address(id, &colour)),
+            None => None,
+        };
         let name = format!("{} {}", user.first_name, user.last_name);
         Ok(Self {
             title,
@@ -90,10 +100,13 @@ impl Frame {
             name: if name.trim().is_empty() { user.email.clone() } else { name.trim().to_owned() },
             email: user.email,
             is_operator: visitor.caller.audience() == Audience::Operators,
+            search_address: visitor.may("jobs:read").then_some(search::PATH),
+            searched: visitor.asked("q").filter(|_| visitor.path == search::PATH).unwrap_or_default(),
             places: places(visitor),
             tabs: tabs(visitor),
             workspaces,
             workspace,
+            brand,
             themes: themes(),
             path: visitor.path.clone(),
             theme_address: visitor.to("/me/theme"),
@@ -138,6 +151,7 @@ fn places(visitor: &Visitor) -> Vec<Place> {
     }
     if visitor.is_operator() {
         places.push(Place { address: "/tenants".to_owned(), ..place("Workspaces", "tenants", "/tenants") });
+        places.push(Place { address: "/operators".to_owned(), ..place("Operators", "operators", "/operators") });
     }
     if visitor.workspace.is_some() {
         places.push(place("Workspace", "workspace", "/workspace"));

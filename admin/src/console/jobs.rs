@@ -31,7 +31,7 @@ pub(super) use self::{
     job::{act, show as show_job},
     settle::submit as settle_effect,
 };
-use super::{frame::Frame, visitor::Visitor};
+use super::{frame::Frame, parts::Live, visitor::Visitor};
 use crate::{
     ApiError,
     html::page,
@@ -66,6 +66,8 @@ struct BoardPage {
     selected_address: String,
     workspace: Option<String>,
     is_operator: bool,
+    /// Absent on a page of older jobs.
+    live: Option<Live>,
 }
 
 /// Shows the board.
@@ -111,9 +113,16 @@ async fn board(state: &AppState, visitor: &Visitor) -> Result<BoardPage, ApiErro
         workspace: visitor.workspace.map(|id| id.to_string()),
         is_operator: visitor.is_operator(),
         states: counts::states(&counts, visitor, &filter),
+        live: filter.jobs.after.is_none().then(|| live(visitor, &filter)),
         reds,
         filter,
     })
+}
+
+/// The board follows its stream, which is for operators. Others see it change within half a minute.
+fn live(visitor: &Visitor, filter: &Filter) -> Live {
+    let stream = visitor.may("engine:read").then(|| filter.stream()).flatten();
+    Live { parts: "attention states board", stream: stream.filter(|_| visitor.is_operator()) }
 }
 
 /// Returns the names of the tenants of some jobs.

@@ -8,7 +8,9 @@ use poem_openapi::OAuthScopes as _;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{account, audit, engine, jobs, keys, me, second_factor, tenants, ui_parts, workspace};
+use super::{
+    account, audit, brand, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts, workspace,
+};
 use crate::auth::Needs;
 
 /// A page, or the target of one of its forms.
@@ -67,15 +69,20 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::post("/jobs/periodic/:name", &Needs::EngineWrite, engine::change_periodic),
         Page::get("/jobs/parked", &Needs::EngineRead, engine::show_parked),
         Page::post("/jobs/parked/:id", &Needs::EngineWrite, engine::release),
+        Page::get(search::PATH, &Needs::JobsRead, search::show),
         Page::get("/keys", &Needs::ApiKeysRead, keys::show),
         Page::post("/keys", &Needs::ApiKeysWrite, keys::make),
         Page::post("/keys/:id", &Needs::ApiKeysWrite, keys::revoke),
         Page::get("/audit", &Needs::AuditRead, audit::show),
         Page::post("/audit/verify", &Needs::AuditRead, audit::verify),
+        Page::get("/operators", &Needs::OperatorsRead, operators::show),
+        Page::post("/operators", &Needs::OperatorsWrite, operators::invite),
+        Page::post("/operators/:id", &Needs::OperatorsWrite, operators::change),
         Page::get("/tenants", &Needs::TenantsRead, tenants::show),
         Page::get("/tenants/:id", &Needs::TenantsRead, tenants::show_tenant),
         Page::post("/tenants/:id/plan", &Needs::TenantsWrite, tenants::change_plan),
         Page::post("/tenants/:id/erase", &Needs::TenantsWrite, tenants::erase),
+        Page::get(brand::PATH, &Needs::TenantsRead, brand::show),
         Page::get("/workspace", &Needs::TenantsRead, workspace::show),
         Page::post("/workspace", &Needs::TenantsWrite, workspace::save),
     ];
@@ -148,15 +155,20 @@ mod tests {
             "POST /jobs/periodic/:name engine:write",
             "GET /jobs/parked engine:read",
             "POST /jobs/parked/:id engine:write",
+            "GET /search jobs:read",
             "GET /keys api-keys:read",
             "POST /keys api-keys:write",
             "POST /keys/:id api-keys:write",
             "GET /audit audit:read",
             "POST /audit/verify audit:read",
+            "GET /operators operators:read",
+            "POST /operators operators:write",
+            "POST /operators/:id operators:write",
             "GET /tenants tenants:read",
             "GET /tenants/:id tenants:read",
             "POST /tenants/:id/plan tenants:write",
             "POST /tenants/:id/erase tenants:write",
+            "GET /brand/:tenant/:version tenants:read",
             "GET /workspace tenants:read",
             "POST /workspace tenants:write",
         ];

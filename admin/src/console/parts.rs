@@ -1,4 +1,4 @@
-//! The data of the parts of pages: fields with their values and errors, and choices.
+//! The data of the parts of pages: fields with their values and errors, choices, and what is live.
 
 /// A field of a form.
 #[derive(Default)]
@@ -51,6 +51,15 @@ impl Field {
         }
         ids.join(" ")
     }
+}
+
+/// The parts of a page that stay as things are now, while the page is open.
+pub(crate) struct Live {
+    /// The ids of the parts, with spaces between them.
+    pub(crate) parts: &'static str,
+    /// The address of the event stream that says when something changed. Without one, the parts are
+    /// fetched now and then.
+    pub(crate) stream: Option<String>,
 }
 
 /// The error of a whole form.

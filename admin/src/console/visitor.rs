@@ -18,6 +18,10 @@ use crate::{
 /// The parameter that names the workspace in every address and form.
 pub(super) const WORKSPACE: &str = "workspace";
 
+/// The header of a page that is fetched again behind the one that is shown. The notice waits for a
+/// page that people see.
+const REFRESH: &str = "linecook-refresh";
+
 /// The visitor of a page, and the workspace that the page's address names. If the address names
 /// none, the browser is sent to the same page in the current workspace. So a switch in another tab
 /// does not change where this one writes.
@@ -48,7 +52,8 @@ impl<'a> FromRequest<'a> for Visitor {
             }
             None
         };
-        let state = request.data::<AppState>().filter(|_| *request.method() == Method::GET);
+        let is_shown = *request.method() == Method::GET && !request.headers().contains_key(REFRESH);
+        let state = request.data::<AppState>().filter(|_| is_shown);
         let notice = state.and_then(|state| Notice::take(state, request.cookie()));
         let query = request.uri().query().unwrap_or_default().to_owned();
         Ok(Self { caller, person, workspace, path, query, notice })

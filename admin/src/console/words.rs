@@ -1,7 +1,7 @@
 //! Plain words for what the ledger stores as names, times and numbers.
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
-use jobs::engine::JobState;
+use jobs::{connections::store::AccountStatus, engine::JobState, posts::DeliveryState};
 
 use super::notice::Tone;
 
@@ -35,6 +35,27 @@ pub(super) fn state(state: JobState) -> Look {
         JobState::Completed => Look::new("Done", "ok", "ok"),
         JobState::Cancelled => Look::new("Cancelled", "off", ""),
         JobState::Discarded => Look::new("Failed", "bad", "bad"),
+    }
+}
+
+/// Returns the look of what becomes of a post on an account.
+pub(super) fn delivery(state: DeliveryState) -> Look {
+    match state {
+        DeliveryState::Scheduled => Look::new("Scheduled", "clock", ""),
+        DeliveryState::Submitting => Look::new("Being published", "run", "info"),
+        DeliveryState::Published => Look::new("Published", "ok", "ok"),
+        DeliveryState::Failed => Look::new("Failed", "bad", "bad"),
+        DeliveryState::Unknown => Look::new("Nobody knows", "hold", "warn"),
+        DeliveryState::Cancelled => Look::new("Cancelled", "off", ""),
+        DeliveryState::Missed => Look::new("Missed", "bad", "bad"),
+    }
+}
+
+/// Returns the look of a connected account's status.
+pub(super) fn account_status(status: AccountStatus) -> Look {
+    match status {
+        AccountStatus::Active => Look::of_tone(Tone::Ok, "Connected"),
+        AccountStatus::NeedsReauth => Look::of_tone(Tone::Bad, "To be connected again"),
     }
 }
 

@@ -1,7 +1,6 @@
 //! The job board: found, retried and settled, by keyboard, without JavaScript, and by those who
 //! may.
 
-use reqwest::{Method, Response};
 use sqlx::PgPool;
 use tests::TestApp;
 use uuid::Uuid;
@@ -9,6 +8,7 @@ use uuid::Uuid;
 use super::{
     browser::{Chromium, cookie_of, operator_cookie_of},
     stage::{self, Stage},
+    visits::{get, own, post},
 };
 
 const OPERATOR: &str = "ops@example.com";
@@ -16,7 +16,7 @@ const OPERATOR: &str = "ops@example.com";
 async fn opened(pool: PgPool) -> (TestApp, Stage, String) {
     let app = TestApp::new(pool).await;
     let cookie = operator_cookie_of(&app, OPERATOR).await;
-    let stage = stage::fill(&app, None).await;
+    let stage = stage::fill(&app).await;
     (app, stage, cookie)
 }
 
@@ -24,17 +24,6 @@ async fn state_of(app: &TestApp, id: Uuid) -> String {
     let mut tx = app.bench.engine.db.system().await.unwrap();
     let sql = "select state from job_ledger where id = $1";
     sqlx::query_scalar(sql).bind(id).fetch_one(&mut *tx).await.unwrap()
-}
-
-async fn get(app: &TestApp, cookie: &str, path: &str) -> (u16, String) {
-    let request = app.anonymous(Method::GET, path).header("cookie", cookie).header("accept", "text/html");
-    let answer = request.send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
-}
-
-async fn post(app: &TestApp, cookie: &str, path: &str, form: &[(&str, &str)]) -> Response {
-    let request = app.anonymous(Method::POST, path).header("cookie", cookie).header("origin", &app.url);
-    request.header("accept", "text/html").form(form).send().await.unwrap()
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -168,8 +157,7 @@ async fn everybody_sees_and_does_what_they_may(pool: PgPool) {
     assert_eq!(refused.status(), 403);
     // Of another tenant.
     let ada = cookie_of(&app, "ada@example.com").await;
-    let request = app.anonymous(Method::GET, "/jobs").header("cookie", &ada).send().await.unwrap();
-    let own = request.headers()["location"].to_str().unwrap().to_owned();
+    let own = own(&app, &ada, "/jobs").await;
     let (status, page) = get(&app, &ada, &own).await;
     assert!(status == 200 && page.contains("No jobs yet") && !page.contains("All quiet"), "{page}");
     let theirs = own.replacen("/jobs?", &format!("/jobs/{}?", stage.failed), 1);

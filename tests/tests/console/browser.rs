@@ -11,9 +11,10 @@ use chromiumoxide::{
         browser_protocol::{
             emulation::{MediaFeature, SetDeviceMetricsOverrideParams, SetScriptExecutionDisabledParams},
             input::{DispatchKeyEventParams, DispatchKeyEventType},
-            log::EventEntryAdded,
+            log::{EventEntryAdded, LogEntryLevel},
             network::CookieParam,
             page::{CaptureScreenshotFormat, EventJavascriptDialogOpening, HandleJavaScriptDialogParams},
+            target::CreateTargetParams,
         },
         js_protocol::runtime::{ConsoleApiCalledType, EventConsoleApiCalled, EventExceptionThrown},
     },
@@ -55,6 +56,12 @@ impl Chromium {
         Tab::watched(self.browser.new_page("about:blank").await.unwrap()).await
     }
 
+    /// Opens an empty tab in a window of its own, so that no other tab is hidden.
+    pub(crate) async fn window(&self) -> Tab {
+        let target = CreateTargetParams::builder().url("about:blank").new_window(true).build().unwrap();
+        Tab::watched(self.browser.new_page(target).await.unwrap()).await
+    }
+
     pub(crate) async fn close(mut self) {
         self.browser.close().await.unwrap();
         let _ = self.browser.wait().await;
@@ -84,7 +91,12 @@ impl Tab {
         tokio::spawn(async move {
             loop {
                 let complaint = tokio::select! {
-                    Some(entry) = entries.next() => format!("{:?}: {}", entry.entry.level, entry.entry.text),
+                    Some(entry) = entries.next() => {
+                        // Hints, such as that a form for a new password should name the person: no page may tell
+                        // who a link is for.
+                        if entry.entry.level == LogEntryLevel::Verbose { continue }
+                        format!("{:?}: {}", entry.entry.level, entry.entry.text)
+                    }
                     Some(error) = thrown.next() => format!("{:?}", error.exception_details),
                     Some(call) = console.next() => {
                         if call.r#type != ConsoleApiCalledType::Error && call.r#type != ConsoleApiCalledType::Warning { continue }
@@ -205,8 +217,13 @@ impl Tab {
 /// The cookie of an operator who signed in.
 pub(crate) async fn operator_cookie_of(app: &TestApp, email: &str) -> String {
     let (_, factor) = app.operator_with_app(email).await;
-    let waits = cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await;
+    let waits = waiting_cookie_of(app, email).await;
     cookie_from(app, "/sign-in/code", &waits, &[("code", &factor.recovery_codes[0])]).await
+}
+
+/// The cookie of somebody with a second factor who has given the password only.
+pub(crate) async fn waiting_cookie_of(app: &TestApp, email: &str) -> String {
+    cookie_from(app, "/sign-in", "", &[("email", email), ("password", PASSWORD)]).await
 }
 
 /// Registers and signs in a person, and returns the cookie.

@@ -4,12 +4,17 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod board;
+mod brand;
 mod browser;
 mod budgets;
 mod controls;
+mod journeys;
 mod keyboard;
+mod live;
+mod operators;
 mod pages;
 mod scripts;
 mod stage;
 mod types;
+mod visits;
 mod without_scripts;

@@ -3,24 +3,46 @@
 
 use std::{fs, path::PathBuf};
 
+use jobs::tenants::invitations;
+use serde_json::json;
 use sqlx::PgPool;
 use tests::{TestApp, optional_setting, setting};
 
 use super::{
-    browser::{Chromium, Tab, cookie_of, operator_cookie_of},
+    browser::{Chromium, Tab, cookie_of, operator_cookie_of, waiting_cookie_of},
     stage,
 };
 
-/// Pages for everybody, and pages for people who are signed in. The last one is the page for an
-/// unknown address.
-pub(crate) const OPEN: [&str; 3] = ["/sign-in", "/sign-up", "/forgot-password"];
-pub(crate) const SIGNED_IN: &[&str] =
-    &["/me", "/me/sign-in", "/me/second-factor", "/workspace", "/jobs", "/keys", "/audit", "/ui-parts", "/nowhere"];
+/// Pages for everybody. Links in mails lead to some; what they are for is checked by their buttons.
+const OPEN: &[&str] = &[
+    "/sign-in",
+    "/sign-up",
+    "/forgot-password",
+    "/reset-password/code",
+    "/verify-email/code",
+    "/confirm-address/code",
+];
+
+/// Pages of people who are signed in: in a workspace in which nothing happened yet.
+pub(crate) const SIGNED_IN: &[&str] = &[
+    "/me",
+    "/me/sign-in",
+    "/me/second-factor",
+    "/workspace",
+    "/jobs",
+    "/search",
+    "/search?q=nothing",
+    "/keys",
+    "/audit",
+    "/ui-parts",
+    "/nowhere",
+];
 
 /// Pages of operators.
 pub(crate) const OPERATORS: &[&str] = &[
     "/jobs",
     "/jobs?state=cancelled&kind=noop",
+    "/jobs?state=nope",
     "/jobs/matching?kind=publish_post&action=retry",
     "/jobs/queues",
     "/jobs/workers",
@@ -28,7 +50,13 @@ pub(crate) const OPERATORS: &[&str] = &[
     "/jobs/parked",
     "/audit",
     "/tenants",
+    "/operators",
+    "/search?q=publish",
+    "/search?q=x",
 ];
+
+/// Pages that say that something cannot be shown.
+const ERRORS: [&str; 2] = ["/nowhere", "/jobs?state=nope"];
 
 const SIZES: [(i64, i64); 2] = [(1280, 900), (360, 740)];
 
@@ -54,11 +82,27 @@ pub(crate) async fn faults(tab: &Tab) -> Vec<String> {
     faults
 }
 
-/// Returns what is wrong with a page, under its name. That it is not there is no fault of
-/// `/nowhere`.
-async fn faults_of(tab: &Tab, what: &str) -> Vec<String> {
-    let faults = faults(tab).await.into_iter().filter(|fault| !(what.contains("/nowhere") && fault.contains("404")));
+/// Returns what is wrong with a page, under its name. Browsers complain of an error's status.
+async fn faults_of(tab: &Tab, path: &str, what: &str) -> Vec<String> {
+    let is_error = ERRORS.contains(&path);
+    let faults = faults(tab).await.into_iter().filter(|fault| !(is_error && fault.contains("Failed to load resource")));
     faults.map(|fault| format!("{what}: {fault}")).collect()
+}
+
+/// Returns the address of an invitation.
+async fn invitation(app: &TestApp) -> String {
+    let path = format!("/api/v1/tenants/{}/invitations", app.bench.tenant_id);
+    let (status, made) = app.post(&path, json!({ "email": "bo@example.com", "role": "member" })).await;
+    assert_eq!(status, 201, "{made}");
+    let id = made["id"].as_str().unwrap().parse().unwrap();
+    format!("/invitations/{}", app.bench.engine.services.signer.code(invitations::PURPOSE, id))
+}
+
+/// Returns the address at which accounts are connected.
+async fn ticket(app: &TestApp) -> String {
+    let path = format!("/api/v1/oauth/facebook/authorize?tenant_id={}", app.bench.tenant_id);
+    let begun = app.get(&path).await;
+    begun["url"].as_str().unwrap().strip_prefix(&app.url).unwrap().to_owned()
 }
 
 #[sqlx::test(migrations = "../migrations")]
@@ -74,8 +118,14 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
         combinations = ["light", "dark"].into_iter().flat_map(|scheme| SIZES.map(|size| (scheme, size))).collect();
     }
     let staff = operator_cookie_of(&app, "ops@example.com").await;
-    let stage = stage::fill(&app, None).await;
+    let waiting = waiting_cookie_of(&app, "ops@example.com").await;
+    let stage = stage::fill(&app).await;
     let tenant = app.bench.tenant_id;
+    let of_links = [
+        ("sign-in-code", "/sign-in/code".to_owned()),
+        ("invitation", invitation(&app).await),
+        ("connect", ticket(&app).await),
+    ];
     let of_one = [
         ("job-failed", format!("/jobs/{}", stage.failed)),
         ("job-unknown", format!("/jobs/{}", stage.unknown)),
@@ -84,15 +134,13 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
     ];
     let named = |path: &'static str| (path, path.to_owned());
     let groups = [
-        (None, OPEN.map(named).to_vec()),
-        (Some(&cookie), SIGNED_IN.iter().copied().map(named).collect()),
-        (Some(&staff), OPERATORS.iter().map(|path| (*path, (*path).to_owned())).chain(of_one).collect()),
+        (&waiting, OPEN.iter().copied().map(named).chain(of_links).collect::<Vec<_>>()),
+        (&cookie, SIGNED_IN.iter().copied().map(named).collect()),
+        (&staff, OPERATORS.iter().map(|path| (*path, (*path).to_owned())).chain(of_one).collect()),
     ];
     let mut found = Vec::new();
     for (cookie, paths) in groups {
-        if let Some(cookie) = cookie {
-            tab.sign_in(&app, cookie).await;
-        }
+        tab.sign_in(&app, cookie).await;
         for ((name, path), &(scheme, (width, height))) in
             paths.iter().flat_map(|path| combinations.iter().map(move |one| (path, one)))
         {
@@ -100,10 +148,10 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
             tab.scheme(scheme).await;
             tab.open(&format!("{}{path}", app.url)).await;
             if let Some(folder) = &pictures {
-                let whose = if cookie == Some(&staff) { "operator-" } else { "" };
+                let whose = if cookie == &staff { "operator-" } else { "" };
                 tab.screenshot(&folder.join(format!("{whose}{}", name_of(name, scheme, width)))).await;
             }
-            found.extend(faults_of(&tab, &format!("{path} {scheme} {width}")).await);
+            found.extend(faults_of(&tab, path, &format!("{path} {scheme} {width}")).await);
         }
     }
     chromium.close().await;

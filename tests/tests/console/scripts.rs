@@ -1,10 +1,21 @@
 //! Stored scripts appear as text on every page.
 
+use jobs::{
+    audit::{self, Actor, Entry},
+    ids::{AccountId, TenantId},
+    posts,
+    tenants::{keys, permissions::Permissions},
+};
 use serde_json::json;
 use sqlx::PgPool;
 use tests::{TestApp, people::PASSWORD};
+use url::form_urlencoded::byte_serialize;
+use uuid::Uuid;
 
-use super::browser::{Chromium, cookie_of};
+use super::{
+    browser::{Chromium, Tab, cookie_of, operator_cookie_of},
+    stage,
+};
 
 /// Ways to run a script that was stored as a text.
 pub(crate) const PAYLOADS: [&str; 30] = [
@@ -61,13 +72,78 @@ async fn a_stored_script_is_a_word(pool: PgPool) {
             let shown: bool =
                 tab.look(&format!("document.querySelector('.opener .cut').textContent.includes({payload:?})")).await;
             assert!(shown, "{page} {payload}");
-            assert_eq!(
-                tab.look::<i64>("document.querySelectorAll('main script, main img, main iframe, main object').length")
-                    .await,
-                0
-            );
-            assert_eq!(tab.complaints(), Vec::<String>::new(), "{page} {payload}");
+            shows_words_only(&tab, &format!("{page} {payload}")).await;
         }
+    }
+    assert_eq!(tab.dialogs(), 0);
+    chromium.close().await;
+}
+
+async fn shows_words_only(tab: &Tab, what: &str) {
+    let foreign =
+        "document.querySelectorAll('main script, main img, main iframe, main object, main video, main math').length";
+    assert_eq!(tab.look::<i64>(foreign).await, 0, "{what}");
+    assert_eq!(tab.complaints(), Vec::<String>::new(), "{what}");
+}
+
+/// Gives a text to everything that people and providers name, each in a row of its own where there
+/// may be many.
+async fn name_everything(app: &TestApp, account: AccountId, text: &str) {
+    let tenant_id = app.bench.tenant_id;
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    keys::insert(&mut tx, TenantId::SYSTEM, text, None, &Permissions::full()).await.unwrap();
+    posts::store::insert_post(&mut tx, tenant_id, text, None).await.unwrap();
+    let email = format!("{}@example.com", Uuid::now_v7());
+    let operator = "insert into users (id, email, first_name, last_name, operator_role)
+        values ($1, $2, $3, $3, 'full')";
+    sqlx::query(operator).bind(Uuid::now_v7()).bind(email).bind(text).execute(&mut *tx).await.unwrap();
+    for named in [
+        "update tenants set name = $2 where id = $1",
+        "update brand_assets set name = $2 where tenant_id = $1",
+        "update social_accounts set name = $2, status = 'needs_reauth', status_reason = $2 where tenant_id = $1",
+    ] {
+        sqlx::query(named).bind(tenant_id.0).bind(text).execute(&mut *tx).await.unwrap();
+    }
+    let entry = Entry::new(tenant_id, "test.name", "account", account, json!({ "name": text }));
+    audit::append(&mut tx, &app.bench.engine.services.keyring, &Actor::command_line(), &[entry]).await.unwrap();
+    tx.commit().await.unwrap();
+}
+
+/// Returns those of some texts that a page does not show.
+async fn missing(tab: &Tab, texts: &[&str]) -> Vec<String> {
+    tab.look(&format!("{}.filter((text) => !document.body.textContent.includes(text))", json!(texts))).await
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn a_stored_script_is_a_word_on_the_pages_of_operators(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let cookie = operator_cookie_of(&app, "ops@example.com").await;
+    let account = app.bench.connect_page().await;
+    app.bench.picture().await;
+    let tenant = app.bench.tenant_id;
+    let chromium = Chromium::start().await;
+    let tab = chromium.tab().await;
+    tab.sign_in(&app, &cookie).await;
+    for payload in PAYLOADS {
+        name_everything(&app, account, payload).await;
+        let stage = stage::write(&app, account, Some(payload)).await;
+        let searched: String = byte_serialize(payload.as_bytes()).collect();
+        for page in [
+            format!("/jobs/{}", stage.failed),
+            format!("/jobs/{}", stage.unknown),
+            format!("/tenants/{tenant}"),
+            format!("/search?workspace={tenant}&q={searched}"),
+            "/jobs/parked".to_owned(),
+        ] {
+            tab.open(&format!("{}{page}", app.url)).await;
+            assert_eq!(missing(&tab, &[payload]).await, Vec::<String>::new(), "{page}");
+            shows_words_only(&tab, &format!("{page} {payload}")).await;
+        }
+    }
+    for page in ["/jobs?state=discarded", "/jobs/workers", "/operators", "/keys"] {
+        tab.open(&format!("{}{page}", app.url)).await;
+        assert_eq!(missing(&tab, &PAYLOADS).await, Vec::<String>::new(), "{page}");
+        shows_words_only(&tab, page).await;
     }
     assert_eq!(tab.dialogs(), 0);
     chromium.close().await;

@@ -1,6 +1,9 @@
 //! A ledger with jobs in every state, workers, a parked account and a key, to look at.
 
-use jobs::{engine::Tx, ids::TenantId};
+use jobs::{
+    engine::Tx,
+    ids::{AccountId, TenantId},
+};
 use serde_json::{Value, json};
 use tests::TestApp;
 use uuid::Uuid;
@@ -45,10 +48,16 @@ fn queue_of(kind: &str) -> &'static str {
     }
 }
 
-/// Fills the ledger. Each text that people or providers can choose is `words`, if it is given.
-pub(crate) async fn fill(app: &TestApp, words: Option<&str>) -> Stage {
-    let tenant_id = app.bench.tenant_id;
+/// Fills the ledger.
+pub(crate) async fn fill(app: &TestApp) -> Stage {
     let account = app.bench.connect_page().await;
+    write(app, account, None).await
+}
+
+/// Writes jobs of an account into the ledger. Each text that people or providers can choose is
+/// `words`, if they are given.
+pub(crate) async fn write(app: &TestApp, account: AccountId, words: Option<&str>) -> Stage {
+    let tenant_id = app.bench.tenant_id;
     let said = |text: &str| words.unwrap_or(text).to_owned();
     let mut tx = app.bench.engine.db.system().await.unwrap();
     worker(&mut tx, &said("cook-1:4711"), 60.0).await;
@@ -155,6 +164,7 @@ async fn story(tx: &mut Tx, tenant_id: TenantId, job_id: Uuid, attempt: i32, err
 
 async fn park(tx: &mut Tx, tenant_id: TenantId, account: Uuid, reason: &str) {
     let sql = "insert into parked_accounts (tenant_id, account_id, until, reason)
-        values ($1, $2, engine_now() + interval '20 min', $3)";
+        values ($1, $2, engine_now() + interval '20 min', $3)
+        on conflict (tenant_id, account_id) do update set reason = excluded.reason";
     sqlx::query(sql).bind(tenant_id.0).bind(account).bind(failure(reason)).execute(&mut **tx).await.unwrap();
 }

@@ -21,7 +21,7 @@ use jobs::{
 use poem::web::sse::Event;
 use poem_openapi::{
     ApiResponse, Object, OpenApi,
-    param::{Header, Path},
+    param::{Header, Path, Query},
     payload::EventStream,
     types::ToJSON as _,
 };
@@ -144,17 +144,20 @@ impl JobEventsApi {
     ///
     /// It starts at the beginning or after `Last-Event-ID`. The first message has the job's state;
     /// the last one is `end`, when the job has ended. If the stream breaks before that, send the
-    /// request again with `Last-Event-ID` to continue. Browsers do this by themselves.
+    /// request again with `Last-Event-ID` to continue. Browsers do this by themselves. `tenant_id`
+    /// names the job's tenant, for people in several: browsers send no header with such a request.
     #[oai(path = "/jobs/:id/events", method = "get", operation_id = "stream_job_events")]
     async fn stream(
         &self,
         #[oai(scope = "Needs::JobsRead")] caller: Caller,
         id: Path<Uuid>,
+        tenant_id: Query<Option<Uuid>>,
         /// The number of the last event that the client received.
         #[oai(name = "Last-Event-ID")]
         last_event_id: Header<Option<i32>>,
     ) -> Result<Followed, ApiError> {
-        let mut tx = self.state.db.read(caller.scope()?).await?;
+        let scope = caller.scope_of(tenant_id.0)?;
+        let mut tx = self.state.db.read(scope).await?;
         let job = ledger::get_job(&mut tx, JobId(id.0)).await?.ok_or_else(|| ApiError::not_found("job"))?;
         let is_over = match last_event_id.0 {
             Some(last) if job.ended_at.is_some() => {
@@ -174,7 +177,7 @@ impl JobEventsApi {
         let pace = self.state.streams.pace();
         let reader = Reader {
             db: self.state.db.clone(),
-            scope: caller.scope()?,
+            scope,
             identity: caller.identity(),
             looked_at: Instant::now(),
             audience: caller.audience(),

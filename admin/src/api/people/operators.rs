@@ -206,13 +206,13 @@ impl OperatorsApi {
 }
 
 /// Refuses to give or take a role that may do more than the caller.
-fn check_reach(caller: &Caller, role: OperatorRole) -> Result<(), ApiError> {
+pub(crate) fn check_reach(caller: &Caller, role: OperatorRole) -> Result<(), ApiError> {
     caller.operator()?;
     caller.may_give(TenantId::SYSTEM, &role.permissions())
 }
 
 /// Refuses to change an operator who may do more than the caller.
-async fn check_reach_of(caller: &Caller, tx: &mut Tx, id: UserId) -> Result<(), ApiError> {
+pub(crate) async fn check_reach_of(caller: &Caller, tx: &mut Tx, id: UserId) -> Result<(), ApiError> {
     let row = store::get_operator(tx, id).await?.ok_or(OperatorError::Missing)?;
     check_reach(caller, row.role)
 }

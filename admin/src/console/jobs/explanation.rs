@@ -1,12 +1,15 @@
 //! The present state of a job in a sentence or two: the first thing that its page says.
 
 use chrono::{DateTime, Utc};
-use jobs::engine::{
-    EffectState, JobState,
-    ledger::{EffectRow, JobRow},
+use jobs::{
+    engine::{
+        EffectState, Job as _, JobState,
+        ledger::{EffectRow, JobRow},
+    },
+    operations::{ActOnJobs, Tally},
 };
 
-use super::row::hold;
+use super::{action, row::hold};
 use crate::console::{
     notice::Tone,
     words::{self, Look, When},
@@ -29,7 +32,7 @@ impl Explanation {
             JobState::Executing => (format!("It runs since {}", since(job, now)), running(job).to_owned()),
             JobState::Retryable => (format!("It failed, and tries again {}", when(job.run_at)), message.to_owned()),
             JobState::Suspended => on_hold(job, effects, message),
-            JobState::Completed => (format!("It is done since {}", since(job, now)), String::new()),
+            JobState::Completed => (format!("It is done since {}", since(job, now)), done(job)),
             JobState::Cancelled => ("Somebody cancelled it".to_owned(), "Retry brings it back.".to_owned()),
             JobState::Discarded => ("It failed, and is not tried again".to_owned(), message.to_owned()),
         };
@@ -44,6 +47,13 @@ fn since(job: &JobRow, now: DateTime<Utc>) -> String {
 
 fn running(job: &JobRow) -> &'static str {
     if job.cancel_requested_at.is_some() { "It was asked to stop, and does so when it can." } else { "" }
+}
+
+/// Returns what an action on many jobs did. Other jobs say what they did by their result.
+fn done(job: &JobRow) -> String {
+    let result = job.result.clone().filter(|_| job.kind == ActOnJobs::KIND);
+    let tally: Option<Tally> = result.and_then(|result| serde_json::from_value(result).ok());
+    tally.map_or_else(String::new, |tally| action::told(&tally))
 }
 
 fn on_hold(job: &JobRow, effects: &[EffectRow], message: &str) -> (String, String) {

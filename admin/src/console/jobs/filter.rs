@@ -6,6 +6,7 @@ use jobs::{
     ids::{JobId, TenantId},
     kinds, queues,
 };
+use serde_json::json;
 use url::form_urlencoded;
 use uuid::Uuid;
 
@@ -100,6 +101,32 @@ impl Filter {
         }
         let query = query.finish();
         if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+    }
+
+    /// Returns the address of the board's stream for this filter; `None` if the API refuses a text
+    /// so short.
+    pub(super) fn stream(&self) -> Option<String> {
+        let jobs = &self.jobs;
+        if jobs.text.as_ref().is_some_and(|text| text.chars().count() < 2) {
+            return None;
+        }
+        let names = |states: &[JobState]| states.iter().map(|state| state.name()).collect::<Vec<_>>();
+        let filter = json!({
+            "tenant_id": jobs.tenant_id,
+            "state": jobs.state.map(JobState::name),
+            "not_state": names(&jobs.not_states),
+            "kind": jobs.kind,
+            "not_kind": jobs.not_kinds,
+            "queue": jobs.queue,
+            "not_queue": jobs.not_queues,
+            "parent_id": jobs.parent_id,
+            "account_id": jobs.account_id,
+            "q": jobs.text,
+            "since": jobs.since,
+            "until": jobs.until,
+        });
+        let query = form_urlencoded::Serializer::new(String::new()).append_pair("filter", &filter.to_string()).finish();
+        Some(format!("/api/v1/board/events?{query}"))
     }
 
     /// Returns the conditions in words.

@@ -33,6 +33,7 @@ use crate::{
     console::{
         frame::Frame,
         notice::Notice,
+        parts::Live,
         visitor::Visitor,
         words::{self, Look, When},
     },
@@ -77,6 +78,8 @@ struct JobPage {
     may_act: bool,
     address: String,
     back: String,
+    /// Absent once the job has ended.
+    live: Option<Live>,
 }
 
 /// A call to the outside world.
@@ -146,6 +149,7 @@ async fn shown(state: &AppState, visitor: &Visitor, stored: Stored) -> Result<Jo
     Ok(JobPage {
         frame: Frame::new(state, visitor, "Job").await?,
         kind: words::of_name(&job.kind),
+        live: job.ended_at.is_none().then(|| live(&job, visitor)),
         explanation: Explanation::of(&job, &effects, now),
         facts: facts(&job, tenant, visitor),
         moments: timeline::of(&job, &attempts, audience, now),
@@ -166,6 +170,13 @@ async fn shown(state: &AppState, visitor: &Visitor, stored: Stored) -> Result<Jo
         address: visitor.to(&address),
         back: visitor.to("/jobs"),
     })
+}
+
+/// The job's own stream. People in several tenants name the job's; operators need not.
+fn live(job: &JobRow, visitor: &Visitor) -> Live {
+    let stream = format!("/api/v1/jobs/{}/events", job.id);
+    let stream = visitor.workspace.map_or(stream.clone(), |id| format!("{stream}?tenant_id={id}"));
+    Live { parts: "now calls more", stream: Some(stream) }
 }
 
 /// Returns the facts of a job: a label, a value, and where the value leads to.

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use jobs::{
-    connections::store::{self as accounts, AccountRow, AccountStatus},
+    connections::store::{self as accounts, AccountRow},
     engine::{JobState, Scope, stats},
     ids::TenantId,
     tenants::{
@@ -26,7 +26,7 @@ use crate::{
     ApiError,
     console::{
         frame::Frame,
-        notice::{Notice, Tone},
+        notice::Notice,
         parts::{Field, Refused},
         visitor::Visitor,
         words::{self, Look, When},
@@ -129,13 +129,9 @@ fn used(usage: &Usage) -> Vec<Used> {
 }
 
 fn account(row: AccountRow, now: DateTime<Utc>) -> Account {
-    let look = match row.status {
-        AccountStatus::Active => Look::of_tone(Tone::Ok, "Connected"),
-        AccountStatus::NeedsReauth => Look::of_tone(Tone::Bad, "To be connected again"),
-    };
     Account {
         name: format!("{} on {}", row.name, words::of_name(&row.platform.0)),
-        look,
+        look: words::account_status(row.status),
         reason: row.status_reason.unwrap_or_default(),
         expires: row.token_expires_at.map(|time| When::of(time, now)),
     }
