@@ -5,14 +5,26 @@
 //! stored encrypted for [`ExchangeOauthCode`]. The differences between providers are behind
 //! [`crate::providers::Connector`].
 
+mod check_token;
+mod check_tokens;
 mod connection;
 mod exchange_oauth_code;
 mod flow;
+mod need_person;
+mod refresh;
 mod refresh_token;
 mod refresh_tokens;
+mod request_refresh;
 pub mod store;
+mod usable_token;
 
+use need_person::{mark_dead, need_person};
+
+pub use check_token::CheckToken;
+pub use check_tokens::CheckTokens;
 pub use exchange_oauth_code::ExchangeOauthCode;
 pub use flow::{CallbackError, CameBack, OpenError, Opened, accept_code, authorize, begin, find_ticket, open_ticket};
 pub use refresh_token::RefreshToken;
 pub use refresh_tokens::RefreshTokens;
+pub use request_refresh::request_refresh;
+pub use usable_token::usable_token;

@@ -1,12 +1,14 @@
-//! A job that fails in the way a test asks for. It exists only in builds with the feature
-//! `testing`.
+//! Jobs that do what a test asks for. They exist only in builds with the feature `testing`.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    connections,
     engine::{Cause, CauseClass, Done, Job, JobContext, JobError, Queue, Retry},
+    ids::TokenId,
+    providers::sandbox_drive,
     queues,
     services::Services,
 };
@@ -83,5 +85,31 @@ impl Job for ShortTimeoutProbe {
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
         self.0.run(cx).await
+    }
+}
+
+/// Uses a token as other jobs do: gets it, and asks its provider whose it is.
+///
+/// Safe to repeat: it writes nothing.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TokenProbe {
+    /// The token.
+    pub token_id: TokenId,
+    /// Tells probes of one token apart.
+    pub number: u32,
+}
+
+impl Job for TokenProbe {
+    type Services = Services;
+
+    const KIND: &'static str = "token_probe";
+    const QUEUE: Queue = queues::DEFAULT;
+    const RETRY: Retry = Retry::QUICK;
+
+    async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let token = connections::usable_token(cx, self.token_id, None).await?;
+        let connector = cx.services().providers.connector(sandbox_drive::PROVIDER)?;
+        connector.check(&token).await?;
+        Ok(Done::nothing("a probe writes nothing"))
     }
 }

@@ -7,7 +7,7 @@ use crate::{
     assets::RenderOverlay,
     audit::AnchorAuditLog,
     calendar::{GenerateCalendar, WriteCaption},
-    connections::{ExchangeOauthCode, RefreshToken, RefreshTokens},
+    connections::{CheckToken, CheckTokens, ExchangeOauthCode, RefreshToken, RefreshTokens},
     engine::{Kind, Periodic, REDACTED},
     mail::SendMail,
     noop::Noop,
@@ -15,7 +15,7 @@ use crate::{
     people::{EraseUser, PrunePeople},
     posts::{DeleteStagedPictures, PublishPost},
     tenants::EraseTenant,
-    upkeep::{CountFigures, IndexWords, PruneHistory, PruneIdempotencyKeys},
+    upkeep::{CountFigures, IndexWords, PruneHistory, PruneIdempotencyKeys, RotateEncryptionKeys},
 };
 
 /// Every kind.
@@ -23,6 +23,8 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<ExchangeOauthCode>(),
     Kind::of::<RefreshToken>(),
     Kind::of::<RefreshTokens>(),
+    Kind::of::<CheckToken>(),
+    Kind::of::<CheckTokens>(),
     Kind::of::<GenerateCalendar>(),
     Kind::of::<WriteCaption>(),
     Kind::of::<RenderOverlay>(),
@@ -39,16 +41,20 @@ pub static KINDS: &[Kind] = &[
     Kind::of::<ReportPoison>(),
     Kind::of::<EraseTenant>(),
     Kind::of::<PruneIdempotencyKeys>(),
+    Kind::of::<RotateEncryptionKeys>(),
     Kind::of::<Noop>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::FaultProbe>(),
     #[cfg(feature = "testing")]
     Kind::of::<crate::fault_probe::ShortTimeoutProbe>(),
+    #[cfg(feature = "testing")]
+    Kind::of::<crate::fault_probe::TokenProbe>(),
 ];
 
 /// The periodic jobs of the system tenant: minute, hour, day, month, weekday, UTC.
 pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<AnchorAuditLog>("anchor_audit_log", "*/5 * * * *"),
+    Periodic::of::<CheckTokens>("check_tokens", "53 * * * *"),
     Periodic::of::<CountFigures>("count_figures", "* * * * *"),
     Periodic::of::<IndexWords>("index_words", "* * * * *"),
     Periodic::of::<PruneHistory>("prune_history", "*/10 * * * *"),
@@ -56,6 +62,7 @@ pub static PERIODIC: &[Periodic] = &[
     Periodic::of::<PruneIdempotencyKeys>("prune_idempotency_keys", "7,37 * * * *"),
     Periodic::of::<RefreshTokens>("refresh_tokens", "23 * * * *"),
     Periodic::of::<ReportPoison>("report_poison", "*/5 * * * *"),
+    Periodic::of::<RotateEncryptionKeys>("rotate_encryption_keys", "17 3 * * *"),
 ];
 
 /// Returns the kind of that name if tenants may have jobs of it. Periodic kinds are for the system

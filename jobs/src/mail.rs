@@ -35,7 +35,15 @@ pub async fn enqueue_all(
     tenant_id: TenantId,
     emails: impl IntoIterator<Item = Email>,
 ) -> Result<(), sqlx::Error> {
-    let jobs: Vec<NewJob> = emails.into_iter().map(|email| job(tenant_id, email)).collect();
+    enqueue_for_tenants(tx, emails.into_iter().map(|email| (tenant_id, email))).await
+}
+
+/// Enqueues emails that are about several tenants, like [`enqueue`]. Needs the system scope.
+pub async fn enqueue_for_tenants(
+    tx: &mut Tx,
+    emails: impl IntoIterator<Item = (TenantId, Email)>,
+) -> Result<(), sqlx::Error> {
+    let jobs: Vec<NewJob> = emails.into_iter().map(|(tenant_id, email)| job(tenant_id, email)).collect();
     match tx.enqueue_all(jobs).await {
         // A suspended job with the same key sends the same email. A job without a parent cannot
         // have a cancelled one.

@@ -19,13 +19,15 @@ mod oauth;
 mod provider;
 mod publisher;
 mod redact;
+#[cfg(any(test, feature = "testing"))]
+pub mod sandbox_drive;
 mod sign_in;
 mod storable;
 mod wait;
 
 pub use self::{
     authorization_request::AuthorizationRequest,
-    connector::{Call, Connector, Found, FoundAccount},
+    connector::{Call, Connector, Found, FoundAccount, Inspection},
     error::{Class, Failure, OnWrite, ProviderError, ReadError},
     integration::{Integration, Listing, Providers, Purpose},
     list::{LIST, ProvidersConfig},

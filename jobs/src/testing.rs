@@ -3,6 +3,7 @@
 //!
 //! `scripts/test` starts the servers and the sandbox.
 
+mod drives;
 mod sandbox;
 
 use std::{

@@ -21,6 +21,7 @@ const WITHOUT_TENANT: &[(&str, SeenBy, &str)] = &[
     ("address_changes", SeenBy::System, "belongs to a person, who may be in several tenants"),
     ("job_figures", SeenBy::System, "counts the jobs of all tenants together"),
     ("throttles", SeenBy::System, "counts callers before they are authenticated"),
+    ("refresh_slots", SeenBy::System, "limits refreshes at a provider, whatever tenants they are for"),
     ("taken_remotes", SeenBy::System, "a post belongs to one call, also if tenants share the account"),
 ];
 
@@ -31,6 +32,8 @@ const ACROSS_TENANTS: &[(&str, &str)] = &[
     ("has_rival", "true if an equal call on a Page is open and comes first"),
     ("has_equals", "true if so many equal calls on a Page are open"),
     ("stands_alone", "true if no other call can have made a post on a Page"),
+    ("take_refresh_slot", "true if a refresh may start now"),
+    ("free_refresh_slot", "true if a refresh had a slot"),
     ("swap_remotes", "swaps the posts of two calls of one tenant"),
     (
         "answer_idempotency_key",

@@ -40,6 +40,13 @@ impl<S> JobContext<S> {
     pub fn services(&self) -> &S {
         &self.services
     }
+
+    /// Returns the same services for a task that may outlive the attempt: see
+    /// [`AttemptContext::db`].
+    #[must_use]
+    pub fn shared_services(&self) -> Arc<S> {
+        Arc::clone(&self.services)
+    }
 }
 
 impl<S> Deref for JobContext<S> {
@@ -108,6 +115,16 @@ impl AttemptContext {
         let shielded = Arc::clone(&self.shielded);
         let (attempt, rest, events) = (self.attempt, self.rest.clone(), self.events.clone());
         Ok(AttemptTx { tx, attempt, rest, events, shielded })
+    }
+
+    /// Returns the database, for a task that may outlive the attempt.
+    ///
+    /// Its transactions are not fenced: they also commit if a later attempt exists. So use it only
+    /// for what must not get lost, such as a token that replaced another one, and what has a fence
+    /// of its own.
+    #[must_use]
+    pub fn db(&self) -> &Db {
+        &self.db
     }
 
     /// Waits until the job is cancelled, and returns the error that the job should return then. It

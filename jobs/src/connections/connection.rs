@@ -9,20 +9,17 @@ use crate::{
     providers::{Found, Provider, Token},
 };
 
-/// A valid token of a person, and the accounts it opens.
+/// The accounts that a person's token opens.
 pub(super) struct Connection {
     provider: Provider,
-    token: Token,
     found: Found,
 }
 
 impl Connection {
-    /// Extends the life of a token, and reads the accounts that it opens.
+    /// Reads the accounts that a valid token opens.
     pub(super) async fn read(cx: &JobContext, provider: Provider, token: &SecretString) -> Result<Self, JobError> {
-        let connector = cx.services().providers.connector(provider)?;
-        let token = connector.refresh(token).await?;
-        let found = connector.discover(&token.secret).await?;
-        Ok(Self { provider, token, found })
+        let found = cx.services().providers.connector(provider)?.discover(token).await?;
+        Ok(Self { provider, found })
     }
 
     /// The names of the listed accounts that cannot be used.
@@ -46,27 +43,42 @@ impl Connection {
         })
     }
 
-    /// Stores the tokens and connects the accounts. Jobs that waited for the accounts go on.
-    pub(super) async fn store(
+    /// Stores the token of the person.
+    pub(super) async fn store_token(
+        &self,
+        cx: &JobContext,
+        tx: &mut AttemptTx,
+        token: &Token,
+    ) -> Result<TokenId, sqlx::Error> {
+        let (keyring, tenant_id) = (&cx.services().keyring, cx.tenant_id());
+        let owner = (tenant_id, self.provider);
+        let person_id = &self.found.person_id;
+        let id = store::token_id_of(tx, owner, "user", std::slice::from_ref(person_id)).await?[0];
+        let refresh_place = store::refresh_token_place(tenant_id, id);
+        let user = NewToken {
+            id,
+            subject_id: person_id.clone(),
+            access_token: keyring.encrypt(store::token_place(tenant_id, id), &token.secret),
+            refresh_token: token.refresh.as_ref().map(|token| keyring.encrypt(refresh_place, token)),
+            expires_in: token.expires_in,
+        };
+        store::upsert_tokens(tx, owner, "user", &self.found.granted, &[user]).await?;
+        Ok(id)
+    }
+
+    /// Connects the accounts, with their own tokens. Jobs that waited for the accounts go on.
+    pub(super) async fn store_accounts(
         self,
         cx: &JobContext,
         tx: &mut AttemptTx,
-    ) -> Result<(TokenId, Vec<AccountId>), sqlx::Error> {
+        user_token_id: TokenId,
+    ) -> Result<Vec<AccountId>, sqlx::Error> {
         let (tenant_id, trouble) = (cx.tenant_id(), self.trouble());
         let owner = (tenant_id, self.provider);
-        let Found { person_id, granted, accounts, .. } = self.found;
+        let Found { granted, accounts, .. } = self.found;
         let sealed =
             |id: TokenId, token: &SecretString| cx.services().keyring.encrypt(store::token_place(tenant_id, id), token);
-        let user_ids = store::token_id_of(tx, owner, "user", std::slice::from_ref(&person_id)).await?;
-        let user_token_id = user_ids[0];
-        let user = NewToken {
-            id: user_token_id,
-            subject_id: person_id,
-            access_token: sealed(user_token_id, &self.token.secret),
-            expires_in: self.token.expires_in,
-        };
-        store::upsert_tokens(tx, owner, "user", &granted, &[user]).await?;
-
+        store::set_scopes(tx, tenant_id, user_token_id, &granted).await?;
         let subjects: Vec<String> = accounts.iter().map(|account| account.remote_id.clone()).collect();
         let token_ids = store::token_id_of(tx, owner, "page", &subjects).await?;
         let (mut tokens, mut connected) = (Vec::new(), Vec::new());
@@ -74,13 +86,14 @@ impl Connection {
             let token_id = if account.token.is_some() { id } else { user_token_id };
             if let Some(token) = account.token {
                 let subject_id = account.remote_id.clone();
-                tokens.push(NewToken { id, subject_id, access_token: sealed(id, &token), expires_in: None });
+                let access_token = sealed(id, &token);
+                tokens.push(NewToken { id, subject_id, access_token, refresh_token: None, expires_in: None });
             }
             connected.push(NewAccount { remote_id: account.remote_id, name: account.name, token_id });
         }
         store::upsert_tokens(tx, owner, "page", &granted, &tokens).await?;
         let accounts = store::upsert_accounts(tx, owner, user_token_id, &connected, trouble.as_deref()).await?;
         ledger::resume_accounts(tx, tenant_id, &accounts).await?;
-        Ok((user_token_id, accounts))
+        Ok(accounts)
     }
 }

@@ -1,15 +1,19 @@
 //! Exchanges an authorization code for tokens and connects the accounts behind it.
 
-use secrecy::SecretString;
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{connection::Connection, store};
+use super::{
+    connection::Connection,
+    store::{self, Replacement},
+};
 use crate::{
     audit::{self, Actor, Entry},
     engine::{Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
-    providers::Provider,
+    providers::{Provider, Token},
     queues,
     services::Services,
 };
@@ -42,11 +46,17 @@ impl Job for ExchangeOauthCode {
         let Some((provider, token)) = user_token(cx, self.state_id).await? else {
             return Ok(Done::nothing("the login was used or erased before"));
         };
-        let connection = Connection::read(cx, provider, &token).await?;
+        let token = if token.refresh.is_none() {
+            cx.services().providers.connector(provider)?.refresh(&token).await?
+        } else {
+            token
+        };
+        let connection = Connection::read(cx, provider, &token.secret).await?;
         let (left_out, missing) = (connection.left_out().to_vec(), connection.missing().to_vec());
         let mut tx = cx.begin().await?;
         tx.hold().await?;
-        let (token_id, accounts) = connection.store(cx, &mut tx).await?;
+        let token_id = connection.store_token(cx, &mut tx, &token).await?;
+        let accounts = connection.store_accounts(cx, &mut tx, token_id).await?;
         store::erase_login(&mut tx, cx.tenant_id(), self.state_id).await?;
         let actor = Actor::job(cx.job_id(), Self::KIND);
         let details = json!({ "accounts": accounts });
@@ -77,7 +87,7 @@ impl Job for ExchangeOauthCode {
 
 /// Returns the user token of a login: the one that an earlier attempt stored, or the one that the
 /// code is exchanged for now.
-async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, SecretString)>, JobError> {
+async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, Token)>, JobError> {
     let mut tx = cx.begin().await?;
     let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?;
     drop(tx);
@@ -86,8 +96,11 @@ async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(P
     };
     let (provider, keyring) = (login.provider.known()?, &cx.services().keyring);
     let place = store::user_token_place(cx.tenant_id(), state_id);
+    let refresh_place = store::login_refresh_token_place(cx.tenant_id(), state_id);
     if let Some(token) = login.user_token {
-        return Ok(Some((provider, keyring.decrypt(place, &token)?)));
+        let refresh = login.refresh_token.map(|token| keyring.decrypt(refresh_place, &token)).transpose()?;
+        let expires_in = login.expires_in_seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
+        return Ok(Some((provider, Token { secret: keyring.decrypt(place, &token)?, expires_in, refresh })));
     }
     let Some(code) = login.code else {
         return Ok(None);
@@ -97,15 +110,18 @@ async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(P
     let verifier = login.verifier.map(|verifier| keyring.decrypt(verifier_place, &verifier)).transpose()?;
     let token = cx.services().providers.connecting(provider)?.exchange(&code, verifier.as_ref()).await?;
     let mut tx = cx.begin().await?;
-    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &keyring.encrypt(place, &token.secret)).await?;
+    let kept = Replacement {
+        access_token: keyring.encrypt(place, &token.secret),
+        refresh_token: token.refresh.as_ref().map(|token| keyring.encrypt(refresh_place, token)),
+        expires_in: token.expires_in,
+    };
+    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &kept).await?;
     tx.commit().await?;
-    Ok(Some((provider, token.secret)))
+    Ok(Some((provider, token)))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use sqlx::PgPool;
     use uuid::Uuid;
 

@@ -3,19 +3,23 @@
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{connection::Connection, store};
+use super::{
+    connection::Connection,
+    need_person,
+    refresh::{read_secrets, refresh},
+    store,
+};
 use crate::{
     engine::{Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{TenantId, TokenId},
-    mail::{self, Email},
     queues,
     services::Services,
 };
 
 /// Refreshes the user token `token_id`.
 ///
-/// Safe to repeat: every exchange of a valid token returns one that lives longer. The last one
-/// stored counts.
+/// Safe to repeat: a token that was refreshed after the job was enqueued is not refreshed again, so
+/// an attempt that failed later on goes on from there.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RefreshToken {
     /// The token.
@@ -35,18 +39,23 @@ impl Job for RefreshToken {
     }
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let (tenant_id, id) = (cx.tenant_id(), self.token_id);
         let mut tx = cx.begin().await?;
-        let token = store::get_token(&mut tx, cx.tenant_id(), self.token_id).await?;
+        let token = store::get_token(&mut tx, tenant_id, id).await?;
+        let is_refreshed = store::is_refreshed_since(&mut tx, tenant_id, id, cx.job_id()).await?;
         drop(tx);
         let Some(token) = token.filter(|token| token.kind == "user") else {
             return Ok(Done::nothing("there is no such user token"));
         };
         let provider = token.provider.known()?;
-        let token = cx.services().keyring.decrypt(store::token_place(cx.tenant_id(), token.id), &token.access_token)?;
-        let connection = Connection::read(cx, provider, &token).await?;
+        let secret = if is_refreshed {
+            read_secrets(cx.services(), tenant_id, &token)?.secret
+        } else {
+            refresh(cx, &token, None).await?
+        };
+        let connection = Connection::read(cx, provider, &secret).await?;
         let mut tx = cx.begin().await?;
-        let (_, accounts) = connection.store(cx, &mut tx).await?;
-        store::insert_refresh(&mut tx, cx.tenant_id(), self.token_id, None).await?;
+        let accounts = connection.store_accounts(cx, &mut tx, id).await?;
         tx.complete(json!({ "accounts": accounts })).await
     }
 
@@ -56,17 +65,14 @@ impl Job for RefreshToken {
         tx: &mut Tx,
         not_completed: &NotCompleted,
     ) -> Result<(), sqlx::Error> {
-        let NotCompleted::Discarded(facts) = not_completed else {
-            return Ok(());
-        };
-        if facts.class.is_for_the_user() {
-            let accounts = store::list_account_ids_of_user_token(tx, tenant_id, self.token_id).await?;
-            let marked = store::mark_needs_reauth(tx, tenant_id, &accounts, &facts.message).await?;
-            let emails = marked.into_iter().map(|account_id| Email::AccountNeedsAttention { account_id });
-            mail::enqueue_all(tx, tenant_id, emails).await?;
-            store::insert_refresh(tx, tenant_id, self.token_id, Some(&facts.message)).await?;
+        match not_completed {
+            NotCompleted::Discarded(facts) => need_person(tx, tenant_id, self.token_id, facts).await,
+            NotCompleted::Again(_)
+            | NotCompleted::Reconciling(_)
+            | NotCompleted::Parked(_)
+            | NotCompleted::Cancelled
+            | NotCompleted::BroughtBack => Ok(()),
         }
-        Ok(())
     }
 }
 

@@ -1,9 +1,13 @@
 //! Enqueues refreshes of user tokens before they expire.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{RefreshToken, store};
+use super::{
+    RefreshToken,
+    store::{self, DueToken},
+};
 use crate::{
     engine::{Done, Job, JobContext, JobError, NewJob, Queue, Retry},
     queues,
@@ -13,7 +17,17 @@ use crate::{
 /// The number of jobs that one transaction enqueues.
 const BATCH: i64 = 500;
 
-/// Enqueues a `refresh_token` job for every user token that expires soon.
+/// The number of days that outcomes of refreshes are kept.
+const HISTORY_DAYS: i32 = 90;
+
+/// The number of outcomes that one run deletes.
+const PRUNED_AT_ONCE: i64 = 20_000;
+
+/// The time over which refreshes are spread.
+const SPREAD: TimeDelta = TimeDelta::minutes(50);
+
+/// Enqueues a `refresh_token` job for every user token that is due, spread over the time until the
+/// next run. Deletes old outcomes of refreshes.
 ///
 /// Safe to repeat: a token with an unfinished job is skipped, and so is one that was just
 /// refreshed.
@@ -28,21 +42,34 @@ impl Job for RefreshTokens {
     const RETRY: Retry = Retry::NEVER;
 
     async fn run(self, cx: &JobContext) -> Result<Done, JobError> {
+        let mut tx = cx.begin().await?;
+        store::prune_refreshes(&mut tx, HISTORY_DAYS, PRUNED_AT_ONCE).await?;
+        tx.commit().await?;
         let upkeep = cx.services().upkeep;
         let mut enqueued = 0;
         loop {
             let mut tx = cx.begin().await?;
             let (days, interval) = (upkeep.token_refresh_threshold_days.into(), upkeep.token_refresh_interval);
-            let tokens = store::list_expiring_user_tokens(&mut tx, days, interval, BATCH).await?;
+            let tokens = store::list_due_user_tokens(&mut tx, days, interval, BATCH).await?;
             if tokens.is_empty() {
                 return tx.complete(json!({ "tokens": enqueued })).await;
             }
-            let jobs =
-                tokens.into_iter().map(|(tenant_id, token_id)| NewJob::new(tenant_id, &RefreshToken { token_id }));
+            let now = tx.now().await?;
+            let jobs = tokens.into_iter().map(|token| {
+                NewJob::new(token.tenant_id, &RefreshToken { token_id: token.id }).at(now + delay(&token, now))
+            });
             enqueued += tx.enqueue_all(jobs.collect()).await?.len();
             tx.commit().await?;
         }
     }
+}
+
+/// Returns a random part of the time over which refreshes are spread. A token that ends sooner has
+/// at least half of its time left.
+fn delay(token: &DueToken, now: DateTime<Utc>) -> TimeDelta {
+    let left = token.expires_at.map_or(TimeDelta::MAX, |end| (end - now).max(TimeDelta::zero()) / 2);
+    let at_most = left.min(SPREAD);
+    TimeDelta::milliseconds(rand::random_range(0..=at_most.num_milliseconds()))
 }
 
 #[cfg(test)]
@@ -84,7 +111,7 @@ mod tests {
         assert_eq!(reconcile(&bench).await, [token]);
         assert_eq!(reconcile(&bench).await, [token], "one job on its way is enough");
         let before = bench.sandbox.calls("exchange_token").await;
-        bench.drain().await;
+        bench.drain_after(SPREAD.to_std().unwrap()).await;
         assert_eq!(bench.sandbox.calls("exchange_token").await, before + 1);
         bench.execute("update oauth_tokens set expires_at = engine_now() where id = $1", token.0).await;
         assert_eq!(reconcile(&bench).await, [], "refreshed just now");

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::ids::{AccountId, DeliveryId, UserId};
+use crate::ids::{AccountId, DeliveryId, TokenId, UserId};
 
 /// An email: `{"letter": "verify_email", "link_id": "..."}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +56,13 @@ pub enum Email {
         /// The account.
         account_id: AccountId,
     },
+    /// To a tenant: this connection ends soon.
+    ConnectionEnding {
+        /// The token of the person who connected.
+        token_id: TokenId,
+        /// The warning: 14, 7 or 1 days.
+        days: i16,
+    },
     /// To a tenant: this post failed.
     PostFailed {
         /// The delivery.
@@ -95,6 +102,7 @@ impl Email {
             | Self::OperatorAlert { .. } => true,
             Self::Invitation { .. }
             | Self::AccountNeedsAttention { .. }
+            | Self::ConnectionEnding { .. }
             | Self::PostFailed { .. }
             | Self::PostMissed { .. }
             | Self::PostUnknown { .. } => false,
@@ -123,6 +131,7 @@ impl Email {
             Self::OperatorInvitation { link_id } => format!("operator_invitation:{link_id}"),
             Self::Invitation { invitation_id } => format!("invitation:{invitation_id}"),
             Self::AccountNeedsAttention { account_id } => format!("account_needs_attention:{account_id}"),
+            Self::ConnectionEnding { token_id, days } => format!("connection_ending:{days}:{token_id}"),
             Self::PostFailed { delivery_id } => format!("post_failed:{delivery_id}"),
             Self::PostMissed { delivery_id } => format!("post_missed:{delivery_id}"),
             Self::PostUnknown { delivery_id } => format!("post_unknown:{delivery_id}"),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     engine::{JobContext, JobError, Tx},
-    ids::{DeliveryId, TenantId, UserId},
+    ids::{AccountId, DeliveryId, TenantId, TokenId, UserId},
     people::store::Side,
     services::Services,
 };
@@ -69,15 +69,9 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Rend
             .alert_address()
             .map(|to| (to.clone(), EmailTemplate::OperatorAlert { sort: sort.clone(), words: words.clone() })),
         Email::AccountNeedsAttention { account_id } => {
-            let account = store::get_account_in_need(&mut tx, tenant_id, *account_id).await?;
-            let words = account.map(|account| EmailTemplate::AccountNeedsAttention {
-                tenant: one_line(&account.tenant),
-                account: one_line(&account.name),
-                platform: account.platform,
-                reason: one_line(&account.reason),
-            });
-            addressed(&mut tx, tenant_id, mail.to, words).await?
+            account_in_need(&mut tx, tenant_id, mail.to, *account_id).await?
         }
+        Email::ConnectionEnding { token_id, .. } => connection_ending(&mut tx, tenant_id, mail.to, *token_id).await?,
         Email::PostFailed { delivery_id } => {
             post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Failed).await?
         }
@@ -150,6 +144,38 @@ async fn invitation(tx: &mut Tx, services: &Services, tenant_id: TenantId, id: U
         };
         (nameless(row.email), words)
     }))
+}
+
+async fn account_in_need(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    to: Option<Recipient>,
+    id: AccountId,
+) -> Result<Found, sqlx::Error> {
+    let account = store::get_account_in_need(tx, tenant_id, id).await?;
+    let words = account.map(|account| EmailTemplate::AccountNeedsAttention {
+        tenant: one_line(&account.tenant),
+        account: one_line(&account.name),
+        platform: account.platform,
+        reason: one_line(&account.reason),
+    });
+    addressed(tx, tenant_id, to, words).await
+}
+
+async fn connection_ending(
+    tx: &mut Tx,
+    tenant_id: TenantId,
+    to: Option<Recipient>,
+    id: TokenId,
+) -> Result<Found, sqlx::Error> {
+    let connection = store::get_ending_connection(tx, tenant_id, id).await?;
+    let words = connection.map(|connection| EmailTemplate::ConnectionEnding {
+        tenant: one_line(&connection.tenant),
+        accounts: one_line(&connection.accounts),
+        platform: connection.platform,
+        until: time(connection.deadline),
+    });
+    addressed(tx, tenant_id, to, words).await
 }
 
 async fn post(

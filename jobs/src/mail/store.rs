@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::Recipient;
 use crate::{
-    ids::{AccountId, DeliveryId, TenantId, UserId},
+    ids::{AccountId, DeliveryId, TenantId, TokenId, UserId},
     posts::DeliveryState,
 };
 
@@ -138,6 +138,42 @@ pub(super) async fn get_account_in_need(
         from social_accounts account
         join tenants tenant on tenant.id = account.tenant_id
         where account.tenant_id = $1 and account.id = $2 and account.status = 'needs_reauth'
+        "#,
+        tenant_id.0,
+        id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A connection that ends soon.
+pub(super) struct EndingRow {
+    pub(super) tenant: String,
+    /// The names of its accounts.
+    pub(super) accounts: String,
+    pub(super) platform: String,
+    pub(super) deadline: DateTime<Utc>,
+}
+
+/// Returns a connection if it still ends soon.
+pub(super) async fn get_ending_connection(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: TokenId,
+) -> Result<Option<EndingRow>, sqlx::Error> {
+    sqlx::query_as!(
+        EndingRow,
+        r#"
+        select tenant.name as tenant, soon.provider as "platform!", soon.deadline as "deadline!",
+          (
+            select string_agg(name, ', ' order by name)
+            from tenant_active_connections
+            where tenant_id = $1 and user_token_id = $2
+          ) as "accounts!"
+        from tokens_expiring_soon soon
+        join tenants tenant on tenant.id = soon.tenant_id
+        where soon.tenant_id = $1 and soon.id = $2 and soon.deadline is not null
+          and exists (select from tenant_active_connections where tenant_id = $1 and user_token_id = $2)
         "#,
         tenant_id.0,
         id.0

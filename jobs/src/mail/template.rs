@@ -31,6 +31,8 @@ pub(super) enum EmailTemplate {
     Invitation { tenant: String, inviter: String, role: String, url: String, until: String },
     #[template(path = "mail/account_needs_attention.txt")]
     AccountNeedsAttention { tenant: String, account: String, platform: String, reason: String },
+    #[template(path = "mail/connection_ending.txt")]
+    ConnectionEnding { tenant: String, accounts: String, platform: String, until: String },
     #[template(path = "mail/post.txt")]
     Post {
         outcome: DeliveryOutcome,
@@ -90,6 +92,7 @@ impl EmailTemplate {
             Self::OperatorInvitation { .. } => "You are invited to operate Linecook".to_owned(),
             Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
+            Self::ConnectionEnding { accounts, .. } => format!("The connection to {accounts} ends soon"),
             Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
                 format!("A post on {account} did not go out")
             }
@@ -129,7 +132,10 @@ impl EmailTemplate {
             | Self::AccountChanged { url, .. }
             | Self::OperatorInvitation { url, .. }
             | Self::Invitation { url, .. } => Some(url),
-            Self::AccountNeedsAttention { .. } | Self::Post { .. } | Self::OperatorAlert { .. } => None,
+            Self::AccountNeedsAttention { .. }
+            | Self::ConnectionEnding { .. }
+            | Self::Post { .. }
+            | Self::OperatorAlert { .. } => None,
         }
     }
 }
@@ -222,6 +228,12 @@ mod tests {
                 account: "Krusty's Page".to_owned(),
                 platform: "network".to_owned(),
                 reason: "The token has ended.".to_owned(),
+            },
+            EmailTemplate::ConnectionEnding {
+                tenant: "Krusty Pizza".to_owned(),
+                accounts: "Krusty's Page".to_owned(),
+                platform: "network".to_owned(),
+                until: time(DateTime::UNIX_EPOCH),
             },
             post(DeliveryOutcome::Failed, "Two for one"),
             post(DeliveryOutcome::Missed, "Two for one"),

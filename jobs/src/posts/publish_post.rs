@@ -70,7 +70,7 @@ impl Job for PublishPost {
         };
         let provider = delivery.platform.known()?;
         let publisher = cx.services().providers.publisher(provider)?;
-        let token = token(cx, &delivery)?;
+        let token = token(cx, &delivery).await?;
         let account = RemoteAccount { id: delivery.account_id, remote_id: &delivery.page_id, token: &token };
         let to = Destination { provider, publisher, account };
         let effect = effect(to, &delivery);
@@ -159,7 +159,11 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<ClaimedDelivery
     Ok(delivery.map(|delivery| ClaimedDelivery { caption: normalized(&delivery.caption), ..delivery }))
 }
 
-fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, JobError> {
+/// Returns the account's token, refreshed if it would end before the post is out.
+async fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, JobError> {
+    if delivery.is_token_ending && delivery.account_status == AccountStatus::Active {
+        return connections::usable_token(cx, delivery.token_id, Some(delivery.account_id)).await;
+    }
     let place = connections::store::token_place(cx.tenant_id(), delivery.token_id);
     Ok(cx.services().keyring.decrypt(place, &delivery.access_token)?)
 }

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
@@ -13,15 +14,26 @@ pub type Call<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
 
 /// Connects accounts at a provider. People log in there through its [`super::OauthClient`].
 pub trait Connector: fmt::Debug + Send + Sync {
-    /// Exchanges a valid token for one with a fresh life.
+    /// Exchanges a token for one with a fresh life: the refresh token if there is one, else the
+    /// token itself, which must still be valid.
     ///
-    /// Errors: class `Reauth` if the token is dead.
-    fn refresh<'a>(&'a self, token: &'a SecretString) -> Call<'a, Token>;
+    /// Errors: class `Reauth` if the grant is dead, class `Config` if our app is refused.
+    fn refresh<'a>(&'a self, token: &'a Token) -> Call<'a, Token>;
 
     /// Checks that a token is valid, and returns the provider's id of its person.
     ///
     /// Errors: class `Reauth` if the token is dead.
     fn check<'a>(&'a self, token: &'a SecretString) -> Call<'a, String>;
+
+    /// Returns the permissions that a person is asked for.
+    fn scopes(&self) -> Vec<&str>;
+
+    /// Returns what the provider says about a token, or `None` if it only tells that it is valid.
+    ///
+    /// Errors: class `Reauth` if the token is dead.
+    fn inspect<'a>(&'a self, token: &'a SecretString) -> Call<'a, Option<Inspection>> {
+        Box::pin(async move { self.check(token).await.map(|_| None) })
+    }
 
     /// Returns the accounts that a token opens.
     fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found>;
@@ -31,6 +43,17 @@ pub trait Connector: fmt::Debug + Send + Sync {
     ///
     /// Errors: class `Reauth` if the token is dead, so that nothing is left to revoke.
     fn revoke<'a>(&'a self, token: &'a SecretString) -> Call<'a, ()>;
+}
+
+/// A provider's description of a token.
+#[derive(Debug)]
+pub struct Inspection {
+    /// The end of the token; `None` is never.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// The time at which the person has to agree again; `None` is never.
+    pub data_access_expires_at: Option<DateTime<Utc>>,
+    /// The permissions that the person grants now.
+    pub scopes: Vec<String>,
 }
 
 /// The accounts that a token opens.

@@ -179,7 +179,9 @@ impl ProviderError {
         }
     }
 
-    fn words(&self) -> String {
+    /// Returns a sentence for people.
+    #[must_use]
+    pub fn words(&self) -> String {
         let label = self.provider.label();
         match &self.failure {
             Failure::Unreachable(_) | Failure::NoAnswer(_) | Failure::Slow | Failure::UnexpectedResponse { .. } => {

@@ -81,6 +81,8 @@ impl Providers {
             let integration = (listing.set_up)(config, listing.redirect_uri(public_url))?;
             integrations.extend(integration.map(|integration| (listing.provider, integration)));
         }
+        #[cfg(any(test, feature = "testing"))]
+        integrations.extend(super::sandbox_drive::configured().map(|drive| (drive.provider, drive)));
         Ok(Self { integrations })
     }
 

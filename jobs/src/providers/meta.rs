@@ -19,7 +19,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use url::Url;
 
-use self::{connect::SCOPES, error::failure_of};
+use self::{
+    connect::SCOPES,
+    error::{failure_of, token_failure_of},
+};
 use super::{
     AppCredentials, Integration, Listing, OauthApp, OauthClient, Provider, ProvidersConfig, Purpose,
     http::{self, Api},
@@ -92,8 +95,9 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
         parameters: &[("auth_type", "rerequest")],
         takes_pkce: false,
     };
-    let oauth = OauthClient::new(app, graph.api.clone())?;
-    let facebook = Arc::new(Facebook { graph });
+    let tokens = Api::new(LISTING.provider, token_failure_of);
+    let oauth = OauthClient::new(app, tokens.clone())?;
+    let facebook = Arc::new(Facebook { graph, tokens });
     Ok(Some(Integration {
         oauth: Some(oauth),
         connector: Some(facebook.clone()),
@@ -106,6 +110,8 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
 #[derive(Debug)]
 struct Facebook {
     graph: Graph,
+    /// The endpoint of tokens.
+    tokens: Api,
 }
 
 /// The Graph API, as one app calls it.

@@ -7,8 +7,9 @@ use anyhow::bail;
 use futures_util::future::BoxFuture;
 use oauth2::{
     AsyncHttpClient, AuthType, AuthUrl, AuthorizationCode, ClientId, ClientSecret, CsrfToken, EndpointNotSet,
-    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    TokenResponse as _, TokenUrl, basic::BasicClient,
+    EndpointSet, HttpRequest, HttpResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, TokenResponse as _, TokenUrl,
+    basic::{BasicClient, BasicRequestTokenError, BasicTokenResponse},
 };
 use reqwest::RequestBuilder;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -85,6 +86,8 @@ pub struct Token {
     pub secret: SecretString,
     /// Its life; `None` if the provider did not say.
     pub expires_in: Option<Duration>,
+    /// The token that gets the next one; `None` if the provider has none, or keeps the old one.
+    pub refresh: Option<SecretString>,
 }
 
 /// A client for one app.
@@ -144,21 +147,42 @@ impl OauthClient {
         if let Some(verifier) = verifier.filter(|_| self.takes_pkce) {
             exchange = exchange.set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()));
         }
-        let answer = exchange.request_async(self).await.map_err(|error| match error {
-            RequestTokenError::Request(error) => restarting(error),
+        let answer = exchange.request_async(self).await;
+        Ok(token(&answer.map_err(|error| restarting(self.failed(error)))?))
+    }
+
+    /// Exchanges a refresh token. Source: RFC 6749, "Refreshing an Access Token".
+    ///
+    /// # Errors
+    /// Returns [`ProviderError`], of class [`Class::Reauth`] if the grant is dead.
+    pub async fn refresh(&self, refresh_token: &SecretString) -> Result<Token, ProviderError> {
+        let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
+        let answer = self.client.exchange_refresh_token(&refresh_token).request_async(self).await;
+        Ok(token(&answer.map_err(|error| self.failed(error))?))
+    }
+
+    fn failed(&self, error: BasicRequestTokenError<ProviderError>) -> ProviderError {
+        match error {
+            RequestTokenError::Request(error) => error,
             // The unreadable body may contain a token.
             RequestTokenError::ServerResponse(_) | RequestTokenError::Parse(..) | RequestTokenError::Other(_) => {
                 self.api.error(Failure::unexpected())
             }
-        })?;
-        let secret = SecretString::from(answer.access_token().secret().clone());
-        Ok(Token { secret, expires_in: answer.expires_in() })
+        }
     }
 }
 
-/// Turns a permanent refusal of a code into [`Class::Restart`]: only a new login helps.
+fn token(answer: &BasicTokenResponse) -> Token {
+    Token {
+        secret: SecretString::from(answer.access_token().secret().clone()),
+        expires_in: answer.expires_in(),
+        refresh: answer.refresh_token().map(|token| SecretString::from(token.secret().clone())),
+    }
+}
+
+/// Turns a refusal of a code into [`Class::Restart`]: only a new login helps.
 fn restarting(mut error: ProviderError) -> ProviderError {
-    if let Failure::Refused { class: class @ Class::Permanent, .. } = &mut error.failure {
+    if let Failure::Refused { class: class @ (Class::Permanent | Class::Reauth), .. } = &mut error.failure {
         *class = Class::Restart;
     }
     error
@@ -204,6 +228,8 @@ fn class_of(error: &str) -> Class {
         "invalid_client" | "incorrect_client_credentials" | "redirect_uri_mismatch" | "unauthorized_client" => {
             Class::Config
         }
+        // The second one is of RFC 6750.
+        "invalid_grant" | "invalid_token" => Class::Reauth,
         "temporarily_unavailable" => Class::Transient,
         // GitHub requires a verified address before a person may sign in elsewhere.
         "unverified_user_email" => Class::Permission,

@@ -156,14 +156,21 @@ impl Sandbox {
         self.fault(operation, json!({ "graph_error": error })).await;
     }
 
+    /// Returns what the sandbox recorded, from its control API.
+    ///
+    /// # Panics
+    /// If the sandbox does not respond.
+    pub async fn observe(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("{}/control/{path}", self.base)).send().await;
+        answer.expect("the sandbox answers").json().await.expect("JSON")
+    }
+
     /// Returns the published posts.
     ///
     /// # Panics
     /// If the sandbox does not respond.
     pub async fn effects(&self) -> Vec<Value> {
-        let answer = self.client.get(format!("{}/control/effects", self.base)).send().await;
-        let list: Value = answer.expect("the sandbox answers").json().await.expect("a list");
-        list["items"].as_array().cloned().unwrap_or_default()
+        self.observe("effects").await["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// Returns the number of calls of an operation.
@@ -171,9 +178,7 @@ impl Sandbox {
     /// # Panics
     /// If the sandbox does not respond.
     pub async fn calls(&self, operation: &str) -> u64 {
-        let answer = self.client.get(format!("{}/control/calls", self.base)).send().await;
-        let calls: Value = answer.expect("the sandbox answers").json().await.expect("counts");
-        calls["counts"][operation].as_u64().unwrap_or(0)
+        self.observe("calls").await["counts"][operation].as_u64().unwrap_or(0)
     }
 }
 

@@ -28,6 +28,10 @@ pub(crate) struct Calls {
     /// The number of calls in progress.
     under_way: usize,
     counts: BTreeMap<Operation, u64>,
+    #[serde(skip)]
+    at_once: BTreeMap<Operation, usize>,
+    /// The most calls of an operation that were in progress at once.
+    most_at_once: BTreeMap<Operation, usize>,
     recent: VecDeque<CallRecord>,
 }
 
@@ -37,6 +41,10 @@ impl Calls {
         self.total += 1;
         self.under_way += 1;
         *self.counts.entry(operation).or_default() += 1;
+        let at_once = self.at_once.entry(operation).or_default();
+        *at_once += 1;
+        let most = self.most_at_once.entry(operation).or_default();
+        *most = (*most).max(*at_once);
         if self.recent.len() == RECENT_CALLS {
             self.recent.pop_front();
         }
@@ -46,8 +54,9 @@ impl Calls {
     }
 
     /// Records the status of the response.
-    pub(crate) fn finish(&mut self, seq: u64, status: Option<u16>) {
+    pub(crate) fn finish(&mut self, operation: Operation, seq: u64, status: Option<u16>) {
         self.under_way -= 1;
+        self.at_once.entry(operation).and_modify(|at_once| *at_once -= 1);
         if let Some(call) = self.recent.iter_mut().rev().find(|call| call.seq == seq) {
             call.status = status;
         }

@@ -28,6 +28,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/calls", get(observe::calls))
         .at("/:world/control/tokens", get(observe::tokens))
         .at("/:world/control/secrets", get(observe::secrets))
+        .at("/:world/control/grants", get(observe::grants).post(scene::make_grants).delete(scene::end_grants))
         .at("/:world/control/people", post(scene::replace_people))
         .at("/:world/control/login", post(scene::log_in))
         .at("/:world/control/permissions", post(scene::change_permission))

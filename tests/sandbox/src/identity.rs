@@ -17,7 +17,7 @@ use crate::params::Params;
 use crate::provider::Incoming;
 
 /// A handler of one kind of call.
-type Handle = fn(&Incoming, &Params) -> Response;
+pub(crate) type Handle = fn(&Incoming, &Params) -> Response;
 
 /// Handles everything under `/{world}/google`.
 #[handler]
@@ -31,7 +31,7 @@ pub(crate) async fn serve_github(request: &Request, body: Body) -> Response {
     serve(request, body, github::route).await
 }
 
-async fn serve(request: &Request, body: Body, route: fn(&str, &[&str]) -> (Operation, Handle)) -> Response {
+pub(crate) async fn serve(request: &Request, body: Body, route: fn(&str, &[&str]) -> (Operation, Handle)) -> Response {
     let incoming = match Incoming::read(request, body).await {
         Ok(incoming) => incoming,
         Err(response) => return response,
@@ -44,11 +44,11 @@ async fn serve(request: &Request, body: Body, route: fn(&str, &[&str]) -> (Opera
     incoming.answer(operation, respond).await
 }
 
-fn nowhere(_: &Incoming, _: &Params) -> Response {
+pub(crate) fn nowhere(_: &Incoming, _: &Params) -> Response {
     StatusCode::NOT_FOUND.into()
 }
 
-fn json(status: StatusCode, body: &Value) -> Response {
+pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
     let response = Response::builder().status(status).content_type("application/json; charset=utf-8");
     response.header(header::CACHE_CONTROL, "no-store").body(body.to_string())
 }
@@ -64,6 +64,6 @@ fn page(result: Result<String, &'static str>) -> Response {
     }
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
 }

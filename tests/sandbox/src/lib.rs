@@ -6,12 +6,14 @@
 //! created when it is first named.
 //!
 //! The paths under `/{world}` are `facebook/` (the login dialog), `graph/`, `openai/`, `google/`
-//! and `github/` (signing in), and `control/` for the test itself.
+//! and `github/` (signing in), `drive/` (a drive that only tests know), and `control/` for the test
+//! itself.
 
 mod calls;
 mod clock;
 mod connection;
 mod control;
+mod drive;
 mod faults;
 mod identity;
 mod ledger;

@@ -110,6 +110,8 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         | Operation::GithubToken
         | Operation::GithubUser
         | Operation::GithubEmails
+        | Operation::DriveToken
+        | Operation::DriveUser
         | Operation::Unknown => Err(GraphError::unknown_path(&call.path.join("/"))),
     }
 }

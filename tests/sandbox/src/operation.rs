@@ -50,6 +50,10 @@ pub(crate) enum Operation {
     GithubUser,
     /// The user's email addresses at GitHub are read.
     GithubEmails,
+    /// A refresh token of the drive is exchanged.
+    DriveToken,
+    /// The user's identity at the drive is read.
+    DriveUser,
     /// A call that no provider supports.
     Unknown,
 }

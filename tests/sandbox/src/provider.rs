@@ -123,7 +123,7 @@ impl Incoming {
             };
             let status = response.as_ref().map(|response| response.status().as_u16());
             let mut world = world.lock();
-            world.calls.finish(seq, status);
+            world.calls.finish(operation, seq, status);
             if response.is_none() {
                 peer.inspect(|peer| connections.cut(*peer));
             }

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use crate::calls::Calls;
 use crate::clock::Clock;
+use crate::drive::Grants;
 use crate::faults::{Fault, FaultPlan};
 use crate::identity::Identities;
 use crate::ledger::Ledger;
@@ -32,6 +33,8 @@ pub(crate) struct World {
     pub(crate) tokens: Tokens,
     /// Accounts at Google and GitHub.
     pub(crate) identities: Identities,
+    /// The grants at the drive.
+    pub(crate) drive: Grants,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
     pub(crate) calls: Calls,
@@ -49,6 +52,7 @@ impl Default for World {
             grants: BTreeMap::new(),
             tokens: Tokens::default(),
             identities: Identities::default(),
+            drive: Grants::default(),
             ledger: Ledger::default(),
             faults: FaultPlan::default(),
             calls: Calls::default(),

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod accounts;
 mod bodies;
 mod browsers;
 mod idempotency;

@@ -83,6 +83,7 @@ const BEYOND_MEMBERS: &[&str] = &[
     "create_post",
     "schedule_posts",
     "authorize_facebook",
+    "refresh_account",
     "list_api_keys",
     "create_api_key",
     "revoke_api_key",

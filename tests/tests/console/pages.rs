@@ -58,7 +58,7 @@ pub(crate) const OPERATORS: &[&str] = &[
 ];
 
 /// Pages that say that something cannot be shown.
-const ERRORS: [&str; 2] = ["/nowhere", "/jobs?state=nope"];
+pub(crate) const ERRORS: [&str; 2] = ["/nowhere", "/jobs?state=nope"];
 
 const SIZES: [(i64, i64); 2] = [(1280, 900), (360, 740)];
 

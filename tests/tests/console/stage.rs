@@ -52,6 +52,9 @@ fn queue_of(kind: &str) -> &'static str {
 /// Fills the ledger.
 pub(crate) async fn fill(app: &TestApp) -> Stage {
     let account = app.bench.connect_page().await;
+    let mut tx = app.bench.engine.db.system().await.unwrap();
+    figures(&mut tx).await;
+    tx.commit().await.unwrap();
     write(app, account, None).await
 }
 
@@ -100,7 +103,6 @@ pub(crate) async fn write(app: &TestApp, account: AccountId, words: Option<&str>
         story(&mut tx, tenant_id, failed, attempt, &too_large, &said("The picture has 12 MB.")).await;
     }
     park(&mut tx, tenant_id, account.0, &said("Facebook asks for a pause.")).await;
-    figures(&mut tx).await;
     tx.commit().await.unwrap();
     Stage { failed, unknown }
 }

@@ -15,6 +15,8 @@ mod pauses;
 mod poison;
 mod postgres;
 mod redis;
+mod refreshes;
+mod rotation;
 mod stop;
 
 use std::time::Duration;

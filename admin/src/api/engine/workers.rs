@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use jobs::engine::{
-    Scope,
-    stats::{self, Running, WorkerRow},
+use jobs::{
+    connections::store::{RefreshCounts, count_refreshes},
+    engine::{
+        Scope,
+        stats::{self, Running, WorkerRow},
+    },
 };
 use poem_openapi::{Object, OpenApi, payload::Json};
 use uuid::Uuid;
@@ -98,6 +101,24 @@ struct LastHour {
     is_exact: bool,
 }
 
+/// Refreshes of tokens within the last seven days. The aim is a rate above 0.95.
+#[derive(Debug, Object)]
+struct RefreshStats {
+    succeeded: i64,
+    failed: i64,
+    /// The part that succeeded. Null if there was none.
+    success_rate: Option<f64>,
+}
+
+impl From<RefreshCounts> for RefreshStats {
+    fn from(RefreshCounts { succeeded, failed }: RefreshCounts) -> Self {
+        let total = succeeded + failed;
+        #[expect(clippy::cast_precision_loss, reason = "counts of a week are far below 2^52")]
+        let success_rate = (total > 0).then(|| succeeded as f64 / total as f64);
+        Self { succeeded, failed, success_rate }
+    }
+}
+
 /// Statistics of the engine.
 #[derive(Debug, Object)]
 struct Stats {
@@ -112,6 +133,8 @@ struct Stats {
     estimated_finished: i64,
     /// The number of live workers.
     workers: usize,
+    /// The refreshes of tokens within the last seven days.
+    token_refreshes: RefreshStats,
 }
 
 pub(crate) struct WorkersApi {
@@ -153,7 +176,9 @@ impl WorkersApi {
         let finished = stats::finished_lately(&mut tx).await?;
         let sizes = stats::sizes(&mut tx).await?;
         let workers = stats::list_workers(&mut tx).await?.into_iter().filter(|worker| worker.is_alive).count();
+        let token_refreshes = count_refreshes(&mut tx).await?.into();
         Ok(Json(Stats {
+            token_refreshes,
             queues,
             last_hour: LastHour {
                 completed: finished.completed,

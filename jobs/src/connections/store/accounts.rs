@@ -76,6 +76,8 @@ pub struct AccountRow {
     pub token_id: TokenId,
     pub user_token_id: TokenId,
     pub token_expires_at: Option<DateTime<Utc>>,
+    /// The time at which the connection ends unless its person connects again, if that is soon.
+    pub ends_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
 
@@ -89,9 +91,10 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
           account.platform as "platform: StoredProvider", account.remote_id, account.name,
           account.status as "status: AccountStatus", account.status_reason,
           account.token_id as "token_id: TokenId", account.user_token_id as "user_token_id: TokenId",
-          token.expires_at as token_expires_at, account.created_at
+          token.expires_at as token_expires_at, soon.deadline as "ends_at?", account.created_at
         from social_accounts account
         join oauth_tokens token on token.tenant_id = account.tenant_id and token.id = account.user_token_id
+        left join tokens_expiring_soon soon on soon.tenant_id = token.tenant_id and soon.id = token.id
         where account.tenant_id = $1
         order by account.created_at, account.id
         limit 1000

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::{Replacement, seconds};
 use crate::{
     ids::{OauthStateId, TenantId, UserId},
     providers::{Provider, StoredProvider},
@@ -26,6 +27,12 @@ pub fn verifier_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
 #[must_use]
 pub fn user_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
     SecretLocation { table: "oauth_state", column: "user_token", tenant_id, row_id: id.0 }
+}
+
+/// Returns the place where the refresh token of a login is stored.
+#[must_use]
+pub fn login_refresh_token_place(tenant_id: TenantId, id: OauthStateId) -> SecretLocation {
+    SecretLocation { table: "oauth_state", column: "refresh_token", tenant_id, row_id: id.0 }
 }
 
 /// Inserts a login that a ticket opens.
@@ -178,6 +185,10 @@ pub struct KeptSecrets {
     pub verifier: Option<String>,
     /// The token that the code was exchanged for, until the accounts are connected.
     pub user_token: Option<String>,
+    /// The refresh token that goes with it.
+    pub refresh_token: Option<String>,
+    /// The remaining life of the token, if known.
+    pub expires_in_seconds: Option<f64>,
 }
 
 /// Returns the secrets of a login.
@@ -189,7 +200,8 @@ pub async fn get_secrets(
     sqlx::query_as!(
         KeptSecrets,
         r#"
-        select provider as "provider: StoredProvider", code, verifier, user_token
+        select provider as "provider: StoredProvider", code, verifier, user_token, refresh_token,
+          extract(epoch from token_expires_at - engine_now())::float8 as expires_in_seconds
         from oauth_state
         where tenant_id = $1 and id = $2
         "#,
@@ -205,13 +217,20 @@ pub async fn keep_user_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
     id: OauthStateId,
-    user_token: &str,
+    token: &Replacement,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update oauth_state set user_token = $3, code = null, verifier = null where tenant_id = $1 and id = $2",
+        "
+        update oauth_state
+        set user_token = $3, refresh_token = $4, token_expires_at = engine_stamp() + make_interval(secs => $5),
+          code = null, verifier = null
+        where tenant_id = $1 and id = $2
+        ",
         tenant_id.0,
         id.0,
-        user_token
+        token.access_token,
+        token.refresh_token,
+        token.expires_in.map(seconds)
     )
     .execute(conn)
     .await?;
@@ -221,7 +240,11 @@ pub async fn keep_user_token(
 /// Deletes the secrets of a login.
 pub async fn erase_login(conn: &mut PgConnection, tenant_id: TenantId, id: OauthStateId) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "update oauth_state set user_token = null, code = null, verifier = null where tenant_id = $1 and id = $2",
+        "
+        update oauth_state
+        set user_token = null, refresh_token = null, code = null, verifier = null
+        where tenant_id = $1 and id = $2
+        ",
         tenant_id.0,
         id.0
     )
@@ -236,7 +259,7 @@ pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: Oau
     sqlx::query!(
         "
         update oauth_state
-        set code = null, verifier = null, user_token = case when tenants.erasing_at is not null then user_token end
+        set code = null, verifier = null, refresh_token = null, user_token = case when tenants.erasing_at is not null then user_token end
         from tenants
         where tenants.id = $1 and oauth_state.tenant_id = $1 and oauth_state.id = $2
         ",

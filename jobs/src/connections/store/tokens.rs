@@ -1,7 +1,8 @@
-//! Encrypted tokens, and their refreshes.
+//! Encrypted tokens.
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,10 +12,30 @@ use crate::{
     secrets::SecretLocation,
 };
 
+/// The remaining life of a token that has to be refreshed before it is used.
+pub const ENDING: Duration = Duration::from_mins(5);
+
+/// The time after a failed refresh in which nobody tries again.
+pub const COOLDOWN: Duration = Duration::from_secs(30);
+
+/// The longest life of a token that is believed: ten years.
+const LONGEST_LIFE: Duration = Duration::from_hours(24 * 3_650);
+
+/// Returns the life of a token as the database takes it.
+pub(super) fn seconds(life: Duration) -> f64 {
+    life.min(LONGEST_LIFE).as_secs_f64()
+}
+
 /// Returns the place where a token is stored.
 #[must_use]
 pub fn token_place(tenant_id: TenantId, id: TokenId) -> SecretLocation {
     SecretLocation { table: "oauth_tokens", column: "access_token", tenant_id, row_id: id.0 }
+}
+
+/// Returns the place where the refresh token that goes with a token is stored.
+#[must_use]
+pub fn refresh_token_place(tenant_id: TenantId, id: TokenId) -> SecretLocation {
+    SecretLocation { table: "oauth_tokens", column: "refresh_token", tenant_id, row_id: id.0 }
 }
 
 /// A stored token.
@@ -24,8 +45,17 @@ pub struct TokenRow {
     pub id: TokenId,
     pub provider: StoredProvider,
     pub kind: String,
-    pub subject_id: String,
     pub access_token: String,
+    pub refresh_token: Option<String>,
+    pub refreshed_at: DateTime<Utc>,
+    pub refresh_failed_at: Option<DateTime<Utc>>,
+    pub refresh_error: Option<String>,
+    /// True if it ends within minutes, or has ended.
+    pub is_ending: bool,
+    /// True if it has ended.
+    pub is_over: bool,
+    /// True if a refresh failed within the last seconds.
+    pub is_cooling: bool,
 }
 
 /// Returns one token.
@@ -37,12 +67,18 @@ pub async fn get_token(
     sqlx::query_as!(
         TokenRow,
         r#"
-        select id as "id: TokenId", provider as "provider: StoredProvider", kind, subject_id, access_token
+        select id as "id: TokenId", provider as "provider: StoredProvider", kind, access_token, refresh_token,
+          refreshed_at, refresh_failed_at, refresh_error,
+          coalesce(expires_at <= engine_now() + make_interval(secs => $3), false) as "is_ending!",
+          coalesce(expires_at <= engine_now(), false) as "is_over!",
+          coalesce(refresh_failed_at > engine_now() - make_interval(secs => $4), false) as "is_cooling!"
         from oauth_tokens
         where tenant_id = $1 and id = $2
         "#,
         tenant_id.0,
-        id.0
+        id.0,
+        ENDING.as_secs_f64(),
+        COOLDOWN.as_secs_f64()
     )
     .fetch_optional(conn)
     .await
@@ -81,6 +117,8 @@ pub struct NewToken {
     pub subject_id: String,
     /// The encrypted token.
     pub access_token: String,
+    /// The encrypted refresh token. Without one, an existing token keeps the one it has.
+    pub refresh_token: Option<String>,
     /// The time until it expires, if known.
     pub expires_in: Option<Duration>,
 }
@@ -100,14 +138,25 @@ pub async fn upsert_tokens(
     let ids: Vec<Uuid> = tokens.iter().map(|token| token.id.0).collect();
     let subjects: Vec<String> = tokens.iter().map(|token| token.subject_id.clone()).collect();
     let envelopes: Vec<String> = tokens.iter().map(|token| token.access_token.clone()).collect();
-    let lives: Vec<Option<f64>> = tokens.iter().map(|token| token.expires_in.map(|life| life.as_secs_f64())).collect();
+    let refresh_tokens: Vec<Option<String>> = tokens.iter().map(|token| token.refresh_token.clone()).collect();
+    let lives: Vec<Option<f64>> = tokens.iter().map(|token| token.expires_in.map(seconds)).collect();
     sqlx::query!(
         "
-        insert into oauth_tokens (id, tenant_id, provider, kind, subject_id, access_token, scopes, expires_at)
-        select id, $1, $2, $3, subject_id, access_token, $4, engine_stamp() + make_interval(secs => life)
-        from unnest($5::uuid[], $6::text[], $7::text[], $8::float8[]) as new (id, subject_id, access_token, life)
+        insert into oauth_tokens
+          (id, tenant_id, provider, kind, subject_id, access_token, refresh_token, scopes, expires_at)
+        select id, $1, $2, $3, subject_id, access_token, refresh_token, $4, engine_stamp() + make_interval(secs => life)
+        from unnest($5::uuid[], $6::text[], $7::text[], $8::float8[], $9::text[])
+          as new (id, subject_id, access_token, life, refresh_token)
         on conflict (id) do update set
           access_token = excluded.access_token,
+          refresh_token = coalesce(excluded.refresh_token, oauth_tokens.refresh_token),
+          refresh_claim = null,
+          refresh_claimed_until = null,
+          refresh_failed_at = null,
+          refresh_error = null,
+          warned_days = null,
+          data_access_expires_at = null,
+          checked_at = null,
           scopes = excluded.scopes,
           expires_at = excluded.expires_at,
           refreshed_at = engine_stamp()
@@ -119,70 +168,10 @@ pub async fn upsert_tokens(
         &ids,
         &subjects,
         &envelopes,
-        &lives as &[Option<f64>]
+        &lives as &[Option<f64>],
+        &refresh_tokens as &[Option<String>]
     )
     .execute(conn)
     .await?;
     Ok(())
-}
-
-/// Records the outcome of a refresh.
-pub async fn insert_refresh(
-    conn: &mut PgConnection,
-    tenant_id: TenantId,
-    token_id: TokenId,
-    failure: Option<&str>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
-        insert into token_refresh_history (id, tenant_id, token_id, outcome, message, expires_at)
-        select $1, $2, $3, case when $4::text is null then 'refreshed' else 'needs_reauth' end, $4, expires_at
-        from oauth_tokens
-        where tenant_id = $2 and id = $3
-        ",
-        Uuid::now_v7(),
-        tenant_id.0,
-        token_id.0,
-        failure
-    )
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-/// Returns user tokens that expire within `threshold_days` and were not refreshed for `interval`,
-/// those that expire first.
-///
-/// Each has an account that still works, and no unfinished `refresh_token` job.
-pub async fn list_expiring_user_tokens(
-    conn: &mut PgConnection,
-    threshold_days: i32,
-    interval: Duration,
-    limit: i64,
-) -> Result<Vec<(TenantId, TokenId)>, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        select token.tenant_id as "tenant_id: TenantId", token.id as "id: TokenId"
-        from oauth_tokens token
-        where token.kind = 'user'
-          and token.expires_at < engine_now() + make_interval(days => $1)
-          and token.refreshed_at <= engine_now() - make_interval(secs => $2)
-          and exists (
-            select from social_accounts account
-            where account.tenant_id = token.tenant_id and account.user_token_id = token.id and account.status = 'active'
-          )
-          and not exists (
-            select from jobs j
-            where j.tenant_id = token.tenant_id and j.kind = 'refresh_token' and j.unique_key = token.id::text
-          )
-        order by token.expires_at, token.id
-        limit $3
-        "#,
-        threshold_days,
-        interval.as_secs_f64(),
-        limit
-    )
-    .fetch_all(conn)
-    .await?;
-    Ok(rows.into_iter().map(|row| (row.tenant_id, row.id)).collect())
 }

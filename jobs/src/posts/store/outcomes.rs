@@ -3,7 +3,7 @@
 use sqlx::PgConnection;
 
 use crate::{
-    connections::store::AccountStatus,
+    connections::store::{AccountStatus, ENDING},
     engine::{Facts, Remote},
     ids::{AccountId, DeliveryId, JobId, TenantId, TokenId},
     posts::DeliveryState,
@@ -26,6 +26,8 @@ pub struct ClaimedDelivery {
     pub page_id: String,
     pub token_id: TokenId,
     pub access_token: String,
+    /// True if the token ends within minutes, or has ended.
+    pub is_token_ending: bool,
     /// True if the call of an earlier attempt may have been sent.
     pub was_sent: bool,
     /// The ids of the pictures that were uploaded for it.
@@ -78,6 +80,7 @@ pub async fn claim(
           account.status as "account_status: AccountStatus",
           account.status_reason as account_status_reason, account.remote_id as page_id,
           token.id as "token_id: TokenId", token.access_token,
+          coalesce(token.expires_at <= engine_now() + make_interval(secs => $5), false) as "is_token_ending!",
           coalesce(effect.state <> 'intended', false) as "was_sent!",
           array(select jsonb_array_elements_text(coalesce(effect.evidence -> 'media', '[]'))) as "staged!",
           coalesce(effect.evidence_at > engine_now() - interval '12 hours', false) as "is_staged_lately!",
@@ -94,7 +97,8 @@ pub async fn claim(
         tenant_id.0,
         id.0,
         job_id.0,
-        effect_key
+        effect_key,
+        ENDING.as_secs_f64()
     )
     .fetch_optional(conn)
     .await

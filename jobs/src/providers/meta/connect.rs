@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use chrono::{DateTime, Utc};
 use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Facebook, PAGE_SIZE};
-use crate::providers::{Call, Connector, Found, FoundAccount, ProviderError, Token};
+use super::{Facebook, PAGE_SIZE, codes::class_of};
+use crate::providers::{
+    AppCredentials, Call, Class, Connector, Failure, Found, FoundAccount, Inspection, OnWrite, ProviderError, Token,
+};
 
 /// The permissions that publishing to a Page needs. Source: Pages API, "Posts".
 pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
@@ -54,19 +57,62 @@ impl ManagedPage {
     }
 }
 
+#[derive(Deserialize)]
+struct Described {
+    data: Description,
+}
+
+/// A token as Meta describes it. Times are seconds since 1970; 0 is never.
+#[derive(Deserialize)]
+struct Description {
+    is_valid: bool,
+    #[serde(default)]
+    expires_at: i64,
+    #[serde(default)]
+    data_access_expires_at: i64,
+    #[serde(default)]
+    scopes: Vec<String>,
+    error: Option<DescribedError>,
+}
+
+#[derive(Deserialize)]
+struct DescribedError {
+    code: i64,
+    subcode: Option<i64>,
+}
+
+fn time(seconds: i64) -> Option<DateTime<Utc>> {
+    DateTime::from_timestamp(seconds, 0).filter(|_| seconds > 0)
+}
+
+/// Turns the refusal of a token into [`Class::Config`], because the token was that of our app.
+fn about_app(mut error: ProviderError) -> ProviderError {
+    if let Failure::Refused { class: class @ Class::Reauth, .. } = &mut error.failure {
+        *class = Class::Config;
+    }
+    error
+}
+
+/// Returns the failure of a token that is described as not valid.
+fn dead(code: i64, subcode: i64) -> Failure {
+    let message = format!("the token is not valid (code {code}, subcode {subcode})");
+    Failure::Refused { class: class_of(code, subcode), on_write: OnWrite::Refused, message, wait: None }
+}
+
 impl Connector for Facebook {
     /// The fresh life is about 60 days. Source: Facebook Login, "Get a long-lived token".
-    fn refresh<'a>(&'a self, token: &'a SecretString) -> Call<'a, Token> {
+    fn refresh<'a>(&'a self, token: &'a Token) -> Call<'a, Token> {
         Box::pin(async move {
             let form = [
                 ("grant_type", "fb_exchange_token"),
                 ("client_id", self.graph.app.id.as_str()),
                 ("client_secret", self.graph.app.secret.expose_secret()),
-                ("fb_exchange_token", token.expose_secret()),
+                ("fb_exchange_token", token.secret.expose_secret()),
             ];
-            let request = self.graph.api.client.post(self.graph.url("oauth/access_token")).form(&form);
-            let answer: TokenAnswer = self.graph.api.parse(&self.graph.api.send(request).await?.body)?;
-            Ok(Token { secret: answer.access_token, expires_in: answer.expires_in.map(Duration::from_secs) })
+            let request = self.tokens.client.post(self.graph.url("oauth/access_token")).form(&form);
+            let answer: TokenAnswer = self.tokens.parse(&self.tokens.send(request).await?.body)?;
+            let expires_in = answer.expires_in.map(Duration::from_secs);
+            Ok(Token { secret: answer.access_token, expires_in, refresh: None })
         })
     }
 
@@ -74,6 +120,31 @@ impl Connector for Facebook {
         Box::pin(async move {
             let person: Person = self.graph.get("me", token, &[("fields", "id")]).await?;
             Ok(person.id)
+        })
+    }
+
+    fn scopes(&self) -> Vec<&str> {
+        SCOPES.to_vec()
+    }
+
+    /// The token to describe goes into the URL: this call has no other form. Source: Graph API,
+    /// "Debug Token".
+    fn inspect<'a>(&'a self, token: &'a SecretString) -> Call<'a, Option<Inspection>> {
+        Box::pin(async move {
+            let AppCredentials { id, secret } = &self.graph.app;
+            let app_token = SecretString::from(format!("{id}|{}", secret.expose_secret()));
+            let query = [("input_token", token.expose_secret())];
+            let described = self.graph.get("debug_token", &app_token, &query).await;
+            let Described { data } = described.map_err(about_app)?;
+            if !data.is_valid {
+                let (code, subcode) = data.error.map_or((190, None), |error| (error.code, error.subcode));
+                return Err(self.graph.api.error(dead(code, subcode.unwrap_or(0))));
+            }
+            Ok(Some(Inspection {
+                expires_at: time(data.expires_at),
+                data_access_expires_at: time(data.data_access_expires_at),
+                scopes: data.scopes,
+            }))
         })
     }
 

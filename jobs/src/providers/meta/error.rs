@@ -7,7 +7,7 @@ use super::{
     codes::{class_of, on_write},
     wait,
 };
-use crate::providers::{Failure, http::Answer, redact::redact};
+use crate::providers::{Class, Failure, http::Answer, redact::redact};
 
 #[derive(Deserialize)]
 struct Envelope {
@@ -63,6 +63,20 @@ pub(super) fn failure_of(answer: &Answer) -> Option<Failure> {
     })
 }
 
+/// Returns the failure that a response of the endpoint of tokens reports, if any.
+///
+/// A wrong secret of our app has the code of unknown errors, and only the message tells it apart.
+/// Source: Facebook Login, "Access Tokens".
+pub(super) fn token_failure_of(answer: &Answer) -> Option<Failure> {
+    let mut failure = failure_of(answer)?;
+    if let Failure::Refused { class: class @ Class::Transient, message, .. } = &mut failure
+        && message.starts_with("Error validating client secret")
+    {
+        *class = Class::Config;
+    }
+    Some(failure)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -95,6 +109,20 @@ mod tests {
     fn a_body_that_is_no_graph_error_is_unexpected() {
         assert!(matches!(answer(502, b"<html>").failure, Failure::UnexpectedResponse { status: 502, .. }));
         assert!(matches!(answer(400, b"{}").failure, Failure::UnexpectedResponse { status: 400, .. }));
+    }
+
+    #[test]
+    fn a_wrong_secret_of_our_app_is_told_from_a_passing_error() {
+        let class = |message: &str| {
+            let body = format!(r#"{{"error":{{"message":"{message}","code":1}}}}"#);
+            let answer = Answer { status: 400, headers: HeaderMap::new(), body: Bytes::from(body), clock: None };
+            match token_failure_of(&answer) {
+                Some(Failure::Refused { class, .. }) => class,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(class("Error validating client secret."), Class::Config);
+        assert_eq!(class("An unknown error occurred"), Class::Transient);
     }
 
     #[test]

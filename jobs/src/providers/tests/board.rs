@@ -75,12 +75,16 @@ impl Board {
 }
 
 impl Connector for Board {
-    fn refresh<'a>(&'a self, token: &'a SecretString) -> Call<'a, Token> {
-        Box::pin(async { Ok(Token { secret: token.clone(), expires_in: Some(Duration::from_hours(1)) }) })
+    fn refresh<'a>(&'a self, token: &'a Token) -> Call<'a, Token> {
+        Box::pin(async { Ok(Token { expires_in: Some(Duration::from_hours(1)), ..token.clone() }) })
     }
 
     fn check<'a>(&'a self, _token: &'a SecretString) -> Call<'a, String> {
         Box::pin(async { Ok("ada".to_owned()) })
+    }
+
+    fn scopes(&self) -> Vec<&str> {
+        vec!["openid"]
     }
 
     fn discover<'a>(&'a self, _token: &'a SecretString) -> Call<'a, Found> {

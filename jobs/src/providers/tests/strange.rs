@@ -12,7 +12,7 @@ use tokio::{
 use crate::{
     engine::{JobError, SendError},
     providers::{
-        Provider, ProviderError, Providers, ProvidersConfig, ReadError,
+        Provider, ProviderError, Providers, ProvidersConfig, ReadError, Token,
         ai::{Ai, AiConfig, Question},
     },
 };
@@ -111,6 +111,7 @@ fn whatever_a_service_answers_is_a_value_or_an_error() {
         gpt_text_model: "x".to_owned(),
     });
     let (connector, secret) = (providers.connector(Provider::Facebook).unwrap(), "x".into());
+    let token = Token { secret: "x".into(), expires_in: None, refresh: None };
     let google = providers.signing_in(Provider::Google).unwrap();
     let github = providers.signing_in(Provider::Github).unwrap();
     let header = prop::sample::select(vec![
@@ -128,7 +129,7 @@ fn whatever_a_service_answers_is_a_value_or_an_error() {
             let failed = match call {
                 0 => connector.discover(&secret).await.err(),
                 1 => connector.check(&secret).await.err(),
-                2 => connector.refresh(&secret).await.err(),
+                2 => connector.refresh(&token).await.err(),
                 3 => google.0.exchange(&secret, None).await.err(),
                 4 => google.1.profile(&secret).await.err(),
                 5 => github.1.profile(&secret).await.err(),

@@ -188,9 +188,9 @@ pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[
     sqlx::query!(
         "
         with logins as (
-          update oauth_state set user_token = null where tenant_id = $1 and id = any($2)
+          update oauth_state set user_token = null, refresh_token = null where tenant_id = $1 and id = any($2)
         )
-        update oauth_tokens set access_token = '' where tenant_id = $1 and id = any($2)
+        update oauth_tokens set access_token = '', refresh_token = null where tenant_id = $1 and id = any($2)
         ",
         tenant_id.0,
         ids

@@ -80,6 +80,12 @@ pub(super) fn tokens(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().tokens.all()}))
 }
 
+/// Lists the grants at the drive, without their tokens.
+#[handler]
+pub(super) fn grants(InWorld(world): InWorld) -> Json<Value> {
+    Json(json!({"items": world.lock().drive.all()}))
+}
+
 /// Lists the secrets that were handed out: tokens with their proofs, and codes.
 #[handler]
 pub(super) fn secrets(InWorld(world): InWorld) -> Json<Value> {

@@ -51,6 +51,15 @@ struct Visitor {
     github: Option<GithubAccount>,
 }
 
+/// New grants at the drive.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewGrants {
+    count: usize,
+    /// The seconds after which their access tokens end.
+    life_seconds: i32,
+}
+
 /// A change of the clock.
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
@@ -113,6 +122,21 @@ pub(super) fn seat_visitor(InWorld(world): InWorld, Json(body): Json<Visitor>) -
         identities.github = github;
     }
     Json(json!({"google": identities.google, "github": identities.github}))
+}
+
+/// Makes grants at the drive, and returns their tokens.
+#[handler]
+pub(super) fn make_grants(InWorld(world): InWorld, Json(body): Json<NewGrants>) -> Json<Value> {
+    let mut world = world.lock();
+    let now = world.now();
+    Json(json!({"items": world.drive.make(now, body.count, body.life_seconds.into())}))
+}
+
+/// Ends all grants at the drive.
+#[handler]
+pub(super) fn end_grants(InWorld(world): InWorld) -> Json<Value> {
+    world.lock().drive.end_all();
+    Json(json!({"status": "ok"}))
 }
 
 /// Returns all switches.
