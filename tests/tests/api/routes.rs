@@ -244,6 +244,7 @@ async fn anothers_things_and_missing_ones_look_the_same_to_the_byte(pool: PgPool
 async fn a_tenant_in_a_question_is_one_of_the_callers(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let owner: SignedIn = app.person("owner@example.com").await;
+    let theirs = things_of_another(&app).await;
     let spec = app.get("/openapi.json").await;
     let mut tried = 0;
     for (method, path, id) in operations(&app).await {
@@ -254,7 +255,7 @@ async fn a_tenant_in_a_question_is_one_of_the_callers(pool: PgPool) {
             continue;
         }
         tried += 1;
-        let needed = sample::query(operation).replace('?', "&");
+        let (path, needed) = (fill(&path, &theirs), sample::query(operation).replace('?', "&"));
         let ask = async |tenant: String| {
             send(&app, &method, &format!("{path}?tenant_id={tenant}{needed}"), &owner.token, None).await
         };

@@ -16,8 +16,9 @@ const OF_A_LOGIN: &[&str] = &["/api/v1/oauth/facebook/authorize", "/api/v1/oauth
 pub(crate) async fn read_everything(stage: &Stage) {
     let description = stage.get("/openapi.json").await;
     let tenants = ids(stage, "/api/v1/tenants").await;
-    let mut folders = Vec::new();
+    let (mut accounts, mut folders) = (Vec::new(), Vec::new());
     for tenant in &tenants {
+        accounts.extend(ids(stage, &format!("/api/v1/tenants/{tenant}/accounts")).await);
         folders.extend(ids(stage, &format!("/api/v1/tenants/{tenant}/folders")).await);
     }
     let mut assets = Vec::new();
@@ -34,6 +35,7 @@ pub(crate) async fn read_everything(stage: &Stage) {
         let ids: &[String] = match of {
             _ if !path.contains("{id}") => &[String::new()],
             Some("tenants") => &tenants,
+            Some("accounts") => &accounts,
             Some("folders") => &folders,
             Some("assets") => &assets,
             Some("calendars") => &calendars,

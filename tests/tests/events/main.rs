@@ -183,6 +183,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
         list["items"].as_array().unwrap().iter().map(|item| item["name"].as_str().unwrap()).collect();
     let expected = [
         "anchor_audit_log",
+        "check_tokens",
         "count_figures",
         "index_words",
         "prune_history",
@@ -190,6 +191,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
         "prune_people",
         "refresh_tokens",
         "report_poison",
+        "rotate_encryption_keys",
     ];
     assert_eq!(names, expected);
     assert!(list["items"][0]["next_tick"].as_str() > list["items"][0]["last_tick"].as_str(), "{list}");
