@@ -18,9 +18,8 @@ use tokio::sync::Semaphore;
 use self::memory::Memory;
 pub use self::strength::WeakPassword;
 
-/// The passwords that a process hashes at once, at most: one for each processor, so that other
-/// requests find one free. Each takes 19 MiB.
-const AT_ONCE: usize = 4;
+/// The most passwords that a process hashes at once, however many processors it has.
+const MOST_AT_ONCE: usize = 4;
 
 /// The parameters for argon2id from OWASP's password storage cheat sheet: 19 MiB, two passes, one
 /// lane.
@@ -29,7 +28,7 @@ const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
 /// The hash for accounts without a password, so that the comparison takes the same time.
-static NOBODYS: LazyLock<PasswordHash> = LazyLock::new(|| hash_now(&Memory::default(), b"nobody's"));
+static NOBODYS: LazyLock<PasswordHash> = LazyLock::new(|| hash_now(&Memory::new(MEMORY_KIB as usize), b"nobody's"));
 
 /// Hashes and checks passwords.
 #[derive(Debug, Clone)]
@@ -52,9 +51,7 @@ pub enum Verdict {
 
 impl Default for Passwords {
     fn default() -> Self {
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let free = Semaphore::new(processors.min(AT_ONCE));
-        Self { free: Arc::new(free), memory: Arc::new(Memory::new(MEMORY_KIB as usize)) }
+        Self { free: Arc::new(Semaphore::new(at_once())), memory: Arc::new(Memory::new(MEMORY_KIB as usize)) }
     }
 }
 
@@ -97,6 +94,12 @@ impl Passwords {
         });
         worked.await.expect("hashing does not panic")
     }
+}
+
+/// The number of passwords that are hashed at once. Each takes a processor, so more would only slow
+/// each other down.
+fn at_once() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get).min(MOST_AT_ONCE)
 }
 
 fn current_params() -> Params {

@@ -61,7 +61,7 @@ async fn a_hash_that_asks_for_more_than_64_mib_is_nobodys() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn however_many_come_at_once_and_go_away_four_buffers_are_used() {
+async fn however_many_come_at_once_and_go_away_few_buffers_are_used() {
     let passwords = Passwords::default();
     for _ in 0..3 {
         let crowd: Vec<_> = (0..20)
@@ -78,7 +78,7 @@ async fn however_many_come_at_once_and_go_away_four_buffers_are_used() {
             let _ = one.await;
         }
     }
-    let all = passwords.free.acquire_many(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
-    assert_eq!(passwords.memory.kept(), AT_ONCE);
+    let all = passwords.free.acquire_many(u32::try_from(at_once()).unwrap()).await.unwrap();
+    assert_eq!(passwords.memory.kept(), at_once());
     drop(all);
 }
