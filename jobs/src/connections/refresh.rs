@@ -76,8 +76,7 @@ pub(super) async fn refresh(
         let now = store::get_token(&mut tx, cx.tenant_id(), seen.id).await?;
         drop(tx);
         let Some(now) = now else {
-            let words = "The account was disconnected.";
-            return Err(JobError::Fail(Cause::plain(CauseClass::Permanent, words)));
+            return Err(disconnected());
         };
         if now.refreshed_at != seen.refreshed_at {
             return Ok(read_secrets(cx.services(), cx.tenant_id(), &now)?.secret);
@@ -95,6 +94,11 @@ pub(super) fn read_secrets(services: &Services, tenant_id: TenantId, row: &Token
     let place = store::refresh_token_place(tenant_id, row.id);
     let refresh = row.refresh_token.as_ref().map(|envelope| keyring.decrypt(place, envelope)).transpose()?;
     Ok(Token { secret, expires_in: None, refresh })
+}
+
+/// The failure of a job whose account has no token any more.
+pub(super) fn disconnected() -> JobError {
+    JobError::Fail(Cause::plain(CauseClass::Permanent, "The account was disconnected."))
 }
 
 fn failed_just_now(provider: Provider, row: &TokenRow) -> JobError {

@@ -3,11 +3,11 @@
 use secrecy::SecretString;
 
 use super::{
-    refresh::{read_secrets, refresh},
+    refresh::{disconnected, read_secrets, refresh},
     store,
 };
 use crate::{
-    engine::{Cause, CauseClass, JobContext, JobError},
+    engine::{JobContext, JobError},
     ids::{AccountId, TokenId},
 };
 
@@ -24,7 +24,7 @@ pub async fn usable_token(
     let row = store::get_token(&mut tx, cx.tenant_id(), token_id).await?;
     drop(tx);
     let Some(row) = row else {
-        return Err(JobError::Fail(Cause::plain(CauseClass::Permanent, "The account was disconnected.")));
+        return Err(disconnected());
     };
     if row.is_ending {
         match refresh(cx, &row, account_id).await {

@@ -55,7 +55,11 @@ async fn what_shows_nothing_or_moves_other_text_is_no_name(pool: PgPool) {
     let app = TestApp::new(pool).await;
     let ada = app.person("ada@example.com").await;
     let tenant = app.bench.tenant_id;
-    let person = |name: &str, organization: &str| json!({ "name": name, "email": "b@example.com", "password": PASSWORD, "organization_name": organization });
+    let person = |name: &str, organization: &str| {
+        json!({
+            "name": name, "email": "b@example.com", "password": PASSWORD, "organization_name": organization,
+        })
+    };
     for blank in ["   ", "\u{200b}", "\u{3164}", "a\u{202e}b", "a\nb", "a\u{2066}b"] {
         for (path, field, body) in [
             ("folders", "name", json!({ "tenant_id": tenant, "name": blank })),

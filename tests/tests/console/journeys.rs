@@ -1,4 +1,4 @@
-//! What people do on several pages one after another, with keys alone.
+//! Journeys over several pages, most of them by keyboard alone.
 
 use reqwest::Method;
 use serde_json::json;

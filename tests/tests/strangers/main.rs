@@ -18,7 +18,7 @@ use self::{attack::Target, process::Watched};
 /// The memory that the process may take.
 const LIMIT_KIB: u64 = 512 * 1024;
 
-/// What checking passwords may add: the kept buffers and what 50 connections take.
+/// The memory that checking passwords may add, for the kept buffers and 50 connections.
 const SIGN_INS_LIMIT_KIB: u64 = 104 * 1024;
 
 async fn target(app: &TestApp, url: &str) -> Target {

@@ -24,7 +24,7 @@ pub(crate) struct Found {
     /// The page that tells more, if there is one.
     pub(crate) address: Option<String>,
     pub(crate) id: String,
-    /// What became of a post, on each account.
+    /// A post on each of its accounts; empty for other things.
     pub(crate) deliveries: Vec<Delivery>,
 }
 

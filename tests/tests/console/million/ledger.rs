@@ -8,13 +8,13 @@ use uuid::Uuid;
 /// The jobs that one statement writes.
 const STEP: i64 = 20_000;
 
-/// What pages are asked for.
+/// Some of the rows, to ask pages for.
 pub(super) struct Filled {
     pub(super) tenant: Uuid,
     pub(super) account: Uuid,
     /// A job that failed.
     pub(super) failed: Uuid,
-    /// What the payload of a finished job names.
+    /// The delivery in the payload of a finished job.
     pub(super) delivery: String,
 }
 
