@@ -27,6 +27,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/posts/hide", post(posts::hide_post))
         .at("/:world/control/calls", get(observe::calls))
         .at("/:world/control/tokens", get(observe::tokens))
+        .at("/:world/control/subscriptions", get(observe::subscriptions))
         .at("/:world/control/secrets", get(observe::secrets))
         .at("/:world/control/grants", get(observe::grants).post(scene::make_grants).delete(scene::end_grants))
         .at("/:world/control/people", post(scene::replace_people))

@@ -14,6 +14,7 @@ mod paging;
 mod permissions;
 mod photos;
 mod post;
+mod subscriptions;
 mod token_info;
 
 use poem::{Body, Request, Response, handler};
@@ -56,6 +57,7 @@ fn operation(call: &Call) -> Operation {
         ("GET", [_, "accounts"]) => Operation::ListAccounts,
         ("GET", [_, "permissions"]) => Operation::ReadPermissions,
         ("DELETE", [_, "permissions"] | [_, "permissions", _]) => Operation::RevokePermissions,
+        ("POST", [_, "subscribed_apps"]) => Operation::SubscribePage,
         ("POST", [_, "feed"]) => Operation::PublishFeed,
         ("POST", [_, "photos"]) if !call.flag("published", true).unwrap_or(true) => Operation::StagePhoto,
         ("POST", [_, "photos"]) => Operation::PublishPhoto,
@@ -96,12 +98,14 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         Operation::ListAccounts => accounts::list_accounts(world, call),
         Operation::ReadPermissions => permissions::read(world, call),
         Operation::RevokePermissions => permissions::revoke(world, call),
+        Operation::SubscribePage => subscriptions::subscribe(world, call),
         Operation::PublishFeed => feed::publish(world, call),
         Operation::PublishPhoto | Operation::StagePhoto => photos::publish(world, call),
         Operation::ReadFeed => feed::read(world, call),
         Operation::ReadPost => post::read(world, call),
         Operation::DeletePost => post::delete(world, call),
         Operation::LoginDialog
+        | Operation::LoginDecision
         | Operation::ChatCompletion
         | Operation::GoogleDialog
         | Operation::GoogleToken

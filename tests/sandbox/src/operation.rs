@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Operation {
     /// The browser opens Facebook's login dialog.
     LoginDialog,
+    /// The person allows or denies in that dialog.
+    LoginDecision,
     /// A code from the dialog is exchanged for a user token.
     ExchangeCode,
     /// A user token is exchanged for a long-lived one.
@@ -22,6 +24,8 @@ pub(crate) enum Operation {
     ReadPermissions,
     /// A person's grant, or one permission of it, is revoked.
     RevokePermissions,
+    /// The app is subscribed to a Page's events.
+    SubscribePage,
     /// A text, a link or staged pictures are published on a Page.
     PublishFeed,
     /// A picture is published on a Page.

@@ -37,7 +37,7 @@ pub(crate) struct Page {
     pub(crate) instagram: Option<Instagram>,
 }
 
-/// A professional Instagram account.
+/// An Instagram account that is linked to a Page.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Instagram {
@@ -45,6 +45,9 @@ pub(crate) struct Instagram {
     pub(crate) id: String,
     /// The name without `@`.
     pub(crate) username: String,
+    /// False for a personal account, which apps cannot use.
+    #[serde(default = "yes")]
+    pub(crate) is_business: bool,
 }
 
 /// The permissions that a person granted to the app.
@@ -52,8 +55,17 @@ pub(crate) struct Instagram {
 pub(crate) struct Grant {
     /// Each permission that was ever requested; true if it is granted.
     pub(crate) permissions: BTreeMap<String, bool>,
+    /// What the person shares with the app; `None` is everything.
+    pub(crate) shared: Option<Shared>,
     /// The time when the person last went through the dialog.
     pub(crate) consented_at: DateTime<Utc>,
+}
+
+/// The Pages and Instagram accounts that a person ticked, by their ids.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    pub(crate) pages: Vec<String>,
+    pub(crate) instagram: Vec<String>,
 }
 
 impl Person {
@@ -92,10 +104,25 @@ impl Grant {
         self.permissions.get(permission).copied().unwrap_or(false)
     }
 
+    /// Returns true if the person shares this Page.
+    pub(crate) fn shares(&self, page: &Page) -> bool {
+        self.shared.as_ref().is_none_or(|shared| shared.pages.contains(&page.id))
+    }
+
+    /// Returns true if the app sees this Page: it is shared, or only its Instagram account is.
+    pub(crate) fn shows(&self, page: &Page) -> bool {
+        let instagram = page.instagram.as_ref();
+        self.shares(page) || self.shared.as_ref().zip(instagram).is_some_and(|(it, own)| it.instagram.contains(&own.id))
+    }
+
     /// Returns the time until which the app may read the person's data.
     pub(crate) fn data_access_expires_at(&self) -> DateTime<Utc> {
         self.consented_at + TimeDelta::days(DATA_ACCESS_DAYS)
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn all_tasks() -> Vec<String> {

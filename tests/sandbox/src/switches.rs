@@ -44,6 +44,8 @@ pub(crate) struct Switches {
     pub(crate) require_proof: bool,
     /// Makes the person cancel the login dialog.
     pub(crate) deny_login: bool,
+    /// Shows the login dialog as a page; `null` shows it to browsers only.
+    pub(crate) dialog_page: Option<bool>,
     /// The only permissions that the person grants; `null` grants all that are requested.
     pub(crate) granted_scopes: Option<Vec<String>>,
     /// Gives lists an empty page between their first and their last items.
@@ -93,6 +95,7 @@ impl Default for Switches {
             app_secret: "sandbox-app-secret".to_owned(),
             require_proof: true,
             deny_login: false,
+            dialog_page: None,
             granted_scopes: None,
             empty_middle_page: false,
             pages_without_token: Vec::new(),

@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub(crate) ticked: Option<Vec<String>>,
     /// The permissions that each person granted, by the person's id.
     pub(crate) grants: BTreeMap<String, Grant>,
+    /// The fields of each Page whose events the app gets, by the Page's id.
+    pub(crate) subscriptions: BTreeMap<String, Vec<String>>,
     pub(crate) tokens: Tokens,
     /// Accounts at Google and GitHub.
     pub(crate) identities: Identities,
@@ -50,6 +52,7 @@ impl Default for World {
             ticked: None,
             people: vec![person],
             grants: BTreeMap::new(),
+            subscriptions: BTreeMap::new(),
             tokens: Tokens::default(),
             identities: Identities::default(),
             drive: Grants::default(),

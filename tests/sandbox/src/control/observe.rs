@@ -80,6 +80,12 @@ pub(super) fn tokens(InWorld(world): InWorld) -> Json<Value> {
     Json(json!({"items": world.lock().tokens.all()}))
 }
 
+/// Returns the fields of each Page whose events the app gets.
+#[handler]
+pub(super) fn subscriptions(InWorld(world): InWorld) -> Json<Value> {
+    Json(json!(world.lock().subscriptions))
+}
+
 /// Lists the grants at the drive, without their tokens.
 #[handler]
 pub(super) fn grants(InWorld(world): InWorld) -> Json<Value> {

@@ -37,9 +37,10 @@ pub(crate) fn list_accounts(world: &mut World, call: &Call) -> Result<Value, Gra
     let fields = call.fields()?.unwrap_or_else(|| named(&default));
     let now = world.now();
     let grant = world.grants.get(&token.user_id);
-    let readable = grant.is_some_and(|grant| grant.allows("pages_show_list") && grant.data_access_expires_at() > now);
-    let pages = world.person(&token.user_id).filter(|_| readable).map_or(&[][..], |person| &person.pages);
-    let pages: Vec<(u64, Page)> = (1..).zip(pages.iter().cloned()).collect();
+    let grant = grant.filter(|grant| grant.allows("pages_show_list") && grant.data_access_expires_at() > now);
+    let own = world.person(&token.user_id).map_or(&[][..], |person| &person.pages);
+    let shown = own.iter().filter(|page| grant.is_some_and(|grant| grant.shows(page)));
+    let pages: Vec<(u64, Page)> = (1..).zip(shown.cloned()).collect();
     let (most, empty_middle) = (world.switches.accounts_page_limit, world.switches.empty_middle_page);
     let page = pick(call, pages, most, empty_middle)?;
     page.answer(call, |page| account(world, call, &token, &page, &fields))
@@ -47,7 +48,8 @@ pub(crate) fn list_accounts(world: &mut World, call: &Call) -> Result<Value, Gra
 
 fn account(world: &mut World, call: &Call, token: &Token, page: &Page, fields: &[Field]) -> Result<Value, GraphError> {
     let now = world.now();
-    let has_token = !world.switches.pages_without_token.contains(&page.id);
+    let is_shared = world.grants.get(&token.user_id).is_some_and(|grant| grant.shares(page));
+    let has_token = is_shared && !world.switches.pages_without_token.contains(&page.id);
     let picture = format!("{}/page-picture/{}.jpg", call.base_url, page.id);
     let mut account = project("Page", fields, |field| match field.name.as_str() {
         "id" => Some(json!(page.id)),
@@ -60,7 +62,11 @@ fn account(world: &mut World, call: &Call, token: &Token, page: &Page, fields: &
         "category_list" => Some(json!([{"id": "273819889375819", "name": "Restaurant"}])),
         "link" => Some(json!(format!("https://www.facebook.com/{}", page.id))),
         "picture" => Some(json!({"data": {"url": picture, "width": 50, "height": 50, "is_silhouette": false}})),
-        "instagram_business_account" => page.instagram.as_ref().map_or(Some(Value::Null), |it| instagram(it, field)),
+        "instagram_business_account" => {
+            let own = page.instagram.as_ref().filter(|it| it.is_business);
+            own.map_or(Some(Value::Null), |it| instagram(it, field))
+        }
+        "connected_instagram_account" => page.instagram.as_ref().map_or(Some(Value::Null), |it| instagram(it, field)),
         _ => None,
     })?;
     account["id"] = json!(page.id);

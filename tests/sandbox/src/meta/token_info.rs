@@ -32,8 +32,9 @@ fn describe(world: &World, token: &Token) -> Value {
     let grant = world.grants.get(&token.user_id);
     let permissions = grant.map(|grant| &grant.permissions).into_iter().flatten();
     let scopes: Vec<&String> = permissions.filter(|(_, granted)| **granted).map(|(scope, _)| scope).collect();
-    let pages: Vec<&String> =
-        world.person(&token.user_id).map_or(&[][..], |it| &it.pages).iter().map(|it| &it.id).collect();
+    let own = world.person(&token.user_id).map_or(&[][..], |it| &it.pages);
+    let shared = own.iter().filter(|page| grant.is_some_and(|grant| grant.shares(page)));
+    let pages: Vec<&String> = shared.map(|page| &page.id).collect();
     let about_pages = scopes.iter().filter(|scope| scope.starts_with("pages_"));
     let granular: Vec<Value> = about_pages.map(|scope| json!({"scope": scope, "target_ids": pages})).collect();
     let mut data = json!({
