@@ -1,10 +1,11 @@
 //! The operations of the API: one module a subject.
 
-mod accounts;
+pub(crate) mod accounts;
 mod api_keys;
 mod assets;
 mod audit;
 mod calendars;
+mod connect_links;
 pub(crate) mod connections;
 mod engine;
 mod health;
@@ -73,6 +74,8 @@ apis! {
     health::HealthApi,
     tenants::TenantsApi,
     connections::ConnectionsApi,
+    connections::AttemptsApi,
+    connect_links::ConnectLinksApi,
     accounts::AccountsApi,
     assets::AssetsApi,
     calendars::CalendarsApi,

@@ -28,7 +28,7 @@ use uuid::Uuid;
 pub(crate) use self::{
     checks::Checks,
     client::Client,
-    identity::{Access, Identity, Person, TENANT_HEADER, identify, is_foreign, is_ours},
+    identity::{Access, Identity, Person, TENANT_HEADER, identify, identity_of_browser, is_foreign, is_ours},
     lookups::Lookups,
     required_permission::{Needs, RequiredPermission},
 };

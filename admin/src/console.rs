@@ -7,6 +7,7 @@ mod account;
 mod assets;
 mod audit;
 mod brand;
+mod connections;
 mod engine;
 mod error_page;
 mod form_key;

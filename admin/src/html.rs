@@ -20,9 +20,9 @@ struct Message<'a> {
     links: &'a [(&'a str, &'a str)],
 }
 
-/// Returns a page with only a message, for responses of other modules.
-pub(crate) fn message(title: &str, words: &str) -> String {
-    rendered(&Message { title, words, links: &[] })
+/// Returns a page with a message and links to continue, for responses of other modules.
+pub(crate) fn message(title: &str, words: &str, links: &[(&str, &str)]) -> String {
+    rendered(&Message { title, words, links })
 }
 
 /// Returns a page with a message and links to continue.

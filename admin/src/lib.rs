@@ -8,6 +8,7 @@ mod api;
 mod auth;
 mod budgets;
 mod config;
+mod connecting;
 mod console;
 mod database;
 mod error;

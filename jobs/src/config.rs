@@ -8,6 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::{
+    connections::ConnectionsConfig,
     engine::{Db, Window},
     mail::MailConfig,
     people::PeopleConfig,
@@ -123,6 +124,9 @@ pub struct ServicesConfig {
     /// The providers where accounts are connected and people sign in.
     #[command(flatten)]
     pub providers: ProvidersConfig,
+    /// The settings of connecting accounts.
+    #[command(flatten)]
+    pub connections: ConnectionsConfig,
     /// OpenAI.
     #[command(flatten)]
     pub ai: AiConfig,

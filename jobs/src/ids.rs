@@ -10,6 +10,8 @@ engine::typed_ids! {
     SessionId;
     /// One login to connect an account.
     OauthStateId;
+    /// A link with which somebody without an account here connects theirs.
+    ConnectLinkId;
     /// A stored token.
     TokenId;
     /// A folder of pictures.

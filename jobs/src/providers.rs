@@ -27,7 +27,7 @@ mod wait;
 
 pub use self::{
     authorization_request::AuthorizationRequest,
-    connector::{Call, Connector, Found, FoundAccount, Inspection},
+    connector::{AccountToken, Call, Connector, Found, FoundAccount, Inspection, LeftOut, LeftOutReason},
     error::{Class, Failure, OnWrite, ProviderError, ReadError},
     integration::{Integration, Listing, Providers, Purpose},
     list::{LIST, ProvidersConfig},

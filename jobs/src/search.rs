@@ -119,11 +119,15 @@ mod tests {
         let post = posts::store::insert_post(&mut tx, bench.tenant_id, "Two for one on Tuesday", None).await.unwrap().0;
         tx.commit().await.unwrap();
         let mut tx = bench.engine.db.system().await.unwrap();
-        for hit in
-            [(HitType::Job, job), (HitType::Post, post), (HitType::Picture, picture), (HitType::Account, account)]
-        {
+        for hit in [(HitType::Job, job), (HitType::Post, post), (HitType::Picture, picture)] {
             assert_eq!(found(&mut tx, None, &format!(" {} ", hit.1)).await, [hit]);
         }
+        let subscription: Uuid = sqlx::query_scalar("select id from job_history where kind = 'subscribe_account'")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        let of_account = [(HitType::Job, subscription), (HitType::Account, account)];
+        assert_eq!(found(&mut tx, None, &format!(" {account} ")).await, of_account, "and the job about it");
         let own = Some(bench.tenant_id);
         assert_eq!(found(&mut tx, own, "FOR one").await, [(HitType::Post, post)]);
         assert_eq!(found(&mut tx, own, "noop").await, [(HitType::Job, job)]);

@@ -8,6 +8,7 @@ use secrecy::ExposeSecret as _;
 use crate::{
     assets::Storage,
     config::{ServicesConfig, UpkeepConfig},
+    connections::SharedAccounts,
     mail::Mailer,
     people::{SignUp, password::Passwords},
     providers::{Providers, ai::Ai},
@@ -31,6 +32,8 @@ pub struct Services {
     pub storage: Storage,
     /// The providers where accounts are connected and people sign in.
     pub providers: Providers,
+    /// The rule for an account that several tenants connect.
+    pub shared_accounts: SharedAccounts,
     /// The language model.
     pub ai: Ai,
     /// Sends mail.
@@ -66,6 +69,7 @@ impl Services {
             storage: Storage::open(&config.storage_url)?,
             providers: Providers::new(&config.providers, public_url)?
                 .sign_in_with(config.people.sign_in_with.as_ref())?,
+            shared_accounts: config.connections.shared_accounts,
             ai: Ai::new(&config.ai),
             mail: Mailer::new(&config.mail)?,
             upkeep: config.upkeep,

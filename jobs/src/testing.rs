@@ -26,7 +26,7 @@ use crate::{
         queues::{self as settings, LimitChanges},
         testing,
     },
-    ids::{AccountId, AssetId, FolderId, JobId, TenantId},
+    ids::{AccountId, AssetId, FolderId, JobId, OauthStateId, TenantId},
     kinds::KINDS,
     name::Name,
     posts::{self, NewPost},
@@ -108,16 +108,37 @@ impl Bench {
         Self { bench, sandbox: Sandbox::new() }
     }
 
-    /// Connects the sandbox's Page through a login, as a person would.
+    /// Connects the sandbox's Pages through a login, as a person would who chooses all of them.
+    /// Returns the oldest account of the tenant.
     ///
     /// # Panics
     /// If that fails.
     pub async fn connect_page(&self) -> AccountId {
         let job = self.begin_login().await;
         self.drain().await;
-        assert_eq!(self.job(job).await.state, JobState::Completed);
+        let job = self.job(job).await;
+        assert_eq!(job.state, JobState::Completed);
+        if job.result.is_some_and(|result| result["to_choose"].is_number()) {
+            let login = serde_json::from_value(job.args["state_id"].clone()).expect("a login");
+            self.choose_accounts(login, |_| true).await;
+            self.drain().await;
+        }
         let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
         connections::store::list_accounts(&mut tx, self.tenant_id).await.expect("accounts")[0].id
+    }
+
+    /// Chooses among the accounts that a login found, by their names. Returns the chosen ones.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn choose_accounts(&self, login: OauthStateId, is_chosen: impl Fn(&str) -> bool) -> Vec<AccountId> {
+        let mut tx = self.engine.db.tenant(self.tenant_id).await.expect("a transaction");
+        let found = connections::store::list_found(&mut tx, self.tenant_id, login).await.expect("accounts");
+        let chosen: Vec<Uuid> = found.iter().filter(|account| is_chosen(&account.name)).map(|it| it.id).collect();
+        let (services, actor, at) = (&self.engine.services, Actor::command_line(), (self.tenant_id, login));
+        let accounts = connections::choose(&mut tx, services, &actor, at, &chosen).await.expect("a choice");
+        tx.commit().await.expect("a commit");
+        accounts
     }
 
     /// Logs a person in at the sandbox, and accepts the code. Returns the job that exchanges it.
@@ -133,16 +154,27 @@ impl Bench {
     /// # Panics
     /// If that fails.
     pub async fn begin_login_at(&self, provider: Provider) -> JobId {
+        let mut tx = self.engine.db.system().await.expect("a transaction");
+        let ticket = connections::begin(&mut tx, self.tenant_id, provider, None, Duration::from_mins(10)).await;
+        tx.commit().await.expect("a commit");
+        self.finish_login(provider, &ticket.expect("a ticket")).await
+    }
+
+    /// Opens a ticket, logs a person in at the sandbox, and accepts the code. Returns the job that
+    /// exchanges it.
+    ///
+    /// # Panics
+    /// If that fails.
+    pub async fn finish_login(&self, provider: Provider, ticket: &str) -> JobId {
         let (db, Services { providers, keyring, .. }) = (&self.engine.db, &*self.engine.services);
         let mut tx = db.system().await.expect("a transaction");
-        let ticket = connections::begin(&mut tx, self.tenant_id, provider, None, Duration::from_mins(10)).await;
-        let opened = connections::open_ticket(&mut tx, providers, &ticket.expect("a ticket")).await;
+        let opened = connections::open_ticket(&mut tx, providers, ticket).await;
         let Opened { request, authorize_url } = opened.expect("an answer").expect("an open ticket");
         tx.commit().await.expect("a commit");
         let code = self.sandbox.log_in(authorize_url).await;
         let mut tx = db.system().await.expect("a transaction");
-        let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
-        let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back).await.expect("a job");
+        let back = CameBack { provider, state: &request.state, browser: &request.verifier, user_id: None };
+        let (_, job) = connections::accept_code(&mut tx, providers, keyring, &back, &code).await.expect("a job");
         tx.commit().await.expect("a commit");
         job.id
     }

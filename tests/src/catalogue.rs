@@ -32,6 +32,7 @@ const ACROSS_TENANTS: &[(&str, &str)] = &[
     ("has_rival", "true if an equal call on a Page is open and comes first"),
     ("has_equals", "true if so many equal calls on a Page are open"),
     ("stands_alone", "true if no other call can have made a post on a Page"),
+    ("is_connected_elsewhere", "true if another tenant has an account, where accounts belong to one tenant"),
     ("take_refresh_slot", "true if a refresh may start now"),
     ("free_refresh_slot", "true if a refresh had a slot"),
     ("swap_remotes", "swaps the posts of two calls of one tenant"),
@@ -42,7 +43,13 @@ const ACROSS_TENANTS: &[(&str, &str)] = &[
 ];
 
 /// Unique columns that reveal nothing about other tenants: hashes of random values.
-const RANDOM: &[&str] = &["api_keys.secret_sha256", "oauth_state.ticket_sha256", "oauth_state.state_sha256"];
+const RANDOM: &[&str] = &[
+    "api_keys.secret_sha256",
+    "connect_links.secret_sha256",
+    "oauth_state.ticket_sha256",
+    "oauth_state.state_sha256",
+    "oauth_state.code_sha256",
+];
 
 /// Foreign keys of tables without a tenant.
 const FROM_NO_TENANT: &[&str] = &["users_current_tenant_id_fkey"];

@@ -41,6 +41,10 @@ pub(crate) struct AccountView {
     /// The time at which the connection ends unless its person connects again, if that is within 14
     /// days.
     ends_at: Option<DateTime<Utc>>,
+    /// The time at which the provider agreed to send us the account's events. Null: it does not.
+    subscribed_at: Option<DateTime<Utc>>,
+    /// The reason for which it does not, if it was asked.
+    subscribe_error: Option<String>,
     created_at: DateTime<Utc>,
 }
 
@@ -56,6 +60,8 @@ impl From<AccountRow> for AccountView {
             user_token_id: row.user_token_id.0,
             token_expires_at: row.token_expires_at,
             ends_at: row.ends_at,
+            subscribed_at: row.subscribed_at,
+            subscribe_error: row.subscribe_error,
             created_at: row.created_at,
         }
     }
@@ -149,7 +155,7 @@ impl AccountsApi {
     ) -> Result<Json<TokenHealthView>, ApiError> {
         let mut tx = self.state.db.read(caller.scope()?).await?;
         let health = self.read_health(&mut tx, AccountId(id.0)).await?;
-        let connector = health.platform.known().and_then(|known| self.state.services.providers.connector(known));
+        let connector = health.provider.known().and_then(|known| self.state.services.providers.connector(known));
         let asked_for = connector.map(Connector::scopes).unwrap_or_default();
         Ok(Json(TokenHealthView::of(health, &asked_for)))
     }
@@ -165,7 +171,7 @@ impl AccountsApi {
     ) -> Result<Answered<Accepted>, ApiError> {
         let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
         let health = self.read_health(&mut tx, AccountId(id.0)).await?;
-        self.state.services.providers.connector(health.platform.known()?)?;
+        self.state.services.providers.connector(health.provider.known()?)?;
         let job = connections::request_refresh(&mut tx, &self.state.services, caller.actor(), &health).await?;
         tx.answer(Accepted::job(job.id, job.is_new, usize::from(job.is_new))).await
     }

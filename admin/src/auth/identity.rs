@@ -193,6 +193,15 @@ fn session_cookie(state: &AppState, request: &Request) -> Option<String> {
         .filter(|_| is_followed || is_ours(request, &state.public_url))
 }
 
+/// Returns the person who is signed in in a browser that another site sends here. This decides who
+/// finishes a login that began here, and nothing else.
+pub(crate) async fn identity_of_browser(state: &AppState, request: &Request) -> Result<Option<Identity>, ApiError> {
+    let Some(cookie) = cookies::read(request.cookie(), state, cookies::SESSION) else {
+        return Ok(None);
+    };
+    find_by_cookie(state, &cookie, &Client::of(request, state.trusted_proxies)).await
+}
+
 async fn find_by_cookie(state: &AppState, cookie: &str, client: &Client) -> Result<Option<Identity>, ApiError> {
     let mut tx = state.db.unkeyed().system().await?;
     let found = sessions::find(&mut tx, Named::Cookie(&fingerprint(cookie))).await?;

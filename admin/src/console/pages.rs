@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    account, audit, brand, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts, workspace,
+    account, audit, brand, connections, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts,
+    workspace,
 };
 use crate::auth::Needs;
 
@@ -71,6 +72,9 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::get("/jobs/parked", &Needs::EngineRead, engine::show_parked),
         Page::post("/jobs/parked/:id", &Needs::EngineWrite, engine::release),
         Page::get(search::PATH, &Needs::JobsRead, search::show),
+        Page::get("/accounts/connect/:provider", &Needs::AccountsWrite, connections::begin),
+        Page::get("/connections/:id", &Needs::AccountsWrite, connections::show),
+        Page::post("/connections/:id", &Needs::AccountsWrite, connections::choose),
         Page::get("/keys", &Needs::ApiKeysRead, keys::show),
         Page::post("/keys", &Needs::ApiKeysWrite, keys::make),
         Page::post("/keys/:id", &Needs::ApiKeysWrite, keys::revoke),
@@ -158,6 +162,9 @@ mod tests {
             "GET /jobs/parked engine:read",
             "POST /jobs/parked/:id engine:write",
             "GET /search jobs:read",
+            "GET /accounts/connect/:provider accounts:write",
+            "GET /connections/:id accounts:write",
+            "POST /connections/:id accounts:write",
             "GET /keys api-keys:read",
             "POST /keys api-keys:write",
             "POST /keys/:id api-keys:write",

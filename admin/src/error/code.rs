@@ -25,6 +25,7 @@ macro_rules! codes {
 }
 
 codes! {
+    AccountElsewhere = "account_elsewhere",
     AddressTaken = "address_taken",
     AlreadyMember = "already_member",
     AlreadyScheduled = "already_scheduled",
@@ -76,6 +77,7 @@ codes! {
     NoSecondFactor = "no_second_factor",
     NoTenant = "no_tenant",
     NotAPicture = "not_a_picture",
+    NotChoosing = "not_choosing",
     NotConfigured = "not_configured",
     NotConfirmed = "not_confirmed",
     NotConsumed = "not_consumed",

@@ -99,11 +99,14 @@ async fn open(state: &AppState, mut tx: Tx, ticket: &str, jar: &CookieJar) -> Re
         Err(OpenError::Database(error)) => return Err(error.into()),
     };
     tx.commit().await?;
-    Ok(opened.map(|Opened { request, authorize_url }| {
-        let verifier = request.verifier.expose_secret();
-        jar.add(cookies::cookie(state, &cookie_name(&request.state), verifier, state.state_life));
-        authorize_url
-    }))
+    Ok(opened.map(|opened| bind(state, jar, opened)))
+}
+
+/// Binds a login to this browser by a cookie. Returns the provider's dialog.
+pub(super) fn bind(state: &AppState, jar: &CookieJar, Opened { request, authorize_url }: Opened) -> Url {
+    let verifier = request.verifier.expose_secret();
+    jar.add(cookies::cookie(state, &cookie_name(&request.state), verifier, state.state_life));
+    authorize_url
 }
 
 /// Returns the page that names the tenant. Its button opens the ticket.
@@ -125,6 +128,6 @@ fn not_valid() -> Response {
     message_page(StatusCode::NOT_FOUND, "Link not valid", words, &[])
 }
 
-fn failed(error: &ApiError) -> Response {
+pub(super) fn failed(error: &ApiError) -> Response {
     message_page(error.status(), "Not connected", error.detail(), &[])
 }

@@ -2,6 +2,7 @@
 
 use poem::{FromRequest, Request, RequestBody, Result, web::Form};
 use serde::de::DeserializeOwned;
+use uuid::Uuid;
 
 use crate::{ApiError, auth, state::AppState};
 
@@ -18,4 +19,10 @@ impl<'a, T: DeserializeOwned> FromRequest<'a> for Sent<T> {
         let Form(sent) = Form::<T>::from_request(request, body).await?;
         Ok(Self(sent))
     }
+}
+
+/// Returns the accounts that are ticked in a form. What is no id is ignored, as nobody can choose
+/// it.
+pub(crate) fn ticked(fields: &[(String, String)]) -> Vec<Uuid> {
+    fields.iter().filter(|(name, _)| name == "account").filter_map(|(_, id)| id.parse().ok()).collect()
 }

@@ -6,15 +6,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    connection::Connection,
-    store::{self, Replacement},
+    Problem, Report,
+    login::{Login, Step},
+    store::{self, KeptSecrets, Replacement},
 };
 use crate::{
     audit::{self, Actor, Entry},
-    engine::{Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
+    engine::{CauseClass, Done, Job, JobContext, JobError, NotCompleted, Priority, Queue, Retry, Tx},
     ids::{OauthStateId, TenantId},
     providers::{Provider, Token},
     queues,
+    secrets::{Keyring, SecretError},
     services::Services,
 };
 
@@ -51,19 +53,24 @@ impl Job for ExchangeOauthCode {
         } else {
             token
         };
-        let connection = Connection::read(cx, provider, &token.secret).await?;
-        let (left_out, missing) = (connection.left_out().to_vec(), connection.missing().to_vec());
+        let mut login = Login::read(cx, provider, &token).await?;
         let mut tx = cx.begin().await?;
         tx.hold().await?;
-        let token_id = connection.store_token(cx, &mut tx, &token).await?;
-        let accounts = connection.store_accounts(cx, &mut tx, token_id).await?;
-        store::erase_login(&mut tx, cx.tenant_id(), self.state_id).await?;
-        let actor = Actor::job(cx.job_id(), Self::KIND);
-        let details = json!({ "accounts": accounts });
-        let entry = Entry::new(cx.tenant_id(), "account.connect", "token", token_id, details);
-        audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
-        let result =
-            json!({ "token_id": token_id, "accounts": accounts, "left_out": left_out, "missing_scopes": missing });
+        let step = login.settle(&mut tx, cx.services(), self.state_id, &token).await?;
+        let left_out: Vec<&str> = login.report.left_out.iter().map(|account| account.name.as_str()).collect();
+        let mut result = json!({ "accounts": [], "left_out": left_out, "missing_scopes": login.report.missing });
+        match step {
+            Step::Connected(token_id, accounts) => {
+                let actor = Actor::job(cx.job_id(), Self::KIND);
+                let details = json!({ "accounts": accounts });
+                let entry = Entry::new(cx.tenant_id(), "account.connect", "token", token_id, details);
+                audit::append(&mut tx, &cx.services().keyring, &actor, &[entry]).await?;
+                result["token_id"] = json!(token_id);
+                result["accounts"] = json!(accounts);
+            }
+            Step::Choosing(found) => result["to_choose"] = json!(found),
+            Step::Nothing => {}
+        }
         tx.complete(result).await
     }
 
@@ -74,8 +81,12 @@ impl Job for ExchangeOauthCode {
         not_completed: &NotCompleted,
     ) -> Result<(), sqlx::Error> {
         match not_completed {
-            NotCompleted::Discarded(_) | NotCompleted::Cancelled => {
-                store::give_up_login(tx, tenant_id, self.state_id).await
+            NotCompleted::Discarded(facts) => {
+                let problem = if facts.class == CauseClass::RestartLogin { Problem::Expired } else { Problem::Failed };
+                self.give_up(tx, tenant_id, problem, &facts.message).await
+            }
+            NotCompleted::Cancelled => {
+                self.give_up(tx, tenant_id, Problem::Failed, "Somebody cancelled the job that connects.").await
             }
             NotCompleted::Again(_)
             | NotCompleted::Reconciling(_)
@@ -85,39 +96,63 @@ impl Job for ExchangeOauthCode {
     }
 }
 
+impl ExchangeOauthCode {
+    async fn give_up(
+        &self,
+        tx: &mut Tx,
+        tenant_id: TenantId,
+        problem: Problem,
+        message: &str,
+    ) -> Result<(), sqlx::Error> {
+        let report = Report { message: Some(message.to_owned()), ..Report::default() };
+        store::mark_problem(tx, tenant_id, self.state_id, problem, &report).await?;
+        store::give_up_login(tx, tenant_id, self.state_id).await
+    }
+}
+
 /// Returns the user token of a login: the one that an earlier attempt stored, or the one that the
 /// code is exchanged for now.
 async fn user_token(cx: &JobContext, state_id: OauthStateId) -> Result<Option<(Provider, Token)>, JobError> {
     let mut tx = cx.begin().await?;
     let login = store::get_secrets(&mut tx, cx.tenant_id(), state_id).await?;
     drop(tx);
-    let Some(login) = login.filter(|login| login.code.is_some() || login.user_token.is_some()) else {
+    let Some(login) = login.filter(|login| !login.is_found) else {
         return Ok(None);
     };
-    let (provider, keyring) = (login.provider.known()?, &cx.services().keyring);
-    let place = store::user_token_place(cx.tenant_id(), state_id);
-    let refresh_place = store::login_refresh_token_place(cx.tenant_id(), state_id);
-    if let Some(token) = login.user_token {
-        let refresh = login.refresh_token.map(|token| keyring.decrypt(refresh_place, &token)).transpose()?;
-        let expires_in = login.expires_in_seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0)));
-        return Ok(Some((provider, Token { secret: keyring.decrypt(place, &token)?, expires_in, refresh })));
+    let (tenant_id, keyring) = (cx.tenant_id(), &cx.services().keyring);
+    let provider = login.provider.known()?;
+    if let Some(token) = kept_token(keyring, (tenant_id, state_id), &login)? {
+        return Ok(Some((provider, token)));
     }
     let Some(code) = login.code else {
         return Ok(None);
     };
-    let code = keyring.decrypt(store::code_place(cx.tenant_id(), state_id), &code)?;
-    let verifier_place = store::verifier_place(cx.tenant_id(), state_id);
+    let code = keyring.decrypt(store::code_place(tenant_id, state_id), &code)?;
+    let verifier_place = store::verifier_place(tenant_id, state_id);
     let verifier = login.verifier.map(|verifier| keyring.decrypt(verifier_place, &verifier)).transpose()?;
     let token = cx.services().providers.connecting(provider)?.exchange(&code, verifier.as_ref()).await?;
     let mut tx = cx.begin().await?;
-    let kept = Replacement {
-        access_token: keyring.encrypt(place, &token.secret),
-        refresh_token: token.refresh.as_ref().map(|token| keyring.encrypt(refresh_place, token)),
-        expires_in: token.expires_in,
-    };
-    store::keep_user_token(&mut tx, cx.tenant_id(), state_id, &kept).await?;
+    let kept = Replacement::of_login(keyring, (tenant_id, state_id), &token);
+    store::keep_user_token(&mut tx, tenant_id, state_id, &kept).await?;
     tx.commit().await?;
     Ok(Some((provider, token)))
+}
+
+/// Returns the user token that is kept with a login.
+pub(super) fn kept_token(
+    keyring: &Keyring,
+    (tenant_id, id): (TenantId, OauthStateId),
+    login: &KeptSecrets,
+) -> Result<Option<Token>, SecretError> {
+    let Some(token) = &login.user_token else {
+        return Ok(None);
+    };
+    let refresh_place = store::login_refresh_token_place(tenant_id, id);
+    Ok(Some(Token {
+        secret: keyring.decrypt(store::user_token_place(tenant_id, id), token)?,
+        expires_in: login.expires_in_seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))),
+        refresh: login.refresh_token.as_ref().map(|token| keyring.decrypt(refresh_place, token)).transpose()?,
+    }))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    connection::Connection,
+    login::Login,
     need_person,
     refresh::{read_secrets, refresh},
     store,
@@ -48,14 +48,13 @@ impl Job for RefreshToken {
             return Ok(Done::nothing("there is no such user token"));
         };
         let provider = token.provider.known()?;
-        let secret = if is_refreshed {
-            read_secrets(cx.services(), tenant_id, &token)?.secret
-        } else {
-            refresh(cx, &token, None).await?
-        };
-        let connection = Connection::read(cx, provider, &secret).await?;
+        let mut current = read_secrets(cx.services(), tenant_id, &token)?;
+        if !is_refreshed {
+            current.secret = refresh(cx, &token, None).await?;
+        }
+        let login = Login::read(cx, provider, &current).await?;
         let mut tx = cx.begin().await?;
-        let accounts = connection.store_accounts(cx, &mut tx, id).await?;
+        let accounts = login.renew(&mut tx, cx.services(), id).await?;
         tx.complete(json!({ "accounts": accounts })).await
     }
 

@@ -6,8 +6,9 @@ use std::fmt;
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
-use super::{ProviderError, Token};
+use super::{Provider, ProviderError, Token};
 
 /// A pending call of a provider.
 pub type Call<'a, T> = BoxFuture<'a, Result<T, ProviderError>>;
@@ -28,6 +29,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Returns the permissions that a person is asked for.
     fn scopes(&self) -> Vec<&str>;
 
+    /// Returns the purpose of a permission in words for people: "publish posts".
+    fn purpose_of(&self, _scope: &str) -> Option<&'static str> {
+        None
+    }
+
     /// Returns what the provider says about a token, or `None` if it only tells that it is valid.
     ///
     /// Errors: class `Reauth` if the token is dead.
@@ -37,6 +43,17 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
     /// Returns the accounts that a token opens.
     fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found>;
+
+    /// The permission without which the provider sends us no events, or `None` if it has none for
+    /// us.
+    fn event_scope(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Subscribes our app to the events of an account, whose token this is.
+    fn subscribe<'a>(&'a self, _remote_id: &'a str, _token: &'a SecretString) -> Call<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
 
     /// Revokes everything that the person granted us, which ends all tokens of the person for our
     /// app.
@@ -67,17 +84,52 @@ pub struct Found {
     pub missing: Vec<&'static str>,
     /// The usable accounts.
     pub accounts: Vec<FoundAccount>,
-    /// The names of the listed accounts that cannot be used.
-    pub left_out: Vec<String>,
+    /// The listed accounts that cannot be used.
+    pub left_out: Vec<LeftOut>,
 }
 
 /// An account that a token opens.
 #[derive(Debug)]
 pub struct FoundAccount {
+    /// The network of the account, which may be another one than that of the login: a Page brings
+    /// its Instagram account.
+    pub platform: Provider,
     /// The provider's id of the account.
     pub remote_id: String,
     /// Its name.
     pub name: String,
-    /// The account's own token; without one, the person's token is used.
-    pub token: Option<SecretString>,
+    /// The token that opens it; without one, the person's token does.
+    pub token: Option<AccountToken>,
+}
+
+/// The token of an account.
+#[derive(Debug)]
+pub struct AccountToken {
+    /// The id of the account whose own token it is. Another account may be reached through it.
+    pub subject_id: String,
+    /// The token.
+    pub secret: SecretString,
+}
+
+/// A listed account that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// Its name.
+    pub name: String,
+    /// The reason.
+    pub reason: LeftOutReason,
+}
+
+/// The reason for which a listed account cannot be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOutReason {
+    /// The person did not share it with us.
+    NotShared,
+    /// The person may not publish there.
+    MayNotPublish,
+    /// It is a personal account, and networks only let us use those of businesses.
+    NotBusiness,
+    /// Another tenant has it, and accounts belong to one tenant here.
+    Elsewhere,
 }

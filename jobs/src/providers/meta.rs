@@ -10,6 +10,7 @@ mod error;
 mod page;
 mod post;
 mod publish;
+mod scopes;
 mod wait;
 
 use std::sync::Arc;
@@ -20,8 +21,8 @@ use sha2::Sha256;
 use url::Url;
 
 use self::{
-    connect::SCOPES,
     error::{failure_of, token_failure_of},
+    scopes::Scopes,
 };
 use super::{
     AppCredentials, Integration, Listing, OauthApp, OauthClient, Provider, ProvidersConfig, Purpose,
@@ -58,6 +59,10 @@ pub struct Config {
     /// The version of both.
     #[arg(long, env = "META_GRAPH_VERSION", default_value = "v25.0")]
     pub meta_graph_version: String,
+    /// The permissions that people are asked for, with commas between them. All that Linecook can
+    /// use unless set; an app that is not reviewed yet asks for fewer.
+    #[arg(long, env = "META_SCOPES")]
+    pub meta_scopes: Option<Scopes>,
 }
 
 #[cfg(any(test, feature = "testing"))]
@@ -70,6 +75,7 @@ impl Config {
             meta_graph_url: url("graph"),
             meta_dialog_url: url("facebook"),
             meta_graph_version: "v25.0".to_owned(),
+            meta_scopes: None,
         }
     }
 }
@@ -83,13 +89,14 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
     };
     let (base, version) = (config.meta_graph_url.clone(), config.meta_graph_version.clone());
     let graph = Graph::new(LISTING.provider, credentials.clone(), base, version);
+    let scopes = config.meta_scopes.clone().unwrap_or_default();
     let dialog = config.meta_dialog_url.as_str().trim_end_matches('/');
     let app = OauthApp {
         credentials,
         authorize_url: format!("{dialog}/{}/dialog/oauth", config.meta_graph_version),
         token_url: graph.url("oauth/access_token"),
         redirect_uri,
-        scopes: SCOPES.join(","),
+        scopes: scopes.names().join(","),
         // Permissions that somebody declined before are requested again. Source: Facebook Login,
         // "Re-asking for declined permissions".
         parameters: &[("auth_type", "rerequest")],
@@ -97,7 +104,7 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
     };
     let tokens = Api::new(LISTING.provider, token_failure_of);
     let oauth = OauthClient::new(app, tokens.clone())?;
-    let facebook = Arc::new(Facebook { graph, tokens });
+    let facebook = Arc::new(Facebook { graph, tokens, scopes });
     Ok(Some(Integration {
         oauth: Some(oauth),
         connector: Some(facebook.clone()),
@@ -112,6 +119,8 @@ struct Facebook {
     graph: Graph,
     /// The endpoint of tokens.
     tokens: Api,
+    /// The permissions that people are asked for.
+    scopes: Scopes,
 }
 
 /// The Graph API, as one app calls it.

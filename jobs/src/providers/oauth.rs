@@ -122,6 +122,13 @@ impl OauthClient {
         self.takes_pkce
     }
 
+    /// Returns true if a browser that brought back this issuer comes from this provider. Source: RFC
+    /// 9207.
+    #[must_use]
+    pub fn is_issuer(&self, issuer: &str) -> bool {
+        Url::parse(issuer).is_ok_and(|issuer| issuer.origin() == self.client.auth_uri().url().origin())
+    }
+
     /// Returns the address to send a browser to for logging in.
     #[must_use]
     pub fn authorize_url(&self, request: &AuthorizationRequest) -> Url {

@@ -72,7 +72,8 @@ impl Connector for Drive {
     fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found> {
         Box::pin(async {
             let User { id } = self.user(token).await?;
-            let account = FoundAccount { remote_id: id.clone(), name: "A drive".to_owned(), token: None };
+            let account =
+                FoundAccount { platform: PROVIDER, remote_id: id.clone(), name: "A drive".to_owned(), token: None };
             Ok(Found {
                 person_id: id,
                 granted: vec!["files".to_owned()],

@@ -327,14 +327,14 @@ async fn a_login_is_accepted_in_its_browser_at_its_provider_and_once(pool: PgPoo
         connections::open_ticket(&mut tx, providers, &ticket).await.unwrap().unwrap();
     let code = bench.sandbox.log_in(authorize_url).await;
     let other = AuthorizationRequest::new();
-    let back = |provider, browser| CameBack { provider, state: &request.state, browser, code: &code };
+    let back = |provider, browser| CameBack { provider, state: &request.state, browser, user_id: None };
     for wrong in [back(Provider::Facebook, &request.verifier), back(PROVIDER, &other.verifier)] {
-        let accepted = connections::accept_code(&mut tx, providers, keyring, &wrong).await;
+        let accepted = connections::accept_code(&mut tx, providers, keyring, &wrong, &code).await;
         assert!(matches!(accepted, Err(CallbackError::State)), "{wrong:?}");
     }
     let right = back(PROVIDER, &request.verifier);
-    assert!(connections::accept_code(&mut tx, providers, keyring, &right).await.is_ok());
-    let again = connections::accept_code(&mut tx, providers, keyring, &right).await;
+    assert!(connections::accept_code(&mut tx, providers, keyring, &right, &code).await.is_ok());
+    let again = connections::accept_code(&mut tx, providers, keyring, &right, &code).await;
     assert!(matches!(again, Err(CallbackError::State)));
     let stored: (String, String) =
         sqlx::query_as("select code, verifier from oauth_state").fetch_one(&mut *tx).await.unwrap();

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::ENCRYPTION_KEYS;
 use crate::{
     config::{KeyringConfig, ServicesConfig, UpkeepConfig},
+    connections::{ConnectionsConfig, SharedAccounts},
     mail::MailConfig,
     people::PeopleConfig,
     providers::{ProvidersConfig, ai::AiConfig, http},
@@ -109,6 +110,7 @@ impl Sandbox {
                 ai_limit_enterprise: u32::MAX,
             },
             providers: ProvidersConfig::of_sandbox(&self.base),
+            connections: ConnectionsConfig { shared_accounts: SharedAccounts::Allowed },
             ai: AiConfig {
                 openai_api_key: Some("sk-sandbox".into()),
                 openai_base_url: format!("{}/openai/v1", self.base).parse().expect("an address"),

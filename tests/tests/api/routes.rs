@@ -83,6 +83,9 @@ const BEYOND_MEMBERS: &[&str] = &[
     "create_post",
     "schedule_posts",
     "authorize_facebook",
+    "choose_accounts",
+    "create_connect_link",
+    "revoke_connect_link",
     "refresh_account",
     "list_api_keys",
     "create_api_key",
@@ -170,7 +173,12 @@ async fn things_of_another(app: &TestApp) -> BTreeMap<&'static str, String> {
     let (_, key) = app.post("/api/v1/api-keys", key).await;
     let invitation = json!({ "email": "guest@example.com", "role": "member" });
     let (_, invitation) = app.post(&format!("/api/v1/tenants/{tenant}/invitations"), invitation).await;
+    let (_, link) =
+        app.post(&format!("/api/v1/tenants/{tenant}/connect-links"), json!({ "provider": "facebook" })).await;
+    let begun = app.get(&format!("/api/v1/oauth/facebook/authorize?tenant_id={tenant}")).await;
     BTreeMap::from([
+        ("connect-links", text(&link["id"])),
+        ("connections", text(&begun["id"])),
         ("tenants", tenant.to_string()),
         ("accounts", account.to_string()),
         ("assets", asset.to_string()),

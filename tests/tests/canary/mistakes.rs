@@ -29,6 +29,7 @@ pub(crate) async fn requests(stage: &Stage) {
         "/api/v1/oauth/facebook/callback?code=x&state=",
         "/api/v1/oauth/facebook/callback?error=",
         "/connect/",
+        "/connect/link/",
         "/invitations/",
         "/verify-email/",
         "/reset-password/",

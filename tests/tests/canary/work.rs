@@ -54,7 +54,9 @@ pub(crate) async fn connect(stage: &Stage, ada: &Person) {
     let back = allowed.headers()["location"].to_str().expect("a text");
     let back = back.strip_prefix(PUBLIC).expect("it leads to us");
     let request = stage.http.request(Method::GET, back).header("cookie", &cookie);
-    stage.http.send(request).await.expect(200);
+    let back_here = stage.http.send(request).await.expect(303);
+    // The browser keeps its secret, to see the result.
+    stage.http.may_hold(&stage.secrets, &back_here, browser);
     stage.secrets.worked(&login);
     stage.secrets.worked(browser);
     // A state is valid for one login.

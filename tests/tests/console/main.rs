@@ -7,6 +7,7 @@ mod board;
 mod brand;
 mod browser;
 mod budgets;
+mod connecting;
 mod controls;
 mod journeys;
 mod keyboard;

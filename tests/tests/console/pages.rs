@@ -10,7 +10,7 @@ use tests::{TestApp, optional_setting, setting};
 
 use super::{
     browser::{Chromium, Tab, cookie_of, operator_cookie_of, waiting_cookie_of},
-    stage,
+    connecting, stage,
 };
 
 /// Pages for everybody. Links in mails lead to some; what they are for is checked by their buttons.
@@ -127,7 +127,9 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
         ("sign-in-code", "/sign-in/code".to_owned()),
         ("invitation", invitation(&app).await),
         ("connect", ticket(&app).await),
+        ("connect-link", connecting::link(&app).await),
     ];
+    let runs = connecting::states(&app).await;
     let of_one = [
         ("job-failed", format!("/jobs/{}", stage.failed)),
         ("job-unknown", format!("/jobs/{}", stage.unknown)),
@@ -138,7 +140,7 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
     let groups = [
         (&waiting, OPEN.iter().copied().map(named).chain(of_links).collect::<Vec<_>>()),
         (&cookie, SIGNED_IN.iter().copied().map(named).collect()),
-        (&staff, OPERATORS.iter().map(|path| (*path, (*path).to_owned())).chain(of_one).collect()),
+        (&staff, OPERATORS.iter().map(|path| (*path, (*path).to_owned())).chain(of_one).chain(runs).collect()),
     ];
     let mut found = Vec::new();
     for (cookie, paths) in groups {

@@ -5,9 +5,11 @@
 mod account;
 mod addresses;
 mod browser;
+mod connect_links;
 mod connecting;
 mod entry;
 mod external_login;
+mod hostile_callbacks;
 mod keyed;
 mod members;
 mod operators;

@@ -13,6 +13,8 @@ use crate::{
 /// An account to connect.
 #[derive(Debug)]
 pub struct NewAccount {
+    /// Its network.
+    pub platform: Provider,
     /// The provider's id of the account.
     pub remote_id: String,
     /// Its name.
@@ -25,12 +27,13 @@ pub struct NewAccount {
 /// their user before anything can be published.
 pub async fn upsert_accounts(
     conn: &mut PgConnection,
-    (tenant_id, provider): (TenantId, Provider),
+    tenant_id: TenantId,
     user_token_id: TokenId,
     accounts: &[NewAccount],
     trouble: Option<&str>,
 ) -> Result<Vec<AccountId>, sqlx::Error> {
     let ids: Vec<Uuid> = accounts.iter().map(|_| AccountId::new().0).collect();
+    let platforms: Vec<String> = accounts.iter().map(|account| account.platform.name().to_owned()).collect();
     let remote_ids: Vec<String> = accounts.iter().map(|account| account.remote_id.clone()).collect();
     let names: Vec<String> = accounts.iter().map(|account| account.name.clone()).collect();
     let status = if trouble.is_some() { AccountStatus::NeedsReauth } else { AccountStatus::Active };
@@ -38,8 +41,9 @@ pub async fn upsert_accounts(
     sqlx::query_scalar!(
         r#"
         insert into social_accounts (id, tenant_id, platform, remote_id, name, status, status_reason, user_token_id, token_id)
-        select id, $1, $8, remote_id, name, $9, $7, $2, token_id
-        from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[]) as new (id, remote_id, name, token_id)
+        select id, $1, platform, remote_id, name, $9, $7, $2, token_id
+        from unnest($3::uuid[], $4::text[], $5::text[], $6::uuid[], $8::text[])
+          as new (id, remote_id, name, token_id, platform)
         on conflict (tenant_id, platform, remote_id) do update set
           name = excluded.name,
           status = excluded.status,
@@ -55,7 +59,7 @@ pub async fn upsert_accounts(
         &names,
         &tokens,
         trouble,
-        provider as Provider,
+        &platforms,
         status as AccountStatus
     )
     .fetch_all(conn)
@@ -78,12 +82,32 @@ pub struct AccountRow {
     pub token_expires_at: Option<DateTime<Utc>>,
     /// The time at which the connection ends unless its person connects again, if that is soon.
     pub ends_at: Option<DateTime<Utc>>,
+    pub subscribed_at: Option<DateTime<Utc>>,
+    pub subscribe_error: Option<String>,
     pub created_at: DateTime<Utc>,
 }
 
 /// Returns the accounts of a tenant, oldest first. The expiry is that of the user's token, which
 /// the other tokens depend on.
 pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Result<Vec<AccountRow>, sqlx::Error> {
+    list(conn, tenant_id, None).await
+}
+
+/// Returns those of a tenant's accounts that have these ids.
+pub async fn list_accounts_by_id(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    ids: &[AccountId],
+) -> Result<Vec<AccountRow>, sqlx::Error> {
+    list(conn, tenant_id, Some(ids)).await
+}
+
+async fn list(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    only: Option<&[AccountId]>,
+) -> Result<Vec<AccountRow>, sqlx::Error> {
+    let only: Option<Vec<Uuid>> = only.map(|ids| ids.iter().map(|id| id.0).collect());
     sqlx::query_as!(
         AccountRow,
         r#"
@@ -91,15 +115,17 @@ pub async fn list_accounts(conn: &mut PgConnection, tenant_id: TenantId) -> Resu
           account.platform as "platform: StoredProvider", account.remote_id, account.name,
           account.status as "status: AccountStatus", account.status_reason,
           account.token_id as "token_id: TokenId", account.user_token_id as "user_token_id: TokenId",
-          token.expires_at as token_expires_at, soon.deadline as "ends_at?", account.created_at
+          token.expires_at as token_expires_at, soon.deadline as "ends_at?", account.subscribed_at,
+          account.subscribe_error, account.created_at
         from social_accounts account
         join oauth_tokens token on token.tenant_id = account.tenant_id and token.id = account.user_token_id
         left join tokens_expiring_soon soon on soon.tenant_id = token.tenant_id and soon.id = token.id
-        where account.tenant_id = $1
+        where account.tenant_id = $1 and ($2::uuid[] is null or account.id = any($2))
         order by account.created_at, account.id
         limit 1000
         "#,
-        tenant_id.0
+        tenant_id.0,
+        only.as_deref()
     )
     .fetch_all(conn)
     .await
@@ -171,6 +197,37 @@ pub async fn mark_needs_reauth(
         tenant_id.0,
         &ids,
         reason
+    )
+    .fetch_all(conn)
+    .await
+}
+
+/// An account that a person's token opens.
+#[derive(Debug)]
+pub struct OwnAccount {
+    /// Its network.
+    pub platform: StoredProvider,
+    /// The provider's id of it.
+    pub remote_id: String,
+}
+
+/// Locks and returns the accounts that are connected with a user's token.
+pub async fn lock_accounts_of_user_token(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    user_token_id: TokenId,
+) -> Result<Vec<OwnAccount>, sqlx::Error> {
+    sqlx::query_as!(
+        OwnAccount,
+        r#"
+        select platform as "platform: StoredProvider", remote_id
+        from social_accounts
+        where tenant_id = $1 and user_token_id = $2 and status in ('active', 'needs_reauth')
+        order by id
+        for update
+        "#,
+        tenant_id.0,
+        user_token_id.0
     )
     .fetch_all(conn)
     .await

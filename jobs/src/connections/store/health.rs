@@ -149,7 +149,8 @@ pub async fn mark_warned(conn: &mut PgConnection, limit: i64) -> Result<Vec<Warn
 pub struct TokenHealth {
     pub account_id: AccountId,
     pub tenant_id: TenantId,
-    pub platform: StoredProvider,
+    /// The provider whose token it is.
+    pub provider: StoredProvider,
     pub status: AccountStatus,
     pub status_reason: Option<String>,
     pub user_token_id: TokenId,
@@ -179,7 +180,7 @@ pub async fn get_token_health(
         TokenHealth,
         r#"
         select account.id as "account_id: AccountId", account.tenant_id as "tenant_id: TenantId",
-          account.platform as "platform: StoredProvider", account.status as "status: AccountStatus",
+          token.provider as "provider: StoredProvider", account.status as "status: AccountStatus",
           account.status_reason, account.user_token_id as "user_token_id: TokenId", token.expires_at,
           token.data_access_expires_at, soon.deadline as "deadline?", token.scopes, token.refreshed_at,
           token.refresh_failed_at, token.refresh_error, token.checked_at,

@@ -6,7 +6,7 @@ use sqlx::PgConnection;
 
 use super::{Replacement, seconds};
 use crate::{
-    ids::{OauthStateId, TenantId, UserId},
+    ids::{AccountId, ConnectLinkId, OauthStateId, TenantId, UserId},
     providers::{Provider, StoredProvider},
     secrets::SecretLocation,
 };
@@ -35,30 +35,47 @@ pub fn login_refresh_token_place(tenant_id: TenantId, id: OauthStateId) -> Secre
     SecretLocation { table: "oauth_state", column: "refresh_token", tenant_id, row_id: id.0 }
 }
 
-/// Inserts a login that a ticket opens.
+/// A login to begin.
+#[derive(Debug, Clone, Copy)]
+pub struct NewLogin {
+    /// The tenant that gets the accounts.
+    pub tenant_id: TenantId,
+    /// The provider.
+    pub provider: Provider,
+    /// The person who began it and alone may log in; `None` if a key or a link did.
+    pub user_id: Option<UserId>,
+    /// The account to connect again; `None` is any.
+    pub account_id: Option<AccountId>,
+    /// The link that it was begun with.
+    pub connect_link_id: Option<ConnectLinkId>,
+}
+
+/// Inserts a login that a ticket opens. Returns its id.
 pub async fn insert_state(
     conn: &mut PgConnection,
-    tenant_id: TenantId,
-    provider: Provider,
-    user_id: Option<UserId>,
+    new: &NewLogin,
     ticket_sha256: &[u8],
     life: Duration,
-) -> Result<(), sqlx::Error> {
+) -> Result<OauthStateId, sqlx::Error> {
+    let id = OauthStateId::new();
     sqlx::query!(
         "
-        insert into oauth_state (id, tenant_id, provider, user_id, ticket_sha256, expires_at)
-        values ($1, $2, $3, $4, $5, engine_stamp() + make_interval(secs => $6))
+        insert into oauth_state
+          (id, tenant_id, provider, user_id, account_id, connect_link_id, ticket_sha256, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, engine_stamp() + make_interval(secs => $8))
         ",
-        OauthStateId::new().0,
-        tenant_id.0,
-        provider as Provider,
-        user_id.map(|id| id.0),
+        id.0,
+        new.tenant_id.0,
+        new.provider as Provider,
+        new.user_id.map(|id| id.0),
+        new.account_id.map(|id| id.0),
+        new.connect_link_id.map(|id| id.0),
         ticket_sha256,
         life.as_secs_f64()
     )
     .execute(conn)
     .await?;
-    Ok(())
+    Ok(id)
 }
 
 /// A ticket that can be opened.
@@ -123,19 +140,31 @@ pub struct UsedState {
     pub id: OauthStateId,
     /// The tenant of the login.
     pub tenant_id: TenantId,
+    /// The person who began the login, if it was one.
+    pub user_id: Option<UserId>,
 }
 
-/// Uses a state once, in its browser and at its provider. In another browser it stays unused, so
-/// that nobody can spoil a login.
+/// The browser that comes back from a provider, as hashes of what it brings.
+#[derive(Debug)]
+pub struct Returning<'a> {
+    /// The provider.
+    pub provider: Provider,
+    /// The state.
+    pub state_sha256: &'a [u8],
+    /// The cookie.
+    pub browser_sha256: &'a [u8],
+    /// The person who is signed in there.
+    pub user_id: Option<UserId>,
+    /// The code, if it brings one.
+    pub code_sha256: Option<&'a [u8]>,
+}
+
+/// Uses a state once, in its browser, by its person and at its provider, with a code that did not
+/// come before. Elsewhere it stays unused, so that nobody can spoil a login.
 ///
 /// A concurrent erasure of the tenant waits for the caller's transaction. If it comes first, the
 /// state is gone.
-pub async fn use_state(
-    conn: &mut PgConnection,
-    provider: Provider,
-    state_sha256: &[u8],
-    browser_sha256: &[u8],
-) -> Result<Option<UsedState>, sqlx::Error> {
+pub async fn use_state(conn: &mut PgConnection, returning: &Returning<'_>) -> Result<Option<UsedState>, sqlx::Error> {
     sqlx::query_as!(
         UsedState,
         r#"
@@ -144,18 +173,25 @@ pub async fn use_state(
           from oauth_state login
           join tenants on tenants.id = login.tenant_id
           where login.state_sha256 = $1 and login.browser_sha256 = $2 and login.provider = $3
-            and tenants.erasing_at is null
+            and (login.user_id is null or login.user_id = $4) and tenants.erasing_at is null
+            and not exists (select from oauth_state other where other.code_sha256 = $5)
+            and not exists (
+              select from connect_links link
+              where link.tenant_id = login.tenant_id and link.id = login.connect_link_id and link.revoked_at is not null
+            )
           for share of tenants
         )
         update oauth_state
-        set used_at = engine_stamp()
+        set used_at = engine_stamp(), code_sha256 = $5
         from found
         where oauth_state.id = found.id and used_at is null and expires_at > engine_now()
-        returning oauth_state.id as "id: OauthStateId", tenant_id as "tenant_id: TenantId"
+        returning oauth_state.id as "id: OauthStateId", tenant_id as "tenant_id: TenantId", user_id as "user_id: UserId"
         "#,
-        state_sha256,
-        browser_sha256,
-        provider as Provider
+        returning.state_sha256,
+        returning.browser_sha256,
+        returning.provider as Provider,
+        returning.user_id.map(|id| id.0),
+        returning.code_sha256
     )
     .fetch_optional(conn)
     .await
@@ -189,6 +225,8 @@ pub struct KeptSecrets {
     pub refresh_token: Option<String>,
     /// The remaining life of the token, if known.
     pub expires_in_seconds: Option<f64>,
+    /// True if accounts were found, and a person chooses among them.
+    pub is_found: bool,
 }
 
 /// Returns the secrets of a login.
@@ -201,7 +239,8 @@ pub async fn get_secrets(
         KeptSecrets,
         r#"
         select provider as "provider: StoredProvider", code, verifier, user_token, refresh_token,
-          extract(epoch from token_expires_at - engine_now())::float8 as expires_in_seconds
+          extract(epoch from token_expires_at - engine_now())::float8 as expires_in_seconds,
+          found_at is not null as "is_found!"
         from oauth_state
         where tenant_id = $1 and id = $2
         "#,

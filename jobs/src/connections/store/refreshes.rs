@@ -6,10 +6,11 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{TokenRow, seconds};
+use super::{TokenRow, login_refresh_token_place, seconds, user_token_place};
 use crate::{
-    ids::{JobId, TenantId, TokenId},
-    providers::Provider,
+    ids::{JobId, OauthStateId, TenantId, TokenId},
+    providers::{Provider, Token},
+    secrets::Keyring,
 };
 
 /// The outcome of a refresh.
@@ -169,6 +170,19 @@ pub struct Replacement {
     pub refresh_token: Option<String>,
     /// The time until the access token expires, if known.
     pub expires_in: Option<Duration>,
+}
+
+impl Replacement {
+    /// Returns a token encrypted for the place where a login keeps it.
+    #[must_use]
+    pub fn of_login(keyring: &Keyring, (tenant_id, id): (TenantId, OauthStateId), token: &Token) -> Self {
+        let refresh_place = login_refresh_token_place(tenant_id, id);
+        Self {
+            access_token: keyring.encrypt(user_token_place(tenant_id, id), &token.secret),
+            refresh_token: token.refresh.as_ref().map(|token| keyring.encrypt(refresh_place, token)),
+            expires_in: token.expires_in,
+        }
+    }
 }
 
 /// Stores the tokens of a refresh and ends its claim. Returns false if the claim is another one's

@@ -7,17 +7,25 @@ use reqwest::Method;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
-use super::{Facebook, PAGE_SIZE, codes::class_of};
+use super::{
+    Facebook, PAGE_SIZE,
+    codes::class_of,
+    scopes::{self, PUBLISHING},
+};
 use crate::providers::{
-    AppCredentials, Call, Class, Connector, Failure, Found, FoundAccount, Inspection, OnWrite, ProviderError, Token,
+    AccountToken, AppCredentials, Call, Class, Connector, Failure, Found, FoundAccount, Inspection, LeftOut,
+    LeftOutReason, OnWrite, Provider, ProviderError, Token,
 };
 
-/// The permissions that publishing to a Page needs. Source: Pages API, "Posts".
-pub(super) const SCOPES: [&str; 3] = ["pages_show_list", "pages_read_engagement", "pages_manage_posts"];
+/// The fields of a Page. Source: Graph API, "User, Accounts" and "Page".
+const PAGE_FIELDS: &str = "id,name,access_token,tasks,instagram_business_account{id,username},\
+                           connected_instagram_account{id,username}";
 
-/// The permissions without which nothing can be published or looked for afterwards. Source: Pages
-/// API, "Posts", "Permissions".
-const PUBLISHING_SCOPES: [&str; 2] = ["pages_manage_posts", "pages_read_engagement"];
+/// The events of a Page that our app gets. Source: Pages API, "Webhooks for Pages".
+const EVENTS: &str = "feed,mention";
+
+/// The permission for that. Source: as [`EVENTS`].
+const EVENT_SCOPE: &str = "pages_manage_metadata";
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -48,12 +56,55 @@ struct ManagedPage {
     /// The tasks that the person may do on the Page.
     #[serde(default)]
     tasks: Vec<String>,
+    /// The Instagram account that apps can use through the Page.
+    instagram_business_account: Option<Instagram>,
+    /// The Instagram account that is linked to the Page, of whatever sort.
+    connected_instagram_account: Option<Instagram>,
+}
+
+/// An Instagram account of a Page.
+#[derive(Deserialize)]
+struct Instagram {
+    id: String,
+    username: Option<String>,
+}
+
+impl Instagram {
+    fn name(&self) -> String {
+        self.username.as_ref().map_or_else(|| self.id.clone(), |name| format!("@{name}"))
+    }
 }
 
 impl ManagedPage {
     /// Returns true if the person may publish on the Page. Source: Pages API, "Tasks".
     fn can_publish(&self) -> bool {
         self.tasks.iter().any(|task| task == "CREATE_CONTENT" || task == "MANAGE")
+    }
+
+    /// Returns the Page's token, or the reason for which the Page cannot be used.
+    fn usable_token(&self) -> Result<SecretString, LeftOutReason> {
+        let token = self.access_token.clone().filter(|token| !token.expose_secret().is_empty());
+        let token = token.ok_or(LeftOutReason::NotShared)?;
+        if self.can_publish() { Ok(token) } else { Err(LeftOutReason::MayNotPublish) }
+    }
+
+    /// Adds the Page, and its Instagram account, which the Page's token opens.
+    fn add_to(self, secret: &SecretString, accounts: &mut Vec<FoundAccount>, left_out: &mut Vec<LeftOut>) {
+        let token = || Some(AccountToken { subject_id: self.id.clone(), secret: secret.clone() });
+        let found = |platform, remote_id: &str, name| FoundAccount {
+            platform,
+            remote_id: remote_id.to_owned(),
+            name,
+            token: token(),
+        };
+        accounts.push(found(Provider::Facebook, &self.id, self.name.clone()));
+        match (&self.instagram_business_account, &self.connected_instagram_account) {
+            (Some(account), _) => accounts.push(found(Provider::Instagram, &account.id, account.name())),
+            (None, Some(account)) => {
+                left_out.push(LeftOut { name: account.name(), reason: LeftOutReason::NotBusiness });
+            }
+            (None, None) => {}
+        }
     }
 }
 
@@ -124,7 +175,11 @@ impl Connector for Facebook {
     }
 
     fn scopes(&self) -> Vec<&str> {
-        SCOPES.to_vec()
+        self.scopes.names().to_vec()
+    }
+
+    fn purpose_of(&self, scope: &str) -> Option<&'static str> {
+        scopes::purpose_of(scope)
     }
 
     /// The token to describe goes into the URL: this call has no other form. Source: Graph API,
@@ -152,10 +207,23 @@ impl Connector for Facebook {
         Box::pin(async move {
             let person_id = self.check(token).await?;
             let granted = self.list_granted(token).await?;
-            let missing = PUBLISHING_SCOPES.into_iter().filter(|scope| !granted.iter().any(|one| one == scope));
+            let missing = PUBLISHING.into_iter().filter(|scope| !granted.iter().any(|one| one == scope));
             let missing = missing.collect();
             let (accounts, left_out) = self.list_pages(token).await?;
             Ok(Found { person_id, granted, missing, accounts, left_out })
+        })
+    }
+
+    fn event_scope(&self) -> Option<&'static str> {
+        self.scopes.names().iter().copied().find(|scope| *scope == EVENT_SCOPE)
+    }
+
+    /// Source: Pages API, "Webhooks for Pages".
+    fn subscribe<'a>(&'a self, page_id: &'a str, token: &'a SecretString) -> Call<'a, ()> {
+        Box::pin(async move {
+            let url = self.graph.url(&format!("{page_id}/subscribed_apps"));
+            let request = self.graph.signed(Method::POST, &url, token).form(&[("subscribed_fields", EVENTS)]);
+            self.graph.api.send(request).await.map(|_| ())
         })
     }
 
@@ -174,21 +242,18 @@ impl Facebook {
         Ok(list.items.into_iter().filter(|p| p.status == "granted").map(|p| p.permission).collect())
     }
 
-    /// Returns the Pages that the person shared with us and may publish to, and the names of the
-    /// others.
-    async fn list_pages(&self, token: &SecretString) -> Result<(Vec<FoundAccount>, Vec<String>), ProviderError> {
-        let query = [("fields", "id,name,access_token,tasks"), ("limit", PAGE_SIZE)];
+    /// Returns the Pages that the person shared with us and may publish to, each with its Instagram
+    /// account, and the others.
+    async fn list_pages(&self, token: &SecretString) -> Result<(Vec<FoundAccount>, Vec<LeftOut>), ProviderError> {
+        let query = [("fields", PAGE_FIELDS), ("limit", PAGE_SIZE)];
         let (mut accounts, mut left_out) = (Vec::new(), Vec::new());
         let mut seen = BTreeSet::new();
-        for mut page in self.graph.list::<ManagedPage>("me/accounts", token, &query).await?.items {
-            if !seen.insert(page.id.clone()) {
-                continue;
-            }
-            match page.access_token.take() {
-                Some(token) if page.can_publish() => {
-                    accounts.push(FoundAccount { remote_id: page.id, name: page.name, token: Some(token) });
+        for page in self.graph.list::<ManagedPage>("me/accounts", token, &query).await?.items {
+            if seen.insert(page.id.clone()) {
+                match page.usable_token() {
+                    Ok(secret) => page.add_to(&secret, &mut accounts, &mut left_out),
+                    Err(reason) => left_out.push(LeftOut { name: page.name, reason }),
                 }
-                Some(_) | None => left_out.push(page.name),
             }
         }
         Ok((accounts, left_out))
@@ -206,6 +271,8 @@ mod tests {
             name: "p".into(),
             access_token: None,
             tasks: tasks.iter().map(|&task| task.into()).collect(),
+            instagram_business_account: None,
+            connected_instagram_account: None,
         };
         assert!(page(&["ANALYZE", "CREATE_CONTENT"]).can_publish());
         assert!(!page(&["ANALYZE", "MODERATE"]).can_publish());

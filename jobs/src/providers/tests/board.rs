@@ -20,8 +20,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use crate::{
     engine::{Deadline, Remote},
     providers::{
-        AppCredentials, Call, Connector, Failure, Found, FoundAccount, Integration, OauthApp, OauthClient, Pictures,
-        Provider, ProvidersConfig, Publisher, Reading, RemoteAccount, Shown, ShownPost, Token, http::Api, oauth,
+        AppCredentials, Call, Connector, Failure, Found, FoundAccount, Integration, LeftOut, LeftOutReason, OauthApp,
+        OauthClient, Pictures, Provider, ProvidersConfig, Publisher, Reading, RemoteAccount, Shown, ShownPost, Token,
+        http::Api, oauth,
     },
 };
 
@@ -89,13 +90,18 @@ impl Connector for Board {
 
     fn discover<'a>(&'a self, _token: &'a SecretString) -> Call<'a, Found> {
         Box::pin(async {
-            let account = FoundAccount { remote_id: "board".to_owned(), name: "The board".to_owned(), token: None };
+            let account = FoundAccount {
+                platform: PROVIDER,
+                remote_id: "board".to_owned(),
+                name: "The board".to_owned(),
+                token: None,
+            };
             Ok(Found {
                 person_id: "ada".to_owned(),
                 granted: vec!["openid".to_owned()],
                 missing: Vec::new(),
                 accounts: vec![account],
-                left_out: vec!["A board of others".to_owned()],
+                left_out: vec![LeftOut { name: "A board of others".to_owned(), reason: LeftOutReason::NotShared }],
             })
         })
     }

@@ -106,6 +106,10 @@ async fn fill(bench: &Bench) {
          values ($1, $1, '2027-01-01', '', 1, 'ready')",
         "insert into token_refresh_history (id, tenant_id, token_id, outcome)
          select $1, $1, id, 'refreshed' from oauth_tokens where tenant_id = $1 limit 1",
+        "insert into found_accounts (id, tenant_id, state_id, platform, remote_id, name)
+         select $1, $1, id, 'facebook', '1', 'x' from oauth_state where tenant_id = $1 limit 1",
+        "insert into connect_links (id, tenant_id, provider, secret_sha256, expires_at)
+         values ($1, $1, 'facebook', decode(md5($1::text), 'hex'), now())",
         "insert into job_attempts (tenant_id, job_id, attempt, outcome) values ($1, $1, 1, 'lost')",
         "insert into job_events (tenant_id, job_id, seq, attempt, level, message)
          select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
@@ -365,7 +369,7 @@ async fn a_login_that_is_open_when_the_tenant_goes_comes_to_nothing(pool: PgPool
     let none = connections::open_ticket(&mut tx, providers, &late).await.unwrap();
     assert!(none.is_none(), "nor one that begins now");
     let (provider, request, code) = (Provider::Facebook, opened.request, "code".to_owned().into());
-    let back = CameBack { provider, state: &request.state, browser: &request.verifier, code: &code };
-    let accepted = connections::accept_code(&mut tx, providers, keyring, &back).await;
+    let back = CameBack { provider, state: &request.state, browser: &request.verifier, user_id: None };
+    let accepted = connections::accept_code(&mut tx, providers, keyring, &back, &code).await;
     assert!(matches!(accepted, Err(connections::CallbackError::State)));
 }
