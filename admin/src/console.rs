@@ -4,6 +4,7 @@
 //! the same layers.
 
 mod account;
+mod accounts;
 mod assets;
 mod audit;
 mod brand;

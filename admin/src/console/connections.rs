@@ -65,7 +65,7 @@ pub(super) async fn begin(
 }
 
 /// Returns the address that begins to connect an account at a provider.
-fn begin_address(visitor: &Visitor, provider: &str, account_id: Option<AccountId>) -> String {
+pub(super) fn begin_address(visitor: &Visitor, provider: &str, account_id: Option<AccountId>) -> String {
     let path = format!("/accounts/connect/{provider}");
     visitor.to(&account_id.map_or(path.clone(), |id| format!("{path}?account={id}")))
 }

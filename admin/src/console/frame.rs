@@ -8,7 +8,7 @@ use jobs::{
 };
 use uuid::Uuid;
 
-use super::{brand, form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
+use super::{accounts, brand, form_key, notice::Notice, search, theme::Theme, visitor::Visitor};
 use crate::{ApiError, auth::Audience, state::AppState};
 
 /// The frame of a page. `frame.html` shows it.
@@ -146,6 +146,9 @@ fn place(visitor: &Visitor, label: &'static str, icon: &'static str, path: &'sta
 fn places(visitor: &Visitor) -> Vec<Place> {
     let place = |label, icon, path| place(visitor, label, icon, path);
     let mut places = Vec::new();
+    if visitor.workspace.is_some() && visitor.may("accounts:read") {
+        places.push(place("Accounts", "accounts", accounts::PATH));
+    }
     if visitor.may("jobs:read") {
         places.push(place("Jobs", "jobs", "/jobs"));
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use poem::{Endpoint, Request, Response, handler, http::Method};
 use url::form_urlencoded;
 
-use super::second_factor;
+use super::{accounts, second_factor};
 use crate::{auth::Identity, html::redirect};
 
 /// The address that leads to the first page.
@@ -34,7 +34,7 @@ fn first_page(request: &Request) -> Response {
         return redirect(second_factor::PATH);
     }
     match identity.current_tenant() {
-        Some(tenant_id) => redirect(&format!("/jobs?workspace={tenant_id}")),
+        Some(tenant_id) => redirect(&format!("{}?workspace={tenant_id}", accounts::PATH)),
         None if identity.is_operator() => redirect("/jobs"),
         None => redirect("/me"),
     }

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    account, audit, brand, connections, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts,
-    workspace,
+    account, accounts, audit, brand, connections, engine, jobs, keys, me, operators, search, second_factor, tenants,
+    ui_parts, workspace,
 };
 use crate::auth::Needs;
 
@@ -72,6 +72,10 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::get("/jobs/parked", &Needs::EngineRead, engine::show_parked),
         Page::post("/jobs/parked/:id", &Needs::EngineWrite, engine::release),
         Page::get(search::PATH, &Needs::JobsRead, search::show),
+        Page::get(accounts::PATH, &Needs::AccountsRead, accounts::show),
+        Page::post("/accounts/:id/refresh", &Needs::AccountsWrite, accounts::refresh),
+        Page::post("/accounts/links", &Needs::AccountsWrite, accounts::make_link),
+        Page::post("/accounts/links/:id", &Needs::AccountsWrite, accounts::revoke_link),
         Page::get("/accounts/connect/:provider", &Needs::AccountsWrite, connections::begin),
         Page::get("/connections/:id", &Needs::AccountsWrite, connections::show),
         Page::post("/connections/:id", &Needs::AccountsWrite, connections::choose),
@@ -162,6 +166,10 @@ mod tests {
             "GET /jobs/parked engine:read",
             "POST /jobs/parked/:id engine:write",
             "GET /search jobs:read",
+            "GET /accounts accounts:read",
+            "POST /accounts/:id/refresh accounts:write",
+            "POST /accounts/links accounts:write",
+            "POST /accounts/links/:id accounts:write",
             "GET /accounts/connect/:provider accounts:write",
             "GET /connections/:id accounts:write",
             "POST /connections/:id accounts:write",

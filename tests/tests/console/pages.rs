@@ -29,6 +29,7 @@ pub(crate) const SIGNED_IN: &[&str] = &[
     "/me/sign-in",
     "/me/second-factor",
     "/workspace",
+    "/accounts",
     "/jobs",
     "/search",
     "/search?q=nothing",
@@ -134,6 +135,7 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
         ("job-failed", format!("/jobs/{}", stage.failed)),
         ("job-unknown", format!("/jobs/{}", stage.unknown)),
         ("jobs-of-one", format!("/jobs?workspace={tenant}")),
+        ("accounts-of-one", format!("/accounts?workspace={tenant}")),
         ("tenant", format!("/tenants/{tenant}")),
     ];
     let named = |path: &'static str| (path, path.to_owned());

@@ -149,10 +149,15 @@ pub async fn mark_warned(conn: &mut PgConnection, limit: i64) -> Result<Vec<Warn
 pub struct TokenHealth {
     pub account_id: AccountId,
     pub tenant_id: TenantId,
+    /// The network of the account.
+    pub platform: StoredProvider,
+    pub name: String,
+    pub account_created_at: DateTime<Utc>,
     /// The provider whose token it is.
     pub provider: StoredProvider,
     pub status: AccountStatus,
     pub status_reason: Option<String>,
+    pub subscribe_error: Option<String>,
     pub user_token_id: TokenId,
     pub expires_at: Option<DateTime<Utc>>,
     pub data_access_expires_at: Option<DateTime<Utc>>,
@@ -167,6 +172,33 @@ pub struct TokenHealth {
     pub next_refresh_at: Option<DateTime<Utc>>,
 }
 
+/// A statement on the health of connections. A token is refreshed `$1` days before its end, and not
+/// more often than each `$2` seconds.
+macro_rules! token_health {
+    ($rest:literal, $($argument:expr),* $(,)?) => {
+        sqlx::query_as!(
+            TokenHealth,
+            r#"
+            select account.id as "account_id: AccountId", account.tenant_id as "tenant_id: TenantId",
+              account.platform as "platform: StoredProvider", account.name, account.created_at as account_created_at,
+              token.provider as "provider: StoredProvider", account.status as "status: AccountStatus",
+              account.status_reason, account.subscribe_error, account.user_token_id as "user_token_id: TokenId",
+              token.expires_at, token.data_access_expires_at, soon.deadline as "deadline?", token.scopes, token.refreshed_at,
+              token.refresh_failed_at, token.refresh_error, token.checked_at,
+              case
+                when account.status <> 'active' then null
+                when token.refresh_token is not null then token.refreshed_at + make_interval(secs => $2)
+                else greatest(token.expires_at - make_interval(days => $1), token.refreshed_at + make_interval(secs => $2))
+              end as next_refresh_at
+            from social_accounts account
+            join oauth_tokens token on token.tenant_id = account.tenant_id and token.id = account.user_token_id
+            left join tokens_expiring_soon soon on soon.tenant_id = token.tenant_id and soon.id = token.id
+            "# + $rest,
+            $($argument),*
+        )
+    };
+}
+
 /// Returns the health of an account's connection, or `None` if there is no such account in this
 /// scope. A token is refreshed `threshold_days` before its end, and not more often than each
 /// `interval`.
@@ -176,29 +208,32 @@ pub async fn get_token_health(
     threshold_days: i32,
     interval: Duration,
 ) -> Result<Option<TokenHealth>, sqlx::Error> {
-    sqlx::query_as!(
-        TokenHealth,
-        r#"
-        select account.id as "account_id: AccountId", account.tenant_id as "tenant_id: TenantId",
-          token.provider as "provider: StoredProvider", account.status as "status: AccountStatus",
-          account.status_reason, account.user_token_id as "user_token_id: TokenId", token.expires_at,
-          token.data_access_expires_at, soon.deadline as "deadline?", token.scopes, token.refreshed_at,
-          token.refresh_failed_at, token.refresh_error, token.checked_at,
-          case
-            when account.status <> 'active' then null
-            when token.refresh_token is not null then token.refreshed_at + make_interval(secs => $3)
-            else greatest(token.expires_at - make_interval(days => $2), token.refreshed_at + make_interval(secs => $3))
-          end as next_refresh_at
-        from social_accounts account
-        join oauth_tokens token on token.tenant_id = account.tenant_id and token.id = account.user_token_id
-        left join tokens_expiring_soon soon on soon.tenant_id = token.tenant_id and soon.id = token.id
-        where account.id = $1
-        "#,
-        id.0,
+    token_health!("where account.id = $3", threshold_days, interval.as_secs_f64(), id.0).fetch_optional(conn).await
+}
+
+/// Returns the health of a tenant's connections, as [`get_token_health`] does, by a page: accounts
+/// that need their person first, then the newest.
+pub async fn list_token_health(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    threshold_days: i32,
+    interval: Duration,
+    (offset, limit): (i64, i64),
+) -> Result<Vec<TokenHealth>, sqlx::Error> {
+    token_health!(
+        "
+        where account.tenant_id = $3
+        order by account.status = 'active', account.created_at desc, account.id desc
+        offset $4
+        limit $5
+        ",
         threshold_days,
-        interval.as_secs_f64()
+        interval.as_secs_f64(),
+        tenant_id.0,
+        offset,
+        limit
     )
-    .fetch_optional(conn)
+    .fetch_all(conn)
     .await
 }
 

@@ -1,0 +1,89 @@
+//! An account as a line of the list.
+
+use chrono::{DateTime, Utc};
+use jobs::{
+    connections::store::{AccountStatus, TokenHealth},
+    providers::Connector,
+};
+
+use crate::{
+    console::{
+        connections::begin_address,
+        notice::Tone,
+        visitor::Visitor,
+        words::{self, Look, When},
+    },
+    state::AppState,
+};
+
+/// An account, with the health of its connection.
+pub(crate) struct Account {
+    pub(crate) name: String,
+    pub(crate) platform: String,
+    pub(crate) look: Look,
+    /// What is wrong, and what to do; absent if all is well.
+    pub(crate) trouble: Option<String>,
+    /// The purposes of permissions that the person did not grant.
+    pub(crate) declined: Vec<String>,
+    pub(crate) connected: When,
+    pub(crate) refreshed: When,
+    pub(crate) refresh_failed: Option<(When, String)>,
+    pub(crate) next_refresh: Option<When>,
+    /// The time at which the provider's permission ends, if that is known.
+    pub(crate) ends: Option<When>,
+    /// The address that connects it again; absent for those who may not.
+    pub(crate) again: Option<String>,
+    /// The address that refreshes it now; absent if that needs the person.
+    pub(crate) refresh: Option<String>,
+}
+
+impl Account {
+    pub(super) fn of(
+        row: &TokenHealth,
+        state: &AppState,
+        visitor: &Visitor,
+        may_change: bool,
+        now: DateTime<Utc>,
+    ) -> Self {
+        let is_active = row.status == AccountStatus::Active;
+        let soon = row.deadline.filter(|_| is_active).map(|time| When::of(time, now));
+        let provider = words::of_name(&row.provider.0);
+        let trouble = match (&row.status_reason, &soon) {
+            (reason, _) if !is_active => {
+                let reason = reason.clone().unwrap_or_else(|| format!("{provider} no longer lets us in."));
+                Some(format!("{reason} Posts wait until you connect it again."))
+            }
+            (_, Some(soon)) => Some(format!("The connection ends {}, unless you connect again.", soon.words)),
+            _ => row.subscribe_error.clone().map(|error| format!("{provider} does not tell us of news yet: {error}")),
+        };
+        Self {
+            name: row.name.clone(),
+            platform: words::of_name(&row.platform.0),
+            look: match soon {
+                Some(_) => Look::of_tone(Tone::Warn, "Ends soon"),
+                None => words::account_status(row.status),
+            },
+            trouble,
+            declined: declined(row, state),
+            connected: When::of(row.account_created_at, now),
+            refreshed: When::of(row.refreshed_at, now),
+            refresh_failed: row
+                .refresh_failed_at
+                .zip(row.refresh_error.clone())
+                .map(|(time, error)| (When::of(time, now), error)),
+            next_refresh: row.next_refresh_at.map(|time| When::of(time, now)),
+            ends: row.data_access_expires_at.or(row.expires_at).map(|time| When::of(time, now)),
+            again: may_change.then(|| begin_address(visitor, &row.provider.0, Some(row.account_id))),
+            refresh: (may_change && is_active)
+                .then(|| visitor.to(&format!("{}/{}/refresh", super::PATH, row.account_id))),
+        }
+    }
+}
+
+fn declined(row: &TokenHealth, state: &AppState) -> Vec<String> {
+    let known = row.provider.known().ok();
+    let connector: Option<&dyn Connector> = known.and_then(|known| state.services.providers.connector(known).ok());
+    let Some(connector) = connector else { return Vec::new() };
+    let missing = connector.scopes().into_iter().filter(|scope| row.scopes.iter().all(|granted| granted != scope));
+    missing.map(|scope| connector.purpose_of(scope).unwrap_or(scope).to_owned()).collect()
+}
