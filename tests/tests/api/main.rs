@@ -5,6 +5,7 @@
 mod accounts;
 mod bodies;
 mod browsers;
+mod hooks;
 mod idempotency;
 mod input;
 mod keys;
@@ -31,6 +32,8 @@ const OPEN: &[&str] = &[
     "get_health_redis",
     "get_health_workers",
     "callback_facebook",
+    "report_deauthorization",
+    "report_data_deletion",
     "register",
     "verify_email",
     "login",
