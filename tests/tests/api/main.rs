@@ -13,6 +13,7 @@ mod limits;
 mod names;
 mod providers;
 mod routes;
+mod service_keys;
 mod strange;
 
 use std::io::Cursor;
