@@ -3,5 +3,6 @@
 pub mod figures;
 pub mod ledger;
 pub mod parked;
+mod plans;
 pub mod queues;
 pub mod stats;

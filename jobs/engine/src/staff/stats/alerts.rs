@@ -25,7 +25,7 @@ pub struct Alerts {
     pub parked_accounts: Count,
 }
 
-/// Counts what needs an operator, after `plan_by_index`.
+/// Counts what needs an operator, with plans in order.
 pub(super) async fn count_alerts(tx: &mut Tx) -> Result<Alerts, sqlx::Error> {
     let row = sqlx::query!(
         r#"

@@ -2,13 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
-    Alerts, Depths, Trouble,
-    alerts::count_alerts,
-    health::check_queues,
-    queues::{count_depths, plan_by_index},
+use super::{Alerts, Depths, Trouble, alerts::count_alerts, health::check_queues, queues::count_depths};
+use crate::{
+    Tx,
+    staff::plans::{self, Plans},
 };
-use crate::Tx;
 
 /// The state of the engine at a glance.
 #[derive(Debug, Clone)]
@@ -26,7 +24,7 @@ pub struct Board {
 /// Reads the state of the engine in five statements, however many jobs and queues there are. A queue
 /// that stands still takes one more. Needs the system scope.
 pub async fn read_board(tx: &mut Tx) -> Result<Board, sqlx::Error> {
-    plan_by_index(tx).await?;
+    plans::choose(tx, Plans::InOrder).await?;
     let depths = count_depths(tx).await?;
     let alerts = count_alerts(tx).await?;
     let (late_queues, oldest_due) = check_queues(tx).await?;

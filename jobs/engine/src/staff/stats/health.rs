@@ -5,8 +5,12 @@ use std::{
     time::Duration,
 };
 
-use super::{due::find_due, queues::plan_by_index};
-use crate::{Tx, dispatch::QueueLimits};
+use super::due::find_due;
+use crate::{
+    Tx,
+    dispatch::QueueLimits,
+    staff::plans::{self, Plans},
+};
 
 /// The time that work may wait while slots are free and no job of the queue starts. Also the time
 /// that due work may wait to be promoted.
@@ -52,12 +56,12 @@ impl Signs {
 
 /// Finds the queues whose work is not consumed.
 pub async fn find_troubles(tx: &mut Tx) -> Result<Vec<(String, Trouble)>, sqlx::Error> {
-    plan_by_index(tx).await?;
+    plans::choose(tx, Plans::InOrder).await?;
     Ok(check_queues(tx).await?.0)
 }
 
 /// Finds the queues whose work is not consumed, and the time that the oldest due job of each queue
-/// has waited, after [`plan_by_index`].
+/// has waited, with plans in order.
 pub(super) async fn check_queues(
     tx: &mut Tx,
 ) -> Result<(Vec<(String, Trouble)>, BTreeMap<String, Duration>), sqlx::Error> {

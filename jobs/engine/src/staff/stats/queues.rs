@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::MAX_COUNT;
-use crate::{JobState, Tx};
+use crate::{
+    JobState, Tx,
+    staff::plans::{self, Plans},
+};
 
 /// The age up to which a finished job counts as lately.
 const LATELY_SECONDS: f64 = 3600.0;
@@ -27,25 +30,11 @@ pub type Depths = BTreeMap<(String, JobState), Count>;
 /// each queue. Scheduled, retryable and suspended jobs are counted up to [`MAX_COUNT`] of each
 /// state over all queues.
 pub async fn depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
-    plan_by_index(tx).await?;
+    plans::choose(tx, Plans::InOrder).await?;
     count_depths(tx).await
 }
 
-/// Turns off plans that read a whole table. Rows change state all the time, so the statistics are
-/// often stale and would suggest such plans.
-pub(super) async fn plan_by_index(tx: &mut Tx) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        "
-        select count(set_config(name, 'off', true)) as settings
-        from (values ('enable_seqscan'), ('jit')) as setting (name)
-        "
-    )
-    .fetch_one(&mut **tx)
-    .await?;
-    Ok(())
-}
-
-/// Counts as [`depths`], after [`plan_by_index`].
+/// Counts as [`depths`], with plans in order.
 pub(super) async fn count_depths(tx: &mut Tx) -> Result<Depths, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
@@ -104,6 +93,7 @@ pub struct Finished {
 
 /// Counts jobs that ended within the last hour.
 pub async fn finished_lately(tx: &mut Tx) -> Result<Finished, sqlx::Error> {
+    plans::choose(tx, Plans::ByRange).await?;
     let row = sqlx::query!(
         r#"
         select count(*) filter (where state = 'completed') as "completed!",

@@ -1,7 +1,11 @@
 //! The counts of one tenant's jobs.
 
-use super::{Count, MAX_COUNT, queues::plan_by_index};
-use crate::{JobState, Tx, ids::TenantId};
+use super::{Count, MAX_COUNT};
+use crate::{
+    JobState, Tx,
+    ids::TenantId,
+    staff::plans::{self, Plans},
+};
 
 /// The age up to which a finished job of a tenant is counted.
 const LATELY_SECONDS: f64 = 3600.0;
@@ -9,7 +13,7 @@ const LATELY_SECONDS: f64 = 3600.0;
 /// Counts the jobs of a tenant by state: unfinished ones up to [`MAX_COUNT`], the newest first, and
 /// those that ended within the last hour.
 pub async fn tenant_counts(tx: &mut Tx, tenant_id: TenantId) -> Result<Vec<(JobState, Count)>, sqlx::Error> {
-    plan_by_index(tx).await?;
+    plans::choose(tx, Plans::ByRange).await?;
     let rows = sqlx::query!(
         r#"
         select state as "state!: JobState", count(*) as "count!", sum(count(*)) over (partition by is_finished) <= $2::bigint as "is_exact!"
