@@ -173,7 +173,7 @@ async fn key_refused(
     let key = store::get_refused_key(tx, tenant_id, id).await?;
     let words = key.map(|key| EmailTemplate::KeyRefused {
         tenant: one_line(&key.tenant),
-        service: key.service.label(),
+        service: key.service.label().to_owned(),
         reason: one_line(&key.reason),
         url: format!("{}/workspace/keys?workspace={tenant_id}", services.public_url()),
     });

@@ -32,7 +32,7 @@ pub(super) enum EmailTemplate {
     #[template(path = "mail/account_needs_attention.txt")]
     AccountNeedsAttention { tenant: String, account: String, platform: String, reason: String },
     #[template(path = "mail/key_refused.txt")]
-    KeyRefused { tenant: String, service: &'static str, reason: String, url: String },
+    KeyRefused { tenant: String, service: String, reason: String, url: String },
     #[template(path = "mail/connection_ending.txt")]
     ConnectionEnding { tenant: String, accounts: String, platform: String, until: String },
     #[template(path = "mail/post.txt")]

@@ -39,6 +39,7 @@ impl Config {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "every provider has this signature")]
 fn set_up(config: &ProvidersConfig, _redirect_uri: String) -> anyhow::Result<Option<Integration>> {
     let base = config.publer.publer_url.as_str().trim_end_matches('/').to_owned();
     let publer = Arc::new(Publer { api: Api::new(LISTING.provider, failure_of), base });

@@ -12,7 +12,7 @@ use poem::{Body, Request, Response, handler};
 use serde_json::{Value, json};
 
 pub(crate) use self::settings::Settings;
-use self::settings::{Key, Scope, Workspace};
+use self::settings::{ApiKey, Scope, Workspace};
 use crate::identity::{json, serve};
 use crate::operation::Operation;
 use crate::params::Params;
@@ -39,6 +39,12 @@ struct Caller<'a> {
     params: &'a Params,
     now: DateTime<Utc>,
     workspace: Option<Workspace>,
+}
+
+impl Caller<'_> {
+    fn workspace(&self) -> Result<&Workspace, Refusal> {
+        self.workspace.as_ref().ok_or_else(|| Refusal::forbidden("Publer-Workspace-Id header is missing"))
+    }
 }
 
 /// A failed call: its status and its text.
@@ -107,8 +113,9 @@ type Handle = fn(&mut World, &Caller<'_>) -> Reply;
 fn answer(incoming: &Incoming, params: &Params, scope: Option<Scope>, handle: Handle) -> Response {
     let mut world = incoming.world.lock();
     let now = world.now();
-    let Some(key) = key_of(&world.publer.settings, &incoming.headers) else {
-        return refused(&Refusal(StatusCode::UNAUTHORIZED, "You need to sign in or sign up before continuing.".into()));
+    let key = match key_of(&world.publer.settings, &incoming.headers) {
+        Ok(key) => key,
+        Err(refusal) => return refused(&refusal),
     };
     let (limit, left, reset) = count(&mut world.publer, &key.user_id, now);
     let mut response = if left.is_some() {
@@ -130,7 +137,7 @@ fn called(
     world: &mut World,
     incoming: &Incoming,
     params: &Params,
-    key: &Key,
+    key: &ApiKey,
     scope: Option<Scope>,
     handle: Handle,
 ) -> Reply {
@@ -144,9 +151,11 @@ fn called(
 }
 
 /// Returns the key in the header, which has a scheme of its own.
-fn key_of(settings: &Settings, headers: &HeaderMap) -> Option<Key> {
-    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer-API ")?;
-    settings.keys.iter().find(|key| key.key == sent).cloned()
+fn key_of(settings: &Settings, headers: &HeaderMap) -> Result<ApiKey, Refusal> {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let sent = sent.and_then(|sent| sent.strip_prefix("Bearer-API ")).unwrap_or_default();
+    let known = settings.keys.iter().find(|key| key.key == sent);
+    known.cloned().ok_or_else(|| Refusal(StatusCode::UNAUTHORIZED, "You need to sign in before continuing.".to_owned()))
 }
 
 /// Counts a request. Returns the limit, what is left of it (`None` if it is over), and the end of
@@ -162,9 +171,12 @@ fn count(publer: &mut Publer, user_id: &str, now: DateTime<Utc>) -> (u32, Option
     (limit, limit.checked_sub(window.2), window.1 + WINDOW)
 }
 
-fn workspace_of(world: &World, incoming: &Incoming, key: &Key) -> Result<Workspace, Refusal> {
+fn workspace_of(world: &World, incoming: &Incoming, key: &ApiKey) -> Result<Workspace, Refusal> {
     let id = incoming.headers.get("publer-workspace-id").and_then(|value| value.to_str().ok());
-    let id = id.ok_or_else(|| Refusal::forbidden("Publer-Workspace-Id header is missing"))?;
+    let id = id.unwrap_or_default();
+    if id.is_empty() {
+        return Err(Refusal::forbidden("Publer-Workspace-Id header is missing"));
+    }
     let all = &world.publer.settings.workspaces;
     let own = all.iter().find(|one| one.id == id && one.members.contains(&key.user_id));
     own.cloned().ok_or_else(|| Refusal::forbidden("You do not have access to this workspace"))
@@ -174,18 +186,14 @@ fn refused(Refusal(status, words): &Refusal) -> Response {
     json(*status, &json!({"errors": [words]}))
 }
 
-fn caller_key(world: &World, caller: &Caller<'_>) -> Key {
-    key_of(&world.publer.settings, &caller.incoming.headers).expect("the key was checked")
-}
-
 fn user(world: &mut World, caller: &Caller<'_>) -> Reply {
-    let Key { user_id, .. } = caller_key(world, caller);
+    let ApiKey { user_id, .. } = key_of(&world.publer.settings, &caller.incoming.headers)?;
     let email = format!("{user_id}@example.com");
     Ok((StatusCode::OK, json!({"id": user_id, "email": email, "name": "Ada Rossi", "first_name": "Ada"})))
 }
 
 fn workspaces(world: &mut World, caller: &Caller<'_>) -> Reply {
-    let user_id = caller_key(world, caller).user_id;
+    let user_id = key_of(&world.publer.settings, &caller.incoming.headers)?.user_id;
     let own = world.publer.settings.workspaces.iter().filter(|one| one.members.contains(&user_id));
     let shown = own.map(|one| {
         let owner = json!({"id": one.members.first()});
@@ -195,8 +203,8 @@ fn workspaces(world: &mut World, caller: &Caller<'_>) -> Reply {
 }
 
 fn accounts(_: &mut World, caller: &Caller<'_>) -> Reply {
-    let accounts = caller.workspace.iter().flat_map(|workspace| &workspace.accounts);
-    Ok((StatusCode::OK, accounts.map(|account| json!(account)).collect()))
+    let accounts = &caller.workspace()?.accounts;
+    Ok((StatusCode::OK, accounts.iter().map(|account| json!(account)).collect()))
 }
 
 /// Returns a new id of 24 hexadecimal digits.

@@ -57,7 +57,7 @@ pub(super) fn begin(world: &mut World, caller: &Caller<'_>, is_import: bool, pay
     let id = new_id();
     publer.jobs.push(Job {
         id: id.clone(),
-        workspace_id: caller.workspace.as_ref().map(|workspace| workspace.id.clone()).unwrap_or_default(),
+        workspace_id: caller.workspace()?.id.clone(),
         is_import,
         complete_at: caller.now + TimeDelta::seconds(publer.settings.job_lag_seconds.into()),
         payload,
@@ -78,9 +78,9 @@ pub(super) fn end(world: &World, now: DateTime<Utc>) -> DateTime<Utc> {
 /// Shows a job.
 pub(super) fn status(world: &mut World, caller: &Caller<'_>) -> Reply {
     let id = caller.incoming.segments().last().copied().unwrap_or_default();
-    let workspace_id = caller.workspace.as_ref().map(|workspace| workspace.id.as_str());
+    let workspace_id = &caller.workspace()?.id;
     let is_wrapped = world.publer.settings.wrapped_replies;
-    let found = world.publer.jobs.iter().find(|job| job.id == id && Some(job.workspace_id.as_str()) == workspace_id);
+    let found = world.publer.jobs.iter().find(|job| job.id == id && job.workspace_id == *workspace_id);
     let job = found.ok_or_else(|| Refusal::missing("Job"))?;
     let is_working = job.is_working(caller.now);
     let status = if is_working { "working" } else { "complete" };

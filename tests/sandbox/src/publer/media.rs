@@ -25,12 +25,12 @@ impl Medium {
     }
 }
 
-fn add(world: &mut World, caller: &Caller<'_>, name: &str) -> Value {
-    let workspace_id = caller.workspace.as_ref().map(|workspace| workspace.id.clone()).unwrap_or_default();
+fn add(world: &mut World, caller: &Caller<'_>, name: &str) -> Result<Value, Refusal> {
+    let workspace_id = caller.workspace()?.id.clone();
     let medium = Medium { id: new_id(), workspace_id, name: name.to_owned() };
     let shown = medium.shown();
     world.publer.media.push(medium);
-    shown
+    Ok(shown)
 }
 
 /// Lists media. Both filters are required.
@@ -39,18 +39,18 @@ pub(super) fn list(world: &mut World, caller: &Caller<'_>) -> Reply {
     if !has("types[]") || !has("used[]") {
         return Err(Refusal::invalid("types and used are required"));
     }
-    let workspace_id = caller.workspace.as_ref().map(|workspace| workspace.id.as_str());
-    let own = world.publer.media.iter().filter(|medium| Some(medium.workspace_id.as_str()) == workspace_id);
+    let workspace_id = &caller.workspace()?.id;
+    let own = world.publer.media.iter().filter(|medium| medium.workspace_id == *workspace_id);
     let media: Vec<Value> = own.map(Medium::shown).collect();
     Ok((StatusCode::OK, json!({"total": media.len(), "media": media})))
 }
 
 /// Takes an uploaded file.
 pub(super) fn upload(world: &mut World, caller: &Caller<'_>) -> Reply {
-    if caller.params.file("file").is_none_or(|file| file.is_empty()) {
+    if caller.params.file("file").is_none_or(bytes::Bytes::is_empty) {
         return Err(Refusal::invalid("file is required"));
     }
-    Ok((StatusCode::OK, add(world, caller, "upload")))
+    Ok((StatusCode::OK, add(world, caller, "upload")?))
 }
 
 /// Imports media from addresses, in one job at a time.
@@ -66,7 +66,7 @@ pub(super) fn import(world: &mut World, caller: &Caller<'_>) -> Reply {
         let name = medium["name"].as_str().unwrap_or("import");
         let is_address = medium["url"].as_str().is_some_and(|url| url.starts_with("https://"));
         imported.push(if is_address {
-            add(world, caller, name)
+            add(world, caller, name)?
         } else {
             json!({"id": null, "name": name, "error": "The URL cannot be downloaded"})
         });

@@ -73,9 +73,7 @@ pub(super) fn schedule(world: &mut World, caller: &Caller<'_>) -> Reply {
         return Err(Refusal::invalid("state is not included in the list"));
     }
     let is_now = caller.incoming.segments().last() == Some(&"publish");
-    let Some(workspace) = caller.workspace.clone() else {
-        return Err(Refusal::forbidden("Publer-Workspace-Id header is missing"));
-    };
+    let workspace = caller.workspace()?.clone();
     let mut failures = Vec::new();
     for post in &bulk.posts {
         for target in &post.accounts {
@@ -152,10 +150,10 @@ pub(super) fn list(world: &mut World, caller: &Caller<'_>) -> Reply {
         return Err(Refusal::invalid("from and to go together"));
     }
     let (states, accounts) = (values(caller, "state[]"), values(caller, "account_ids[]"));
-    let workspace_id = caller.workspace.as_ref().map(|workspace| workspace.id.as_str());
+    let workspace_id = &caller.workspace()?.id;
     let is_wanted = |post: &&Post| {
         let is_in_time = |time: DateTime<Utc>| from.is_none_or(|from| from <= time) && to.is_none_or(|to| time <= to);
-        Some(post.workspace_id.as_str()) == workspace_id
+        post.workspace_id == *workspace_id
             && post.visible_from <= caller.now
             && (states.is_empty() || states.contains(&post.state.as_str()))
             && (accounts.is_empty() || accounts.contains(&post.account_id.as_str()))
@@ -174,17 +172,14 @@ pub(super) fn list(world: &mut World, caller: &Caller<'_>) -> Reply {
     ))
 }
 
-fn own<'a>(posts: &'a mut [Post], caller: &Caller<'_>, id: &str) -> Option<&'a mut Post> {
-    let workspace_id = caller.workspace.as_ref().map(|workspace| workspace.id.as_str());
-    posts.iter_mut().find(|post| post.id == id && Some(post.workspace_id.as_str()) == workspace_id)
-}
-
 /// Changes the text of a post. Its time cannot be changed.
 pub(super) fn change(world: &mut World, caller: &Caller<'_>) -> Reply {
     let body: Value = serde_json::from_slice(&caller.incoming.body).unwrap_or_default();
     let text = body["post"]["text"].as_str().ok_or_else(|| Refusal::invalid("post is required"))?;
     let id = caller.incoming.segments().last().copied().unwrap_or_default();
-    let post = own(&mut world.publer.posts, caller, id).ok_or_else(|| Refusal::missing("Post"))?;
+    let workspace_id = &caller.workspace()?.id;
+    let found = world.publer.posts.iter_mut().find(|post| post.id == id && post.workspace_id == *workspace_id);
+    let post = found.ok_or_else(|| Refusal::missing("Post"))?;
     text.clone_into(&mut post.text);
     Ok((StatusCode::OK, post.shown()))
 }
@@ -192,7 +187,10 @@ pub(super) fn change(world: &mut World, caller: &Caller<'_>) -> Reply {
 /// Deletes posts by their ids in the query.
 pub(super) fn delete(world: &mut World, caller: &Caller<'_>) -> Reply {
     let ids: Vec<String> = values(caller, "post_ids[]").into_iter().map(str::to_owned).collect();
-    let deleted: Vec<&String> = ids.iter().filter(|id| own(&mut world.publer.posts, caller, id).is_some()).collect();
+    let workspace_id = &caller.workspace()?.id;
+    let is_own =
+        |id: &&String| world.publer.posts.iter().any(|post| post.id == **id && post.workspace_id == *workspace_id);
+    let deleted: Vec<&String> = ids.iter().filter(is_own).collect();
     world.publer.posts.retain(|post| !deleted.contains(&&post.id));
     Ok((StatusCode::OK, json!({"deleted_ids": deleted})))
 }

@@ -16,7 +16,7 @@ pub(super) enum Scope {
 /// A key of a user.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Key {
+pub(super) struct ApiKey {
     pub(super) key: String,
     pub(super) user_id: String,
     #[serde(default = "all_scopes")]
@@ -56,7 +56,7 @@ pub(super) struct Account {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Settings {
-    pub(super) keys: Vec<Key>,
+    pub(super) keys: Vec<ApiKey>,
     pub(super) workspaces: Vec<Workspace>,
     /// Replies in the form of the schema, with `success` and `data`, instead of that of the prose.
     pub(super) wrapped_replies: bool,
@@ -87,7 +87,7 @@ impl Default for Settings {
             ],
         };
         Self {
-            keys: vec![Key { key: "publer-sandbox-key".to_owned(), user_id, scopes: all_scopes() }],
+            keys: vec![ApiKey { key: "publer-sandbox-key".to_owned(), user_id, scopes: all_scopes() }],
             workspaces: vec![workspace],
             wrapped_replies: false,
             job_lag_seconds: 0,
