@@ -9,10 +9,12 @@ mod connect_links;
 pub(crate) mod connections;
 mod engine;
 mod health;
+mod hooks;
 mod jobs;
 pub(crate) mod people;
 mod posts;
 mod search;
+mod service_keys;
 mod tenants;
 
 pub(crate) use self::{
@@ -77,6 +79,8 @@ apis! {
     connections::AttemptsApi,
     connect_links::ConnectLinksApi,
     accounts::AccountsApi,
+    hooks::HooksApi,
+    service_keys::ServiceKeysApi,
     assets::AssetsApi,
     calendars::CalendarsApi,
     posts::PostsApi,

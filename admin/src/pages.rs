@@ -2,6 +2,7 @@
 
 mod connect;
 mod connect_links;
+mod deletion;
 mod external_login;
 mod form;
 mod links;
@@ -11,7 +12,10 @@ mod sign_up;
 
 use poem::{Route, get, post};
 
-pub(crate) use self::form::{Sent, ticked};
+pub(crate) use self::{
+    deletion::deletion_url,
+    form::{Sent, ticked},
+};
 use crate::console;
 
 /// Adds the pages.
@@ -21,6 +25,7 @@ pub(crate) fn add_to(route: Route) -> Route {
         .at("/connect/:ticket", get(connect::show).post(connect::submit))
         .at("/connect/link/:secret", get(connect_links::show).post(connect_links::submit))
         .at("/connect/done/:id", get(connect_links::show_done).post(connect_links::choose))
+        .at("/data-deletion/:code", get(deletion::show))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-in/code", get(second_step::show).post(second_step::submit))
         .at("/sign-in/:provider", get(external_login::begin))

@@ -14,10 +14,15 @@ mod choose;
 mod config;
 mod connect;
 mod connect_links;
+mod connect_workspace;
+mod deauthorize;
+mod disconnect;
+mod disconnect_account;
 mod exchange_oauth_code;
 mod flow;
 mod login;
 mod need_person;
+mod prune_connections;
 mod refresh;
 mod refresh_token;
 mod refresh_tokens;
@@ -34,12 +39,17 @@ pub use check_tokens::CheckTokens;
 pub use choose::{ChooseError, choose};
 pub use config::{ConnectionsConfig, SharedAccounts};
 pub use connect_links::{find_link, make_link, open_link, revoke_link};
+pub use connect_workspace::{ConnectWorkspace, end_connections};
+pub use deauthorize::{Deauthorize, deauthorize};
+pub use disconnect::{Waiting, disconnect};
+pub use disconnect_account::DisconnectAccount;
 pub use exchange_oauth_code::ExchangeOauthCode;
 pub use flow::{
     Begun, CallbackError, CameBack, OpenError, Opened, accept_code, authorize, begin, end_login, find_ticket,
     open_ticket,
 };
 pub use login::CHOOSE_WITHIN;
+pub use prune_connections::PruneConnections;
 pub use refresh_token::RefreshToken;
 pub use refresh_tokens::RefreshTokens;
 pub use request_refresh::request_refresh;

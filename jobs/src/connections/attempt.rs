@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::store::{self, AccountRow, AttemptRow, FoundRow};
+use super::store::{self, AccountRow, AccountStatus, AttemptRow, FoundRow};
 use crate::{
     engine::Tx,
     ids::{AccountId, JobId, OauthStateId, TenantId},
@@ -147,7 +147,9 @@ impl Attempt {
         let state = match (row.problem, row.connected_at.is_some()) {
             (Some(problem), _) => AttemptState::Failed(problem),
             (None, true) => {
-                AttemptState::Connected(store::list_accounts_by_id(tx, row.tenant_id, &report.accounts).await?)
+                let mut accounts = store::list_accounts_by_id(tx, row.tenant_id, &report.accounts).await?;
+                accounts.retain(|account| account.status != AccountStatus::Disconnected);
+                AttemptState::Connected(accounts)
             }
             (None, false) if is_back && !is_found => AttemptState::Exchanging,
             (None, false) if row.is_over => AttemptState::Failed(Problem::Expired),

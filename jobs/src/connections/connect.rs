@@ -34,7 +34,7 @@ impl Grant<'_> {
     ) -> Result<(TokenId, Vec<AccountId>), EnqueueError> {
         let token_id = self.store_token(tx, services, token).await?;
         let accounts = self.store_accounts(tx, services, token_id, accounts).await?;
-        self.subscribe(tx, &accounts).await?;
+        self.subscribe(tx, services, &accounts).await?;
         Ok((token_id, accounts))
     }
 
@@ -54,7 +54,7 @@ impl Grant<'_> {
         store::set_scopes(tx, self.tenant_id, token_id, &self.report.granted).await?;
         let accounts = self.store_accounts(tx, services, token_id, found).await?;
         let unsubscribed = store::list_unsubscribed(tx, self.tenant_id, &accounts).await?;
-        self.subscribe(tx, &unsubscribed).await?;
+        self.subscribe(tx, services, &unsubscribed).await?;
         Ok(accounts)
     }
 
@@ -132,9 +132,13 @@ impl Grant<'_> {
         Ok(subjects.into_iter().zip(ids).collect())
     }
 
-    async fn subscribe(&self, tx: &mut Tx, accounts: &[AccountId]) -> Result<(), EnqueueError> {
-        let jobs = accounts.iter().map(|&account_id| NewJob::new(self.tenant_id, &SubscribeAccount { account_id }));
-        tx.enqueue_all(jobs.collect()).await?;
+    /// Enqueues the subscriptions to the events of accounts, if the provider has events.
+    async fn subscribe(&self, tx: &mut Tx, services: &Services, accounts: &[AccountId]) -> Result<(), EnqueueError> {
+        let connector = services.providers.connector(self.provider);
+        if connector.is_ok_and(|connector| connector.event_scope().is_some()) {
+            let jobs = accounts.iter().map(|&account_id| NewJob::new(self.tenant_id, &SubscribeAccount { account_id }));
+            tx.enqueue_all(jobs.collect()).await?;
+        }
         Ok(())
     }
 }

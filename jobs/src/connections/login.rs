@@ -52,6 +52,17 @@ impl Login {
         Grant { tenant_id: self.tenant_id, provider: self.provider, report: &self.report }
     }
 
+    /// Connects all of the accounts, without a question.
+    pub(super) async fn connect(
+        mut self,
+        tx: &mut Tx,
+        services: &Services,
+        token: &Token,
+    ) -> Result<(TokenId, Vec<AccountId>), JobError> {
+        let accounts = std::mem::take(&mut self.accounts);
+        Ok(self.grant().connect(tx, services, token, accounts).await?)
+    }
+
     /// Renews what was connected with a token of the person.
     pub(super) async fn renew(
         mut self,

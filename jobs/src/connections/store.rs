@@ -3,6 +3,8 @@
 mod accounts;
 mod attempts;
 mod connect_links;
+mod deauthorizations;
+mod disconnects;
 mod health;
 mod logins;
 mod refreshes;
@@ -13,6 +15,8 @@ mod tokens;
 pub use accounts::*;
 pub use attempts::*;
 pub use connect_links::*;
+pub use deauthorizations::*;
+pub use disconnects::*;
 pub use health::*;
 pub use logins::*;
 pub use refreshes::*;

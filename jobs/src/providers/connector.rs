@@ -55,6 +55,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Box::pin(async { Ok(()) })
     }
 
+    /// Returns true if the provider has a call that revokes. Otherwise the person has to do it there.
+    fn revokes(&self) -> bool {
+        true
+    }
+
     /// Revokes everything that the person granted us, which ends all tokens of the person for our
     /// app.
     ///

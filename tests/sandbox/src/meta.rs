@@ -107,6 +107,7 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         Operation::LoginDialog
         | Operation::LoginDecision
         | Operation::ChatCompletion
+        | Operation::ListModels
         | Operation::GoogleDialog
         | Operation::GoogleToken
         | Operation::GoogleUser
@@ -116,6 +117,17 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         | Operation::GithubEmails
         | Operation::DriveToken
         | Operation::DriveUser
+        | Operation::PublerUser
+        | Operation::PublerWorkspaces
+        | Operation::PublerAccounts
+        | Operation::PublerPosts
+        | Operation::PublerSchedule
+        | Operation::PublerChangePost
+        | Operation::PublerDeletePosts
+        | Operation::PublerJob
+        | Operation::PublerMedia
+        | Operation::PublerUpload
+        | Operation::PublerImport
         | Operation::Unknown => Err(GraphError::unknown_path(&call.path.join("/"))),
     }
 }

@@ -30,6 +30,7 @@ pub(crate) const SIGNED_IN: &[&str] = &[
     "/me/second-factor",
     "/workspace",
     "/accounts",
+    "/workspace/keys",
     "/jobs",
     "/search",
     "/search?q=nothing",
@@ -137,6 +138,7 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
         ("jobs-of-one", format!("/jobs?workspace={tenant}")),
         ("accounts-of-one", format!("/accounts?workspace={tenant}")),
         ("tenant", format!("/tenants/{tenant}")),
+        ("own-keys", format!("/workspace/keys?workspace={tenant}")),
     ];
     let named = |path: &'static str| (path, path.to_owned());
     let groups = [

@@ -81,6 +81,36 @@ async fn publish(bench: &Bench, account: AccountId, asset: Option<AssetId>) -> J
     bench.post("Pizza", account, asset).await
 }
 
+/// Makes a row of the tenant `$1` in each table that nothing else fills.
+const ROWS: &[&str] = &[
+    "insert into users (id, email) values ($1, $1 || '@example.com')",
+    "insert into tenant_users (tenant_id, user_id, role) values ($1, $1, 'owner')",
+    "update users set current_tenant_id = $1 where id = $1",
+    "insert into invitations (id, tenant_id, email, role, expires_at) values ($1, $1, 'new@example.com', 'admin', now())",
+    "insert into api_keys (id, tenant_id, name, prefix, secret_sha256, permissions)
+     values ($1, $1, 'a key', 'lk_', decode(md5($1::text), 'hex'), '{*}')",
+    "insert into tenant_settings (tenant_id, logo_asset_id)
+     select $1, id from brand_assets where tenant_id = $1 and source_asset_id is null",
+    "insert into content_calendar (id, tenant_id, month, brief, post_count, state)
+     values ($1, $1, '2027-01-01', '', 1, 'ready')",
+    "insert into token_refresh_history (id, tenant_id, token_id, outcome)
+     select $1, $1, id, 'refreshed' from oauth_tokens where tenant_id = $1 limit 1",
+    "insert into found_accounts (id, tenant_id, state_id, platform, remote_id, name)
+     select $1, $1, id, 'facebook', '1', 'x' from oauth_state where tenant_id = $1 limit 1",
+    "insert into connect_links (id, tenant_id, provider, secret_sha256, expires_at)
+     values ($1, $1, 'facebook', decode(md5($1::text), 'hex'), now())",
+    "insert into service_keys (id, tenant_id, service, secret, last_four) values ($1, $1, 'openai', 'x', '')",
+    "insert into job_attempts (tenant_id, job_id, attempt, outcome) values ($1, $1, 1, 'lost')",
+    "insert into job_events (tenant_id, job_id, seq, attempt, level, message)
+     select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
+    "insert into jobs_to_index (tenant_id, created_at, job_id) values ($1, now(), $1)",
+    "insert into job_words (tenant_id, word, created_at, job_id) values ($1, 'x', now(), $1)",
+    "insert into parked_accounts (tenant_id, account_id, until, reason) values ($1, $1, now(), '{}')",
+    "insert into resting_lanes (queue, tenant_id, lane, until) values ('media', $1, $1, now())",
+    "insert into idempotency_keys (tenant_id, caller_id, key_sha256, id, request_sha256, locked_until)
+     values ($1, $1, 'x', $1, 'x', now())",
+];
+
 /// Makes a tenant with a row in every table, and with ended and unfinished jobs.
 async fn fill(bench: &Bench) {
     let account = bench.connect_page().await;
@@ -93,35 +123,20 @@ async fn fill(bench: &Bench) {
     let later = NewJob::new(bench.tenant_id, &Noop::default()).at("2099-01-01T00:00:00Z".parse().unwrap());
     tx.enqueue_all(vec![later; 1_001]).await.unwrap();
     tx.commit().await.unwrap();
-    for sql in [
-        "insert into users (id, email) values ($1, $1 || '@example.com')",
-        "insert into tenant_users (tenant_id, user_id, role) values ($1, $1, 'owner')",
-        "update users set current_tenant_id = $1 where id = $1",
-        "insert into invitations (id, tenant_id, email, role, expires_at) values ($1, $1, 'new@example.com', 'admin', now())",
-        "insert into api_keys (id, tenant_id, name, prefix, secret_sha256, permissions)
-         values ($1, $1, 'a key', 'lk_', decode(md5($1::text), 'hex'), '{*}')",
-        "insert into tenant_settings (tenant_id, logo_asset_id)
-         select $1, id from brand_assets where tenant_id = $1 and source_asset_id is null",
-        "insert into content_calendar (id, tenant_id, month, brief, post_count, state)
-         values ($1, $1, '2027-01-01', '', 1, 'ready')",
-        "insert into token_refresh_history (id, tenant_id, token_id, outcome)
-         select $1, $1, id, 'refreshed' from oauth_tokens where tenant_id = $1 limit 1",
-        "insert into found_accounts (id, tenant_id, state_id, platform, remote_id, name)
-         select $1, $1, id, 'facebook', '1', 'x' from oauth_state where tenant_id = $1 limit 1",
-        "insert into connect_links (id, tenant_id, provider, secret_sha256, expires_at)
-         values ($1, $1, 'facebook', decode(md5($1::text), 'hex'), now())",
-        "insert into job_attempts (tenant_id, job_id, attempt, outcome) values ($1, $1, 1, 'lost')",
-        "insert into job_events (tenant_id, job_id, seq, attempt, level, message)
-         select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
-        "insert into jobs_to_index (tenant_id, created_at, job_id) values ($1, now(), $1)",
-        "insert into job_words (tenant_id, word, created_at, job_id) values ($1, 'x', now(), $1)",
-        "insert into parked_accounts (tenant_id, account_id, until, reason) values ($1, $1, now(), '{}')",
-        "insert into resting_lanes (queue, tenant_id, lane, until) values ('media', $1, $1, now())",
-        "insert into idempotency_keys (tenant_id, caller_id, key_sha256, id, request_sha256, locked_until)
-         values ($1, $1, 'x', $1, 'x', now())",
-    ] {
+    for sql in ROWS {
         bench.execute(sql, bench.tenant_id.0).await;
     }
+    let place = connections::store::revocation_place(bench.tenant_id, bench.tenant_id.0);
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    sqlx::query(
+        "insert into revocations (id, tenant_id, provider, subject_id, access_token) values ($1, $1, 'facebook', 'x', $2)",
+    )
+    .bind(bench.tenant_id.0)
+    .bind(bench.engine.services.keyring.encrypt(place, &"dead".into()))
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
     let entry = Entry {
         tenant_id: bench.tenant_id,
         action: "x".to_owned(),
