@@ -8,10 +8,12 @@ mod calendars;
 pub(crate) mod connections;
 mod engine;
 mod health;
+mod hooks;
 mod jobs;
 pub(crate) mod people;
 mod posts;
 mod search;
+mod service_keys;
 mod tenants;
 
 pub(crate) use self::{
@@ -74,6 +76,8 @@ apis! {
     tenants::TenantsApi,
     connections::ConnectionsApi,
     accounts::AccountsApi,
+    hooks::HooksApi,
+    service_keys::ServiceKeysApi,
     assets::AssetsApi,
     calendars::CalendarsApi,
     posts::PostsApi,

@@ -21,6 +21,7 @@ mod pages;
 mod parts;
 mod search;
 mod second_factor;
+mod service_keys;
 mod tenants;
 mod theme;
 mod ui_parts;

@@ -207,6 +207,10 @@ impl ApiError {
         Self::conflict(ErrorCode::LastOwner, detail)
     }
 
+    pub(crate) fn disconnected() -> Self {
+        Self::conflict(ErrorCode::Disconnected, "The account is disconnected: connect it again first.")
+    }
+
     pub(crate) fn not_configured(what: &str, setting: &str) -> Self {
         Self::conflict(
             ErrorCode::NotConfigured,

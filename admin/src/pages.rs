@@ -1,6 +1,7 @@
 //! The few pages that browsers see: signing up and in, and what links in mails lead to.
 
 mod connect;
+mod deletion;
 mod external_login;
 mod form;
 mod links;
@@ -10,7 +11,7 @@ mod sign_up;
 
 use poem::{Route, get, post};
 
-pub(crate) use self::form::Sent;
+pub(crate) use self::{deletion::deletion_url, form::Sent};
 use crate::console;
 
 /// Adds the pages.
@@ -18,6 +19,7 @@ pub(crate) fn add_to(route: Route) -> Route {
     route
         .at("/home", get(console::land))
         .at("/connect/:ticket", get(connect::show).post(connect::submit))
+        .at("/data-deletion/:code", get(deletion::show))
         .at("/sign-in", get(sign_in::show).post(sign_in::submit))
         .at("/sign-in/code", get(second_step::show).post(second_step::submit))
         .at("/sign-in/:provider", get(external_login::begin))

@@ -7,10 +7,15 @@
 
 mod check_token;
 mod check_tokens;
+mod connect_workspace;
 mod connection;
+mod deauthorize;
+mod disconnect;
+mod disconnect_account;
 mod exchange_oauth_code;
 mod flow;
 mod need_person;
+mod prune_connections;
 mod refresh;
 mod refresh_token;
 mod refresh_tokens;
@@ -22,8 +27,13 @@ use need_person::{mark_dead, need_person};
 
 pub use check_token::CheckToken;
 pub use check_tokens::CheckTokens;
+pub use connect_workspace::{ConnectWorkspace, end_connections};
+pub use deauthorize::{Deauthorize, deauthorize};
+pub use disconnect::{Waiting, disconnect};
+pub use disconnect_account::DisconnectAccount;
 pub use exchange_oauth_code::ExchangeOauthCode;
 pub use flow::{CallbackError, CameBack, OpenError, Opened, accept_code, authorize, begin, find_ticket, open_ticket};
+pub use prune_connections::PruneConnections;
 pub use refresh_token::RefreshToken;
 pub use refresh_tokens::RefreshTokens;
 pub use request_refresh::request_refresh;

@@ -24,6 +24,7 @@ pub mod providers;
 pub mod queues;
 pub mod search;
 pub mod secrets;
+pub mod service_keys;
 pub mod services;
 pub mod signer;
 pub mod telemetry;

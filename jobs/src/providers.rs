@@ -17,13 +17,16 @@ mod meta;
 mod not_offered;
 mod oauth;
 mod provider;
+mod publer;
 mod publisher;
 mod redact;
+mod report;
 #[cfg(any(test, feature = "testing"))]
 pub mod sandbox_drive;
 mod sign_in;
 mod storable;
 mod wait;
+mod workspaces;
 
 pub use self::{
     authorization_request::AuthorizationRequest,
@@ -35,7 +38,9 @@ pub use self::{
     oauth::{AppCredentials, OauthApp, OauthClient, Token},
     provider::{Provider, StoredProvider},
     publisher::{Pictures, Publisher, Reading, RemoteAccount, Shown, ShownPost},
+    report::{Report, ReportError, Reports},
     sign_in::{Profile, SignIn},
+    workspaces::{Workspace, Workspaces},
 };
 
 #[cfg(test)]

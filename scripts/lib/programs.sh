@@ -47,6 +47,7 @@ sandbox_environment() {
   set_default META_DIALOG_URL "$SANDBOX_URL/$1/facebook"
   set_default META_GRAPH_VERSION v25.0
   set_default OPENAI_API_KEY sk-sandbox
+  set_default PUBLER_URL "$SANDBOX_URL/$1/publer"
   set_default OPENAI_BASE_URL "$SANDBOX_URL/$1/openai/v1"
   set_default GPT_TEXT_MODEL gpt-4o
   set_default GOOGLE_CLIENT_ID google-sandbox-app

@@ -22,6 +22,11 @@ const WITHOUT_TENANT: &[(&str, SeenBy, &str)] = &[
     ("job_figures", SeenBy::System, "counts the jobs of all tenants together"),
     ("throttles", SeenBy::System, "counts callers before they are authenticated"),
     ("refresh_slots", SeenBy::System, "limits refreshes at a provider, whatever tenants they are for"),
+    (
+        "deauthorizations",
+        SeenBy::System,
+        "a person who removed Linecook may have connected accounts in several tenants",
+    ),
     ("taken_remotes", SeenBy::System, "a post belongs to one call, also if tenants share the account"),
 ];
 

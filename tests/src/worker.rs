@@ -34,6 +34,7 @@ pub(crate) fn command(program: &str, sandbox: &Sandbox) -> Command {
         .env("META_GRAPH_URL", config.providers.meta.meta_graph_url.as_str())
         .env("META_DIALOG_URL", config.providers.meta.meta_dialog_url.as_str())
         .env("OPENAI_API_KEY", "sk-sandbox")
+        .env("PUBLER_URL", config.providers.publer.publer_url.as_str())
         .env("OPENAI_BASE_URL", config.ai.openai_base_url.as_str())
         .env("SMTP_URL", setting("MAIL_SERVER_URL"))
         .env("MAIL_FROM", "linecook@example.com")

@@ -3,14 +3,18 @@
 use chrono::{DateTime, Utc};
 use jobs::{
     connections::{
-        self,
-        store::{self, AccountRow, TokenHealth},
+        self, Waiting,
+        store::{self, AccountRow, AccountStatus, TokenHealth},
     },
     engine::{Scope, Tx},
     ids::AccountId,
     providers::Connector,
 };
-use poem_openapi::{Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Path, Query},
+    payload::Json,
+};
 use uuid::Uuid;
 
 use crate::{
@@ -30,9 +34,9 @@ pub(crate) struct AccountView {
     /// The account's id at the provider.
     remote_id: String,
     name: String,
-    /// `active`, or `needs_reauth` when its user has to connect it again.
+    /// `active`, `needs_reauth` when its user has to connect it again, or `disconnected`.
     status: String,
-    /// The reason for the status.
+    /// The reason for the status, or what a disconnect left to do.
     status_reason: Option<String>,
     /// The id of the user's token that the account depends on, for `refresh_token` jobs.
     user_token_id: Uuid,
@@ -71,9 +75,9 @@ pub(crate) struct AccountList {
 #[derive(Debug, Object)]
 pub(crate) struct TokenHealthView {
     account_id: Uuid,
-    /// `active`, or `needs_reauth` when its user has to connect it again.
+    /// `active`, `needs_reauth` when its user has to connect it again, or `disconnected`.
     status: String,
-    /// The reason for the status.
+    /// The reason for the status, or what a disconnect left to do.
     status_reason: Option<String>,
     /// The time at which the token expires unless it is refreshed.
     expires_at: Option<DateTime<Utc>>,
@@ -116,6 +120,25 @@ impl TokenHealthView {
             last_error: row.refresh_error,
             next_refresh_at: row.next_refresh_at,
             checked_at: row.checked_at,
+        }
+    }
+}
+
+/// The fate of an account's waiting work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub(crate) enum WaitingWork {
+    /// It is cancelled.
+    Cancel,
+    /// It waits until somebody connects the account again.
+    Pause,
+}
+
+impl From<WaitingWork> for Waiting {
+    fn from(waiting: WaitingWork) -> Self {
+        match waiting {
+            WaitingWork::Cancel => Self::Cancel,
+            WaitingWork::Pause => Self::Pause,
         }
     }
 }
@@ -165,8 +188,32 @@ impl AccountsApi {
     ) -> Result<Answered<Accepted>, ApiError> {
         let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
         let health = self.read_health(&mut tx, AccountId(id.0)).await?;
+        if health.status == AccountStatus::Disconnected {
+            return Err(ApiError::disconnected());
+        }
         self.state.services.providers.connector(health.platform.known()?)?;
         let job = connections::request_refresh(&mut tx, &self.state.services, caller.actor(), &health).await?;
+        tx.answer(Accepted::job(job.id, job.is_new, usize::from(job.is_new))).await
+    }
+
+    /// Disconnect an account.
+    ///
+    /// Its tokens are erased at once. A job cancels or pauses what waits, and revokes the permission
+    /// at the provider, unless other accounts of the same person need it. The job's result says
+    /// what was revoked, and why something was not. The account and its history stay, and can be
+    /// connected again.
+    #[oai(path = "/accounts/:id", method = "delete", operation_id = "disconnect_account")]
+    async fn disconnect(
+        &self,
+        #[oai(scope = "Needs::AccountsWrite")] caller: Caller,
+        id: Path<Uuid>,
+        /// The fate of the work that waits for the account: `cancel`, unless set.
+        waiting: Query<Option<WaitingWork>>,
+    ) -> Result<Answered<Accepted>, ApiError> {
+        let waiting = waiting.0.unwrap_or(WaitingWork::Cancel).into();
+        let mut tx = self.state.db.write(caller.scope()?, &caller).await?;
+        let job = connections::disconnect(&mut tx, &self.state.services, caller.actor(), AccountId(id.0), waiting);
+        let job = job.await?.ok_or_else(|| ApiError::not_found("account"))?;
         tx.answer(Accepted::job(job.id, job.is_new, usize::from(job.is_new))).await
     }
 }

@@ -166,10 +166,13 @@ fn places(visitor: &Visitor) -> Vec<Place> {
 }
 
 fn tabs(visitor: &Visitor) -> Vec<Place> {
+    let tab = |label, path| Place { is_here: visitor.path == path, ..place(visitor, label, "", path) };
+    if visitor.path.starts_with("/workspace") {
+        return vec![tab("Settings", "/workspace"), tab("Own keys", "/workspace/keys")];
+    }
     if !visitor.is_operator() || !visitor.path.starts_with("/jobs") {
         return Vec::new();
     }
-    let tab = |label, path| Place { is_here: visitor.path == path, ..place(visitor, label, "", path) };
     vec![
         tab("Jobs", "/jobs"),
         tab("Queues", "/jobs/queues"),

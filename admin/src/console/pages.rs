@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    account, audit, brand, engine, jobs, keys, me, operators, search, second_factor, tenants, ui_parts, workspace,
+    account, audit, brand, engine, jobs, keys, me, operators, search, second_factor, service_keys, tenants, ui_parts,
+    workspace,
 };
 use crate::auth::Needs;
 
@@ -86,6 +87,10 @@ pub(super) fn all(public_url: &str) -> Vec<Page> {
         Page::get(brand::PATH, &Needs::TenantsRead, brand::show),
         Page::get("/workspace", &Needs::TenantsRead, workspace::show),
         Page::post("/workspace", &Needs::TenantsWrite, workspace::save),
+        Page::get(service_keys::PATH, &Needs::TenantsRead, service_keys::show),
+        Page::post("/workspace/keys/:service", &Needs::TenantsWrite, service_keys::put),
+        Page::post("/workspace/keys/:service/workspace", &Needs::TenantsWrite, service_keys::choose),
+        Page::post("/workspace/keys/:service/remove", &Needs::TenantsWrite, service_keys::remove),
     ];
     if Url::parse(public_url).is_ok_and(|url| is_this_machine(&url)) {
         pages.push(Page::get("/ui-parts", &Needs::Person, ui_parts::show));
@@ -173,6 +178,10 @@ mod tests {
             "GET /brand/:tenant/:version tenants:read",
             "GET /workspace tenants:read",
             "POST /workspace tenants:write",
+            "GET /workspace/keys tenants:read",
+            "POST /workspace/keys/:service tenants:write",
+            "POST /workspace/keys/:service/workspace tenants:write",
+            "POST /workspace/keys/:service/remove tenants:write",
         ];
         assert_eq!(listed("https://linecook.example.com"), deployed);
         let in_development = [deployed.as_slice(), &["GET /ui-parts person", "POST /ui-parts person"]].concat();

@@ -56,6 +56,7 @@ pub(super) fn account_status(status: AccountStatus) -> Look {
     match status {
         AccountStatus::Active => Look::of_tone(Tone::Ok, "Connected"),
         AccountStatus::NeedsReauth => Look::of_tone(Tone::Bad, "To be connected again"),
+        AccountStatus::Disconnected => Look::new("Disconnected", "off", ""),
     }
 }
 

@@ -175,6 +175,7 @@ impl From<ScheduleError> for ApiError {
                 ErrorCode::AlreadyScheduled,
                 format!("Post {id} has a delivery on that account already: see GET /tenants/{{id}}/posts."),
             ),
+            ScheduleError::Disconnected => Self::disconnected(),
             ScheduleError::Usage(error) => error.into(),
             ScheduleError::Enqueue(error) => error.into(),
             ScheduleError::Database(error) => error.into(),

@@ -11,6 +11,7 @@ use crate::{
     audit::{self, Actor, Entry},
     engine::{EnqueueError, NewJob, Tx},
     ids::TenantId,
+    service_keys::{self, Service},
     services::Services,
     tenants::usage::UsageError,
 };
@@ -54,7 +55,7 @@ pub async fn create(
     tenant_id: TenantId,
     new: &NewCalendar,
 ) -> Result<CalendarRow, CreateError> {
-    if !services.ai.is_configured() {
+    if !services.ai.is_configured() && !service_keys::store::has(tx, tenant_id, Service::Openai).await? {
         return Err(CreateError::NotConfigured);
     }
     let calendar_id = store::insert(tx, tenant_id, new.month, &new.brief, new.posts).await?;

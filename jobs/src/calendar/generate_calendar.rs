@@ -14,7 +14,7 @@ use crate::{
     engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NewJob, NotCompleted, OnFailed, Queue, Retry, Tx},
     ids::{CalendarId, TenantId},
     providers::ai::Question,
-    queues,
+    queues, service_keys,
     services::Services,
     tenants,
 };
@@ -87,7 +87,7 @@ async fn plan(cx: &JobContext, calendar: &CalendarRow, business: &str) -> Result
     let mut tx = cx.begin().await?;
     reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar.id, calendar.post_count.saturating_add(1)).await?;
     tx.commit().await?;
-    let answer: Suggestions = cx.services().ai.ask(question(calendar, business)).await?;
+    let answer: Suggestions = service_keys::ask(cx, question(calendar, business)).await?;
     let plan = check(answer, calendar)?;
     let mut tx = cx.begin().await?;
     let Some(posts) = store::mark_planned(&mut tx, cx.tenant_id(), calendar.id, &plan).await? else {

@@ -13,7 +13,7 @@ use crate::{
     engine::{Cause, CauseClass, Done, Job, JobContext, JobError, NotCompleted, Queue, Retry, Tx},
     ids::{PostId, TenantId},
     providers::ai::Question,
-    queues,
+    queues, service_keys,
     services::Services,
 };
 
@@ -60,7 +60,7 @@ impl Job for WriteCaption {
             reserve::reserve_again(&mut tx, plans, cx.tenant_id(), calendar_id, 1).await?;
         }
         tx.commit().await?;
-        let answer: Answer = cx.services().ai.ask(question(&brief)).await?;
+        let answer: Answer = service_keys::ask(cx, question(&brief)).await?;
         let caption = check(&answer.caption)?;
         let mut tx = cx.begin().await?;
         let is_written = store::mark_captioned(&mut tx, cx.tenant_id(), self.post_id, caption).await?;

@@ -66,6 +66,18 @@ impl Connection {
         Ok(id)
     }
 
+    /// Leaves out accounts that somebody disconnected, so that a refresh does not connect them again.
+    pub(super) async fn leave_out_disconnected(
+        &mut self,
+        cx: &JobContext,
+        tx: &mut AttemptTx,
+    ) -> Result<(), sqlx::Error> {
+        let ids: Vec<String> = self.found.accounts.iter().map(|account| account.remote_id.clone()).collect();
+        let gone = store::lock_disconnected(tx, cx.tenant_id(), self.provider, &ids).await?;
+        self.found.accounts.retain(|account| !gone.contains(&account.remote_id));
+        Ok(())
+    }
+
     /// Connects the accounts, with their own tokens. Jobs that waited for the accounts go on.
     pub(super) async fn store_accounts(
         self,

@@ -53,8 +53,9 @@ impl Job for RefreshToken {
         } else {
             refresh(cx, &token, None).await?
         };
-        let connection = Connection::read(cx, provider, &secret).await?;
+        let mut connection = Connection::read(cx, provider, &secret).await?;
         let mut tx = cx.begin().await?;
+        connection.leave_out_disconnected(cx, &mut tx).await?;
         let accounts = connection.store_accounts(cx, &mut tx, id).await?;
         tx.complete(json!({ "accounts": accounts })).await
     }

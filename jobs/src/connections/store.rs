@@ -1,6 +1,8 @@
 //! The SQL of logins, tokens and accounts.
 
 mod accounts;
+mod deauthorizations;
+mod disconnects;
 mod health;
 mod logins;
 mod refreshes;
@@ -8,6 +10,8 @@ mod status;
 mod tokens;
 
 pub use accounts::*;
+pub use deauthorizations::*;
+pub use disconnects::*;
 pub use health::*;
 pub use logins::*;
 pub use refreshes::*;

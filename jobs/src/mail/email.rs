@@ -56,6 +56,11 @@ pub enum Email {
         /// The account.
         account_id: AccountId,
     },
+    /// To a tenant: a service refuses your own key.
+    KeyRefused {
+        /// The row in `service_keys`.
+        key_id: Uuid,
+    },
     /// To a tenant: this connection ends soon.
     ConnectionEnding {
         /// The token of the person who connected.
@@ -102,6 +107,7 @@ impl Email {
             | Self::OperatorAlert { .. } => true,
             Self::Invitation { .. }
             | Self::AccountNeedsAttention { .. }
+            | Self::KeyRefused { .. }
             | Self::ConnectionEnding { .. }
             | Self::PostFailed { .. }
             | Self::PostMissed { .. }
@@ -131,6 +137,7 @@ impl Email {
             Self::OperatorInvitation { link_id } => format!("operator_invitation:{link_id}"),
             Self::Invitation { invitation_id } => format!("invitation:{invitation_id}"),
             Self::AccountNeedsAttention { account_id } => format!("account_needs_attention:{account_id}"),
+            Self::KeyRefused { key_id } => format!("key_refused:{key_id}"),
             Self::ConnectionEnding { token_id, days } => format!("connection_ending:{days}:{token_id}"),
             Self::PostFailed { delivery_id } => format!("post_failed:{delivery_id}"),
             Self::PostMissed { delivery_id } => format!("post_missed:{delivery_id}"),

@@ -71,6 +71,7 @@ pub(super) async fn read(cx: &JobContext, mail: &SendMail) -> Result<Option<Rend
         Email::AccountNeedsAttention { account_id } => {
             account_in_need(&mut tx, tenant_id, mail.to, *account_id).await?
         }
+        Email::KeyRefused { key_id } => key_refused(&mut tx, services, tenant_id, mail.to, *key_id).await?,
         Email::ConnectionEnding { token_id, .. } => connection_ending(&mut tx, tenant_id, mail.to, *token_id).await?,
         Email::PostFailed { delivery_id } => {
             post(&mut tx, tenant_id, mail.to, *delivery_id, DeliveryOutcome::Failed).await?
@@ -158,6 +159,23 @@ async fn account_in_need(
         account: one_line(&account.name),
         platform: account.platform,
         reason: one_line(&account.reason),
+    });
+    addressed(tx, tenant_id, to, words).await
+}
+
+async fn key_refused(
+    tx: &mut Tx,
+    services: &Services,
+    tenant_id: TenantId,
+    to: Option<Recipient>,
+    id: Uuid,
+) -> Result<Found, sqlx::Error> {
+    let key = store::get_refused_key(tx, tenant_id, id).await?;
+    let words = key.map(|key| EmailTemplate::KeyRefused {
+        tenant: one_line(&key.tenant),
+        service: key.service.label().to_owned(),
+        reason: one_line(&key.reason),
+        url: format!("{}/workspace/keys?workspace={tenant_id}", services.public_url()),
     });
     addressed(tx, tenant_id, to, words).await
 }

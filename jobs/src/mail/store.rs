@@ -10,6 +10,7 @@ use super::Recipient;
 use crate::{
     ids::{AccountId, DeliveryId, TenantId, TokenId, UserId},
     posts::DeliveryState,
+    service_keys::Service,
 };
 
 /// The maximum number of recipients of one email.
@@ -141,6 +142,34 @@ pub(super) async fn get_account_in_need(
         "#,
         tenant_id.0,
         id.0
+    )
+    .fetch_optional(conn)
+    .await
+}
+
+/// A key that its service refuses.
+pub(super) struct KeyRow {
+    pub(super) tenant: String,
+    pub(super) service: Service,
+    pub(super) reason: String,
+}
+
+/// Returns a key if it is still refused.
+pub(super) async fn get_refused_key(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    id: Uuid,
+) -> Result<Option<KeyRow>, sqlx::Error> {
+    sqlx::query_as!(
+        KeyRow,
+        r#"
+        select tenant.name as tenant, key.service as "service: Service", coalesce(key.refusal, '') as "reason!"
+        from service_keys key
+        join tenants tenant on tenant.id = key.tenant_id
+        where key.tenant_id = $1 and key.id = $2 and key.refused_at is not null
+        "#,
+        tenant_id.0,
+        id
     )
     .fetch_optional(conn)
     .await

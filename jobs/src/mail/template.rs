@@ -31,6 +31,8 @@ pub(super) enum EmailTemplate {
     Invitation { tenant: String, inviter: String, role: String, url: String, until: String },
     #[template(path = "mail/account_needs_attention.txt")]
     AccountNeedsAttention { tenant: String, account: String, platform: String, reason: String },
+    #[template(path = "mail/key_refused.txt")]
+    KeyRefused { tenant: String, service: String, reason: String, url: String },
     #[template(path = "mail/connection_ending.txt")]
     ConnectionEnding { tenant: String, accounts: String, platform: String, until: String },
     #[template(path = "mail/post.txt")]
@@ -92,6 +94,7 @@ impl EmailTemplate {
             Self::OperatorInvitation { .. } => "You are invited to operate Linecook".to_owned(),
             Self::Invitation { tenant, .. } => format!("You are invited to \u{201c}{tenant}\u{201d} on Linecook"),
             Self::AccountNeedsAttention { account, .. } => format!("{account} has to be connected again"),
+            Self::KeyRefused { service, .. } => format!("{service} refuses your key"),
             Self::ConnectionEnding { accounts, .. } => format!("The connection to {accounts} ends soon"),
             Self::Post { outcome: DeliveryOutcome::Failed, account, .. } => {
                 format!("A post on {account} did not go out")
@@ -131,7 +134,8 @@ impl EmailTemplate {
             | Self::ConfirmNewAddress { url, .. }
             | Self::AccountChanged { url, .. }
             | Self::OperatorInvitation { url, .. }
-            | Self::Invitation { url, .. } => Some(url),
+            | Self::Invitation { url, .. }
+            | Self::KeyRefused { url, .. } => Some(url),
             Self::AccountNeedsAttention { .. }
             | Self::ConnectionEnding { .. }
             | Self::Post { .. }

@@ -159,8 +159,12 @@ async fn claim(cx: &JobContext, id: DeliveryId) -> Result<Option<ClaimedDelivery
     Ok(delivery.map(|delivery| ClaimedDelivery { caption: normalized(&delivery.caption), ..delivery }))
 }
 
-/// Returns the account's token, refreshed if it would end before the post is out.
+/// Returns the account's token, refreshed if it would end before the post is out. The token of a
+/// disconnected account is empty, and nothing is called with it.
 async fn token(cx: &JobContext, delivery: &ClaimedDelivery) -> Result<SecretString, JobError> {
+    if delivery.access_token.is_empty() {
+        return Ok(SecretString::default());
+    }
     if delivery.is_token_ending && delivery.account_status == AccountStatus::Active {
         return connections::usable_token(cx, delivery.token_id, Some(delivery.account_id)).await;
     }
@@ -178,12 +182,8 @@ async fn stage(
     effect: &EffectSpec,
     delivery: &ClaimedDelivery,
 ) -> Result<Vec<String>, JobError> {
-    if delivery.account_status == AccountStatus::NeedsReauth {
-        let noun = to.provider.account_noun();
-        let known = delivery.account_status_reason.clone();
-        let words = known.unwrap_or_else(|| format!("The connection needs its user again: connect the {noun} again."));
-        let cause = Cause::plain(CauseClass::Reauth, words);
-        return Err(JobError::Park(Parked::Account(delivery.account_id), None, cause));
+    if delivery.account_status != AccountStatus::Active || delivery.access_token.is_empty() {
+        return Err(waits_for_user(to.provider, delivery));
     }
     let (Some(key), Some(content_type)) = (&delivery.asset_key, &delivery.content_type) else {
         return Ok(Vec::new());
@@ -195,6 +195,19 @@ async fn stage(
     let staged = vec![to.publisher.stage(to.account, &picture, content_type).await?];
     cx.keep_media(effect, &staged).await?;
     Ok(staged)
+}
+
+/// Returns the error of a delivery whose account has to be connected first.
+fn waits_for_user(provider: Provider, delivery: &ClaimedDelivery) -> JobError {
+    let noun = provider.account_noun();
+    let words = match delivery.account_status {
+        AccountStatus::Disconnected => format!("The {noun} was disconnected: connect the {noun} again."),
+        AccountStatus::NeedsReauth | AccountStatus::Active => delivery
+            .account_status_reason
+            .clone()
+            .unwrap_or_else(|| format!("The connection needs its user again: connect the {noun} again.")),
+    };
+    JobError::Park(Parked::Account(delivery.account_id), None, Cause::plain(CauseClass::Reauth, words))
 }
 
 pub(super) fn effect_key(id: DeliveryId) -> String {
@@ -237,6 +250,9 @@ async fn read_back(
     delivery: &ClaimedDelivery,
     staged: &[String],
 ) -> Result<Vec<Candidate>, JobError> {
+    if delivery.access_token.is_empty() {
+        return Err(waits_for_user(to.provider, delivery));
+    }
     let since = sent.window(None).from;
     let mut shown = to.publisher.list_posts(to.account, since).await?;
     let window = sent.window(shown.clock.as_ref());

@@ -60,6 +60,9 @@ pub enum ScheduleError {
     /// The post is scheduled on that account already.
     #[error("post {0} is already scheduled on that account")]
     Taken(PostId),
+    /// One of the accounts is disconnected.
+    #[error("an account is disconnected")]
+    Disconnected,
     /// The limit of the tenant's plan is reached, or the tenant does not exist.
     #[error("could not count the posts")]
     Usage(#[from] UsageError),
@@ -134,6 +137,9 @@ async fn place(
     let times: Vec<DateTime<Utc>> = deliveries.iter().filter_map(|delivery| delivery.scheduled_at).collect();
     if let Some(time) = store::find_past(tx, &times).await? {
         return Err(ScheduleError::Past(time));
+    }
+    if store::is_any_disconnected(tx, tenant_id, placements.iter().map(|placement| placement.account_id)).await? {
+        return Err(ScheduleError::Disconnected);
     }
     let inserted: BTreeSet<DeliveryId> =
         store::insert_deliveries(tx, tenant_id, &deliveries).await?.into_iter().collect();

@@ -30,6 +30,9 @@ pub const SETTING: &str = "OPENAI_API_KEY";
 /// The maximum time of a response.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(2);
 
+/// The maximum time of the check of a key, for which a person waits.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The model, and the address of its API.
 #[derive(Debug, Clone, clap::Args)]
 pub struct AiConfig {
@@ -44,11 +47,16 @@ pub struct AiConfig {
     pub gpt_text_model: String,
 }
 
+/// The name of the service for people.
+pub const LABEL: &str = "OpenAI";
+
 /// A client of the model.
 #[derive(Debug, Clone)]
 pub struct Ai {
+    http: reqwest::Client,
+    base: String,
     /// `None` without a key.
-    client: Option<Client<OpenAIConfig>>,
+    key: Option<SecretString>,
     model: String,
 }
 
@@ -84,9 +92,11 @@ pub enum AiError {
     /// The rate limit is reached.
     #[error("the rate limit of the language model is reached")]
     Rate(#[source] ProviderMessage),
-    /// The account has no credit, the key is wrong, or the request is malformed. An operator has to
-    /// look.
-    #[error("the language model refuses the account, the key or the request")]
+    /// The key is wrong, or was revoked. Whoever set it has to look.
+    #[error("the language model refuses the key")]
+    Key(#[source] ProviderMessage),
+    /// The account has no credit, or the request is malformed. Whoever set the key has to look.
+    #[error("the language model refuses the account or the request")]
     Config(#[source] ProviderMessage),
     /// The model declined to respond.
     #[error("the language model declined the request: {0}")]
@@ -106,26 +116,26 @@ impl Ai {
     /// If the TLS backend cannot be set up, which the build decides.
     #[must_use]
     pub fn new(config: &AiConfig) -> Self {
-        let key = config.openai_api_key.as_ref().map(ExposeSecret::expose_secret).filter(|key| !key.is_empty());
-        let client = key.map(|key| {
-            let http = reqwest::Client::builder()
-                .connect_timeout(Duration::from_secs(5))
-                .timeout(ANSWER_TIMEOUT)
-                .build()
-                .expect("the TLS backend is built in");
-            let api = OpenAIConfig::new()
-                .with_api_key(key)
-                .with_api_base(config.openai_base_url.as_str().trim_end_matches('/'));
-            let service = service_fn(move |request: HttpRequestFactory| exchange(http.clone(), request));
-            Client::with_config(api).with_http_service(service)
-        });
-        Self { client, model: config.gpt_text_model.clone() }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(5))
+            .timeout(ANSWER_TIMEOUT)
+            .build()
+            .expect("the TLS backend is built in");
+        let key = config.openai_api_key.clone().filter(|key| !key.expose_secret().is_empty());
+        let base = config.openai_base_url.as_str().trim_end_matches('/').to_owned();
+        Self { http, base, key, model: config.gpt_text_model.clone() }
+    }
+
+    /// Returns a client of the same model with another key.
+    #[must_use]
+    pub fn with_key(&self, key: SecretString) -> Self {
+        Self { key: Some(key), ..self.clone() }
     }
 
     /// Returns true if a model is configured.
     #[must_use]
     pub fn is_configured(&self) -> bool {
-        self.client.is_some()
+        self.key.is_some()
     }
 
     /// Asks a question, and reads the response as a `T`.
@@ -133,7 +143,7 @@ impl Ai {
     /// # Errors
     /// Returns [`AiError`], which jobs turn into a retry, a wait or a failure.
     pub async fn ask<T: DeserializeOwned>(&self, question: Question) -> Result<T, AiError> {
-        let client = self.client.as_ref().ok_or(AiError::NotConfigured)?;
+        let client = self.client()?;
         let request = self.request(question).map_err(|error| AiError::Config(ProviderMessage::of(&error)))?;
         let answer = client.chat().create(request).await.map_err(classify)?;
         let Some(choice) = answer.choices.into_iter().next() else {
@@ -151,6 +161,35 @@ impl Ai {
         }
         let content = choice.message.content.unwrap_or_default();
         serde_json::from_slice(&storable(content.as_bytes())).map_err(|error| AiError::Unusable(error.to_string()))
+    }
+
+    /// Checks the key by the cheapest call, the list of models.
+    ///
+    /// # Errors
+    /// Returns [`AiError::Key`] if the key is refused, or another [`AiError`] if that cannot be told
+    /// now.
+    pub async fn check_key(&self) -> Result<(), AiError> {
+        let key = self.key.as_ref().ok_or(AiError::NotConfigured)?;
+        let request = self.http.get(format!("{}/models", self.base)).timeout(CHECK_TIMEOUT);
+        let sent = request.bearer_auth(key.expose_secret()).send().await;
+        let answer =
+            sent.map_err(|error| AiError::NoAnswer(ProviderMessage(redact(&error.without_url().to_string()))))?;
+        let status = answer.status().as_u16();
+        let said = ProviderMessage(format!("the list of models has the status {status}"));
+        match status {
+            200..=299 => Ok(()),
+            401 | 403 => Err(AiError::Key(said)),
+            429 => Err(AiError::Rate(said)),
+            _ => Err(AiError::NoAnswer(said)),
+        }
+    }
+
+    fn client(&self) -> Result<Client<OpenAIConfig>, AiError> {
+        let key = self.key.as_ref().ok_or(AiError::NotConfigured)?;
+        let api = OpenAIConfig::new().with_api_key(key.expose_secret()).with_api_base(&self.base);
+        let http = self.http.clone();
+        let service = service_fn(move |request: HttpRequestFactory| exchange(http.clone(), request));
+        Ok(Client::build(self.http.clone(), api).with_http_service(service))
     }
 
     fn request(
@@ -210,6 +249,7 @@ fn classify(error: OpenAIError) -> AiError {
         429 if answer.api_error.r#type.as_deref() == Some("insufficient_quota") => AiError::Config(said),
         429 => AiError::Rate(said),
         400 if is_about_the_prompt(answer.api_error.code.as_deref()) => AiError::Declined(said.0),
+        401 => AiError::Key(said),
         400..=428 | 430..=499 => AiError::Config(said),
         _ => AiError::NoAnswer(said),
     }
@@ -235,7 +275,7 @@ impl From<AiError> for JobError {
                 let words = "The language model asks us to wait; it is tried again.";
                 Self::Later(Duration::from_secs(30), Cause::new(CauseClass::Rate, words, error))
             }
-            AiError::Config(_) => {
+            AiError::Key(_) | AiError::Config(_) => {
                 let words = "The language model refuses our account or request; an operator has to look.";
                 Self::Later(Duration::from_mins(15), Cause::new(CauseClass::Config, words, error))
             }

@@ -38,6 +38,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Returns the accounts that a token opens.
     fn discover<'a>(&'a self, token: &'a SecretString) -> Call<'a, Found>;
 
+    /// Returns true if the provider has a call that revokes. Otherwise the person has to do it there.
+    fn revokes(&self) -> bool {
+        true
+    }
+
     /// Revokes everything that the person granted us, which ends all tokens of the person for our
     /// app.
     ///

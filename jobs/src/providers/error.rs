@@ -63,6 +63,12 @@ impl Class {
             Self::Transient => format!("{label} had a problem that should pass by itself."),
             Self::Unknown => format!("{label} returned an error that Linecook does not know."),
             Self::Rate => format!("{label} asks us to wait, as there were too many calls."),
+            Self::Reauth if provider.takes_key() => {
+                format!("{label} refuses the key, or the key does not open the workspace any more: enter another one.")
+            }
+            Self::Permission if provider.takes_key() => {
+                format!("The key lacks a permission at {label}: make one with all permissions, and enter it.")
+            }
             Self::Reauth => format!("{label} no longer accepts the connection: connect the {noun} again."),
             Self::Permission => {
                 format!("A permission at {label} is missing: connect the {noun} again and grant all permissions.")

@@ -3,8 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::ensure;
+use chrono::{DateTime, Utc};
 
-use super::{Connector, LIST, NotOffered, OauthClient, Provider, ProvidersConfig, Publisher, SignIn};
+use super::{
+    Connector, LIST, NotOffered, OauthClient, Provider, ProvidersConfig, Publisher, Report, ReportError, Reports,
+    SignIn, Workspaces,
+};
 use crate::people::SignInWith;
 
 /// A provider that this version supports, configured or not.
@@ -28,6 +32,8 @@ pub enum Purpose {
     Connect,
     /// Signing in to Linecook.
     SignIn,
+    /// Nobody logs in there: people give us a key.
+    Key,
 }
 
 impl Listing {
@@ -37,6 +43,7 @@ impl Listing {
         match self.purpose {
             Purpose::Connect => format!("{public_url}/api/v1/oauth/{name}/callback"),
             Purpose::SignIn => format!("{public_url}/sign-in/{name}/callback"),
+            Purpose::Key => public_url.to_owned(),
         }
     }
 }
@@ -54,13 +61,17 @@ pub struct Integration {
     pub publisher: Option<Arc<dyn Publisher>>,
     /// The client for signing in.
     pub sign_in: Option<Arc<dyn SignIn>>,
+    /// The client for keys, if people give us one.
+    pub workspaces: Option<Arc<dyn Workspaces>>,
+    /// The reports about people who removed our app there.
+    pub reports: Option<Reports>,
 }
 
 impl Integration {
     /// Returns a provider without abilities.
     #[must_use]
     pub fn new(provider: Provider) -> Self {
-        Self { provider, oauth: None, connector: None, publisher: None, sign_in: None }
+        Self { provider, oauth: None, connector: None, publisher: None, sign_in: None, workspaces: None, reports: None }
     }
 }
 
@@ -140,6 +151,14 @@ impl Providers {
         self.get(provider)?.publisher.as_deref().ok_or(NotOffered::Unsupported(provider))
     }
 
+    /// Returns the client for keys that open workspaces.
+    ///
+    /// # Errors
+    /// As [`Providers::connecting`].
+    pub fn workspaces(&self, provider: Provider) -> Result<&dyn Workspaces, NotOffered> {
+        self.get(provider)?.workspaces.as_deref().ok_or(NotOffered::Unsupported(provider))
+    }
+
     /// Returns the clients for logging in and for reading the person's profile, or `None` if nobody
     /// can sign in with this provider.
     #[must_use]
@@ -148,9 +167,33 @@ impl Providers {
         Some((integration.oauth.as_ref()?, integration.sign_in.as_deref()?))
     }
 
+    /// Reads a report that a person removed our app. Providers that share a sender have an app each,
+    /// and so a secret.
+    ///
+    /// # Errors
+    /// Returns [`ReportError`] if none of their apps accepts it.
+    pub fn read_report(
+        &self,
+        sender: &str,
+        signed_request: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(Provider, Report), ReportError> {
+        let mut refused = ReportError::UnknownSender;
+        for integration in self.integrations.values() {
+            let Some(reports) = integration.reports.as_ref().filter(|reports| reports.sender == sender) else {
+                continue;
+            };
+            match reports.read(signed_request, now) {
+                Ok(report) => return Ok((integration.provider, report)),
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
     fn get(&self, provider: Provider) -> Result<&Integration, NotOffered> {
         self.integrations.get(&provider).ok_or_else(|| {
-            let is_meant = |listing: &&Listing| listing.provider == provider && listing.purpose == Purpose::Connect;
+            let is_meant = |listing: &&Listing| listing.provider == provider && listing.purpose != Purpose::SignIn;
             let listing = LIST.iter().find(is_meant);
             listing.map_or(NotOffered::Unsupported(provider), |listing| NotOffered::NotConfigured {
                 provider,

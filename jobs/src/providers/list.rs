@@ -1,6 +1,6 @@
 //! The list of all providers that this version supports.
 
-use super::{Listing, github, google, meta};
+use super::{Listing, github, google, meta, publer};
 
 /// Lists each folder with its `Config` and its `LISTING`.
 macro_rules! providers {
@@ -33,4 +33,6 @@ providers! {
     google,
     /// GitHub.
     github,
+    /// Publer.
+    publer,
 }

@@ -24,7 +24,7 @@ use self::{
     error::{failure_of, token_failure_of},
 };
 use super::{
-    AppCredentials, Integration, Listing, OauthApp, OauthClient, Provider, ProvidersConfig, Purpose,
+    AppCredentials, Integration, Listing, OauthApp, OauthClient, Provider, ProvidersConfig, Purpose, Reports,
     http::{self, Api},
 };
 use crate::{
@@ -38,6 +38,9 @@ pub(super) const LISTING: Listing =
 
 /// The maximum number of items on a page of a list. Source: Graph API, "Paginated results".
 const PAGE_SIZE: &str = "100";
+
+/// The name in the addresses that Meta calls when a person removes our app: `/hooks/meta/...`.
+const REPORTS_SENDER: &str = "meta";
 
 /// The app at Meta, and Meta's addresses.
 #[derive(Debug, Clone, clap::Args)]
@@ -83,6 +86,7 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
     };
     let (base, version) = (config.meta_graph_url.clone(), config.meta_graph_version.clone());
     let graph = Graph::new(LISTING.provider, credentials.clone(), base, version);
+    let reports = Reports { sender: REPORTS_SENDER, secret: credentials.secret.clone() };
     let dialog = config.meta_dialog_url.as_str().trim_end_matches('/');
     let app = OauthApp {
         credentials,
@@ -102,6 +106,7 @@ fn set_up(config: &ProvidersConfig, redirect_uri: String) -> anyhow::Result<Opti
         oauth: Some(oauth),
         connector: Some(facebook.clone()),
         publisher: Some(facebook),
+        reports: Some(reports),
         ..Integration::new(LISTING.provider)
     }))
 }

@@ -79,6 +79,20 @@ impl Provider {
         }
     }
 
+    /// Returns true if its accounts are opened by a key that people enter.
+    pub(super) fn takes_key(self) -> bool {
+        match self {
+            Self::Publer => true,
+            Self::Facebook
+            | Self::Instagram
+            | Self::GoogleDrive
+            | Self::Onedrive
+            | Self::Dropbox
+            | Self::Google
+            | Self::Github => false,
+        }
+    }
+
     /// Returns the provider of exactly that name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {

@@ -89,6 +89,11 @@ fn every_provider_is_listed_once_and_offered_if_it_is_set_up() {
                 let error = set_up.connecting(listing.provider).unwrap_err();
                 assert_eq!(error, NotOffered::Unsupported(listing.provider));
             }
+            Purpose::Key => {
+                assert!(set_up.workspaces(listing.provider).is_ok() && set_up.connector(listing.provider).is_ok());
+                let error = set_up.connecting(listing.provider).unwrap_err();
+                assert_eq!(error, NotOffered::Unsupported(listing.provider));
+            }
         }
     }
 }
@@ -114,6 +119,8 @@ fn an_app_without_an_id_is_not_offered_and_one_without_a_secret_stops_the_start(
             let is_there = match listing.purpose {
                 Purpose::Connect => providers.connecting(listing.provider).is_ok(),
                 Purpose::SignIn => providers.signing_in(listing.provider).is_some(),
+                // It needs no app of ours.
+                Purpose::Key => continue,
             };
             assert_eq!(is_there, is_offered, "{:?} {id:?} {secret:?}", listing.provider);
         }
@@ -185,6 +192,7 @@ fn the_dialog_gets_the_state_and_a_hash_of_the_verifier_and_no_secret() {
         let oauth = match listing.purpose {
             Purpose::Connect => providers.connecting(provider).unwrap(),
             Purpose::SignIn => providers.signing_in(provider).unwrap().0,
+            Purpose::Key => continue,
         };
         let url = oauth.authorize_url(&request);
         let part = |name: &str| url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned());

@@ -28,6 +28,13 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
+/// Returns the wait until a window of requests ends, whose end is seconds since 1970.
+pub(super) fn until_reset(headers: &HeaderMap) -> Option<Duration> {
+    let reset = headers.get("x-ratelimit-reset")?.to_str().ok()?.trim().parse().ok()?;
+    let left = DateTime::from_timestamp(reset, 0)? - date(headers)?;
+    Some(bounded(left.to_std().ok()?))
+}
+
 /// Source: RFC 9110, "Date/Time Formats".
 fn parse_date(text: &str) -> Option<DateTime<Utc>> {
     DateTime::parse_from_rfc2822(text).ok().map(|date| date.to_utc())

@@ -34,6 +34,7 @@ pub(crate) fn add_routes(routes: Route) -> Route {
         .at("/:world/control/permissions", post(scene::change_permission))
         .at("/:world/control/visitor", post(scene::seat_visitor))
         .at("/:world/control/switches", get(scene::switches).post(scene::change_switches))
+        .at("/:world/control/publer", get(scene::publer).post(scene::change_publer))
         .at("/:world/control/clock", get(scene::read_clock).post(scene::set_clock))
         .at("/:world/control/reset", post(scene::reset))
         .at("/:world/control/tokens/invalidate", post(plan::invalidate_tokens))

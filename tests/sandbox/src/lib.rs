@@ -1,13 +1,13 @@
-//! The sandbox stands in for Meta, `OpenAI`, Google and GitHub in tests: real HTTP, the providers'
-//! rules and errors, and planned faults.
+//! The sandbox stands in for Meta, `OpenAI`, Publer, Google and GitHub in tests: real HTTP, the
+//! providers' rules and errors, and planned faults.
 //!
 //! The first segment of a path names a *world*. Each world has its own people, tokens, published
 //! posts, clock and planned faults, so that tests run in parallel against one process. A world is
 //! created when it is first named.
 //!
 //! The paths under `/{world}` are `facebook/` (the login dialog), `graph/`, `openai/`, `google/`
-//! and `github/` (signing in), `drive/` (a drive that only tests know), and `control/` for the test
-//! itself.
+//! and `github/` (signing in), `publer/`, `drive/` (a drive that only tests know), and `control/`
+//! for the test itself.
 
 mod calls;
 mod clock;
@@ -24,6 +24,7 @@ mod params;
 mod people;
 mod picture;
 mod provider;
+mod publer;
 mod server;
 mod switches;
 mod text;

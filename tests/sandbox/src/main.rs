@@ -7,7 +7,7 @@ use clap::Parser;
 use sandbox::Sandbox;
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Stands in for Meta, `OpenAI`, Google and GitHub in tests.
+/// Stands in for Meta, `OpenAI`, Publer, Google and GitHub in tests.
 #[derive(Parser)]
 struct Arguments {
     /// The port to listen on; 0 takes a free one.

@@ -103,6 +103,7 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         Operation::DeletePost => post::delete(world, call),
         Operation::LoginDialog
         | Operation::ChatCompletion
+        | Operation::ListModels
         | Operation::GoogleDialog
         | Operation::GoogleToken
         | Operation::GoogleUser
@@ -112,6 +113,17 @@ fn perform(world: &mut World, operation: Operation, call: &Call) -> Result<Value
         | Operation::GithubEmails
         | Operation::DriveToken
         | Operation::DriveUser
+        | Operation::PublerUser
+        | Operation::PublerWorkspaces
+        | Operation::PublerAccounts
+        | Operation::PublerPosts
+        | Operation::PublerSchedule
+        | Operation::PublerChangePost
+        | Operation::PublerDeletePosts
+        | Operation::PublerJob
+        | Operation::PublerMedia
+        | Operation::PublerUpload
+        | Operation::PublerImport
         | Operation::Unknown => Err(GraphError::unknown_path(&call.path.join("/"))),
     }
 }

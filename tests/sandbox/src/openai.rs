@@ -24,18 +24,31 @@ const UNSTORABLE_ESCAPES: &str = r"\u0000\ud83c\\u0000\\ud83c";
 
 const REFUSAL: &str = "I'm sorry, I can't assist with that request.";
 
-/// Handles everything under `/{world}/openai`, of which only chat completions exist.
+/// Handles everything under `/{world}/openai`, of which chat completions and the list of models
+/// exist.
 #[handler]
 pub(crate) async fn serve(request: &Request, body: Body) -> Response {
     let incoming = match Incoming::read(request, body).await {
         Ok(incoming) => incoming,
         Err(response) => return response,
     };
+    if incoming.segments() == ["v1", "models"] && incoming.method == "GET" {
+        return incoming.answer(Operation::ListModels, |incoming, _| async move { models(&incoming) }).await;
+    }
     if incoming.segments() != ["v1", "chat", "completions"] {
         let error = OpenAiError::unknown_address(&incoming.method, &incoming.path);
         return incoming.answer(Operation::Unknown, |_, _| async { error.into_response() }).await;
     }
     incoming.answer(Operation::ChatCompletion, chat_completion).await
+}
+
+fn models(incoming: &Incoming) -> Response {
+    if let Err(error) = check_key(incoming) {
+        return error.into_response();
+    }
+    let models = ["gpt-4o", "gpt-4o-mini"].map(|id| json!({"id": id, "object": "model", "owned_by": "system"}));
+    let body = json!({"object": "list", "data": models});
+    Response::builder().content_type("application/json").body(body.to_string())
 }
 
 async fn chat_completion(incoming: Incoming, scenario: Option<Scenario>) -> Response {

@@ -36,6 +36,8 @@ pub(crate) enum Operation {
     DeletePost,
     /// A chat completion is requested.
     ChatCompletion,
+    /// The language models are listed.
+    ListModels,
     /// The browser opens Google's page to sign in.
     GoogleDialog,
     /// A code of Google's is exchanged for a token.
@@ -54,6 +56,28 @@ pub(crate) enum Operation {
     DriveToken,
     /// The user's identity at the drive is read.
     DriveUser,
+    /// The user of a key is read at Publer.
+    PublerUser,
+    /// The workspaces of a key are listed at Publer.
+    PublerWorkspaces,
+    /// A workspace's accounts are listed at Publer.
+    PublerAccounts,
+    /// Posts are listed at Publer.
+    PublerPosts,
+    /// Posts are scheduled or published by Publer.
+    PublerSchedule,
+    /// A post is changed at Publer.
+    PublerChangePost,
+    /// Posts are deleted at Publer.
+    PublerDeletePosts,
+    /// A job of Publer is read.
+    PublerJob,
+    /// Media are listed at Publer.
+    PublerMedia,
+    /// A file is uploaded to Publer.
+    PublerUpload,
+    /// Media are imported by Publer.
+    PublerImport,
     /// A call that no provider supports.
     Unknown,
 }

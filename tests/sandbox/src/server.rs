@@ -7,7 +7,7 @@ use poem::{EndpointExt, Route, Server};
 
 use crate::connection::{Connections, CuttableAcceptor};
 use crate::world::Worlds;
-use crate::{control, drive, identity, meta, openai};
+use crate::{control, drive, identity, meta, openai, publer};
 
 /// A sandbox that is bound to its address and ready to serve.
 pub struct Sandbox {
@@ -37,7 +37,8 @@ impl Sandbox {
             .at("/:world/openai/*path", openai::serve)
             .at("/:world/google/*path", identity::serve_google)
             .at("/:world/github/*path", identity::serve_github)
-            .at("/:world/drive/*path", drive::serve_drive);
+            .at("/:world/drive/*path", drive::serve_drive)
+            .at("/:world/publer/*path", publer::serve_publer);
         let endpoint = control::add_routes(routes).data(Worlds::default()).data(self.connections);
         Server::new_with_acceptor(self.acceptor).run(endpoint).await
     }

@@ -14,6 +14,7 @@ use crate::ledger::Ledger;
 use crate::operation::Operation;
 use crate::people::{Grant, Page, Person};
 use crate::provider::Incoming;
+use crate::publer::Publer;
 use crate::switches::Switches;
 use crate::tokens::Tokens;
 
@@ -35,6 +36,8 @@ pub(crate) struct World {
     pub(crate) identities: Identities,
     /// The grants at the drive.
     pub(crate) drive: Grants,
+    /// The keys, workspaces and posts at Publer.
+    pub(crate) publer: Publer,
     pub(crate) ledger: Ledger,
     pub(crate) faults: FaultPlan,
     pub(crate) calls: Calls,
@@ -53,6 +56,7 @@ impl Default for World {
             tokens: Tokens::default(),
             identities: Identities::default(),
             drive: Grants::default(),
+            publer: Publer::default(),
             ledger: Ledger::default(),
             faults: FaultPlan::default(),
             calls: Calls::default(),

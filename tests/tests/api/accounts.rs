@@ -1,4 +1,4 @@
-//! The health of connections, and refreshes on request.
+//! The health of connections, and refreshes and disconnects on request.
 
 use jobs::ids::AccountId;
 use reqwest::Method;
@@ -64,9 +64,38 @@ async fn a_failed_refresh_and_a_missing_permission_are_shown(pool: PgPool) {
 #[sqlx::test(migrations = "../migrations")]
 async fn an_account_that_is_not_there_is_not_found(pool: PgPool) {
     let app = TestApp::new(pool).await;
-    for (method, path) in [(Method::GET, "token-health"), (Method::POST, "refresh")] {
-        let path = format!("/api/v1/accounts/{}/{path}", Uuid::now_v7());
+    for (method, path) in [(Method::GET, "/token-health"), (Method::POST, "/refresh"), (Method::DELETE, "")] {
+        let path = format!("/api/v1/accounts/{}{path}", Uuid::now_v7());
         let (status, body) = answer(app.request(method, &path)).await;
         assert_problem(status, &body, 404, "not_found");
     }
+}
+
+#[sqlx::test(migrations = "../migrations")]
+async fn an_account_is_disconnected_on_request(pool: PgPool) {
+    let app = TestApp::new(pool).await;
+    let tenant = app.bench.tenant_id;
+    let account = app.bench.connect_page().await;
+    let path = format!("/api/v1/accounts/{account}");
+    let (status, job) = answer(app.request(Method::DELETE, &format!("{path}?waiting=pause"))).await;
+    assert_eq!(status, 202, "{job}");
+    let listed = app.get(&format!("/api/v1/tenants/{tenant}/accounts")).await;
+    assert_eq!(listed["items"][0]["status"], "disconnected", "at once");
+    app.bench.drain().await;
+    let done = app.get(&format!("/api/v1/jobs/{}", job["job_id"].as_str().unwrap())).await;
+    assert_eq!((&done["state"], &done["result"]["revocation"]), (&json!("completed"), &json!("revoked")));
+    assert!(done["result"]["why"].as_str().unwrap().contains("revoked at Facebook"), "{done}");
+    assert_eq!(app.bench.sandbox.calls("revoke_permissions").await, 1);
+
+    let (status, again) = answer(app.request(Method::DELETE, &path)).await;
+    assert_eq!((status.as_u16(), &again["is_new"]), (202, &json!(true)), "twice is harmless");
+    let (status, body) = answer(app.request(Method::POST, &format!("{path}/refresh"))).await;
+    assert_problem(status, &body, 409, "disconnected");
+    let post = json!({ "tenant_id": tenant, "account_ids": [account], "caption": "Pizza" });
+    let (status, body) = app.post("/api/v1/posts/create", post).await;
+    assert_problem(status, &body, 409, "disconnected");
+    let log = app.get(&format!("/api/v1/tenants/{tenant}/audit-log")).await;
+    let entries = log["items"].as_array().unwrap().iter().filter(|entry| entry["action"] == "account.disconnect");
+    let first: Vec<&Value> = entries.map(|entry| &entry["details"]["is_first"]).collect();
+    assert_eq!(first, [&json!(false), &json!(true)]);
 }

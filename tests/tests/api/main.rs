@@ -5,6 +5,7 @@
 mod accounts;
 mod bodies;
 mod browsers;
+mod hooks;
 mod idempotency;
 mod input;
 mod keys;
@@ -12,6 +13,7 @@ mod limits;
 mod names;
 mod providers;
 mod routes;
+mod service_keys;
 mod strange;
 
 use std::io::Cursor;
@@ -31,6 +33,8 @@ const OPEN: &[&str] = &[
     "get_health_redis",
     "get_health_workers",
     "callback_facebook",
+    "report_deauthorization",
+    "report_data_deletion",
     "register",
     "verify_email",
     "login",

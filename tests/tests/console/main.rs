@@ -16,6 +16,7 @@ mod operators;
 mod pages;
 mod scripts;
 mod search;
+mod service_keys;
 mod stage;
 mod stats;
 mod types;

@@ -29,6 +29,7 @@ pub(crate) const SIGNED_IN: &[&str] = &[
     "/me/sign-in",
     "/me/second-factor",
     "/workspace",
+    "/workspace/keys",
     "/jobs",
     "/search",
     "/search?q=nothing",
@@ -133,6 +134,7 @@ async fn pages_can_be_used_by_everybody_in_both_schemes_and_sizes(pool: PgPool) 
         ("job-unknown", format!("/jobs/{}", stage.unknown)),
         ("jobs-of-one", format!("/jobs?workspace={tenant}")),
         ("tenant", format!("/tenants/{tenant}")),
+        ("own-keys", format!("/workspace/keys?workspace={tenant}")),
     ];
     let named = |path: &'static str| (path, path.to_owned());
     let groups = [

@@ -54,6 +54,7 @@ pub(crate) async fn fill(app: &TestApp) -> Stage {
     let account = app.bench.connect_page().await;
     let mut tx = app.bench.engine.db.system().await.unwrap();
     figures(&mut tx).await;
+    own_keys(&mut tx, app.bench.tenant_id).await;
     tx.commit().await.unwrap();
     write(app, account, None).await
 }
@@ -105,6 +106,16 @@ pub(crate) async fn write(app: &TestApp, account: AccountId, words: Option<&str>
     park(&mut tx, tenant_id, account.0, &said("Facebook asks for a pause.")).await;
     tx.commit().await.unwrap();
     Stage { failed, unknown }
+}
+
+/// Writes a refused key of OpenAI, and one of Publer that opens two workspaces.
+async fn own_keys(tx: &mut Tx, tenant_id: TenantId) {
+    let sql = "insert into service_keys (id, tenant_id, service, secret, last_four, workspaces, refused_at, refusal)
+        values ($1, $2, 'openai', 'x', 'a1b2', '[]', engine_now(), 'OpenAI refuses your own key.'),
+          ($3, $2, 'publer', 'x', 'c3d4', $4, null, null)";
+    let workspaces = json!([{ "id": "6001", "name": "Krusty Pizza" }, { "id": "6002", "name": "Hults Cafe" }]);
+    let query = sqlx::query(sql).bind(Uuid::now_v7()).bind(tenant_id.0).bind(Uuid::now_v7()).bind(workspaces);
+    query.execute(&mut **tx).await.unwrap();
 }
 
 async fn worker(tx: &mut Tx, name: &str, seconds: f64) {

@@ -186,6 +186,7 @@ async fn operators_see_the_clocks_list_run_it_pause_it_and_resume_it(pool: PgPoo
         "check_tokens",
         "count_figures",
         "index_words",
+        "prune_connections",
         "prune_history",
         "prune_idempotency_keys",
         "prune_people",

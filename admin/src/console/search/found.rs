@@ -78,6 +78,6 @@ fn job_state(name: &str) -> Option<Look> {
 }
 
 fn account_status(name: &str) -> Option<Look> {
-    let known = [AccountStatus::Active, AccountStatus::NeedsReauth];
+    let known = [AccountStatus::Active, AccountStatus::NeedsReauth, AccountStatus::Disconnected];
     known.into_iter().find(|status| status.name() == name).map(words::account_status)
 }

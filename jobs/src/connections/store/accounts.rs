@@ -165,7 +165,7 @@ pub async fn mark_needs_reauth(
         r#"
         update social_accounts
         set status = 'needs_reauth', status_reason = $3
-        where tenant_id = $1 and id = any($2) and status <> 'needs_reauth'
+        where tenant_id = $1 and id = any($2) and status = 'active'
         returning id as "id: AccountId"
         "#,
         tenant_id.0,

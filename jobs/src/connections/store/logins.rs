@@ -270,3 +270,31 @@ pub async fn give_up_login(conn: &mut PgConnection, tenant_id: TenantId, id: Oau
     .await?;
     Ok(())
 }
+
+/// Deletes at most `limit` logins that ended a day ago, with all that is stored for them. A login
+/// stays while its job has not ended, or while its token is to be revoked because its tenant is
+/// being erased. Needs the system scope.
+pub async fn prune_logins(conn: &mut PgConnection, limit: i64) -> Result<u64, sqlx::Error> {
+    let pruned = sqlx::query!(
+        "
+        delete from oauth_state
+        where id in (
+          select login.id
+          from oauth_state login
+          join tenants tenant on tenant.id = login.tenant_id
+          where login.expires_at < engine_now() - interval '1 day'
+            and (login.user_token is null or tenant.erasing_at is null)
+            and not exists (
+              select from jobs j
+              where j.tenant_id = login.tenant_id and j.kind = 'exchange_oauth_code' and j.unique_key = login.id::text
+            )
+          order by login.expires_at
+          limit $1
+        )
+        ",
+        limit
+    )
+    .execute(conn)
+    .await?;
+    Ok(pruned.rows_affected())
+}

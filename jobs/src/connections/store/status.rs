@@ -8,6 +8,8 @@ pub enum AccountStatus {
     Active,
     /// The user has to connect the account again.
     NeedsReauth,
+    /// Somebody disconnected the account.
+    Disconnected,
 }
 
 impl AccountStatus {
@@ -17,6 +19,7 @@ impl AccountStatus {
         match self {
             Self::Active => "active",
             Self::NeedsReauth => "needs_reauth",
+            Self::Disconnected => "disconnected",
         }
     }
 }

@@ -58,7 +58,7 @@ pub struct TokenRow {
     pub is_cooling: bool,
 }
 
-/// Returns one token.
+/// Returns one token, unless it is erased.
 pub async fn get_token(
     conn: &mut PgConnection,
     tenant_id: TenantId,
@@ -73,7 +73,7 @@ pub async fn get_token(
           coalesce(expires_at <= engine_now(), false) as "is_over!",
           coalesce(refresh_failed_at > engine_now() - make_interval(secs => $4), false) as "is_cooling!"
         from oauth_tokens
-        where tenant_id = $1 and id = $2
+        where tenant_id = $1 and id = $2 and access_token <> ''
         "#,
         tenant_id.0,
         id.0,

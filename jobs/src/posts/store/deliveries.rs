@@ -115,6 +115,26 @@ pub async fn insert_deliveries(
     .await
 }
 
+/// Returns true if one of the accounts is disconnected.
+pub async fn is_any_disconnected(
+    conn: &mut PgConnection,
+    tenant_id: TenantId,
+    accounts: impl Iterator<Item = AccountId>,
+) -> Result<bool, sqlx::Error> {
+    let ids: Vec<Uuid> = accounts.map(|id| id.0).collect();
+    sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from social_accounts where tenant_id = $1 and id = any($2) and status = 'disconnected'
+        ) as "is_any!"
+        "#,
+        tenant_id.0,
+        &ids
+    )
+    .fetch_one(conn)
+    .await
+}
+
 /// Records the jobs that publish deliveries.
 pub async fn mark_enqueued(conn: &mut PgConnection, tenant_id: TenantId, jobs: &[Uuid]) -> Result<(), sqlx::Error> {
     // Two statements, because under row-level security a value taken out of `args` cannot use the

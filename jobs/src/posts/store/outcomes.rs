@@ -278,7 +278,7 @@ pub async fn mark_account_needs_reauth(
           and job.tenant_id = $1 and job.id = delivery.job_id
           and account.tenant_id = $1 and account.id = delivery.account_id
           and token.tenant_id = $1 and token.id = account.token_id and token.refreshed_at < job.started_at
-          and account.status <> 'needs_reauth'
+          and account.status = 'active'
         returning account.id as "id: AccountId"
         "#,
         tenant_id.0,

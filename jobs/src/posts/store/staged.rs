@@ -60,6 +60,7 @@ pub async fn take_staged(
         join social_accounts account on account.tenant_id = $1 and account.id = delivery.account_id
         join oauth_tokens token on token.tenant_id = $1 and token.id = account.token_id
         where delivery.tenant_id = $1 and delivery.id = $2 and delivery.state in ('failed', 'cancelled')
+          and token.access_token <> ''
         for update of delivery
         "#,
         tenant_id.0,

@@ -51,6 +51,9 @@ struct Progress {
     kept_for_others: u64,
     /// Connections that the provider did not revoke. The people can do so in their account there.
     not_revoked: u64,
+    /// Connections that the provider cannot be asked to revoke.
+    #[serde(default)]
+    by_their_people: u64,
     /// The number of attempts to revoke.
     revoking_tries: u32,
     /// True once revoking is over.

@@ -28,6 +28,8 @@ pub(super) const TABLES: &[&str] = &[
     "token_refresh_history",
     "oauth_tokens",
     "oauth_state",
+    "revocations",
+    "service_keys",
     "brand_assets",
     "asset_folders",
     "tenant_usage",
@@ -183,12 +185,15 @@ pub(super) async fn is_elsewhere(
     .await
 }
 
-/// Forgets tokens, of connections and of logins, that need no further attempt.
+/// Forgets tokens, of connections, logins and revocations, that need no further attempt.
 pub(super) async fn forget(conn: &mut PgConnection, tenant_id: TenantId, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         "
         with logins as (
           update oauth_state set user_token = null, refresh_token = null where tenant_id = $1 and id = any($2)
+        ),
+        kept as (
+          delete from revocations where tenant_id = $1 and id = any($2)
         )
         update oauth_tokens set access_token = '', refresh_token = null where tenant_id = $1 and id = any($2)
         ",
@@ -205,7 +210,8 @@ pub(super) async fn is_connected(conn: &mut PgConnection, tenant_id: TenantId) -
     sqlx::query_scalar!(
         r#"
         select exists (select from oauth_tokens where tenant_id = $1 and kind = 'user' and access_token <> '')
-          or exists (select from oauth_state where tenant_id = $1 and user_token is not null) as "is_connected!"
+          or exists (select from oauth_state where tenant_id = $1 and user_token is not null)
+          or exists (select from revocations where tenant_id = $1) as "is_connected!"
         "#,
         tenant_id.0
     )

@@ -39,6 +39,8 @@ pub(super) const SECRET_COLUMNS: &[SecretColumn] = &[
     SecretColumn::of_tenants("oauth_state", "verifier"),
     SecretColumn::of_tenants("oauth_state", "user_token"),
     SecretColumn::of_tenants("oauth_state", "refresh_token"),
+    SecretColumn::of_tenants("revocations", "access_token"),
+    SecretColumn::of_tenants("service_keys", "secret"),
     SecretColumn::of_tenants("idempotency_keys", "answer"),
     SecretColumn::of_people("second_factors", "secret"),
 ];

@@ -100,6 +100,8 @@ async fn secrets_of_each_table_are_bound_to_the_same_place_as_before(pool: PgPoo
     let places = [
         at("oauth_state", "verifier", bench.tenant_id),
         at("idempotency_keys", "answer", bench.tenant_id),
+        at("revocations", "access_token", bench.tenant_id),
+        at("service_keys", "secret", bench.tenant_id),
         at("second_factors", "secret", TenantId::SYSTEM),
     ];
     for (place, sql) in places.into_iter().zip([
@@ -107,6 +109,8 @@ async fn secrets_of_each_table_are_bound_to_the_same_place_as_before(pool: PgPoo
          values ($1, $2, 'facebook', '', $3, engine_now())",
         "insert into idempotency_keys (id, tenant_id, caller_id, key_sha256, request_sha256, status, answer)
          values ($1, $2, $1, '', '', 200, $3)",
+        "insert into revocations (id, tenant_id, provider, subject_id, access_token) values ($1, $2, 'facebook', '', $3)",
+        "insert into service_keys (id, tenant_id, service, secret, last_four) values ($1, $2, 'openai', $3, '')",
         "with person as (insert into users (id, email) select $1, 'ada@example.com' where $2 is not null returning id)
          insert into second_factors (user_id, secret) select id, $3 from person",
     ]) {

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Datelike, TimeDelta, Utc};
 use poem::web::Json;
 use poem::{Result, handler};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 
 use crate::clock::Clock;
@@ -149,12 +149,31 @@ pub(super) fn switches(InWorld(world): InWorld) -> Json<Value> {
 #[handler]
 pub(super) fn change_switches(InWorld(world): InWorld, Json(changes): Json<Map<String, Value>>) -> Result<Json<Value>> {
     let mut world = world.lock();
-    let mut merged = json!(world.switches);
+    world.switches = merged(&world.switches, changes)?;
+    Ok(Json(json!(world.switches)))
+}
+
+/// Returns settings with some members replaced.
+fn merged<T: Serialize + DeserializeOwned>(settings: &T, changes: Map<String, Value>) -> Result<T> {
+    let mut merged = json!(settings);
     if let Some(members) = merged.as_object_mut() {
         members.extend(changes);
     }
-    world.switches = serde_json::from_value(merged).map_err(refused)?;
-    Ok(Json(json!(world.switches)))
+    serde_json::from_value(merged).map_err(refused)
+}
+
+/// Returns Publer's keys, workspaces and switches.
+#[handler]
+pub(super) fn publer(InWorld(world): InWorld) -> Json<Value> {
+    Json(json!(world.lock().publer.settings))
+}
+
+/// Changes those that the body names.
+#[handler]
+pub(super) fn change_publer(InWorld(world): InWorld, Json(changes): Json<Map<String, Value>>) -> Result<Json<Value>> {
+    let mut world = world.lock();
+    world.publer.settings = merged(&world.publer.settings, changes)?;
+    Ok(Json(json!(world.publer.settings)))
 }
 
 /// Returns the time.

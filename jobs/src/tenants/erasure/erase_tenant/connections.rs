@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Erasing, REVOKE_AGAIN, REVOKING_TRIES, look_again};
 use crate::{
-    connections::store::{token_place, user_token_place},
+    connections::store::{RevocationRow, list_revocations, revocation_place, token_place, user_token_place},
     engine::{Cause, CauseClass, JobError},
     ids::{OauthStateId, TokenId},
     providers::{Class, Connector, NotOffered, ProviderError, StoredProvider},
@@ -21,6 +21,8 @@ const TOKENS_AT_ONCE: i64 = 100;
 enum Revocation {
     Revoked,
     KeptForOthers,
+    /// The provider has no such call.
+    ByItsPerson,
     NotRevoked,
 }
 
@@ -38,6 +40,7 @@ impl Erasing<'_> {
         self.progress.not_revoked = 0;
         self.revoke_tokens().await?;
         self.revoke_logins().await?;
+        self.revoke_kept().await?;
         let again = self.progress.not_revoked > 0 && !self.is_last_try();
         self.progress.is_revoked = !again;
         self.cx.begin().await?.checkpoint(&json!(self.progress)).await?;
@@ -100,6 +103,25 @@ impl Erasing<'_> {
         }
     }
 
+    /// Revokes the tokens of accounts that were disconnected just before.
+    async fn revoke_kept(&mut self) -> Result<(), JobError> {
+        let mut after = None;
+        loop {
+            let mut tx = self.cx.begin().await?;
+            let rows = list_revocations(&mut tx, self.tenant_id, after, TOKENS_AT_ONCE).await?;
+            drop(tx);
+            let Some(last) = rows.last() else {
+                return Ok(());
+            };
+            after = Some(last.id);
+            let mut outcomes = Vec::new();
+            for row in &rows {
+                outcomes.push((row.id, self.end_kept(row).await?));
+            }
+            self.forget(&outcomes).await?;
+        }
+    }
+
     /// Counts outcomes, and forgets the tokens that need no further attempt.
     async fn forget(&mut self, outcomes: &[(Uuid, Revocation)]) -> Result<(), JobError> {
         let mut over = Vec::new();
@@ -111,6 +133,10 @@ impl Erasing<'_> {
                 }
                 Revocation::KeptForOthers => {
                     self.progress.kept_for_others += 1;
+                    true
+                }
+                Revocation::ByItsPerson => {
+                    self.progress.by_their_people += 1;
                     true
                 }
                 Revocation::NotRevoked => {
@@ -161,6 +187,23 @@ impl Erasing<'_> {
         Ok(if is_elsewhere { Revocation::KeptForOthers } else { self.revoke(connector, login.id.0, &token).await })
     }
 
+    async fn end_kept(&self, row: &RevocationRow) -> Result<Revocation, JobError> {
+        let Some(connector) = self.connector(row.id, &row.provider) else {
+            return Ok(Revocation::NotRevoked);
+        };
+        let mut tx = self.cx.begin().await?;
+        let provider = row.provider.known()?;
+        let is_elsewhere = store::is_elsewhere(&mut tx, self.tenant_id, provider, &row.subject_id).await?;
+        drop(tx);
+        if is_elsewhere {
+            return Ok(Revocation::KeptForOthers);
+        }
+        match self.cx.services().keyring.decrypt(revocation_place(self.tenant_id, row.id), &row.access_token) {
+            Ok(token) => Ok(self.revoke(connector, row.id, &token).await),
+            Err(_) => Ok(Revocation::NotRevoked),
+        }
+    }
+
     /// Returns the connector that revokes the connection, or `None` if the provider is not
     /// configured.
     fn connector(&self, id: Uuid, provider: &StoredProvider) -> Option<&dyn Connector> {
@@ -172,6 +215,9 @@ impl Erasing<'_> {
     }
 
     async fn revoke(&self, connector: &dyn Connector, id: Uuid, token: &SecretString) -> Revocation {
+        if !connector.revokes() {
+            return Revocation::ByItsPerson;
+        }
         match connector.revoke(token).await {
             Ok(()) => Revocation::Revoked,
             Err(error) => self.refused(id, &error),

@@ -106,6 +106,7 @@ async fn fill(bench: &Bench) {
          values ($1, $1, '2027-01-01', '', 1, 'ready')",
         "insert into token_refresh_history (id, tenant_id, token_id, outcome)
          select $1, $1, id, 'refreshed' from oauth_tokens where tenant_id = $1 limit 1",
+        "insert into service_keys (id, tenant_id, service, secret, last_four) values ($1, $1, 'openai', 'x', '')",
         "insert into job_attempts (tenant_id, job_id, attempt, outcome) values ($1, $1, 1, 'lost')",
         "insert into job_events (tenant_id, job_id, seq, attempt, level, message)
          select $1, $1, n, 1, 'info', 'x' from generate_series(1, 2500) n",
@@ -118,6 +119,17 @@ async fn fill(bench: &Bench) {
     ] {
         bench.execute(sql, bench.tenant_id.0).await;
     }
+    let place = connections::store::revocation_place(bench.tenant_id, bench.tenant_id.0);
+    let mut tx = bench.engine.db.tenant(bench.tenant_id).await.unwrap();
+    sqlx::query(
+        "insert into revocations (id, tenant_id, provider, subject_id, access_token) values ($1, $1, 'facebook', 'x', $2)",
+    )
+    .bind(bench.tenant_id.0)
+    .bind(bench.engine.services.keyring.encrypt(place, &"dead".into()))
+    .execute(&mut *tx)
+    .await
+    .unwrap();
+    tx.commit().await.unwrap();
     let entry = Entry {
         tenant_id: bench.tenant_id,
         action: "x".to_owned(),
