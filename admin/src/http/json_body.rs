@@ -45,9 +45,9 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = T::IS_REQUIRED;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> poem::Result<Self> {
-        let Json(value) = Json::<Value>::from_request(request, body).await?;
+        let Json(mut value) = Json::<Value>::from_request(request, body).await?;
         check_json("", &value)?;
-        check_body::<T>(&value)?;
+        check_body::<T>(&mut value)?;
         // The framework's reason may quote the body, and so a password.
         T::parse_from_json(Some(value)).map(Self).map_err(|_| {
             let detail = "The body is not one that this operation takes: see /docs.";

@@ -12,12 +12,24 @@ use serde_json::{Map, Value};
 use super::{values::within, wording};
 use crate::{ApiError, error::ErrorCode};
 
-/// Refuses a body that its described schema does not allow.
-pub(super) fn check_body<T: Type>(body: &Value) -> Result<(), ApiError> {
+/// Refuses a body that its described schema does not allow. Writes whole numbers without a
+/// fraction: to a schema, `2.0` is an integer too.
+pub(super) fn check_body<T: Type>(body: &mut Value) -> Result<(), ApiError> {
     let mut registry = Registry::new();
     T::register(&mut registry);
-    let checked = Schemas(&registry).check(&T::schema_ref(), "", body);
-    checked.map_err(|detail| ApiError::bad_request(ErrorCode::Malformed, detail))
+    Schemas(&registry).check(&T::schema_ref(), "", body)
+}
+
+fn malformed(detail: String) -> ApiError {
+    ApiError::bad_request(ErrorCode::Malformed, detail)
+}
+
+/// Turns `2.0` into `2`.
+fn write_whole(value: &mut Value) {
+    let number = value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0);
+    if let Some(whole) = number.and_then(|number| format!("{number:.0}").parse::<i64>().ok()) {
+        *value = whole.into();
+    }
 }
 
 /// The schemas that a body and its fields refer to.
@@ -25,7 +37,7 @@ struct Schemas<'a>(&'a Registry);
 
 impl Schemas<'_> {
     /// Checks one value, and then all within it; `path` is where it stands in the body.
-    fn check(&self, schema: &MetaSchemaRef, path: &str, value: &Value) -> Result<(), String> {
+    fn check(&self, schema: &MetaSchemaRef, path: &str, value: &mut Value) -> Result<(), ApiError> {
         let schema = match schema {
             MetaSchemaRef::Inline(schema) => schema.as_ref(),
             MetaSchemaRef::Reference(name) => &self.0.schemas[name],
@@ -33,9 +45,15 @@ impl Schemas<'_> {
         for part in &schema.all_of {
             self.check(part, path, value)?;
         }
+        if schema.ty == "integer" {
+            write_whole(value);
+        }
         if let Some(expected) = wording::expected(schema, value) {
             let name = if path.is_empty() { "The body" } else { path };
-            return Err(format!("{name}: it should be {expected}."));
+            return Err(malformed(format!("{name}: it should be {expected}.")));
+        }
+        if let Some(expected) = value.as_str().and_then(|text| wording::expected_name(schema, text)) {
+            return Err(ApiError::unprocessable(ErrorCode::BadName, format!("{path}: it should be {expected}.")));
         }
         match value {
             Value::Object(fields) if schema.ty == "object" => self.check_fields(schema, path, fields),
@@ -44,17 +62,17 @@ impl Schemas<'_> {
         }
     }
 
-    fn check_fields(&self, schema: &MetaSchema, path: &str, fields: &Map<String, Value>) -> Result<(), String> {
+    fn check_fields(&self, schema: &MetaSchema, path: &str, fields: &mut Map<String, Value>) -> Result<(), ApiError> {
         let known: Vec<&str> = schema.properties.iter().map(|(name, _)| *name).collect();
         if let Some(name) = fields.keys().find(|name| !known.contains(&name.as_str())) {
             let known = known.join(", ");
-            return Err(format!("{}: there is no such field here. There are {known}.", within(path, name)));
+            return Err(malformed(format!("{}: there is no such field here. There are {known}.", within(path, name))));
         }
         for (name, schema_of_field) in &schema.properties {
             let path = within(path, name);
             let is_required = schema.required.contains(name);
-            match fields.get(*name) {
-                None if is_required => return Err(format!("{path}: this field is required.")),
+            match fields.get_mut(*name) {
+                None if is_required => return Err(malformed(format!("{path}: this field is required."))),
                 None => {}
                 // A field that is not required may also be null.
                 Some(Value::Null) if !is_required => {}
@@ -64,15 +82,15 @@ impl Schemas<'_> {
         Ok(())
     }
 
-    fn check_items(&self, schema: &MetaSchema, path: &str, items: &[Value]) -> Result<(), String> {
+    fn check_items(&self, schema: &MetaSchema, path: &str, items: &mut [Value]) -> Result<(), ApiError> {
         let mut seen = HashSet::new();
-        for (at, item) in items.iter().enumerate() {
+        for (at, item) in items.iter_mut().enumerate() {
             let path = within(path, &at.to_string());
             if let Some(schema_of_item) = &schema.items {
                 self.check(schema_of_item, &path, item)?;
             }
             if schema.unique_items == Some(true) && !seen.insert(wording::identity(item)) {
-                return Err(format!("{path}: this is in the list already."));
+                return Err(malformed(format!("{path}: this is in the list already.")));
             }
         }
         Ok(())
@@ -133,7 +151,8 @@ mod tests {
     fn refusal(body: &Value) -> Option<String> {
         let mut registry = Registry::new();
         Order::register(&mut registry);
-        Schemas(&registry).check(&Order::schema_ref(), "", body).err()
+        let refused = Schemas(&registry).check(&Order::schema_ref(), "", &mut body.clone()).err();
+        refused.map(|error| error.detail().to_owned())
     }
 
     #[test]
@@ -147,6 +166,8 @@ mod tests {
             ("size", Value::Null),
             ("copies", json!(1)),
             ("copies", json!(30)),
+            ("copies", json!(30.0)),
+            ("copies", json!(3e1)),
             ("tables", json!(255)),
             ("eaten", json!(false)),
             ("at", json!("2026-11-26T12:00:00+01:00")),
@@ -174,6 +195,8 @@ mod tests {
             ("copies", json!("many"), "copies: it should be a whole number from 1 to 30."),
             ("copies", json!(1.5), "copies: it should be a whole number from 1 to 30."),
             ("copies", json!(0), "copies: it should be a whole number from 1 to 30."),
+            ("copies", json!(31.0), "copies: it should be a whole number from 1 to 30."),
+            ("copies", json!(1e300), "copies: it should be a whole number from 1 to 30."),
             ("copies", json!(31), "copies: it should be a whole number from 1 to 30."),
             ("tables", json!(256), "tables: it should be a whole number from 0 to 255."),
             ("tables", json!(u64::MAX), "tables: it should be a whole number from 0 to 255."),
@@ -193,6 +216,14 @@ mod tests {
         ] {
             assert_eq!(refusal(&order(field, value.clone())).as_deref(), Some(detail), "{field}: {value}");
         }
+    }
+
+    #[test]
+    fn whole_numbers_are_read_without_their_fraction() {
+        let mut body = order("copies", json!(30.0));
+        body["anything"] = json!({ "copies": 30.0 });
+        check_body::<Order>(&mut body).unwrap();
+        assert_eq!(body.to_string(), r#"{"anything":{"copies":30.0},"copies":30,"name":"x"}"#);
     }
 
     #[test]

@@ -43,7 +43,6 @@ fn expected_text(schema: &MetaSchema, value: &Value) -> Option<String> {
     }
     let text = value.as_str();
     match schema.format {
-        Some(FORMAT) => return expected_name(schema, text),
         Some("uuid") if text.is_none_or(|text| text.parse::<Uuid>().is_err()) => {
             return Some(UUID.to_owned());
         }
@@ -58,15 +57,19 @@ fn expected_text(schema: &MetaSchema, value: &Value) -> Option<String> {
     }
     let has_right_length =
         text.is_some_and(|text| is_within(text.chars().count(), schema.min_length, schema.max_length));
-    (!has_right_length).then(|| counted("a text", "characters", schema.min_length, schema.max_length))
+    if has_right_length {
+        return None;
+    }
+    let words = || counted("a text", "characters", schema.min_length, schema.max_length);
+    Some(expected_name(schema, text.unwrap_or_default()).unwrap_or_else(words))
 }
 
-fn expected_name(schema: &MetaSchema, text: Option<&str>) -> Option<String> {
+/// Returns what a name should be, unless it is that already or the schema describes no name. A
+/// schema can say how long a name is, but not that it shows something.
+pub(super) fn expected_name(schema: &MetaSchema, text: &str) -> Option<String> {
+    let is_name = schema.format == Some(FORMAT);
     let lengths = schema.min_length.unwrap_or_default()..=schema.max_length.unwrap_or(usize::MAX);
-    match Name::parse(text.unwrap_or("\0"), lengths) {
-        Ok(_) => None,
-        Err(rule) => Some(format!("a name of {rule}")),
-    }
+    Name::parse(text, lengths).err().filter(|_| is_name).map(|rule| format!("a name of {rule}"))
 }
 
 fn expected_integer(schema: &MetaSchema, value: &Value) -> Option<String> {

@@ -38,6 +38,11 @@ fn escapes_replaced(json: &str) -> String {
                 kept.push(REPLACEMENT);
                 ESCAPE
             }
+            // No JSON. Leaving out what is behind it could complete the escape.
+            None if escape.starts_with('u') => {
+                rest = &rest[before.len()..];
+                break;
+            }
             Some(_) | None => {
                 // With the character behind it, which may be another backslash.
                 let escaped = escape.chars().next().map_or(0, char::len_utf8);
