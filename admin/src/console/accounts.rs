@@ -4,7 +4,10 @@ mod account;
 mod links;
 
 use jobs::{
-    connections::{self, store},
+    connections::{
+        self, Waiting,
+        store::{self, AccountStatus},
+    },
     engine::Scope,
     ids::AccountId,
     providers::Provider,
@@ -81,9 +84,40 @@ fn offered(state: &AppState) -> Vec<Provider> {
     Provider::ALL.into_iter().filter(|provider| state.services.providers.connecting(*provider).is_ok()).collect()
 }
 
+/// The form to disconnect an account.
+#[derive(Deserialize)]
+struct Leave {
+    waiting: Waiting,
+}
+
+/// Disconnects an account.
+#[handler]
+pub(super) async fn disconnect(
+    Data(state): Data<&AppState>,
+    visitor: Visitor,
+    cookies: &CookieJar,
+    Path(id): Path<String>,
+    Sent(Leave { waiting }): Sent<Leave>,
+) -> Result<Response> {
+    let (tenant_id, id) = (visitor.required_workspace()?, account_id(&id)?);
+    let mut tx = state.db.write(Scope::Tenant(tenant_id), &visitor.caller).await.map_err(ApiError::from)?;
+    let job = connections::disconnect(&mut tx, &state.services, visitor.caller.actor(), id, waiting).await;
+    job.map_err(ApiError::from)?.ok_or_else(|| ApiError::not_found("account"))?;
+    let posts = match waiting {
+        Waiting::Cancel => "What waited is being cancelled.",
+        Waiting::Pause => "What waits goes out once it is connected again.",
+    };
+    Notice::ok(format!("The account is disconnected, and its tokens are erased. {posts}")).keep(state, cookies);
+    visitor.leave(tx, PATH).await
+}
+
 /// The form has a button only.
 #[derive(Deserialize)]
 struct Pressed {}
+
+fn account_id(id: &str) -> Result<AccountId, ApiError> {
+    id.parse::<Uuid>().map(AccountId).map_err(|_| ApiError::not_found("account"))
+}
 
 /// Asks the provider now for a fresh token.
 #[handler]
@@ -94,13 +128,15 @@ pub(super) async fn refresh(
     Path(id): Path<String>,
     Sent(Pressed {}): Sent<Pressed>,
 ) -> Result<Response> {
-    let tenant_id = visitor.required_workspace()?;
-    let id = id.parse::<Uuid>().map(AccountId).map_err(|_| ApiError::not_found("account"))?;
+    let (tenant_id, id) = (visitor.required_workspace()?, account_id(&id)?);
     let upkeep = state.services.upkeep;
     let (days, interval) = (upkeep.token_refresh_threshold_days.into(), upkeep.token_refresh_interval);
     let mut tx = state.db.write(Scope::Tenant(tenant_id), &visitor.caller).await.map_err(ApiError::from)?;
     let health = store::get_token_health(&mut tx, id, days, interval).await.map_err(ApiError::from)?;
     let health = health.ok_or_else(|| ApiError::not_found("account"))?;
+    if health.status == AccountStatus::Disconnected {
+        return Err(ApiError::disconnected().into());
+    }
     connections::request_refresh(&mut tx, &state.services, visitor.caller.actor(), &health)
         .await
         .map_err(ApiError::from)?;

@@ -49,6 +49,14 @@ async fn an_account_shows_its_state_and_what_to_do(pool: PgPool) {
     let (_, page) = get(&app, &cookie, &address).await;
     assert!(page.contains("To be connected again") && page.contains("Ada left. Posts wait until"), "{page}");
     assert!(!page.contains("/refresh"), "only the person can help");
+    let leave = address_in(&page, &format!("/accounts/{account}/disconnect"));
+    assert_eq!(post(&app, &cookie, &leave, &[("waiting", "cancel")]).await.status(), 303);
+    assert_eq!(post(&app, &cookie, &leave, &[("waiting", "nonsense")]).await.status(), 400);
+    app.bench.drain().await;
+    let (_, page) = get(&app, &cookie, &address).await;
+    assert!(page.contains("Nothing goes out there") && !page.contains("/disconnect"), "{page}");
+    assert!(page.contains(&format!("account={account}")), "it can be connected again");
+    assert_eq!(post(&app, &cookie, &refresh, &[]).await.status(), 409);
     let nowhere = format!("/accounts/{}/refresh?workspace={}", app.bench.tenant_id, app.bench.tenant_id);
     assert_eq!(post(&app, &cookie, &nowhere, &[]).await.status(), 404);
 }
@@ -89,7 +97,11 @@ async fn those_who_may_only_read_see_no_buttons(pool: PgPool) {
     let main = page.split_once("<main").unwrap().1;
     assert!(status == 200 && main.contains("Details") && !main.contains("method=\"post\""), "{main}");
     assert!(!main.contains("/accounts/connect/") && !main.contains("Links for clients"), "{main}");
-    for path in [format!("/accounts/{account}/refresh"), "/accounts/links".to_owned()] {
+    for path in [
+        format!("/accounts/{account}/refresh"),
+        format!("/accounts/{account}/disconnect"),
+        "/accounts/links".to_owned(),
+    ] {
         assert_eq!(post(&app, &cookie, &at(&path), &[("provider", "facebook")]).await.status(), 403, "{path}");
     }
     let ada = cookie_of(&app, "ada@example.com").await;

@@ -33,6 +33,8 @@ pub(crate) struct Account {
     pub(crate) ends: Option<When>,
     /// The address that connects it again; absent for those who may not.
     pub(crate) again: Option<String>,
+    /// The address that disconnects it; absent for those who may not.
+    pub(crate) disconnect: Option<String>,
     /// The address that refreshes it now; absent if that needs the person.
     pub(crate) refresh: Option<String>,
 }
@@ -48,13 +50,21 @@ impl Account {
         let is_active = row.status == AccountStatus::Active;
         let soon = row.deadline.filter(|_| is_active).map(|time| When::of(time, now));
         let provider = words::of_name(&row.provider.0);
-        let trouble = match (&row.status_reason, &soon) {
-            (reason, _) if !is_active => {
-                let reason = reason.clone().unwrap_or_else(|| format!("{provider} no longer lets us in."));
-                Some(format!("{reason} Posts wait until you connect it again."))
+        let reason = row.status_reason.as_deref();
+        let trouble = match (row.status, &soon) {
+            (AccountStatus::NeedsReauth, _) => {
+                let no_reason = format!("{provider} no longer lets us in.");
+                Some(format!("{} Posts wait until you connect it again.", reason.unwrap_or(&no_reason)))
             }
-            (_, Some(soon)) => Some(format!("The connection ends {}, unless you connect again.", soon.words)),
-            _ => row.subscribe_error.clone().map(|error| format!("{provider} does not tell us of news yet: {error}")),
+            (AccountStatus::Disconnected, _) => {
+                Some(format!("{} Nothing goes out there.", reason.unwrap_or("Somebody disconnected it.")))
+            }
+            (AccountStatus::Active, Some(soon)) => {
+                Some(format!("The connection ends {}, unless you connect again.", soon.words))
+            }
+            (AccountStatus::Active, None) => {
+                row.subscribe_error.clone().map(|error| format!("{provider} does not tell us of news yet: {error}"))
+            }
         };
         Self {
             name: row.name.clone(),
@@ -74,6 +84,8 @@ impl Account {
             next_refresh: row.next_refresh_at.map(|time| When::of(time, now)),
             ends: row.data_access_expires_at.or(row.expires_at).map(|time| When::of(time, now)),
             again: may_change.then(|| begin_address(visitor, &row.provider.0, Some(row.account_id))),
+            disconnect: (may_change && row.status != AccountStatus::Disconnected)
+                .then(|| visitor.to(&format!("{}/{}/disconnect", super::PATH, row.account_id))),
             refresh: (may_change && is_active)
                 .then(|| visitor.to(&format!("{}/{}/refresh", super::PATH, row.account_id))),
         }

@@ -223,7 +223,7 @@ pub async fn list_token_health(
     token_health!(
         "
         where account.tenant_id = $3
-        order by account.status = 'active', account.created_at desc, account.id desc
+        order by account.status <> 'needs_reauth', account.created_at desc, account.id desc
         offset $4
         limit $5
         ",
