@@ -40,6 +40,7 @@ impl Page {
 
 /// Returns every page. Pages for development are included only if browsers reach us at this
 /// machine.
+#[expect(clippy::too_many_lines, reason = "a list")]
 pub(super) fn all(public_url: &str) -> Vec<Page> {
     let mut pages = vec![
         Page::get("/me", &Needs::Person, me::show),
@@ -136,6 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a list")]
     fn pages_need_what_their_operations_need() {
         let listed = |public_url: &str| -> Vec<String> {
             all(public_url).iter().map(|page| format!("{} {} {}", page.method, page.path, page.needs)).collect()
