@@ -89,8 +89,9 @@ async fn what_shows_nothing_or_moves_other_text_is_no_name(pool: PgPool) {
 }
 
 fn refused((status, problem): (reqwest::StatusCode, Value), field: &str, path: &str) {
+    assert_problem(status, &problem, 422, "bad_name");
     let detail = problem["detail"].as_str().unwrap_or_default();
-    assert!(status == 400 && detail.starts_with(&format!("{field}: it should be a name of ")), "{path}: {problem}");
+    assert!(detail.starts_with(&format!("{field}: it should be a name of ")), "{path}: {problem}");
 }
 
 #[sqlx::test(migrations = "../migrations")]
