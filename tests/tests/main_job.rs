@@ -63,7 +63,7 @@ async fn a_restaurant_connects_writes_a_month_and_publishes(pool: PgPool) {
     let _worker = app.worker(&[]).await;
 
     let (callback, cookie) = log_in(&app).await;
-    assert_eq!(call_back(&app, &callback, &cookie).await, 200);
+    assert_eq!(call_back(&app, &callback, &cookie).await, 303);
     app.wait_until_all("exchange_oauth_code", "completed", SOON).await;
     let accounts = app.get(&format!("/api/v1/tenants/{tenant}/accounts")).await;
     let account = &accounts["items"][0]["id"];
@@ -106,7 +106,7 @@ async fn a_login_is_bound_to_its_browser_and_used_once(pool: PgPool) {
     let name = cookie.split('=').next().unwrap();
     assert_eq!(call_back(&app, &callback, "").await, 400, "no cookie");
     assert_eq!(call_back(&app, &callback, &format!("{name}=stolen")).await, 400, "another browser");
-    assert_eq!(call_back(&app, &callback, &cookie).await, 200);
+    assert_eq!(call_back(&app, &callback, &cookie).await, 303);
     assert_eq!(call_back(&app, &callback, &cookie).await, 400, "used");
     let (late, cookie) = log_in(&app).await;
     app.bench.engine.db.shift_clock(Duration::from_secs(601));

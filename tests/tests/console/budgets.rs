@@ -123,7 +123,7 @@ async fn browsers_get_pages_where_programs_get_problems(pool: PgPool) {
         assert_eq!((answer.status().as_u16(), answer.headers()["location"].to_str().unwrap()), (303, leads_to));
     }
     let landed = get(&app, &cookie, "/").await;
-    assert!(landed.headers()["location"].to_str().unwrap().starts_with("/jobs?workspace="));
+    assert!(landed.headers()["location"].to_str().unwrap().starts_with("/accounts?workspace="));
     let theirs = format!("/workspace?workspace={}", app.bench.tenant_id);
     assert_eq!(get(&app, &cookie, &theirs).await.status(), 404, "of another tenant");
 }
