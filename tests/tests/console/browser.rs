@@ -162,8 +162,10 @@ impl Tab {
         .await;
     }
 
-    /// Presses keys: `Tab`, `Enter`, `Escape`, or a character.
+    /// Presses a key: `Tab`, `Enter`, `Escape`, or a character. Waits for the page's scripts, which
+    /// read keys.
     pub(crate) async fn press(&self, key: &str) {
+        self.until("document.readyState === 'complete'").await;
         let (code, text) = match key {
             "Enter" => (13, Some("\r")),
             "Tab" => (9, None),

@@ -50,7 +50,7 @@ async fn an_operator_signs_in_finds_a_failed_job_retries_it_and_then_all(pool: P
     tab.until("location.search.includes('discarded') && document.readyState === 'complete'").await;
     tab.press("j").await;
     tab.press("Enter").await;
-    tab.until("document.querySelectorAll('.timeline > li').length === 5 && document.readyState === 'complete'").await;
+    tab.until("document.querySelectorAll('.timeline > li').length === 5").await;
     tab.press("r").await;
     told(&tab, "The job runs again").await;
 
