@@ -55,7 +55,7 @@ pub(crate) struct Instagram {
 pub(crate) struct Grant {
     /// Each permission that was ever requested; true if it is granted.
     pub(crate) permissions: BTreeMap<String, bool>,
-    /// What the person shares with the app; `None` is everything.
+    /// The accounts that the person shares with the app; `None` is everything.
     pub(crate) shared: Option<Shared>,
     /// The time when the person last went through the dialog.
     pub(crate) consented_at: DateTime<Utc>,

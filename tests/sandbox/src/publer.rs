@@ -22,7 +22,7 @@ use crate::world::World;
 /// The fixed window in which requests are counted.
 const WINDOW: TimeDelta = TimeDelta::minutes(2);
 
-/// What Publer knows in one world.
+/// The state of Publer in one world.
 #[derive(Debug, Default)]
 pub(crate) struct Publer {
     pub(crate) settings: Settings,

@@ -21,7 +21,7 @@ pub(crate) struct Account {
     pub(crate) name: String,
     pub(crate) platform: String,
     pub(crate) look: Look,
-    /// What is wrong, and what to do; absent if all is well.
+    /// The trouble, and its remedy; absent if all is well.
     pub(crate) trouble: Option<String>,
     /// The purposes of permissions that the person did not grant.
     pub(crate) declined: Vec<String>,
